@@ -1,0 +1,62 @@
+# Needs python3 (3.11 or newer, with venv) and make; everything else is set up in .venv.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+DATA ?= data/online-retail/2010-12-01.csv
+ARGS ?=
+
+# Relative paths throughout: make cannot quote a directory with spaces in its name.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_PYTHON_DOWNLOADS := never
+export UV_LINK_MODE := copy
+# uv asks for a place to keep its cache, and has none without a home.
+ifeq ($(strip $(HOME)$(XDG_CACHE_HOME)$(UV_CACHE_DIR)),)
+export UV_CACHE_DIR := $(VENV)/.cache
+endif
+
+# A moved or copied tree: its environment still points to where it was made.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(shell rm -f $(READY))
+endif
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: $(READY) ## Start the whole stack on this machine (ARGS="--port 0")
+	@$(PY) -m orders dev $(ARGS)
+
+test: $(READY) ## Run every test that this machine can run (ARGS="-k name")
+	@$(PY) -m pytest -rs $(ARGS)
+
+demo: $(READY) ## Replay a day's orders through a stack of its own (DATA=file.csv)
+	@$(PY) -m orders demo "$(DATA)"
+
+check: $(READY) ## Lint, format, types, import contracts, generated documents
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	@test ! -e infra/docs.py || $(PY) infra/docs.py --check
+
+format: $(READY) ## Format the code, and mend what can be mended
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+lock: $(READY) ## Resolve the locks anew (ARGS="--upgrade")
+	@$(PY) infra/setup/lock.py $(ARGS)
+
+clean: ## Remove the environment and caches, not the data in .orders/
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra/setup/environment.sh
+	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
+	@printf '%s\n' "$(CURDIR)" > $@
+
+.PHONY: help run test demo check format lock clean

@@ -1,0 +1,1 @@
+"""Orders: a domain without dependencies, and the service around it as extras."""

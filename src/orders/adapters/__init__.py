@@ -1,0 +1,1 @@
+"""The outside world, by technology. Adapters do not know each other."""

@@ -1,0 +1,1 @@
+"""One test suite per port, for every adapter of it, also another team's."""

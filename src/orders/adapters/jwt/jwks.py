@@ -1,0 +1,123 @@
+"""The auth service's keys as its JWKS endpoint lists them, kept up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+
+from orders.adapters.jwt.keys import VerifyingKey, keys_of, only_match
+from orders.application.errors import InvalidToken, KeysUnavailable
+
+_log: Final = logging.getLogger(__name__)
+
+MAX_JWKS_BYTES: Final = 256 * 1024
+
+
+class JwksRing:
+    """The keys that a JWKS endpoint lists, fetched when they are used and never in their way.
+
+    Keys older than `refresh_seconds` are refreshed beside the requests that use them. An unknown
+    `kid` is looked for at the endpoint, at most once per `unknown_kid_seconds`. While the
+    endpoint fails, the last good keys count for `keep_seconds`. There is one fetch at a time, of
+    at most `timeout_seconds`, and redirects are not followed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        refresh_seconds: float = 300,
+        unknown_kid_seconds: float = 30,
+        cold_retry_seconds: float = 1,
+        keep_seconds: float = 7 * 24 * 3600,
+        timeout_seconds: float = 2,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._refresh_seconds = refresh_seconds
+        self._unknown_kid_seconds = unknown_kid_seconds
+        self._cold_retry_seconds = cold_retry_seconds
+        self._keep_seconds = keep_seconds
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._now = now
+        self._keys: tuple[VerifyingKey, ...] = ()
+        self._fetched_at = self._tried_at = float("-inf")
+        self._fetch: asyncio.Task[None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ensure_keys(self) -> None:
+        """Have keys, fetching them if there are none, see `KeyRing`."""
+        if self._now() - self._fetched_at > self._keep_seconds:
+            self._keys = ()
+        if not self._keys:
+            await self._fetch_unless_tried_within(self._cold_retry_seconds)
+        elif self._now() - self._fetched_at > self._refresh_seconds:
+            self._start_unless_tried_within(self._unknown_kid_seconds)
+        if not self._keys:
+            raise KeysUnavailable("the auth service's keys could not be fetched")
+
+    async def find(self, algorithm: str, kid: str | None) -> VerifyingKey:
+        """The one key that verifies tokens of this header, see `KeyRing`."""
+        await self.ensure_keys()
+        try:
+            return only_match(self._keys, algorithm, kid)
+        except InvalidToken:
+            await self._fetch_unless_tried_within(self._unknown_kid_seconds)
+            return only_match(self._keys, algorithm, kid)
+
+    def holds(self, key: VerifyingKey) -> bool:
+        """Whether the endpoint listed `key` when last asked; starts a refresh when it is due."""
+        age = self._now() - self._fetched_at
+        if age > self._refresh_seconds:
+            self._start_unless_tried_within(self._unknown_kid_seconds)
+        return key in self._keys and age <= self._keep_seconds
+
+    async def close(self) -> None:
+        """Stop a fetch under way and give the connection back. The ring may be used again."""
+        if self._fetch is not None:
+            self._fetch.cancel()
+            await asyncio.wait([self._fetch])
+        if self._session is not None:
+            await self._session.close()
+        self._fetch = self._session = None
+
+    async def _fetch_unless_tried_within(self, seconds: float) -> None:
+        self._start_unless_tried_within(seconds)
+        if self._fetch is not None:
+            # Not awaited itself: who gives up waiting must not end what others wait for.
+            await asyncio.wait([self._fetch])
+
+    def _start_unless_tried_within(self, seconds: float) -> None:
+        under_way = self._fetch is not None and not self._fetch.done()
+        if under_way or self._now() - self._tried_at < seconds:
+            return
+        self._tried_at = self._now()
+        self._fetch = asyncio.create_task(self._refresh(), name="jwks-refresh")
+
+    async def _refresh(self) -> None:
+        try:
+            keys = keys_of(await self._download())
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
+            _log.warning("the JWKS could not be fetched: %s", type(error).__name__)
+            return
+        self._keys = keys
+        self._fetched_at = self._now()
+
+    async def _download(self) -> bytes:
+        if self._session is None:
+            jar = aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=jar)
+        async with self._session.get(self._url, allow_redirects=False) as answer:
+            if answer.status != 200:
+                raise ValueError("the JWKS endpoint does not answer 200")
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > MAX_JWKS_BYTES:
+                    raise ValueError("the JWKS is too large")
+            return bytes(body)

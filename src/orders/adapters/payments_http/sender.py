@@ -1,0 +1,155 @@
+"""What stands round every request: deadline, bulkhead, breaker, and bounded repetition."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import aiohttp
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from orders.adapters.payments_http.breaker import BreakerRules, CircuitBreaker, CircuitOpen
+from orders.adapters.payments_http.exchange import MayBeRepeated, Request, exchange
+from orders.adapters.payments_http.repetition import RetryBudget, wait_seconds
+from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one call may take. `total_seconds` holds waiting for a slot and repeating, too."""
+
+    connect_seconds: float = 1.0
+    read_seconds: float = 5.0
+    total_seconds: float = 8.0
+    tries: int = 3
+    in_flight: int = 32
+    breaker: BreakerRules = field(default_factory=BreakerRules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Where time and chance come from, so that a test can be exact.
+
+    `clock` counts seconds and never goes back; `jitter` gives numbers from 0 to 1.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+
+
+class Sender:
+    """Sends requests over one session. Made, opened, used and closed in one event loop."""
+
+    def __init__(self, limits: Limits, timing: Timing) -> None:
+        self._limits = limits
+        self._timing = timing
+        self._breaker = CircuitBreaker(limits.breaker, clock=timing.clock)
+        self._budget = RetryBudget(clock=timing.clock)
+        self._slots = asyncio.Semaphore(limits.in_flight)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self, credential: str | None) -> None:
+        """Make the session; nothing is connected before the first request."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if credential is not None:
+            headers["Authorization"] = f"Bearer {credential}"
+        self._session = aiohttp.ClientSession(
+            # The slots bound the connections; a second bound would only hide the first.
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers | {"User-Agent": "orders"},
+            timeout=aiohttp.ClientTimeout(
+                connect=self._limits.connect_seconds, sock_read=self._limits.read_seconds
+            ),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close all connections. Closing twice does nothing."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, request: Request, read: Callable[[bytes], T]) -> T:
+        """Send a request, several times if need be, and read the answer with `read`.
+
+        Raises:
+            PaymentDeclined: A final no of the business.
+            PaymentRefused: A final no to the request, which was sent once.
+            PaymentUnavailable: The outcome is unknown.
+        """
+        self._budget.pay_in()
+        retrying = self._retrying()
+        try:
+            async with asyncio.timeout(self._limits.total_seconds) as deadline:
+                answer: T = await retrying(self._try, request, read, deadline)
+                return answer
+        except CircuitOpen as error:
+            raise PaymentUnavailable("the payment service fails and was not asked") from error
+        except TimeoutError as error:
+            raise PaymentUnavailable("the payment service gave no answer in time") from error
+        except PaymentRefused as error:
+            # What an earlier try left behind is not undone by refusing a later one.
+            if retrying.statistics["attempt_number"] > 1:
+                raise PaymentUnavailable(str(error)) from error
+            raise
+
+    async def _try(
+        self, request: Request, read: Callable[[bytes], T], deadline: asyncio.Timeout
+    ) -> T:
+        async with self._slots:
+            admission = self._breaker.admit()
+            healthy: bool | None = False
+            try:
+                answer = await exchange(self._opened(), request, read)
+                healthy = True
+                return answer
+            except (PaymentDeclined, PaymentRefused):
+                healthy = True
+                raise
+            except MayBeRepeated as error:
+                healthy = error.healthy
+                raise
+            except asyncio.CancelledError:
+                # Our deadline tells of the service; a caller who goes away does not.
+                healthy = False if deadline.expired() else None
+                raise
+            finally:
+                self._breaker.record(admission, healthy=healthy)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("open() comes before the first call")
+        return self._session
+
+    def _retrying(self) -> AsyncRetrying:
+        # A new one for each call, as it keeps the state of a call in itself.
+        ends_at = asyncio.get_running_loop().time() + self._limits.total_seconds
+        return AsyncRetrying(
+            sleep=self._timing.sleep,
+            retry=retry_if_exception_type(MayBeRepeated),
+            wait=self._wait,
+            stop=lambda state: self._stop(state, ends_at),
+            reraise=True,
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        wanted = error.retry_after if isinstance(error, MayBeRepeated) else 0.0
+        return wait_seconds(state.attempt_number, wanted, jitter=self._timing.jitter())
+
+    def _stop(self, state: RetryCallState, ends_at: float) -> bool:
+        """Whether to give up: no tries, no time, or no budget left. The budget is asked last."""
+        return (
+            state.attempt_number >= self._limits.tries
+            or asyncio.get_running_loop().time() + state.upcoming_sleep >= ends_at
+            or not self._budget.take()
+        )

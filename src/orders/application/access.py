@@ -1,0 +1,208 @@
+"""Who may do what: one table, for REST, GraphQL and workers alike. What is not in it is refused.
+
+Roles give operations. Scopes narrow what the roles give, if the token carries any of them;
+`orders:price` alone widens: it lets its holder state prices. An integrator has no operations
+but those its scopes name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from orders.application.errors import Forbidden
+from orders.domain.identifiers import Actor, ActorKind
+from orders.domain.state import OrderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whoever sent a request, as a verified token says. `scopes` is None without that claim."""
+
+    subject: str
+    tenant: str
+    roles: frozenset[str]
+    scopes: frozenset[str] | None
+
+
+class Operation(StrEnum):
+    """Everything the service can be asked to do."""
+
+    PLACE = "place"
+    PLACE_FOR_OTHERS = "place_for_others"
+    STATE_PRICES = "state_prices"
+    QUOTE = "quote"
+    READ = "read"
+    LIST = "list"
+    SEE_ACTIONS = "see_actions"
+    SEE_TIMELINE = "see_timeline"
+    SEE_FEED = "see_feed"
+    SEE_NOTES = "see_notes"
+    EDIT = "edit"
+    ADD_NOTE = "add_note"
+    CONFIRM = "confirm"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    CANCEL_ITEMS = "cancel_items"
+    HOLD = "hold"
+    RELEASE = "release"
+    PAY = "pay"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    GRANT_CREDIT = "grant_credit"
+    CREATE_SHIPMENT = "create_shipment"
+    DISPATCH = "dispatch"
+    DELIVER = "deliver"
+    CANCEL_SHIPMENT = "cancel_shipment"
+    REQUEST_RETURN = "request_return"
+    APPROVE_RETURN = "approve_return"
+    DECLINE_RETURN = "decline_return"
+    RECEIVE_RETURN = "receive_return"
+    CLOSE_RETURN = "close_return"
+
+
+class Scope(StrEnum):
+    """What a token can be narrowed to."""
+
+    READ = "orders:read"
+    WRITE = "orders:write"
+    PAY = "orders:pay"
+    REFUND = "orders:refund"
+    FULFILL = "orders:fulfill"
+    HOLD = "orders:hold"
+    EVENTS = "events:read"
+    PRICE = "orders:price"
+
+
+class Role(StrEnum):
+    """What someone is to the shop."""
+
+    CUSTOMER = "customer"
+    SUPPORT = "support"
+    FULFILLMENT = "fulfillment"
+    FINANCE = "finance"
+    RISK = "risk"
+    AUDITOR = "auditor"
+    INTEGRATOR = "integrator"
+    ADMIN = "admin"
+
+
+_CU, _SU, _FU, _FI, _RI, _AU, _IN, _AD = Role
+_ALL = frozenset(Role)
+_STAFF = frozenset({_SU, _FU, _FI, _RI, _AU, _IN, _AD})
+_READERS = _STAFF - {_FU}
+
+
+def _roles(*roles: Role) -> frozenset[Role]:
+    return frozenset({*roles, _IN, _AD})
+
+
+ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
+    {
+        Operation.PLACE: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.PLACE_FOR_OTHERS: (Scope.WRITE, _roles(_SU)),
+        Operation.STATE_PRICES: (Scope.PRICE, _roles(_SU)),
+        Operation.QUOTE: (Scope.READ, _roles(_CU, _SU)),
+        Operation.READ: (Scope.READ, _ALL),
+        Operation.LIST: (Scope.READ, _ALL),
+        Operation.SEE_ACTIONS: (Scope.READ, _ALL),
+        Operation.SEE_TIMELINE: (Scope.READ, _READERS | {_CU}),
+        Operation.SEE_FEED: (Scope.EVENTS, _roles(_FI, _AU)),
+        Operation.SEE_NOTES: (Scope.READ, _READERS),
+        Operation.EDIT: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.ADD_NOTE: (Scope.WRITE, _roles(_SU, _FI, _RI)),
+        Operation.CONFIRM: (Scope.WRITE, _roles(_SU, _FI)),
+        Operation.COMPLETE: (Scope.WRITE, _roles(_SU, _FI)),
+        Operation.CANCEL: (Scope.WRITE, _roles(_CU, _SU, _RI)),
+        Operation.CANCEL_ITEMS: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.HOLD: (Scope.HOLD, _roles(_SU, _RI)),
+        Operation.RELEASE: (Scope.HOLD, _roles(_SU, _RI)),
+        Operation.PAY: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.CAPTURE: (Scope.PAY, _roles(_FI)),
+        Operation.VOID: (Scope.PAY, _roles(_FI)),
+        Operation.REFUND: (Scope.REFUND, _roles(_FI)),
+        Operation.GRANT_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
+        Operation.CREATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
+        Operation.DISPATCH: (Scope.FULFILL, _roles(_FU)),
+        Operation.DELIVER: (Scope.FULFILL, _roles(_FU)),
+        Operation.CANCEL_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
+        Operation.REQUEST_RETURN: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.APPROVE_RETURN: (Scope.WRITE, _roles(_SU)),
+        Operation.DECLINE_RETURN: (Scope.WRITE, _roles(_SU)),
+        Operation.RECEIVE_RETURN: (Scope.FULFILL, _roles(_FU)),
+        Operation.CLOSE_RETURN: (Scope.WRITE, _roles(_SU, _FU)),
+    }
+)
+"""The scope and the roles of every operation. A customer's reach is their own orders."""
+
+_WIDENING: Final = frozenset({Scope.PRICE})
+_NARROWING: Final = frozenset(Scope) - _WIDENING
+
+
+def may(caller: Caller, operation: Operation) -> bool:
+    """Whether the caller may do this to some order at all."""
+    scope, roles = ACCESS[operation]
+    scopes = caller.scopes or frozenset()
+    if scope in _WIDENING and scope in scopes:
+        return True
+    if scopes & _NARROWING and scope not in scopes:
+        return False
+    # A token that names only strangers' scopes has been narrowed too: to nothing of ours.
+    if scopes and not scopes & frozenset(Scope):
+        return False
+    held = caller.roles & roles
+    if held == {Role.INTEGRATOR}:
+        return scope in scopes
+    return bool(held)
+
+
+def require(caller: Caller, operation: Operation) -> None:
+    """Refuse what the caller may do to no order.
+
+    Raises:
+        Forbidden: If roles and scopes do not give the operation.
+    """
+    if not may(caller, operation):
+        raise Forbidden(operation)
+
+
+def reaches_all(caller: Caller, operation: Operation) -> bool:
+    """Whether the caller may do this to every order of the tenant, not only to their own."""
+    return bool(caller.roles & ACCESS[operation][1] - {Role.CUSTOMER})
+
+
+def may_reach(caller: Caller, operation: Operation, state: OrderState) -> bool:
+    """Whether this order exists for the caller, as far as the operation goes."""
+    if state.tenant != caller.tenant:
+        return False
+    if reaches_all(caller, operation):
+        return True
+    owner = state.customer_id if state.customer_id is not None else state.placed_by
+    return owner == caller.subject
+
+
+class View(StrEnum):
+    """How much of an order someone is shown."""
+
+    CUSTOMER = "customer"
+    FULFILLMENT = "fulfillment"
+    STAFF = "staff"
+
+
+def view_of(caller: Caller) -> View:
+    """What the caller is shown of the orders they reach; the widest of their roles decides."""
+    if caller.roles & _READERS:
+        return View.STAFF
+    if Role.FULFILLMENT in caller.roles:
+        return View.FULFILLMENT
+    return View.CUSTOMER
+
+
+def actor_of(caller: Caller) -> Actor:
+    """The caller as orders remember them."""
+    kind = ActorKind.STAFF if caller.roles & _STAFF else ActorKind.CUSTOMER
+    return Actor(kind, caller.subject)

@@ -1,0 +1,65 @@
+"""Change an order: the way every command on a stored order goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from orders.application.access import Operation, actor_of, may_reach, require
+from orders.application.errors import ConcurrentUpdate, OrderNotFound
+from orders.application.ports import Clock, OrderRepository
+from orders.application.requests import Answer, Request, remember, replay_of, require_version
+from orders.application.settle_payments import SettlePayments
+from orders.domain.identifiers import Actor, OrderId
+from orders.domain.order import Order
+
+TRIES = 8
+"""How often a command is decided anew on an order that others keep changing."""
+
+Decision = Callable[[Order, Actor, datetime], object]
+"""What to tell the order, given who acts and the time."""
+
+
+class ChangeOrder:
+    """Loads an order, lets it decide, stores it, and makes the calls it reserved."""
+
+    def __init__(self, orders: OrderRepository, settle: SettlePayments, now: Clock) -> None:
+        self._orders = orders
+        self._settle = settle
+        self._now = now
+
+    async def __call__(
+        self, order_id: OrderId, operation: Operation, decide: Decision, *, request: Request
+    ) -> Answer:
+        """Carry out a command. With a request key it may be repeated.
+
+        Raises:
+            Forbidden: If the caller may do this to no order.
+            OrderNotFound: If there is no such order that the caller may reach.
+            RequestKeyReused: If the key was used with another body.
+            RequestInProgress: If the first request with the key is still running.
+            StaleVersion: If the caller decided on another version.
+            OrderError: If a rule of the order says no.
+            ConcurrentUpdate: If others kept changing the order.
+        """
+        require(request.caller, operation)
+        for _ in range(TRIES):
+            order = await self._orders.get(order_id)
+            if not may_reach(request.caller, operation, order.state):
+                raise OrderNotFound(order_id)
+            now = self._now()
+            if (answer := replay_of(order, request, now=now)) is not None:
+                return answer
+            require_version(order, request)
+            before = order.state.ledger
+            decide(order, actor_of(request.caller), now)
+            if request.dry_run or order.state is order.stored:
+                return Answer(order)
+            remember(order, request, now=now)
+            try:
+                await self._orders.save(order)
+            except ConcurrentUpdate:
+                continue
+            reserved = order.state.ledger.calls_since(before)
+            return Answer(await self._settle(order, reserved))
+        raise ConcurrentUpdate

@@ -1,0 +1,144 @@
+"""Every refusal of the application layer. The domain's own are in `orders.domain.errors`.
+
+People read the message; programs read `code`, which never changes.
+"""
+
+from __future__ import annotations
+
+
+class ApplicationError(Exception):
+    """A request that was not carried out, and changed nothing."""
+
+    code = "application-error"
+
+
+class OrderNotFound(ApplicationError):
+    """There is no such order, or none that the caller may see. Which of both is not told."""
+
+    code = "order-not-found"
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"there is no order {wanted}")
+
+
+class Forbidden(ApplicationError):
+    """The caller's roles and scopes do not allow the operation on any order."""
+
+    code = "forbidden"
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"your roles and scopes do not allow {operation}")
+        self.operation = operation
+
+
+class StaleVersion(ApplicationError):
+    """The caller decided on another version of the order than the one there is now."""
+
+    code = "stale-version"
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"the order has changed: it is at version {current}; read it again")
+        self.current = current
+
+
+class ConcurrentUpdate(ApplicationError):
+    """Someone else changed the order between reading and writing it. The call may be repeated."""
+
+    code = "concurrent-update"
+
+    def __init__(self) -> None:
+        super().__init__("the order is being changed by someone else; repeat the request")
+
+
+class DuplicateOrder(ApplicationError):
+    """An order with this id is stored already: its request was answered before."""
+
+    code = "duplicate-order"
+
+    def __init__(self) -> None:
+        super().__init__("an order with this id exists")
+
+
+class RequestKeyReused(ApplicationError):
+    """The idempotency key was used before with another request."""
+
+    code = "idempotency-key-reuse"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used with another request; take a new key")
+
+
+class RequestInProgress(ApplicationError):
+    """The first request with this key is still being carried out. Repeat it a little later."""
+
+    code = "idempotency-key-in-progress"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__("a request with this Idempotency-Key is being carried out; ask again")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PriceUnknown(ApplicationError):
+    """The price list has no price for a SKU, and the caller may not state one."""
+
+    code = "price-unknown"
+
+    def __init__(self, sku: str, currency: str) -> None:
+        super().__init__(f"there is no price for {sku} in {currency}")
+        self.sku = sku
+
+
+class StoreUnavailable(ApplicationError):
+    """The database gave no answer in time. The call may be repeated with the same key."""
+
+    code = "store-unavailable"
+
+
+class PricesUnavailable(ApplicationError):
+    """The price list gave no answer in time. Nothing was stored; repeat the call."""
+
+    code = "prices-unavailable"
+
+
+class PaymentDeclined(ApplicationError):
+    """The payment service said no, for a reason of the payer's. Final for this attempt."""
+
+    code = "payment-declined"
+
+    def __init__(self, decline_code: str) -> None:
+        super().__init__(f"the payment was declined: {decline_code}")
+        self.decline_code = decline_code
+
+
+class PaymentRefused(ApplicationError):
+    """The payment service refused the call itself. Final: repeating it changes nothing."""
+
+    code = "payment-refused"
+
+
+class PaymentUnavailable(ApplicationError):
+    """No answer that can be trusted: the outcome is unknown. Repeat with the same reference."""
+
+    code = "payment-unavailable"
+
+
+class InvalidToken(ApplicationError):
+    """The access token proves nothing. The reason never repeats the token."""
+
+    code = "invalid-token"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class KeysUnavailable(ApplicationError):
+    """No signing key could be fetched yet, so no token can be judged. Repeat the call."""
+
+    code = "keys-unavailable"
+
+
+class PublisherUnavailable(ApplicationError):
+    """The broker did not confirm every event. They stay in the outbox and are sent again."""
+
+    code = "publisher-unavailable"

@@ -1,0 +1,246 @@
+"""What the use cases need from outside. Each sentence of these contracts is a test in
+`orders.adapters.contracts`, which any adapter can run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from orders.application.access import Caller
+from orders.domain.events import RecordedEvent
+from orders.domain.identifiers import OrderId
+from orders.domain.lifecycle import (
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+)
+from orders.domain.money import Money
+from orders.domain.order import Order
+from orders.domain.payments import PaymentReport
+
+Clock = Callable[[], datetime]
+"""The time: aware, UTC, whole milliseconds (what every store can keep)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders to list. What is None does not matter; sequences mean any of them."""
+
+    tenant: str
+    owner: str | None = None
+    """Only orders of this customer, and guest orders placed by this subject."""
+    customer_id: str | None = None
+    status: Sequence[OrderStatus] = ()
+    payment_status: Sequence[PaymentProgress] = ()
+    fulfillment_status: Sequence[FulfillmentProgress] = ()
+    return_status: Sequence[ReturnProgress] = ()
+    number: str | None = None
+    external_reference: str | None = None
+    created_from: datetime | None = None
+    """Inclusive."""
+    created_before: datetime | None = None
+    """Exclusive."""
+    outstanding: bool | None = None
+    """Whether something is still to be paid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in a list sorted by time and id: everything after it is on later pages."""
+
+    at: datetime
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An event with the order and tenant it belongs to.
+
+    `position` is its place in the feed, 1, 2, 3 …; None while the relay has not logged it.
+    `traceparent` is the W3C trace context of the request that caused it.
+    """
+
+    tenant: str
+    order_id: OrderId
+    recorded: RecordedEvent
+    traceparent: str | None = None
+    position: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The same on every delivery."""
+        return f"{self.order_id}:{self.recorded.sequence}"
+
+
+class OrderRepository(Protocol):
+    """Keeps orders: one order, one document, one write.
+
+    Every method raises `StoreUnavailable` when the store gives no answer in time. A write
+    whose answer was lost may have happened; `add` and `save` may then be repeated.
+    """
+
+    async def add(self, order: Order) -> None:
+        """Store a new order with its events, at version 1, or nothing.
+
+        Raises:
+            DuplicateOrder: If an order with this id is stored. It is left as it is.
+        """
+        ...
+
+    async def get(self, order_id: OrderId) -> Order:
+        """The order as last stored.
+
+        Raises:
+            OrderNotFound: If there is none.
+        """
+        ...
+
+    async def save(self, order: Order) -> None:
+        """Store a changed order with its new events, at the next version, or nothing.
+
+        The events not relayed yet stay as they are, the new ones follow them.
+
+        Raises:
+            ConcurrentUpdate: If the stored order has another version than this one had.
+        """
+        ...
+
+    async def find_by_number(self, tenant: str, number: str) -> Order:
+        """The order with this number.
+
+        Raises:
+            OrderNotFound: If the tenant has none.
+        """
+        ...
+
+    async def list(
+        self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
+    ) -> Sequence[Order]:
+        """At most `limit` orders by time of creation and id, after a position.
+
+        An order that was there before the first page is on exactly one page.
+        """
+        ...
+
+    async def claim_due(self, *, now: datetime, lease: timedelta, limit: int) -> Sequence[OrderId]:
+        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`.
+
+        A claimed order is given to nobody else until the lease is over. Claiming changes no
+        version. Saving an order ends its claim.
+        """
+        ...
+
+
+class EventOutbox(Protocol):
+    """The events that were stored with their orders and have not been relayed yet."""
+
+    async def claim(
+        self, *, now: datetime, lease: timedelta, limit: int
+    ) -> Sequence[Sequence[LoggedEvent]]:
+        """The waiting events of at most `limit` orders, each order's in sequence.
+
+        A claimed order's events are given to nobody else until the lease is over.
+        """
+        ...
+
+    async def remove(self, order_id: OrderId, *, up_to: int) -> None:
+        """Take out an order's events up to a sequence number, and end its claim.
+
+        Events that came meanwhile stay. May be repeated.
+        """
+        ...
+
+    async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+        """An order's events that have not been relayed, in sequence."""
+        ...
+
+
+class EventLog(Protocol):
+    """Every relayed event, for ever, each once."""
+
+    async def append(self, events: Sequence[LoggedEvent]) -> None:
+        """Log events at the end of the feed. One that is logged already is left as it is."""
+        ...
+
+    async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+        """An order's logged events, in sequence."""
+        ...
+
+    async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
+        """A tenant's events after a position of the feed, at most `limit`.
+
+        Positions are seen in order: once a reader has seen one, nothing appears before it.
+        """
+        ...
+
+
+class EventPublisher(Protocol):
+    """Sends events to other services."""
+
+    async def publish(self, events: Sequence[LoggedEvent]) -> None:
+        """Return once the broker has confirmed every event. Sending one twice is allowed.
+
+        Raises:
+            PublisherUnavailable: If one may not have arrived. Publish all of them again.
+        """
+        ...
+
+
+class PaymentGateway(Protocol):
+    """Moves money. A call's reference is its idempotency key: the same reference, however
+    often it is sent, moves money once.
+
+    Every method raises `PaymentDeclined` for a final no to the payer, `PaymentRefused` for a
+    final no to the call itself, and `PaymentUnavailable` when the outcome is unknown.
+    """
+
+    async def authorize(
+        self, *, reference: str, amount: Money, method: str, capture: bool
+    ) -> PaymentReport:
+        """Ask for an amount to be held, or taken at once with `capture`."""
+        ...
+
+    async def capture(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
+        """Take a part of what is held."""
+        ...
+
+    async def void(self, provider_id: str, *, reference: str) -> PaymentReport:
+        """Give back what is held and not taken."""
+        ...
+
+    async def refund(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
+        """Give back a part of what was taken."""
+        ...
+
+    async def find(self, reference: str) -> PaymentReport | None:
+        """The payment that `authorize` started with this reference; None if there is none."""
+        ...
+
+
+class PriceList(Protocol):
+    """What things cost when the caller may not say."""
+
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
+        """Prices in minor units by SKU. A SKU without a price is left out.
+
+        Raises:
+            PricesUnavailable: If there is no answer in time.
+        """
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Says who holds an access token."""
+
+    async def verify(self, token: str) -> Caller:
+        """The caller that a valid token names.
+
+        Raises:
+            InvalidToken: If it proves nothing, for whatever reason.
+            KeysUnavailable: If no signing key is known yet.
+        """
+        ...

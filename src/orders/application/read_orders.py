@@ -1,0 +1,142 @@
+"""Look at orders: one, some, what could be done to one, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from orders.application.access import (
+    Caller,
+    Operation,
+    may,
+    may_reach,
+    reaches_all,
+    require,
+)
+from orders.application.errors import OrderNotFound
+from orders.application.ports import (
+    Clock,
+    EventLog,
+    EventOutbox,
+    LoggedEvent,
+    OrderFilter,
+    OrderRepository,
+    Position,
+)
+from orders.domain.actions import Action
+from orders.domain.guards import Bound, limits, refusals
+from orders.domain.identifiers import OrderId
+from orders.domain.order import Order
+
+NOTHING_TO_DO = "nothing-to-do"
+"""Blocks an action that no rule forbids, and that nothing in the order is there for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PossibleAction:
+    """Whether a command would be taken, what stands in its way, and the bounds of its arguments."""
+
+    action: Action
+    blocked_by: tuple[str, ...]
+    limits: dict[str, Bound]
+
+
+class ReadOrders:
+    """Answers questions about orders and changes nothing. Every call may be repeated."""
+
+    def __init__(
+        self, orders: OrderRepository, outbox: EventOutbox, log: EventLog, now: Clock
+    ) -> None:
+        self._orders = orders
+        self._outbox = outbox
+        self._log = log
+        self._now = now
+
+    async def one(
+        self, order_id: OrderId, *, caller: Caller, operation: Operation = Operation.READ
+    ) -> Order:
+        """One order.
+
+        Raises:
+            Forbidden: If the caller may read no order.
+            OrderNotFound: If there is none that the caller may see.
+        """
+        require(caller, operation)
+        return _reached(await self._orders.get(order_id), operation, caller)
+
+    async def by_number(self, number: str, *, caller: Caller) -> Order:
+        """The order with a number, in its canonical form. Raises as `one`."""
+        require(caller, Operation.READ)
+        order = await self._orders.find_by_number(caller.tenant, number)
+        return _reached(order, Operation.READ, caller)
+
+    async def by_reference(self, reference: str, *, caller: Caller) -> Order:
+        """The newest order placed with an external reference. Raises as `one`."""
+        where = OrderFilter(tenant=caller.tenant, external_reference=reference)
+        found = await self.some(where, newest_first=True, after=None, limit=1, caller=caller)
+        if not found:
+            raise OrderNotFound(reference)
+        return found[0]
+
+    async def some(
+        self,
+        where: OrderFilter,
+        *,
+        newest_first: bool,
+        after: Position | None,
+        limit: int,
+        caller: Caller,
+    ) -> Sequence[Order]:
+        """A page of the caller's orders that fit a filter.
+
+        Raises:
+            Forbidden: If the caller may list nothing.
+        """
+        require(caller, Operation.LIST)
+        own = None if reaches_all(caller, Operation.LIST) else caller.subject
+        where = replace(where, tenant=caller.tenant, owner=own)
+        return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
+
+    async def actions(self, order_id: OrderId, *, caller: Caller) -> Sequence[PossibleAction]:
+        """Every command the caller may give, and what stands in its way now. Raises as `one`."""
+        order = await self.one(order_id, caller=caller, operation=Operation.SEE_ACTIONS)
+        now = self._now()
+        return [
+            _possible(order, action, now)
+            for action in Action
+            if action is not Action.EXPIRE and may(caller, Operation(action.value))
+        ]
+
+    async def timeline(self, order_id: OrderId, *, caller: Caller) -> Sequence[LoggedEvent]:
+        """What happened to an order, in sequence, up to its last change. Raises as `one`."""
+        # The outbox is read first: an event that is relayed in between is then in both.
+        await self.one(order_id, caller=caller, operation=Operation.SEE_TIMELINE)
+        waiting = await self._outbox.waiting_of(order_id)
+        logged = await self._log.timeline(order_id)
+        by_sequence = {event.recorded.sequence: event for event in (*waiting, *logged)}
+        return [by_sequence[sequence] for sequence in sorted(by_sequence)]
+
+    async def feed(self, position: int, *, limit: int, caller: Caller) -> Sequence[LoggedEvent]:
+        """The tenant's events after a position.
+
+        Raises:
+            Forbidden: If the caller may not read the feed.
+        """
+        require(caller, Operation.SEE_FEED)
+        return await self._log.after(position, tenant=caller.tenant, limit=limit)
+
+
+def _reached(order: Order, operation: Operation, caller: Caller) -> Order:
+    if not may_reach(caller, operation, order.state):
+        raise OrderNotFound(order.id)
+    return order
+
+
+def _possible(order: Order, action: Action, now: datetime) -> PossibleAction:
+    state = order.state
+    blocked_by = tuple(error.code for error in refusals(state, action, now=now))
+    bounds = limits(state, action)
+    if not blocked_by and bounds and not all(bounds.values()):
+        blocked_by = (NOTHING_TO_DO,)
+    return PossibleAction(action=action, blocked_by=blocked_by, limits=bounds)

@@ -1,0 +1,1 @@
+"""The rules of an order. Standard library only, synchronous, without I/O."""

@@ -1,0 +1,33 @@
+"""The names of everything an order can be told to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """Everything an order can be told to do. Facts are not here: they are always booked."""
+
+    CONFIRM = "confirm"
+    EXPIRE = "expire"
+    CANCEL = "cancel"
+    COMPLETE = "complete"
+    CANCEL_ITEMS = "cancel_items"
+    EDIT = "edit"
+    ADD_NOTE = "add_note"
+    HOLD = "hold"
+    RELEASE = "release"
+    PAY = "pay"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    GRANT_CREDIT = "grant_credit"
+    CREATE_SHIPMENT = "create_shipment"
+    DISPATCH = "dispatch"
+    DELIVER = "deliver"
+    CANCEL_SHIPMENT = "cancel_shipment"
+    REQUEST_RETURN = "request_return"
+    APPROVE_RETURN = "approve_return"
+    DECLINE_RETURN = "decline_return"
+    RECEIVE_RETURN = "receive_return"
+    CLOSE_RETURN = "close_return"

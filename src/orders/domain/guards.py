@@ -1,0 +1,192 @@
+"""When the order's own state forbids a command: every rule that says no, not only the first.
+
+What depends on a command's arguments (this many units, this much money) is checked where the
+command is; the bounds are here, so that a caller can be told them beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from orders.domain.actions import Action
+from orders.domain.errors import (
+    AlreadyShipped,
+    IllegalTransition,
+    NotDelivered,
+    NothingDue,
+    NotSettled,
+    NotYetExpired,
+    OnHold,
+    OrderError,
+    PaymentInFlight,
+    PaymentNotCovered,
+    StillOpen,
+)
+from orders.domain.identifiers import PartId
+from orders.domain.lifecycle import TRANSITIONS
+from orders.domain.payments import IN_FLIGHT
+from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
+from orders.domain.shipments import SHIPMENT_STEPS
+from orders.domain.state import OrderState
+
+
+def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderError]:
+    """Every rule that forbids the action as the order stands; empty if it is allowed."""
+    if (state.status, action) not in TRANSITIONS:
+        return [IllegalTransition(state.status, action)]
+    return [error for guard in _GUARDS.get(action, ()) if (error := guard(state, now))]
+
+
+def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
+    return OnHold(len(state.open_holds)) if state.open_holds else None
+
+
+def _covered(state: OrderState, _: datetime) -> OrderError | None:
+    totals = state.totals
+    covered = totals.authorized + totals.net
+    return PaymentNotCovered(covered=covered, due=totals.due) if covered < totals.due else None
+
+
+def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
+    return NotYetExpired() if now < state.expires_at else None
+
+
+def _no_money(state: OrderState, _: datetime) -> OrderError | None:
+    return PaymentInFlight() if state.has_money else None
+
+
+def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
+    packed = any(line.allocated or line.shipped for line in state.lines)
+    return AlreadyShipped() if packed else None
+
+
+def _something_to_pay(state: OrderState, _: datetime) -> OrderError | None:
+    if payable(state):
+        return None
+    return PaymentInFlight() if in_flight(state) else NothingDue()
+
+
+def _delivered(state: OrderState, _: datetime) -> OrderError | None:
+    done = all(line.delivered == line.live for line in state.lines if line.shippable)
+    return None if done else NotDelivered()
+
+
+def _settled(state: OrderState, _: datetime) -> OrderError | None:
+    totals = state.totals
+    return None if totals.net == totals.due else NotSettled(net=totals.net, due=totals.due)
+
+
+def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
+    open_parts = {
+        "payment": in_flight(state) or state.ledger.calls,
+        "authorization": state.totals.authorized,
+        "return": any(a_return.status in AWAITED for a_return in state.returns),
+        "hold": state.open_holds,
+    }
+    names = [name for name, is_open in open_parts.items() if is_open]
+    return StillOpen(", ".join(names)) if names else None
+
+
+Guard = Callable[[OrderState, datetime], OrderError | None]
+_GUARDS: Mapping[Action, tuple[Guard, ...]] = {
+    Action.CONFIRM: (_no_hold, _covered),
+    Action.EXPIRE: (_past_its_time, _no_money),
+    Action.CANCEL: (_nothing_packed,),
+    Action.PAY: (_something_to_pay,),
+    Action.CREATE_SHIPMENT: (_no_hold,),
+    Action.DISPATCH: (_no_hold,),
+    Action.DELIVER: (_no_hold,),
+    Action.CANCEL_SHIPMENT: (_no_hold,),
+    Action.COMPLETE: (_delivered, _settled, _nothing_open),
+}
+
+
+def in_flight(state: OrderState) -> int:
+    """What payments of unknown outcome may still bring, in minor units."""
+    return sum(p.amount for p in state.ledger.payments if p.status in IN_FLIGHT)
+
+
+def payable(state: OrderState) -> int:
+    """What may still be asked of the payer: not what is authorised or in flight already."""
+    totals = state.totals
+    return max(0, totals.outstanding - totals.authorized - in_flight(state))
+
+
+def due_at(state: OrderState) -> datetime | None:
+    """When time asks for something: the next look at a call, or the end of the time to pay."""
+    times = [call.due_at for call in state.ledger.calls]
+    if (state.status, Action.EXPIRE) in TRANSITIONS and not state.has_money:
+        times.append(state.expires_at)
+    return min(times, default=None)
+
+
+def cancellable_units(state: OrderState) -> dict[PartId, int]:
+    """Units by line that can still be called off."""
+    return {line.id: line.unallocated for line in state.lines}
+
+
+def shippable_units(state: OrderState) -> dict[PartId, int]:
+    """Units by line that can still be packed."""
+    return {line.id: line.unallocated for line in state.lines if line.shippable}
+
+
+def returnable_units(state: OrderState) -> dict[PartId, int]:
+    """Units by line that can still be sent back: delivered, and in no other return."""
+    return {
+        line.id: line.delivered - line.returned - awaited_units(state.returns, line.id)
+        for line in state.lines
+    }
+
+
+Bound = int | dict[PartId, int] | tuple[PartId, ...]
+
+
+def limits(state: OrderState, action: Action) -> dict[str, Bound]:
+    """The bounds of an action's arguments.
+
+    `amount` is the most minor units, `items` the most units by line id; `payments`, `holds`,
+    `shipments` and `returns` name the parts that the action fits.
+    """
+    match action:
+        case Action.PAY:
+            return {"amount": payable(state)}
+        case Action.CAPTURE:
+            return {"amount": capturable(state), "payments": _open_payments(state)}
+        case Action.VOID:
+            return {"payments": _open_payments(state)}
+        case Action.REFUND:
+            return {"amount": min(state.totals.refund_due, state.totals.refundable)}
+        case Action.GRANT_CREDIT:
+            return {"amount": state.totals.creditable}
+        case Action.CANCEL_ITEMS:
+            return {"items": _some(cancellable_units(state))}
+        case Action.CREATE_SHIPMENT:
+            return {"items": _some(shippable_units(state))}
+        case Action.REQUEST_RETURN:
+            return {"items": _some(returnable_units(state))}
+        case Action.RELEASE:
+            return {"holds": tuple(hold.id for hold in state.open_holds)}
+        case _ if action in SHIPMENT_STEPS:
+            before = SHIPMENT_STEPS[action][0]
+            return {"shipments": tuple(s.id for s in state.shipments if s.status is before)}
+        case _ if action in RETURN_STEPS:
+            befores = RETURN_STEPS[action][0]
+            return {"returns": tuple(r.id for r in state.returns if r.status in befores)}
+        case _:
+            return {}
+
+
+def capturable(state: OrderState) -> int:
+    """What may still be taken of the authorisations: never more than is outstanding."""
+    under_way = state.ledger.capturing()
+    totals = state.totals
+    return max(0, min(totals.authorized, totals.outstanding) - under_way)
+
+
+def _open_payments(state: OrderState) -> tuple[PartId, ...]:
+    return tuple(payment.id for payment in state.ledger.payments if payment.open)
+
+
+def _some(units: dict[PartId, int]) -> dict[PartId, int]:
+    return {line_id: count for line_id, count in units.items() if count > 0}

@@ -1,0 +1,184 @@
+"""What may follow what: the state machine of `status`, and the three statuses that follow
+from facts. The tables in the documentation are made from this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+
+from orders.domain.actions import Action
+from orders.domain.lines import Line
+from orders.domain.payments import IN_FLIGHT, Ledger, PaymentStatus
+from orders.domain.returns import AWAITED, Return
+from orders.domain.totals import Totals
+
+
+class OrderStatus(StrEnum):
+    """Where the order stands. The last three end it."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+_P, _C, _D, _X, _E = OrderStatus
+_ANY = tuple(OrderStatus)
+_OPEN = (_P, _C)
+_KEPT = (_C, _D)
+
+_MOVES = {
+    (_P, Action.CONFIRM): _C,
+    (_P, Action.EXPIRE): _E,
+    (_P, Action.CANCEL): _X,
+    (_C, Action.CANCEL): _X,
+    (_C, Action.COMPLETE): _D,
+}
+_STAYS: Mapping[Action, Iterable[OrderStatus]] = {
+    Action.CANCEL_ITEMS: _OPEN,
+    Action.EDIT: _OPEN,
+    Action.ADD_NOTE: _ANY,
+    Action.HOLD: _OPEN,
+    Action.RELEASE: _OPEN,
+    Action.PAY: _OPEN,
+    Action.CAPTURE: _OPEN,
+    Action.VOID: _OPEN,
+    Action.REFUND: _ANY,
+    Action.GRANT_CREDIT: _KEPT,
+    Action.CREATE_SHIPMENT: (_C,),
+    Action.DISPATCH: (_C,),
+    Action.DELIVER: (_C,),
+    Action.CANCEL_SHIPMENT: (_C,),
+    Action.REQUEST_RETURN: _KEPT,
+    Action.APPROVE_RETURN: _KEPT,
+    Action.DECLINE_RETURN: _KEPT,
+    Action.RECEIVE_RETURN: _KEPT,
+    Action.CLOSE_RETURN: _KEPT,
+}
+TRANSITIONS: Mapping[tuple[OrderStatus, Action], OrderStatus] = MappingProxyType(
+    _MOVES
+    | {(status, action): status for action, statuses in _STAYS.items() for status in statuses}
+)
+"""The whole state machine. A pair that is not here is refused."""
+
+ENDED_UNPAID = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
+"""Nothing is due any more; money that still arrives is sent back."""
+
+
+class PaymentProgress(StrEnum):
+    """`payment_status`: what the payment service has said, against what is due."""
+
+    PENDING = "pending"
+    VOIDED = "voided"
+    NOT_REQUIRED = "not_required"
+    FAILED = "failed"
+    UNPAID = "unpaid"
+    AUTHORIZED = "authorized"
+    PARTIALLY_AUTHORIZED = "partially_authorized"
+    CHARGED_BACK = "charged_back"
+    OVERPAID = "overpaid"
+    PARTIALLY_PAID = "partially_paid"
+    REFUNDED = "refunded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    PAID = "paid"
+
+
+def payment_progress(
+    totals: Totals, *, in_flight: bool = False, voided: bool = False, failed: bool = False
+) -> PaymentProgress:
+    """The `payment_status` of amounts. The first rule that fits decides."""
+    due, net = totals.due, totals.net
+    rules: list[tuple[bool, PaymentProgress]]
+    if not totals.captured and not totals.authorized:
+        rules = [
+            (in_flight, PaymentProgress.PENDING),
+            (voided, PaymentProgress.VOIDED),
+            (due == 0, PaymentProgress.NOT_REQUIRED),
+            (failed, PaymentProgress.FAILED),
+            (True, PaymentProgress.UNPAID),
+        ]
+    elif not totals.captured:
+        rules = [
+            (totals.authorized >= due, PaymentProgress.AUTHORIZED),
+            (True, PaymentProgress.PARTIALLY_AUTHORIZED),
+        ]
+    else:
+        returned = bool(totals.refunded or totals.charged_back)
+        rules = [
+            (bool(totals.charged_back) and net < due, PaymentProgress.CHARGED_BACK),
+            (net > due, PaymentProgress.OVERPAID),
+            (net < due, PaymentProgress.PARTIALLY_PAID),
+            (returned and due == 0, PaymentProgress.REFUNDED),
+            (returned, PaymentProgress.PARTIALLY_REFUNDED),
+            (True, PaymentProgress.PAID),
+        ]
+    return next(progress for fits, progress in rules if fits)
+
+
+def payment_progress_of(totals: Totals, ledger: Ledger) -> PaymentProgress:
+    """The `payment_status` of an order."""
+    statuses = {payment.status for payment in ledger.payments}
+    return payment_progress(
+        totals,
+        in_flight=bool(statuses & IN_FLIGHT),
+        voided=PaymentStatus.VOIDED in statuses,
+        failed=bool(statuses & {PaymentStatus.DECLINED, PaymentStatus.FAILED}),
+    )
+
+
+class FulfillmentProgress(StrEnum):
+    """`fulfillment_status`: how far the shippable units have come."""
+
+    NOT_REQUIRED = "not_required"
+    CANCELLED = "cancelled"
+    DELIVERED = "delivered"
+    PARTIALLY_DELIVERED = "partially_delivered"
+    SHIPPED = "shipped"
+    PARTIALLY_SHIPPED = "partially_shipped"
+    IN_PROGRESS = "in_progress"
+    UNFULFILLED = "unfulfilled"
+
+
+def fulfillment_progress(lines: Sequence[Line]) -> FulfillmentProgress:
+    """The `fulfillment_status` of lines. The first rule that fits decides."""
+    shippable = [line for line in lines if line.shippable]
+    live = sum(line.live for line in shippable)
+    delivered = sum(line.delivered for line in shippable)
+    shipped = sum(line.shipped for line in shippable)
+    rules = (
+        (not shippable, FulfillmentProgress.NOT_REQUIRED),
+        (live == 0, FulfillmentProgress.CANCELLED),
+        (delivered == live, FulfillmentProgress.DELIVERED),
+        (delivered > 0, FulfillmentProgress.PARTIALLY_DELIVERED),
+        (shipped == live, FulfillmentProgress.SHIPPED),
+        (shipped > 0, FulfillmentProgress.PARTIALLY_SHIPPED),
+        (any(line.allocated for line in shippable), FulfillmentProgress.IN_PROGRESS),
+        (True, FulfillmentProgress.UNFULFILLED),
+    )
+    return next(progress for fits, progress in rules if fits)
+
+
+class ReturnProgress(StrEnum):
+    """`return_status`: how much has come back."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    PARTIALLY_RETURNED = "partially_returned"
+    RETURNED = "returned"
+
+
+def return_progress(lines: Sequence[Line], returns: Sequence[Return]) -> ReturnProgress:
+    """The `return_status` of lines and returns. The first rule that fits decides."""
+    live = sum(line.live for line in lines if line.shippable)
+    returned = sum(line.returned for line in lines)
+    awaited = any(a_return.status in AWAITED for a_return in returns)
+    rules = (
+        (returned > 0 and returned == live, ReturnProgress.RETURNED),
+        (returned > 0, ReturnProgress.PARTIALLY_RETURNED),
+        (awaited, ReturnProgress.REQUESTED),
+        (True, ReturnProgress.NONE),
+    )
+    return next(progress for fits, progress in rules if fits)

@@ -1,0 +1,305 @@
+"""Payments and refunds: what was reserved, what was asked of the payment service, what it said.
+
+Money moves in three steps: reserve (a `PaymentCall` is stored with its key), call, settle.
+What the payment service says is cumulative and merged by maximum, so hearing it twice, or late,
+or out of order changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from orders.domain.errors import PartNotFound
+from orders.domain.identifiers import OrderId, PartId
+from orders.domain.money import Money
+
+CALL_LEASE = timedelta(seconds=12)
+"""How long a call belongs to the request that reserved it: its deadline of 10 s and a margin."""
+
+LOOK_UP_AFTER_SECONDS = (1, 2, 4, 8, 16, 30, 60)
+"""When a call of unknown outcome is looked at again; the last one is repeated for ever."""
+
+
+class ProviderStatus(StrEnum):
+    """The status of a payment as the payment service's contract spells it."""
+
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    VOIDED = "voided"
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentReport:
+    """What the payment service says of one payment: all of it so far, not what is new.
+
+    `captured` and `refunded` are minor units of the currency of `amount`.
+    """
+
+    provider_id: str
+    reference: str
+    status: ProviderStatus
+    amount: Money
+    captured: int
+    refunded: int
+    decline_code: str | None = None
+
+
+class PaymentStatus(StrEnum):
+    """How far one payment has come. REVIEW: the payment service contradicts what was asked."""
+
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    DECLINED = "declined"
+    FAILED = "failed"
+    AUTHORIZED = "authorized"
+    VOIDED = "voided"
+    CAPTURED = "captured"
+    REVIEW = "review"
+
+
+IN_FLIGHT = frozenset({PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION, PaymentStatus.REVIEW})
+_CAPTURABLE = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED})
+# A payment only ever moves to the right; what arrives late or twice is to the left.
+_PROGRESS = (
+    PaymentStatus.PENDING,
+    PaymentStatus.REQUIRES_ACTION,
+    PaymentStatus.DECLINED,
+    PaymentStatus.FAILED,
+    PaymentStatus.AUTHORIZED,
+    PaymentStatus.VOIDED,
+    PaymentStatus.CAPTURED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One attempt to pay. Amounts are minor units of the order's currency."""
+
+    id: PartId
+    amount: int
+    method: str | None
+    """The method's token, until the attempt is settled; never card data."""
+    capture: bool
+    """Whether the payment service takes the money at once, without a separate capture."""
+    created_at: datetime
+    status: PaymentStatus = PaymentStatus.PENDING
+    provider_id: str | None = None
+    captures: int = 0
+    """How many captures were begun; the next one's key is numbered after it."""
+    captured: int = 0
+    refunded: int = 0
+    charged_back: int = 0
+    released: bool = False
+    """Whether what was not captured has been given back to the payer."""
+    decline_code: str | None = None
+
+    @property
+    def open(self) -> int:
+        """What is authorised and can still be captured."""
+        if self.status not in _CAPTURABLE or self.released:
+            return 0
+        return max(0, self.amount - self.captured)
+
+    @property
+    def kept(self) -> int:
+        """What was captured and neither refunded nor charged back."""
+        return self.captured - self.refunded - self.charged_back
+
+    def contradicts(self, report: PaymentReport, *, reference: str, currency: str) -> bool:
+        """Whether the report cannot be about this payment, or not about this amount."""
+        return (
+            report.reference != reference
+            or report.amount != Money(self.amount, currency)
+            or not 0 <= report.refunded <= report.captured <= self.amount
+            or (self.provider_id is not None and report.provider_id != self.provider_id)
+        )
+
+    def after(self, report: PaymentReport) -> Payment:
+        """This payment with what a report adds to it; the same object if it adds nothing."""
+        status = max(self.status, PaymentStatus(report.status), key=_PROGRESS.index)
+        if report.captured:
+            status = PaymentStatus.CAPTURED
+        settled = status not in IN_FLIGHT
+        merged = replace(
+            self,
+            status=status,
+            provider_id=self.provider_id or report.provider_id,
+            method=None if settled else self.method,
+            captured=max(self.captured, report.captured),
+            refunded=max(self.refunded, report.refunded),
+            released=self.released or report.status is ProviderStatus.VOIDED,
+            decline_code=report.decline_code if status is PaymentStatus.DECLINED else None,
+        )
+        return self if merged == self else merged
+
+
+class RefundStatus(StrEnum):
+    """A refund is requested until the payment service has answered."""
+
+    REQUESTED = "requested"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money on its way back, of one payment. `amount` is reserved while it is requested."""
+
+    id: PartId
+    payment_id: PartId
+    amount: int
+    reason: str
+    created_at: datetime
+    status: RefundStatus = RefundStatus.REQUESTED
+    failure_code: str | None = None
+
+
+class CallKind(StrEnum):
+    """What the payment service is asked to do."""
+
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentCall:
+    """A reserved call to the payment service whose outcome is not stored yet.
+
+    `key` is its reference and Idempotency-Key and never changes. Until `due_at` the call
+    belongs to whoever reserved it; after that, to any worker.
+    """
+
+    key: str
+    kind: CallKind
+    payment_id: PartId
+    amount: int
+    due_at: datetime
+    refund_id: PartId | None = None
+    tries: int = 0
+
+    def postponed(self, now: datetime) -> PaymentCall:
+        """The same call after a try whose outcome is unknown."""
+        wait = LOOK_UP_AFTER_SECONDS[min(self.tries, len(LOOK_UP_AFTER_SECONDS) - 1)]
+        return replace(self, tries=self.tries + 1, due_at=now + timedelta(seconds=wait))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """All payments and refunds of an order and the calls under way."""
+
+    payments: tuple[Payment, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    calls: tuple[PaymentCall, ...] = ()
+
+    def payment(self, payment_id: str) -> Payment:
+        """One payment.
+
+        Raises:
+            PartNotFound: If there is none with this id.
+        """
+        for payment in self.payments:
+            if payment.id == payment_id:
+                return payment
+        raise PartNotFound("payment", payment_id)
+
+    def call(self, key: str) -> PaymentCall | None:
+        """The call under way with this key; None once it is settled."""
+        return next((call for call in self.calls if call.key == key), None)
+
+    def calls_since(self, before: Ledger) -> tuple[str, ...]:
+        """The keys of calls that were reserved after `before`."""
+        known = {call.key for call in before.calls}
+        return tuple(call.key for call in self.calls if call.key not in known)
+
+    def capturing(self, payment_id: str | None = None) -> int:
+        """What captures under way will take, of one payment or of all."""
+        return self._under_way(CallKind.CAPTURE, payment_id)
+
+    def refunding(self, payment_id: str | None = None) -> int:
+        """What refunds under way will give back, of one payment or of all."""
+        return self._under_way(CallKind.REFUND, payment_id)
+
+    def given_back(self, payment_id: str) -> int:
+        """What the refunds of a payment that succeeded add up to."""
+        return sum(
+            refund.amount
+            for refund in self.refunds
+            if refund.payment_id == payment_id and refund.status is RefundStatus.SUCCEEDED
+        )
+
+    def is_voiding(self, payment_id: str) -> bool:
+        """Whether a void of the payment is under way."""
+        return any(c.kind is CallKind.VOID and c.payment_id == payment_id for c in self.calls)
+
+    def refundable(self, payment: Payment) -> int:
+        """What can still be given back of a payment."""
+        return max(0, payment.kept - self.refunding(payment.id))
+
+    def with_payment(self, payment: Payment) -> Ledger:
+        """The ledger with one payment replaced, or added."""
+        others = tuple(p for p in self.payments if p.id != payment.id)
+        if len(others) == len(self.payments):
+            return replace(self, payments=(*self.payments, payment))
+        payments = tuple(payment if p.id == payment.id else p for p in self.payments)
+        return replace(self, payments=payments)
+
+    def with_refund(self, refund: Refund) -> Ledger:
+        """The ledger with one refund replaced, or added."""
+        if any(r.id == refund.id for r in self.refunds):
+            refunds = tuple(refund if r.id == refund.id else r for r in self.refunds)
+            return replace(self, refunds=refunds)
+        return replace(self, refunds=(*self.refunds, refund))
+
+    def with_call(self, call: PaymentCall) -> Ledger:
+        """The ledger with one call replaced, or added."""
+        return replace(self, calls=(*self.without_call(call.key).calls, call))
+
+    def without_call(self, key: str) -> Ledger:
+        """The ledger once a call is settled."""
+        return replace(self, calls=tuple(call for call in self.calls if call.key != key))
+
+    def _under_way(self, kind: CallKind, payment_id: str | None) -> int:
+        return sum(
+            call.amount
+            for call in self.calls
+            if call.kind is kind and payment_id in (None, call.payment_id)
+        )
+
+
+def authorization_key(order_id: OrderId, payment_id: str) -> str:
+    """The reference of a payment and the key of the call that starts it."""
+    return f"{order_id}:{payment_id}"
+
+
+def capture_key(order_id: OrderId, payment_id: str, number: int) -> str:
+    """The key of the n-th capture of a payment."""
+    return f"{order_id}:{payment_id}:capture:{number}"
+
+
+def void_key(order_id: OrderId, payment_id: str) -> str:
+    """The key of the one void of a payment."""
+    return f"{order_id}:{payment_id}:void"
+
+
+def refund_key(order_id: OrderId, refund_id: str) -> str:
+    """The key of a refund."""
+    return f"{order_id}:refund:{refund_id}"
+
+
+def order_of_reference(reference: str) -> OrderId | None:
+    """The order that a payment's reference names; None if we did not make the reference."""
+    head, separator, attempt = reference.partition(":")
+    if not separator or not attempt.isdecimal():
+        return None
+    try:
+        return OrderId(UUID(head))
+    except ValueError:
+        return None

@@ -1,0 +1,96 @@
+"""What an order costs, what has been paid for it, and what is owed either way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orders.domain.errors import AmountTooLarge
+from orders.domain.lines import Line
+from orders.domain.money import AMOUNT_LIMIT
+from orders.domain.payments import Ledger
+from orders.domain.returns import Credit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """All amounts of an order, in minor units of its currency.
+
+    The first five are of the live units; `gross` is their sum. `authorized` is what can still
+    be captured.
+    """
+
+    subtotal: int
+    discount: int
+    tax: int
+    shipping: int
+    gross: int
+    credits: int = 0
+    due: int = 0
+    authorized: int = 0
+    captured: int = 0
+    refunded: int = 0
+    charged_back: int = 0
+    pending_refunds: int = 0
+
+    @property
+    def net(self) -> int:
+        """What was captured and is still held."""
+        return self.captured - self.refunded - self.charged_back
+
+    @property
+    def outstanding(self) -> int:
+        """What is still to be paid."""
+        return max(0, self.due - self.net)
+
+    @property
+    def refund_due(self) -> int:
+        """What is owed back and not on its way yet."""
+        return max(0, self.net - self.due - self.pending_refunds)
+
+    @property
+    def refundable(self) -> int:
+        """What is held and not on its way back."""
+        return max(0, self.net - self.pending_refunds)
+
+    @property
+    def creditable(self) -> int:
+        """How much credit can still be granted."""
+        return max(0, min(self.refundable, self.gross - self.credits))
+
+
+def totals_of(
+    lines: Sequence[Line],
+    *,
+    shipping: int,
+    credits: Iterable[Credit] = (),
+    ledger: Ledger | None = None,
+    ended_unpaid: bool = False,
+) -> Totals:
+    """Add up an order. `ended_unpaid`: it was cancelled or has expired, so nothing is due.
+
+    Raises:
+        AmountTooLarge: If the sum is 2**53 minor units or more.
+    """
+    ledger = ledger or Ledger()
+    subtotal = sum(line.unit_price * line.live for line in lines)
+    lines_gross = sum(line.gross for line in lines)
+    tax = sum(line.tax_of(line.live) for line in lines)
+    gross = lines_gross + shipping
+    if max(gross, subtotal + tax + shipping) >= AMOUNT_LIMIT:
+        raise AmountTooLarge
+    credited = sum(credit.amount for credit in credits)
+    return Totals(
+        subtotal=subtotal,
+        discount=subtotal + tax - lines_gross,
+        tax=tax,
+        shipping=shipping,
+        gross=gross,
+        credits=credited,
+        due=0 if ended_unpaid else max(0, gross - credited),
+        authorized=sum(payment.open for payment in ledger.payments),
+        captured=sum(payment.captured for payment in ledger.payments),
+        refunded=sum(payment.refunded for payment in ledger.payments),
+        charged_back=sum(payment.charged_back for payment in ledger.payments),
+        pending_refunds=ledger.refunding(),
+    )

@@ -1,0 +1,1 @@
+"""The processes: what can be started and called."""

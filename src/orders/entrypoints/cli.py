@@ -1,0 +1,272 @@
+"""The `orders` command."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
+
+_DATA = Path(".orders")
+_EXAMPLES = """\
+examples:
+  orders dev                                    everything, on this machine; Ctrl-C ends it
+  orders token --sub ada --role customer        a token for it
+  orders replay day.csv                         send it a day's orders
+  ORDERS_MONGO_URI=... orders serve             one part, in production
+  orders settings                               every ORDERS_* variable
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 if it failed, or 2 if it was called wrongly."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.partition(".")[0] == "orders":
+            raise
+        return _fail(f"{missing} is not installed: pip install 'orders[service]'", 2)
+    except CommandFailed as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # as in `orders settings | head`; the exit flushes once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="orders",
+        description="The Order Service: its parts, and a sandbox to try them in.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> _Parser:
+        added: _Parser = commands.add_parser(name, help=text, description=f"{text}.")
+        added.set_defaults(command=command)
+        return added
+
+    _add_dev(add("dev", _dev, "Run the whole stack on this machine, with data kept in .orders/"))
+    _add_serve(add("serve", _serve, "Serve the HTTP API, as ORDERS_* variables say"))
+    add("worker", _worker, "Relay events and finish what time must, as ORDERS_* variables say")
+    _add_migrate(
+        add("migrate", _migrate, "Bring the database to this version: indexes and documents")
+    )
+    _add_token(add("token", _token, "Print a token of the sandbox, and nothing else"))
+    _add_replay(add("replay", _replay, "Send the orders of a CSV file through the HTTP API"))
+    _add_demo(add("demo", _demo, "Start a stack of its own, replay a day, show the balance"))
+    _add_schema(add("schema", _schema, "Print a published contract"))
+    add("settings", _settings, "List every ORDERS_* variable")
+    _add_sandbox(add("sandbox", _sandbox, "Run the payment service and token issuer alone"))
+    return parser
+
+
+_Parser = argparse.ArgumentParser
+
+
+def _add_dev(parser: _Parser) -> None:
+    parser.add_argument("--host", default=os.environ.get("ORDERS_HOST", "127.0.0.1"))
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=os.environ.get("ORDERS_PORT", "8000"),
+        help="port of the API; the others follow it. 0: free ports for all (%(default)s)",
+    )
+    parser.add_argument("--ready-file", type=Path, help="write the addresses here once it is up")
+    _add_data(parser)
+
+
+def _add_serve(parser: _Parser) -> None:
+    parser.add_argument("--workers", help="processes that serve; default ORDERS_WORKERS or 1")
+
+
+def _add_migrate(parser: _Parser) -> None:
+    parser.add_argument(
+        "--wait", type=float, default=0, help="seconds to wait for the database (%(default)s)"
+    )
+
+
+def _add_data(parser: _Parser) -> None:
+    parser.add_argument("--data", type=Path, default=_DATA, help="kept data (%(default)s)")
+
+
+def _add_token(parser: _Parser) -> None:
+    parser.add_argument("--sub", required=True, help="who it is for")
+    parser.add_argument("--role", action="append", default=[], help="may be repeated")
+    parser.add_argument("--scope", action="append", default=[], help="may be repeated")
+    parser.add_argument("--tenant", help="left out: the service's default tenant")
+    parser.add_argument(
+        "--ttl", type=int, default=3600, help="seconds it is good for (%(default)s)"
+    )
+    _add_data(parser)
+
+
+def _add_replay(parser: _Parser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
+    parser.add_argument("--url", help="the API; left out: the running `orders dev`")
+    parser.add_argument("--token", help="left out: one of the sandbox")
+    _add_data(parser)
+
+
+def _add_demo(parser: _Parser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
+
+
+def _add_schema(parser: _Parser) -> None:
+    parser.add_argument("kind", choices=["openapi", "asyncapi", "events"])
+
+
+def _add_sandbox(parser: _Parser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address (%(default)s)")
+    parser.add_argument("--payments-port", type=int, default=8001, help="port (%(default)s)")
+    parser.add_argument("--issuer-port", type=int, default=8002, help="port (%(default)s)")
+    parser.add_argument("--webhook-url", help="where payment events are sent; else nowhere")
+    parser.add_argument("--issuer", default=ISSUER, help="iss of the tokens (%(default)s)")
+    parser.add_argument("--audience", default=AUDIENCE, help="aud of the tokens (%(default)s)")
+    _add_data(parser)
+
+
+def _dev(options: argparse.Namespace) -> int:
+    from orders.entrypoints.dev import DevOptions, run_dev
+
+    return run_dev(
+        DevOptions(
+            host=options.host, port=options.port, data=options.data, ready_file=options.ready_file
+        )
+    )
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from orders.entrypoints.dev import run_demo
+
+    if not options.file.is_file():
+        return _fail(f"there is no file {options.file}", 2)
+    return run_demo(options.file)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from orders.entrypoints.serve import serve
+    from orders.entrypoints.settings import Settings
+
+    if options.workers:
+        os.environ["ORDERS_WORKERS"] = options.workers
+    serve(Settings.read())
+    return 0
+
+
+def _worker(_: argparse.Namespace) -> int:
+    from orders.entrypoints.settings import Settings
+    from orders.entrypoints.worker import run
+
+    _run_until_told(run(Settings.read()))
+    return 0
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from orders.entrypoints.migrate import run
+    from orders.entrypoints.sandbox.database import answers_ping
+    from orders.entrypoints.settings import Settings
+
+    settings = Settings.read()
+    deadline = time.monotonic() + options.wait
+    while not answers_ping(settings.mongo_uri):
+        if time.monotonic() > deadline:
+            raise CommandFailed("the database does not answer: see ORDERS_MONGO_URI")
+    asyncio.run(run(settings))
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    from orders.entrypoints.sandbox.tokens import sandbox_token
+
+    print(
+        sandbox_token(
+            DataDirectory(options.data),
+            subject=options.sub,
+            roles=options.role,
+            scopes=options.scope,
+            tenant=options.tenant,
+            ttl_seconds=options.ttl,
+        )
+    )
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from orders.entrypoints.replay import replay
+    from orders.entrypoints.sandbox.tokens import sandbox_token
+
+    data = DataDirectory(options.data)
+    url = options.url or _running_stack(data)
+    token = options.token or sandbox_token(data, subject="import", roles=["admin"])
+    asyncio.run(replay(options.file, base_url=url, token=token))
+    return 0
+
+
+def _running_stack(data: DataDirectory) -> str:
+    if not data.ready_file.exists():
+        raise CommandFailed(f"no `orders dev` is up with {data.path}: start it, or give --url")
+    url: str = json.loads(data.ready_file.read_text())["api"]
+    return url
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from orders.entrypoints.schema import render
+
+    print(render(options.kind))
+    return 0
+
+
+def _settings(_: argparse.Namespace) -> int:
+    from orders.entrypoints.settings import settings_table
+
+    for row in settings_table():
+        default = "required" if row.default is None else row.default or "none"
+        print(f"{row.name}  ({default})\n    {row.meaning}: {row.accepts}")
+    return 0
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from orders.entrypoints.sandbox import __main__ as sandbox
+
+    _run_until_told(sandbox.run(options))
+    return 0
+
+
+def _run_until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
+    import asyncio
+    import signal
+
+    async def until_stopped() -> None:
+        task = asyncio.create_task(work)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(until_stopped())
+
+
+def _fail(message: str, exit_code: int) -> int:
+    for line in message.splitlines():
+        print(f"orders: {line}", file=sys.stderr)
+    return exit_code

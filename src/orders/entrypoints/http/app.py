@@ -1,0 +1,111 @@
+"""The HTTP application: its routes, and what every request passes on its way to one.
+
+A request: `headers` → `authentication` → `decoding` → a handler → a use case → `errors` or
+`answers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib import metadata
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from orders.application.ports import TokenVerifier
+from orders.entrypoints.container import Adapters, UseCases
+from orders.entrypoints.http.authentication import Authentication
+from orders.entrypoints.http.commands import command_handlers
+from orders.entrypoints.http.conditions import Edge
+from orders.entrypoints.http.cursors import Cursors
+from orders.entrypoints.http.decoding import StrictRequests
+from orders.entrypoints.http.docs_ui import docs_router
+from orders.entrypoints.http.errors import REFUSAL_HANDLERS
+from orders.entrypoints.http.events import EVENT_HANDLERS, PAYMENT_EVENTS
+from orders.entrypoints.http.headers import AnswerHeaders
+from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
+from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
+from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, openapi_document
+from orders.entrypoints.http.orders import ORDER_HANDLERS
+from orders.entrypoints.http.parts import part_handlers
+from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
+from orders.entrypoints.settings import Settings
+
+USE_CASES = (
+    "place_order",
+    "quote_order",
+    "change_order",
+    "read_orders",
+    "payment_inbox",
+)
+"""What handlers may ask for, by the name of their parameter. At most one each: Litestar resolves
+two in a task group, which costs more than most use cases do.
+"""
+
+PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name:str}}"}
+"""Paths that need no token."""
+
+
+def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: False) -> Litestar:
+    """The service as it runs. Nothing is connected before the application starts."""
+    adapters = Adapters(settings)
+    return build_app(
+        adapters.use_cases(),
+        settings=settings,
+        tokens=adapters.tokens,
+        readiness=Readiness(is_draining, adapters.can_serve),
+        lifespan=adapters.opened,
+    )
+
+
+def build_app(
+    use_cases: UseCases,
+    *,
+    settings: Settings,
+    tokens: TokenVerifier,
+    readiness: Readiness,
+    lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
+) -> Litestar:
+    """The application over any wiring of the use cases."""
+    edge = Edge(
+        cursors=Cursors(settings.payment_webhook_secret[0].encode()),
+        max_key_length=settings.max_key_length,
+        max_page=settings.max_page,
+    )
+    v1 = Router(
+        "/v1",
+        route_handlers=[*ORDER_HANDLERS, *command_handlers(), *part_handlers(), *EVENT_HANDLERS],
+    )
+    return Litestar(
+        route_handlers=[
+            v1,
+            *HEALTH_HANDLERS,
+            openapi_document,
+            docs_router(path=DOCS, schema_url=DOCUMENT),
+        ],
+        dependencies={
+            "readiness": Provide(lambda: readiness, sync_to_thread=False),
+            **{name: _provided(getattr(use_cases, name)) for name in USE_CASES},
+        },
+        middleware=[
+            Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes)
+        ],
+        plugins=[
+            StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
+        ],
+        exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
+        before_send=[AnswerHeaders(cors_origins=settings.cors_origins)],
+        request_max_body_size=settings.max_body_bytes,
+        openapi_config=openapi_config(metadata.version("orders")),
+        state=State({"edge": edge}),
+        lifespan=[lifespan] if lifespan else [],
+        debug=False,
+    )
+
+
+def _provided(provider: Any) -> Provide:
+    # Litestar inspects what it calls, and a container's provider has no signature.
+    return Provide(lambda: provider(), sync_to_thread=False)  # noqa: PLW0108

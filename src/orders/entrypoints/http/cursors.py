@@ -1,0 +1,57 @@
+"""Cursors: where a list goes on, signed so that nobody can make one up."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+from uuid import UUID
+
+from orders.application.ports import Position
+from orders.domain.identifiers import OrderId
+from orders.entrypoints.http.problems import RequestRefused
+
+_TAG_BYTES: Final = 16
+
+
+class Cursors:
+    """Writes and reads cursors. One is good for the same list and caller only."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hashlib.sha256(b"orders cursor 1" + secret).digest()
+
+    def write(self, position: Position, *, of: str) -> str:
+        """The cursor that leads on from a position of the list named `of`."""
+        milliseconds = round(position.at.timestamp() * 1000)
+        place = milliseconds.to_bytes(8) + position.order_id.bytes
+        return base64.urlsafe_b64encode(place + self._tag(place, of)).decode().rstrip("=")
+
+    def read(self, cursor: str, *, of: str) -> Position:
+        """The position that a cursor leads on from.
+
+        Raises:
+            RequestRefused: 400 if it is none of ours, or of another list or caller.
+        """
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raise _refused() from None
+        place, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
+        canonical = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        if canonical != cursor or not hmac.compare_digest(tag, self._tag(place, of)):
+            raise _refused()
+        at = datetime.fromtimestamp(int.from_bytes(place[:8]) / 1000, UTC)
+        return Position(at=at, order_id=OrderId(UUID(bytes=place[8:])))
+
+    def _tag(self, place: bytes, of: str) -> bytes:
+        return hmac.digest(self._key, place + of.encode(), "sha256")[:_TAG_BYTES]
+
+
+def _refused() -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.BAD_REQUEST, "invalid-cursor", "Use the next_cursor of a page of this list."
+    )

@@ -1,0 +1,182 @@
+"""Strict reading of requests: JSON bodies in bounded time, declared query parameters only.
+
+Malformed is 400, well-formed without meaning 422, and neither answer repeats what was sent,
+but for the name of an unknown member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+from litestar import Request
+from litestar.config.app import AppConfig
+from litestar.dto import AbstractDTO
+from litestar.exceptions import InternalServerException
+from litestar.openapi.spec import Reference, Schema
+from litestar.plugins import InitPlugin, ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
+from litestar.typing import FieldDefinition
+
+from orders.entrypoints.http.json_text import MAX_DEPTH, decode_json, malformed
+from orders.entrypoints.http.problems import RequestRefused
+
+BODY_TIMEOUT_SECONDS: Final = 10.0
+
+_JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
+
+
+class StrictJson(AbstractDTO[Any]):
+    """How every handler's `data` is read: one JSON text as the annotated type (`decode_json`).
+
+    An empty body is left to the handler's default.
+
+    Raises:
+        RequestRefused: 415 for another media type, charset or content encoding, and what
+            `decode_json` raises.
+    """
+
+    media_type: ClassVar[re.Pattern[str]] = re.compile(_JSON, re.IGNORECASE)
+    _expected: ClassVar[dict[str, Any]] = {}
+
+    def decode_bytes(self, value: bytes) -> Any:
+        connection = self.asgi_connection
+        headers = connection.headers
+        if not self.media_type.fullmatch(", ".join(headers.getall("content-type", ()))):
+            raise _unsupported("Send the body as application/json in UTF-8.")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise _unsupported("Send the body without a content encoding.")
+        expected = self._expected[connection.route_handler.handler_id]
+        max_depth = connection.app.plugins.get(StrictRequests).max_depth
+        return decode_json(value, expected, max_depth=max_depth)
+
+    @classmethod
+    def is_supported_model_type_field(
+        cls,
+        field_definition: FieldDefinition,  # noqa: ARG003
+    ) -> bool:
+        """Say no to every answer: only bodies that come in are read this way."""
+        return False
+
+    @classmethod
+    def create_for_field_definition(
+        cls,
+        field_definition: FieldDefinition,
+        handler_id: str,
+        backend_cls: Any = None,  # noqa: ARG003
+    ) -> None:
+        cls._expected[handler_id] = field_definition.annotation
+
+    @classmethod
+    def create_openapi_schema(
+        cls,
+        field_definition: FieldDefinition,
+        handler_id: str,  # noqa: ARG003
+        schema_creator: Any,
+    ) -> Reference | Schema:
+        schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
+        return schema
+
+
+class StrictMergePatch(StrictJson):
+    """`StrictJson` that also takes application/merge-patch+json (RFC 7396)."""
+
+    media_type = re.compile(rf"{_JSON}|application/merge-patch\+json", re.IGNORECASE)
+
+
+class BoundedRequest(Request[Any, Any, Any]):
+    """A request whose body must arrive within `timeout_seconds`, however slowly it drips."""
+
+    timeout_seconds: ClassVar[float] = BODY_TIMEOUT_SECONDS
+
+    async def body(self) -> bytes:
+        """Read the whole body, once.
+
+        Raises:
+            RequestRefused: 408 when it takes too long, 400 when the client leaves half-way.
+            RequestEntityTooLarge: As soon as the declared or the received length is too large.
+        """
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return await super().body()
+        except TimeoutError as error:
+            raise RequestRefused(
+                HTTPStatus.REQUEST_TIMEOUT,
+                "body-timeout",
+                "The body took too long to arrive.",
+                headers={"connection": "close"},
+            ) from error
+        except InternalServerException as error:
+            raise malformed("The body ended before it was complete.") from error
+
+
+class StrictRequests(InitPlugin, ReceiveRoutePlugin):
+    """Makes every handler of an app read strictly: bodies by `StrictJson` and in bounded time, and
+    no query parameter that the handler does not declare.
+
+    The size of bodies is bounded by `Litestar(request_max_body_size=…)`, which a plugin cannot
+    set. A handler with a `before_request` of its own must call `require_declared_query` itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_depth: int = MAX_DEPTH,
+        body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+    ) -> None:
+        self.max_depth = max_depth
+        self._request_class = type(
+            "Request", (BoundedRequest,), {"timeout_seconds": body_timeout_seconds}
+        )
+        self._declared: dict[object, frozenset[str]] = {}
+        self._repeatable: dict[object, frozenset[str]] = {}
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.dto = StrictJson
+        app_config.request_class = self._request_class
+        app_config.before_request = self.require_declared_query
+        return app_config
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Note which query parameters each handler of the route declares."""
+        if isinstance(route, HTTPRoute):
+            for handler, model in route.route_handler_map.values():
+                parameters = model.expected_query_params
+                self._declared[handler] = frozenset(p.field_alias for p in parameters)
+                self._repeatable[handler] = frozenset(
+                    p.field_alias for p in parameters if p.is_sequence
+                )
+
+    async def require_declared_query(self, request: Request[Any, Any, Any]) -> None:
+        """Refuse a query parameter that the handler does not know, or that is given twice.
+
+        Raises:
+            RequestRefused: 400.
+        """
+        if not request.scope["query_string"]:
+            return
+        handler = request.scope["route_handler"]
+        declared, repeatable = self._declared[handler], self._repeatable[handler]
+        seen: set[str] = set()
+        for name, _ in request.query_params.multi_items():
+            if name not in declared:
+                raise _bad_query("There is no such query parameter here", declared)
+            if name in seen and name not in repeatable:
+                raise _bad_query("A query parameter may be given once", declared)
+            seen.add(name)
+
+
+def _unsupported(detail: str) -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        detail,
+        headers={"accept": "application/json"},
+    )
+
+
+def _bad_query(detail: str, declared: frozenset[str]) -> RequestRefused:
+    known = ", ".join(sorted(declared)) or "none"
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "invalid-query", f"{detail}; known: {known}.")

@@ -1,0 +1,114 @@
+"""The status of every refusal: one table, and the handler that answers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from litestar import Request, Response
+from litestar.types import ExceptionHandlersMap
+
+from orders.adapters.payments_http.webhooks import InvalidWebhook
+from orders.application import errors as application
+from orders.application.errors import ApplicationError
+from orders.domain import errors as domain
+from orders.domain.errors import InvalidValue, OrderError
+from orders.entrypoints.http.problems import InvalidMember, Problem, problem
+
+_S: Final = HTTPStatus
+STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
+    {
+        domain.InvalidValue: _S.UNPROCESSABLE_ENTITY,
+        domain.CurrencyUnknown: _S.UNPROCESSABLE_ENTITY,
+        domain.CurrencyMismatch: _S.UNPROCESSABLE_ENTITY,
+        domain.AmountTooLarge: _S.UNPROCESSABLE_ENTITY,
+        domain.TotalChanged: _S.UNPROCESSABLE_ENTITY,
+        domain.PartNotFound: _S.NOT_FOUND,
+        domain.IllegalTransition: _S.CONFLICT,
+        domain.IllegalStep: _S.CONFLICT,
+        domain.OnHold: _S.CONFLICT,
+        domain.PaymentNotCovered: _S.CONFLICT,
+        domain.PaymentInFlight: _S.CONFLICT,
+        domain.NotYetExpired: _S.CONFLICT,
+        domain.AlreadyShipped: _S.CONFLICT,
+        domain.UseCancel: _S.CONFLICT,
+        domain.QuantityExceeds: _S.CONFLICT,
+        domain.NothingDue: _S.CONFLICT,
+        domain.AmountExceedsDue: _S.CONFLICT,
+        domain.AmountExceedsAuthorized: _S.CONFLICT,
+        domain.AmountExceedsRefundable: _S.CONFLICT,
+        domain.CreditExceeds: _S.CONFLICT,
+        domain.NotDelivered: _S.CONFLICT,
+        domain.NotSettled: _S.CONFLICT,
+        domain.StillOpen: _S.CONFLICT,
+        application.OrderNotFound: _S.NOT_FOUND,
+        application.Forbidden: _S.FORBIDDEN,
+        application.StaleVersion: _S.PRECONDITION_FAILED,
+        application.ConcurrentUpdate: _S.CONFLICT,
+        application.DuplicateOrder: _S.CONFLICT,
+        application.RequestKeyReused: _S.UNPROCESSABLE_ENTITY,
+        application.RequestInProgress: _S.CONFLICT,
+        application.PriceUnknown: _S.UNPROCESSABLE_ENTITY,
+        application.PricesUnavailable: _S.SERVICE_UNAVAILABLE,
+        application.StoreUnavailable: _S.SERVICE_UNAVAILABLE,
+        application.PaymentUnavailable: _S.SERVICE_UNAVAILABLE,
+        application.PaymentDeclined: _S.CONFLICT,
+        application.PaymentRefused: _S.BAD_GATEWAY,
+        application.PublisherUnavailable: _S.SERVICE_UNAVAILABLE,
+        application.KeysUnavailable: _S.SERVICE_UNAVAILABLE,
+        application.InvalidToken: _S.UNAUTHORIZED,
+        InvalidWebhook: _S.BAD_REQUEST,
+    }
+)
+"""Every refusal's status. A test fails for one that is missing."""
+
+RETRY_AFTER_SECONDS: Final = 1
+_SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
+    # What these say is for our logs; drivers' and providers' words never reach a caller.
+    application.StoreUnavailable: "The orders cannot be reached at the moment. Repeat the request.",
+    application.PricesUnavailable: "There are no prices at the moment. Repeat the request.",
+}
+
+
+def on_refusal(
+    request: Request[Any, Any, Any], refusal: OrderError | ApplicationError
+) -> Response[Problem]:
+    """Answer a refusal of the domain or the application."""
+    status = STATUS[type(refusal)]
+    return problem(
+        request,
+        status=status,
+        code=refusal.code,
+        detail=_SEE_OTHER_TEXT.get(type(refusal), str(refusal)),
+        blocked_by=_blocked_by(refusal, status),
+        errors=_errors(refusal),
+        headers=_headers(refusal, status),
+    )
+
+
+def _blocked_by(refusal: Exception, status: HTTPStatus) -> tuple[str, ...]:
+    if isinstance(refusal, OrderError) and status is _S.CONFLICT:
+        return refusal.blocked_by
+    return ()
+
+
+def _errors(refusal: Exception) -> list[InvalidMember]:
+    if not isinstance(refusal, InvalidValue):
+        return []
+    return [InvalidMember(refusal.problem, pointer=f"/{refusal.field}")]
+
+
+def _headers(refusal: Exception, status: HTTPStatus) -> dict[str, str]:
+    if isinstance(refusal, application.RequestInProgress):
+        return {"retry-after": str(refusal.retry_after_seconds)}
+    if status is _S.SERVICE_UNAVAILABLE or isinstance(refusal, application.ConcurrentUpdate):
+        return {"retry-after": str(RETRY_AFTER_SECONDS)}
+    return {}
+
+
+REFUSAL_HANDLERS: Final[ExceptionHandlersMap] = {
+    OrderError: on_refusal,
+    ApplicationError: on_refusal,
+}

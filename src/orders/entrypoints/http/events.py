@@ -1,0 +1,68 @@
+"""What happened: to an order, to all orders, and at the payment service."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from orders.application.access import View, view_of
+from orders.application.read_orders import ReadOrders
+from orders.domain.identifiers import OrderId
+from orders.entrypoints.http.answers import EventAnswer, Page
+from orders.entrypoints.http.conditions import Edge
+from orders.entrypoints.http.orders import ONE, Http
+from orders.entrypoints.http.payment_inbox import PaymentInbox
+
+TAGS: Final = ["Events"]
+PAYMENT_EVENTS: Final = "/payment-events"
+
+
+@get(f"{ONE}/events", operation_id="see_timeline", summary="What happened to an order", tags=TAGS)
+async def see_timeline(
+    request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
+) -> Page[EventAnswer]:
+    """Every event of the order, in sequence, up to its last change."""
+    events = await read_orders.timeline(OrderId(order_id), caller=request.user)
+    names = view_of(request.user) is View.STAFF
+    return Page(items=[EventAnswer.of(event, names=names) for event in events], next_cursor=None)
+
+
+@get("/events", operation_id="see_feed", summary="What happened to all orders", tags=TAGS)
+async def see_feed(
+    request: Http,
+    read_orders: NamedDependency[ReadOrders],
+    after: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1)] = 100,
+) -> Response[Page[EventAnswer]]:
+    """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
+    skips one, and is the same position while there is nothing new.
+    """
+    edge: Edge = request.app.state.edge
+    limit = min(limit, edge.max_page)
+    events = await read_orders.feed(after, limit=limit, caller=request.user)
+    last = events[-1].position if events else after
+    items = [EventAnswer.of(event, names=True) for event in events]
+    return Response(Page(items=items, next_cursor=str(last)))
+
+
+@post(
+    PAYMENT_EVENTS,
+    status_code=HTTPStatus.NO_CONTENT,
+    operation_id="receive_payment_event",
+    summary="Hear from the payment service",
+    tags=TAGS,
+    security=[],
+)
+async def receive_payment_event(
+    request: Http, payment_inbox: NamedDependency[PaymentInbox]
+) -> None:
+    """Signed as Standard Webhooks says, instead of a token. 204 once it is stored; one that
+    comes twice, late or out of order changes nothing.
+    """
+    await payment_inbox.receive(request.headers, await request.body())
+
+
+EVENT_HANDLERS: Final = (see_timeline, see_feed, receive_payment_event)

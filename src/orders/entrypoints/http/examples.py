@@ -1,0 +1,44 @@
+"""Bodies that work, for the published description and for people to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_LINES: Final = [{"sku": "MUG-RED", "name": "Red mug", "quantity": 2, "unit_price": 1250}]
+_ITEMS: Final = [{"line_id": "1", "quantity": 1}]
+
+EXAMPLES: Final[Mapping[str, Any]] = {
+    "PlaceOrderBody": {
+        "currency": "GBP",
+        "lines": _LINES,
+        "shipping": {
+            "method": "standard",
+            "price": 495,
+            "address": {
+                "name": "Ada Lovelace",
+                "line1": "12 St James's Square",
+                "city": "London",
+                "postal_code": "SW1Y 4JH",
+                "country": "GB",
+            },
+        },
+        "payment": {"method": "tok_ok"},
+        "external_reference": "cart-7391",
+        "expected_total": 2995,
+    },
+    "DraftBody": {"currency": "GBP", "lines": _LINES},
+    "EditOrderBody": {"note": "Leave it with the neighbour", "metadata": {"gift": "yes"}},
+    "CancelBody": {"reason": "customer"},
+    "CancelItemsBody": {"items": _ITEMS, "reason": "customer"},
+    "ReasonBody": {"reason": "suspected-fraud"},
+    "NoteBody": {"text": "The customer called about the delivery date."},
+    "PaymentBody": {"method": "tok_ok", "capture": False},
+    "AmountBody": {"amount": 1250},
+    "RefundBody": {"reason": "customer"},
+    "CreditBody": {"amount": 500, "reason": "goodwill"},
+    "ShipmentBody": {"items": _ITEMS, "carrier": "Royal Mail", "tracking": "RM123456785GB"},
+    "DispatchBody": {"tracking": "RM123456785GB"},
+    "ReturnBody": {"items": _ITEMS, "reason": "damaged"},
+    "EmptyBody": {},
+}

@@ -1,0 +1,116 @@
+"""The published description of the API: OpenAPI 3.1, made from the handlers and completed here.
+
+Litestar writes what it knows from signatures; what it does not know is added: that bodies are
+strict, which problems every operation answers with, how to authenticate, and examples.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.openapi import OpenAPIConfig
+
+from orders.entrypoints.http.examples import EXAMPLES
+from orders.entrypoints.http.problems import Problem
+
+TITLE: Final = "Order Service"
+DOCUMENT: Final = "/schema/openapi.json"
+DOCS: Final = "/schema/docs"
+_STRICT: Final = ("Body", "Answer", "Page")
+_GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Answer_")
+_PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
+_PROBLEMS: Final[Mapping[str, str]] = {
+    "400": "The request is malformed",
+    "401": "There is no valid access token",
+    "403": "The caller's roles and scopes do not allow it",
+    "404": "There is none that the caller may see",
+    "406": "The answer is JSON only",
+    "408": "The body took too long to arrive",
+    "409": "A rule of the order says no; `blocked_by` names every one",
+    "412": "The order is at another version",
+    "413": "The body is too large",
+    "415": "The body is not application/json",
+    "422": "The request is well-formed and means nothing possible",
+    "428": "If-Match is required",
+    "429": "Too many requests",
+    "500": "A fault of ours; quote the trace id",
+    "503": "Something needed is down; repeat after Retry-After",
+}
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """What Litestar is told. It serves nothing by itself: the completed description is served."""
+    return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
+
+
+def published(app: Litestar) -> dict[str, Any]:
+    """The whole description of an application's API."""
+    # Litestar names generic types by their modules.
+    text = msgspec.json.encode(app.openapi_schema.to_schema()).decode()
+    description: dict[str, Any] = msgspec.json.decode(_GENERIC.sub(r"\2Page", text))
+    schemas = description["components"]["schemas"]
+    _add_problem(schemas)
+    for name, schema in schemas.items():
+        if name.endswith(_STRICT):
+            schema["additionalProperties"] = False
+        if name in EXAMPLES:
+            schema["examples"] = [EXAMPLES[name]]
+    description["components"]["securitySchemes"] = {
+        "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    description["security"] = [{"accessToken": []}]
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            _complete(operation, path, method, schemas)
+    return description
+
+
+def _add_problem(schemas: dict[str, Any]) -> None:
+    (_, components) = msgspec.json.schema_components(
+        [Problem], ref_template="#/components/schemas/{name}"
+    )
+    schemas.update(components)
+
+
+def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[str, Any]) -> None:
+    if body := operation.get("requestBody"):
+        (content,) = body["content"].values()
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        body["required"] = bool(schemas[name].get("required"))
+    answers = operation["responses"]
+    for status in [code for code in answers if code >= "400"]:
+        del answers[status]
+    for status in _problems_of(operation, path, method):
+        answers[status] = {
+            "description": _PROBLEMS[status],
+            "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
+        }
+
+
+def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
+    """The statuses of the problems that an operation can answer with."""
+    statuses = {"500", "503"}
+    if operation.get("security") != []:
+        statuses |= {"400", "401", "403", "429"}
+    if "{" in path:
+        statuses |= {"404", "422"}
+    if "requestBody" in operation:
+        statuses |= {"408", "413", "415", "422", "409"}
+    if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", ())):
+        statuses |= {"412"}
+    if method == "patch":
+        statuses |= {"428"}
+    if path.endswith("/payment-events"):
+        statuses |= {"400", "408", "409", "413"}
+    return sorted(statuses)
+
+
+@get(DOCUMENT, include_in_schema=False)
+async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The description of this very application."""
+    state = request.app.state
+    if "openapi" not in state:
+        state["openapi"] = msgspec.json.encode(published(request.app))
+    return Response(state["openapi"], media_type="application/json")

@@ -1,0 +1,259 @@
+"""Placing, quoting, reading, listing and editing orders."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from litestar import Request, Response, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from orders.application.access import Caller, Operation, view_of
+from orders.application.change_order import ChangeOrder
+from orders.application.place_order import PlaceOrder, QuoteOrder
+from orders.application.ports import OrderFilter, Position
+from orders.application.read_orders import ReadOrders
+from orders.domain.identifiers import Actor, OrderId, read_order_number
+from orders.domain.lifecycle import (
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+)
+from orders.domain.order import Order
+from orders.domain.values import reference
+from orders.entrypoints.http.answers import (
+    ActionAnswer,
+    OrderAnswer,
+    Page,
+    QuoteAnswer,
+    shown,
+)
+from orders.entrypoints.http.bodies import DraftBody, EditOrderBody, PlaceOrderBody
+from orders.entrypoints.http.conditions import (
+    DryRun,
+    Edge,
+    IdempotencyKey,
+    IfMatch,
+    IfNoneMatch,
+    asked,
+    etag,
+    not_modified,
+)
+from orders.entrypoints.http.decoding import StrictMergePatch
+from orders.entrypoints.http.problems import InvalidMember, RequestRefused
+
+Http = Request[Any, Any, Any]
+TAGS: Final = ["Orders"]
+ONE: Final = "/orders/{order_id:uuid}"
+Sort = Literal["created_at", "-created_at"]
+
+
+@post("/orders", operation_id="place", summary="Place an order", tags=TAGS)
+async def place(
+    request: Http,
+    place_order: NamedDependency[PlaceOrder],
+    data: JSONBody[PlaceOrderBody],
+    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - published here, read by `asked`
+    dry_run: DryRun = False,
+) -> Response[OrderAnswer]:
+    """Stores the order first and asks for its payment then. The answer is 201 as soon as it is
+    stored, with the truth about the payment: confirmed, failed (pay again), or still unknown.
+    """
+    answer = await place_order(
+        data.to_draft(),
+        customer_id=data.customer_id,
+        payment=data.payment and data.payment.to_domain(),
+        request=asked(request, data, needs_key=True, dry_run=dry_run),
+    )
+    status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED
+    return shown(answer, request.user, status=status, location=not dry_run)
+
+
+@post("/orders/quote", status_code=200, operation_id="quote", summary="Ask the price", tags=TAGS)
+async def quote(
+    request: Http, quote_order: NamedDependency[QuoteOrder], data: JSONBody[DraftBody]
+) -> QuoteAnswer:
+    """The totals of an order placed from this body now. Nothing is stored."""
+    return QuoteAnswer.of(await quote_order(data.to_draft(), caller=request.user))
+
+
+@get(ONE, operation_id="read", summary="Read an order", tags=TAGS)
+async def read(
+    request: Http,
+    read_orders: NamedDependency[ReadOrders],
+    order_id: FromPath[UUID],
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
+) -> Response[OrderAnswer | None]:
+    """The order as it is now; 304 if the caller has that version."""
+    return _one(request, await read_orders.one(OrderId(order_id), caller=request.user))
+
+
+@get(
+    "/orders/by-number/{number:str}",
+    operation_id="read_by_number",
+    summary="Find an order by its number",
+    tags=TAGS,
+)
+async def read_by_number(
+    request: Http, read_orders: NamedDependency[ReadOrders], number: FromPath[str]
+) -> Response[OrderAnswer | None]:
+    """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
+    canonical = read_order_number(number)
+    return _one(request, await read_orders.by_number(canonical, caller=request.user))
+
+
+@get(
+    "/orders/by-reference/{external_reference:str}",
+    operation_id="read_by_reference",
+    summary="Find an order by the caller's own reference",
+    tags=TAGS,
+)
+async def read_by_reference(
+    request: Http, read_orders: NamedDependency[ReadOrders], external_reference: FromPath[str]
+) -> Response[OrderAnswer | None]:
+    """The newest order that was placed with this `external_reference`."""
+    wanted = reference(external_reference, "external_reference")
+    return _one(request, await read_orders.by_reference(wanted, caller=request.user))
+
+
+@get("/orders", operation_id="list", summary="List orders", tags=TAGS)
+async def list_orders(
+    request: Http,
+    read_orders: NamedDependency[ReadOrders],
+    status: FromQuery[list[OrderStatus] | None] = None,
+    payment_status: FromQuery[list[PaymentProgress] | None] = None,
+    fulfillment_status: FromQuery[list[FulfillmentProgress] | None] = None,
+    return_status: FromQuery[list[ReturnProgress] | None] = None,
+    customer_id: FromQuery[str | None] = None,
+    number: FromQuery[str | None] = None,
+    external_reference: FromQuery[str | None] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_before: FromQuery[datetime | None] = None,
+    outstanding: FromQuery[bool | None] = None,
+    sort: FromQuery[Sort] = "-created_at",
+    limit: Annotated[int, QueryParameter(ge=1)] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> Response[Page[OrderAnswer]]:
+    """The orders that the caller may see and that fit every filter, newest first."""
+    caller: Caller = request.user
+    where = OrderFilter(
+        tenant=caller.tenant,
+        customer_id=customer_id,
+        status=tuple(status or ()),
+        payment_status=tuple(payment_status or ()),
+        fulfillment_status=tuple(fulfillment_status or ()),
+        return_status=tuple(return_status or ()),
+        number=number and read_order_number(number),
+        external_reference=external_reference,
+        created_from=_aware(created_from, "created_from"),
+        created_before=_aware(created_before, "created_before"),
+        outstanding=outstanding,
+    )
+    edge: Edge = request.app.state.edge
+    if limit > edge.max_page:
+        raise _bad_query(f"limit must be from 1 to {edge.max_page}", "limit")
+    list_name = f"{caller.subject} {sort} {where}"
+    found = await read_orders.some(
+        where,
+        newest_first=sort == "-created_at",
+        after=edge.cursors.read(cursor, of=list_name) if cursor is not None else None,
+        # One more than asked for tells whether there is a next page.
+        limit=limit + 1,
+        caller=caller,
+    )
+    page = found[:limit]
+    next_cursor = None
+    if len(found) > limit:
+        last = page[-1].state
+        place_of_last = Position(at=last.created_at, order_id=last.id)
+        next_cursor = edge.cursors.write(place_of_last, of=list_name)
+    items = [OrderAnswer.of(order.state, view_of(caller)) for order in page]
+    return page_of(request, items, next_cursor)
+
+
+@patch(
+    ONE,
+    operation_id="edit",
+    summary="Change what is not money",
+    tags=TAGS,
+    dto=StrictMergePatch,
+)
+async def edit(
+    request: Http,
+    change_order: NamedDependency[ChangeOrder],
+    order_id: FromPath[UUID],
+    data: JSONBody[EditOrderBody],
+    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - published here, read by `asked`
+    if_match: IfMatch = None,  # noqa: ARG001
+    dry_run: DryRun = False,
+) -> Response[OrderAnswer]:
+    """A merge patch (RFC 7396) of note, metadata, reference or address. Needs If-Match."""
+
+    def tell(order: Order, by: Actor, now: datetime) -> None:
+        order.edit(data.to_changes(dict(order.state.metadata)), by=by, now=now)
+
+    conditions = asked(request, data, needs_version=True, dry_run=dry_run)
+    answer = await change_order(OrderId(order_id), Operation.EDIT, tell, request=conditions)
+    return shown(answer, request.user, status=HTTPStatus.OK)
+
+
+@get(
+    f"{ONE}/actions",
+    operation_id="see_actions",
+    summary="What can be done to an order",
+    tags=TAGS,
+)
+async def see_actions(
+    request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
+) -> Page[ActionAnswer]:
+    """Every command the caller may give: whether it would be taken, what blocks it, its bounds."""
+    actions = await read_orders.actions(OrderId(order_id), caller=request.user)
+    return Page(items=[ActionAnswer.of(action) for action in actions], next_cursor=None)
+
+
+ORDER_HANDLERS: Final = (
+    place,
+    quote,
+    read,
+    read_by_number,
+    read_by_reference,
+    list_orders,
+    edit,
+    see_actions,
+)
+
+
+def page_of(request: Http, items: list[Any], next_cursor: str | None) -> Response[Page[Any]]:
+    """A page, with a Link header (RFC 8288) to the next one."""
+    headers = {}
+    if next_cursor is not None:
+        kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
+        query = urlencode([*kept, ("cursor", next_cursor)])
+        headers["link"] = f'<{request.url.path}?{query}>; rel="next"'
+    return Response(Page(items=items, next_cursor=next_cursor), headers=headers)
+
+
+def _one(request: Http, order: Order) -> Response[OrderAnswer | None]:
+    state = order.state
+    headers = {"etag": etag(state.version)}
+    if not_modified(request, state.version):
+        return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(OrderAnswer.of(state, view_of(request.user)), headers=headers)
+
+
+def _aware(time: datetime | None, name: str) -> datetime | None:
+    if time is not None and time.tzinfo is None:
+        raise _bad_query(f"{name} must have an offset, such as Z", name)
+    return time
+
+
+def _bad_query(detail: str, parameter: str) -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.BAD_REQUEST,
+        "invalid-request",
+        detail,
+        errors=[InvalidMember(detail, parameter=parameter)],
+    )

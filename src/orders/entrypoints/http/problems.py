@@ -1,0 +1,226 @@
+"""RFC 9457 problem details: the one form of every answer that is not a success.
+
+What a client reads here is written here or by the refusal itself. Texts of frameworks, drivers
+and providers, query strings and body values are never passed on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    ValidationException,
+)
+from litestar.params import ParameterKwarg
+from litestar.types import ExceptionHandlersMap, Scope
+from msgspec import Struct
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "/problems/"
+
+_TRACE_ID_KEY: Final = "orders.trace_id"
+_MISSING_PARAMETER: Final = re.compile(r"Missing required (\w+) parameter '([\w-]+)' for path ")
+_log: Final = logging.getLogger(__name__)
+
+
+class InvalidMember(Struct, frozen=True, omit_defaults=True):
+    """One thing wrong with the request: a body member by JSON pointer, or a parameter by name."""
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What went wrong, for people (`title`, `detail`) and for programs (`type`, `code`).
+
+    `trace_id` finds the request in logs and traces. `blocked_by` holds the codes of the guards
+    that refused a command, `errors` what to correct in the request.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    trace_id: str
+    blocked_by: tuple[str, ...] = ()
+    errors: tuple[InvalidMember, ...] = ()
+
+
+class RequestRefused(Exception):
+    """The HTTP edge refused a request before any use case saw it."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[InvalidMember] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def trace_id_of(scope: Scope) -> str:
+    """The request's trace id, 32 hex digits: telemetry's if it set one, else one made and kept."""
+    return cast("dict[str, str]", scope).setdefault(_TRACE_ID_KEY, secrets.token_hex(16))
+
+
+def set_trace_id(scope: Scope, trace_id: str) -> None:
+    """Make `trace_id` the one that problems of this request name."""
+    cast("dict[str, str]", scope)[_TRACE_ID_KEY] = trace_id
+
+
+def problem(
+    request: Request[Any, Any, Any],
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    blocked_by: Sequence[str] = (),
+    errors: Sequence[InvalidMember] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[Problem]:
+    """Build the answer. The title follows from `code`, as RFC 9457 wants one title per type."""
+    return Response(
+        Problem(
+            type=TYPE_PREFIX + code,
+            title=code.replace("-", " ").capitalize(),
+            status=status,
+            code=code,
+            detail=detail,
+            trace_id=trace_id_of(request.scope),
+            blocked_by=tuple(blocked_by),
+            errors=tuple(errors),
+        ),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def on_request_refused(
+    request: Request[Any, Any, Any], refusal: RequestRefused
+) -> Response[Problem]:
+    """Answer what the edge itself refused."""
+    return problem(
+        request,
+        status=refusal.status,
+        code=refusal.code,
+        detail=refusal.detail,
+        errors=refusal.errors,
+        headers=refusal.headers,
+    )
+
+
+def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+    """Answer 400 for parameters that are missing or malformed, naming them, never their values."""
+    errors = _invalid_parameters(request, error)
+    return problem(
+        request,
+        status=HTTPStatus.BAD_REQUEST,
+        code="invalid-request",
+        detail="; ".join(e.detail for e in errors) or "The request is not valid.",
+        errors=errors,
+    )
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """Answer what the framework refused, such as an unknown path or method."""
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return on_unexpected(request, error)
+    code, detail = _REFUSALS.get(error.status_code, _REFUSALS[400])
+    return problem(
+        request,
+        status=error.status_code,
+        code=code,
+        detail=detail,
+        headers=_headers_of(error),
+    )
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Answer 500 with the trace id and nothing else; the log has the rest, once."""
+    _log.error(
+        "request failed unexpectedly",
+        exc_info=error,
+        extra={"trace_id": trace_id_of(request.scope)},
+    )
+    return problem(
+        request,
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        code="internal-error",
+        detail="Something went wrong on our side. Quote the trace id when you report it.",
+    )
+
+
+EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
+    RequestRefused: on_request_refused,
+    ValidationException: on_validation,
+    HTTPException: on_http_exception,
+    Exception: on_unexpected,
+}
+"""For `Litestar(exception_handlers=…)`; add the refusals of domain and application to them."""
+
+
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad-request", "The request is malformed."),
+    404: ("not-found", "There is nothing at this address."),
+    405: ("method-not-allowed", "The Allow header names the methods of this address."),
+    413: ("body-too-large", "The body is larger than this service accepts."),
+}
+
+
+def without_values(message: str) -> str:
+    """What a validation message of msgspec says, less the value that it may quote.
+
+    A `ValueError` of a type's own `__post_init__` passes as it is: it must not quote values.
+    """
+    if message.startswith(("Invalid enum value", "Invalid value")):
+        return "not one of the allowed values"
+    if message.startswith("Object contains unknown field"):
+        return "unknown member"
+    return message.partition(" - at ")[0]
+
+
+def _invalid_parameters(
+    request: Request[Any, Any, Any], error: ValidationException
+) -> tuple[InvalidMember, ...]:
+    if missing := _MISSING_PARAMETER.match(error.detail):
+        kind, name = missing.groups()
+        return (InvalidMember(f"the {kind} parameter {name} is required", parameter=name),)
+    found = error.extra if isinstance(error.extra, list) else []
+    return tuple(_invalid_parameter(request, entry) for entry in found)
+
+
+def _invalid_parameter(request: Request[Any, Any, Any], entry: Mapping[str, str]) -> InvalidMember:
+    argument = entry.get("key", "data")
+    if argument == "data":
+        return InvalidMember("a JSON body is required", pointer="")
+    field = request.route_handler.parsed_fn_signature.parameters.get(argument)
+    definition = field.kwarg_definition if field else None
+    name = definition.name if isinstance(definition, ParameterKwarg) else None
+    name = name or argument
+    return InvalidMember(f"{name}: {without_values(entry['message'])}", parameter=name)
+
+
+def _headers_of(error: HTTPException) -> dict[str, str]:
+    headers = dict(error.headers or {})
+    if isinstance(error, MethodNotAllowedException):
+        headers["allow"] = ", ".join(sorted(headers.get("allow", "").split(", ")))
+    return headers

@@ -1,0 +1,1 @@
+"""Stand-ins for development: payment service, token issuer, database."""

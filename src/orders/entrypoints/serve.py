@@ -1,0 +1,96 @@
+"""The HTTP server: granian, with a drain between SIGTERM and the closing of the port."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from ctypes import c_bool
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from orders.entrypoints.processes import ProcessFailed, end_with, is_taken
+from orders.entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+_EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
+
+
+class Draining:
+    """Whether this server was told to stop. Shared by its processes, without a lock."""
+
+    def __init__(self) -> None:
+        self._flag = multiprocessing.get_context().RawValue(c_bool, False)
+
+    def __call__(self) -> bool:
+        return bool(self._flag.value)
+
+    def begin(self) -> None:
+        """Make it true, for ever and in every process."""
+        self._flag.value = True
+
+
+class _DrainingServer(MPServer):
+    """Granian closes its port at SIGTERM; this one first lets load balancers see readiness off."""
+
+    def __init__(self, draining: Draining, drain_seconds: float, **options: Any) -> None:
+        super().__init__("orders", **options)
+        self._draining = draining
+        self._drain_seconds = drain_seconds
+
+    def signal_handler_interrupt(self, *received: Any, **_: Any) -> None:
+        """Drain at the first SIGTERM; stop at once at a second signal, or at Ctrl-C."""
+        if self._draining() or received[0] != signal.SIGTERM:
+            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+        else:
+            self._draining.begin()
+            delay = threading.Timer(self._drain_seconds, super().signal_handler_interrupt)
+            delay.daemon = True
+            delay.start()
+
+
+def serve(settings: Settings) -> None:
+    """Serve the API until SIGTERM or SIGINT, then finish what is in flight, within 30 s.
+
+    Raises:
+        ProcessFailed: If the port is taken.
+        SystemExit: With 1 if a worker process crashes again and again.
+    """
+    if settings.port and is_taken(settings.host, settings.port):
+        raise ProcessFailed(f"port {settings.port} on {settings.host} is taken (the API)")
+    draining = Draining()
+    server = _DrainingServer(
+        draining,
+        settings.drain_seconds,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.auto if sys.platform == "win32" else Loops.uvloop,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),  # ms
+        websockets=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=round(_EXIT_WITHIN_SECONDS - settings.drain_seconds),
+    )
+    server.serve(
+        target_loader=partial(_application, settings, draining, os.getpid()), wrap_loader=False
+    )
+
+
+def _application(settings: Settings, draining: Draining, parent: int) -> Litestar:
+    """Build the application, in the worker process that will run it."""
+    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+
+    end_with(parent)
+    return create_app(settings, is_draining=draining)

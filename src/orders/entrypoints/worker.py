@@ -1,0 +1,58 @@
+"""The worker: does what time asks for, and relays events. Any number may run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from orders.application.do_due_work import DoDueWork
+from orders.application.errors import ApplicationError
+from orders.entrypoints.container import Adapters
+from orders.entrypoints.settings import Settings
+
+BATCH = 32
+"""Orders claimed at once."""
+PAUSE_SECONDS = 0.25
+"""Between looks while there is nothing to do."""
+TROUBLE_SECONDS = 2.0
+"""Before the next try after something did not answer."""
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish what is begun and return."""
+    adapters = Adapters(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with adapters.opened(), asyncio.TaskGroup() as tasks:
+        use_cases = adapters.use_cases()
+        due, relay = use_cases.do_due_work(), use_cases.relay_events()
+        tasks.create_task(_repeat(lambda: _due_work(due), stop))
+        tasks.create_task(_repeat(lambda: relay(limit=BATCH), stop))
+
+
+async def _due_work(due: DoDueWork) -> int:
+    claimed = await due.claim(limit=BATCH)
+    # One at a time would let one slow payment hold up all others.
+    await asyncio.gather(*(due(order_id) for order_id in claimed))
+    return len(claimed)
+
+
+async def _repeat(turn: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+    """Take turns until told to stop: at once while there is work, else after a pause."""
+    while not stop.is_set():
+        try:
+            pause = 0.0 if await turn() else PAUSE_SECONDS
+        except ApplicationError as trouble:
+            _log.warning("%s; trying again", trouble.code)
+            pause = TROUBLE_SECONDS
+        try:
+            async with asyncio.timeout(pause):
+                await stop.wait()
+        except TimeoutError:
+            continue

@@ -1,0 +1,654 @@
+"""What `TokenVerifier` promises, kept by `JwtVerifier` against a real JWKS endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import (
+    ECAlgorithm,
+    HMACAlgorithm,
+    OKPAlgorithm,
+    RSAAlgorithm,
+    RSAPSSAlgorithm,
+)
+
+from orders.adapters.jwt.jwks import JwksRing
+from orders.adapters.jwt.keys import SharedSecret, keys_of
+from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.application.access import Caller
+from orders.application.errors import InvalidToken, KeysUnavailable
+from orders.entrypoints.sandbox.issuer import create_app, issue_token
+
+ISSUER = "https://auth.example"
+AUDIENCE = "orders"
+NOW = 1_800_000_000
+LEEWAY = 10
+
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+RSA_PSS_KEY = rsa.generate_private_key(65537, 2048)
+WEAK_RSA_KEY = rsa.generate_private_key(65537, 1024)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+P384_KEY = ec.generate_private_key(ec.SECP384R1())
+ED_KEY = ed25519.Ed25519PrivateKey.generate()
+ATTACKERS_KEY = ed25519.Ed25519PrivateKey.generate()
+
+METHODS: dict[str, Any] = {
+    "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
+    "PS256": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
+    "ES256": ECAlgorithm(ECAlgorithm.SHA256),
+    "EdDSA": OKPAlgorithm(),
+    "HS256": HMACAlgorithm(HMACAlgorithm.SHA256),
+}
+PRIVATE_KEYS: dict[str, Any] = {
+    "RS256": RSA_KEY,
+    "PS256": RSA_PSS_KEY,
+    "ES256": EC_KEY,
+    "EdDSA": ED_KEY,
+}
+
+
+def public_jwk(algorithm: str, key: Any = None, **members: Any) -> dict[str, Any]:
+    key = PRIVATE_KEYS[algorithm] if key is None else key
+    jwk = METHODS[algorithm].to_jwk(key.public_key(), as_dict=True)
+    jwk.pop("key_ops", None)
+    return {**jwk, "kid": f"k-{algorithm}", "alg": algorithm, "use": "sig", **members}
+
+
+ALL_KEYS = [public_jwk(algorithm) for algorithm in PRIVATE_KEYS]
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(header: bytes, payload: bytes, algorithm: str = "EdDSA", key: Any = None) -> str:
+    text = f"{base64url(header)}.{base64url(payload)}"
+    key = PRIVATE_KEYS[algorithm] if key is None else key
+    return f"{text}.{base64url(METHODS[algorithm].sign(text.encode(), key))}"
+
+
+ABSENT = object()
+
+
+def header_of(algorithm: str = "EdDSA", **changes: Any) -> bytes:
+    members = {"alg": algorithm, "kid": f"k-{algorithm}", "typ": "at+jwt", **changes}
+    return json.dumps({k: v for k, v in members.items() if v is not ABSENT}).encode()
+
+
+def claims_of(**changes: Any) -> bytes:
+    members = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "customer-1",
+        "iat": NOW - 60,
+        "exp": NOW + 600,
+        "tenant": "shop",
+        "roles": ["customer"],
+        **changes,
+    }
+    return json.dumps({k: v for k, v in members.items() if v is not ABSENT}).encode()
+
+
+def a_token(algorithm: str = "EdDSA", **changes: Any) -> str:
+    return signed(header_of(algorithm), claims_of(**changes), algorithm)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = float(NOW)
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Endpoint:
+    """A JWKS endpoint that can be told to misbehave, and counts who asks."""
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = ALL_KEYS
+        self.answer: Callable[[], web.StreamResponse] | None = None
+        self.calls = 0
+        self.asked = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.calls += 1
+        self.asked.set()
+        await self.goes_on.wait()
+        return self.answer() if self.answer else web.json_response({"keys": self.keys})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+async def server(endpoint: Endpoint) -> AsyncIterator[TestServer]:
+    app = web.Application()
+    app.router.add_get("/jwks.json", endpoint.handle)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+async def ring(server: TestServer, clock: Clock) -> AsyncIterator[JwksRing]:
+    ring = JwksRing(str(server.make_url("/jwks.json")), timeout_seconds=0.5, now=clock)
+    yield ring
+    await ring.close()
+
+
+RULES = TokenRules(issuer=ISSUER, audience=AUDIENCE, leeway_seconds=LEEWAY)
+
+
+@pytest.fixture
+def verifier(ring: JwksRing, clock: Clock) -> JwtVerifier:
+    return JwtVerifier(ring, RULES, now=clock)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+async def test_takes_a_token_of_each_algorithm(verifier: JwtVerifier, algorithm: str) -> None:
+    token = a_token(algorithm, roles=["support", "risk"], scope="orders:read orders:price")
+    assert await verifier.verify(token) == Caller(
+        subject="customer-1",
+        tenant="shop",
+        roles=frozenset({"support", "risk"}),
+        scopes=frozenset({"orders:read", "orders:price"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "roles", "scopes"),
+    [
+        ({"roles": ABSENT}, frozenset(), None),
+        ({"scope": ""}, frozenset({"customer"}), frozenset()),
+        ({"aud": ["other", AUDIENCE]}, frozenset({"customer"}), None),
+        ({"exp": NOW + 600.5, "iat": NOW - 0.5}, frozenset({"customer"}), None),
+        ({"exp": NOW - LEEWAY + 5}, frozenset({"customer"}), None),
+        ({"iat": NOW + LEEWAY}, frozenset({"customer"}), None),
+        ({"nbf": NOW + LEEWAY}, frozenset({"customer"}), None),
+        ({"exp": NOW - 60 + 24 * 3600}, frozenset({"customer"}), None),
+    ],
+)
+async def test_takes_what_the_rules_allow(
+    verifier: JwtVerifier,
+    changes: dict[str, Any],
+    roles: frozenset[str],
+    scopes: frozenset[str] | None,
+) -> None:
+    caller = await verifier.verify(a_token(**changes))
+    assert (caller.roles, caller.scopes) == (roles, scopes)
+
+
+BAD_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
+    "expired": ({"exp": NOW - 3600, "iat": NOW - 7200}, "expired"),
+    "expired at the edge": ({"exp": NOW - LEEWAY - 2}, "expired"),
+    "expired at the very edge": ({"exp": NOW - LEEWAY}, "expired"),
+    "no exp": ({"exp": ABSENT}, "exp is missing"),
+    "exp as text": ({"exp": str(NOW + 600)}, "exp is missing"),
+    "exp true": ({"exp": True}, "exp is missing"),
+    "exp null": ({"exp": None}, "exp is missing"),
+    "exp huge": ({"exp": 10**400}, "exp is out of range"),
+    "ten years": ({"exp": NOW + 10 * 365 * 86400}, "lives too long"),
+    "one second over a day": ({"exp": NOW - 60 + 24 * 3600 + 1}, "lives too long"),
+    "not yet": ({"nbf": NOW + 3600}, "does not count yet"),
+    "nbf as text": ({"nbf": "0"}, "nbf is missing"),
+    "nbf null": ({"nbf": None}, "nbf is missing"),
+    "issued in the future": ({"iat": NOW + 3600, "exp": NOW + 4000}, "in the future"),
+    "no iat": ({"iat": ABSENT}, "iat is missing"),
+    "negative iat": ({"iat": -1}, "iat is out of range"),
+    "other audience": ({"aud": "billing"}, "another service"),
+    "no audience": ({"aud": ABSENT}, "another service"),
+    "audience as a prefix": ({"aud": "orders2"}, "another service"),
+    "audience in an object": ({"aud": {AUDIENCE: 1}}, "another service"),
+    "other issuer": ({"iss": "https://evil.example"}, "another issuer"),
+    "issuer with a slash": ({"iss": ISSUER + "/"}, "another issuer"),
+    "issuer in a list": ({"iss": [ISSUER]}, "another issuer"),
+    "no issuer": ({"iss": ABSENT}, "another issuer"),
+    "no subject": ({"sub": ABSENT}, "subject is missing"),
+    "empty subject": ({"sub": ""}, "subject is missing"),
+    "numeric subject": ({"sub": 7}, "subject is missing"),
+    "subject with a newline": ({"sub": "a\n"}, "subject is missing"),
+    "subject with NUL": ({"sub": "a\0b"}, "subject is missing"),
+    "subject of 256": ({"sub": "a" * 256}, "subject is missing"),
+    "no tenant": ({"tenant": ABSENT}, "tenant is missing"),
+    "tenant null": ({"tenant": None}, "tenant is missing"),
+    "tenant with a blank": ({"tenant": "a b"}, "tenant is missing"),
+    "roles as text": ({"roles": "admin"}, "roles are malformed"),
+    "roles null": ({"roles": None}, "roles are malformed"),
+    "a role in a list": ({"roles": [["admin"]]}, "roles is missing"),
+    "scope as list": ({"scope": ["orders:read"]}, "scope is malformed"),
+    "scope null": ({"scope": None}, "scope is malformed"),
+    "scope with a newline": ({"scope": "orders:read\n"}, "scope is missing"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), BAD_CLAIMS.values(), ids=BAD_CLAIMS)
+async def test_refuses_wrong_claims(
+    verifier: JwtVerifier, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidToken, match=reason):
+        await verifier.verify(a_token(**changes))
+
+
+BAD_HEADERS: dict[str, tuple[dict[str, Any], str]] = {
+    "alg none": ({"alg": "none"}, "not signed by a known key"),
+    "alg nOnE": ({"alg": "nOnE"}, "not signed by a known key"),
+    "alg empty": ({"alg": ""}, "not signed by a known key"),
+    "alg missing": ({"alg": ABSENT}, "not signed by a known key"),
+    "alg as list": ({"alg": ["EdDSA"]}, "header is malformed"),
+    "another key's alg": ({"alg": "ES256"}, "not signed by a known key"),
+    "unknown kid": ({"kid": "k9"}, "not signed by a known key"),
+    "another key's kid": ({"kid": "k-RS256"}, "not signed by a known key"),
+    "kid null": ({"kid": None}, "header is malformed"),
+    "kid as number": ({"kid": 1}, "header is malformed"),
+    "crit": ({"crit": ["x"], "x": 1}, "extension"),
+    "empty crit": ({"crit": []}, "extension"),
+    "logout token": ({"typ": "logout+jwt"}, "not an access token"),
+    "no typ": ({"typ": ABSENT}, "not an access token"),
+    "typ null": ({"typ": None}, "header is malformed"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), BAD_HEADERS.values(), ids=BAD_HEADERS)
+async def test_refuses_wrong_headers(
+    verifier: JwtVerifier, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidToken, match=reason):
+        await verifier.verify(signed(header_of(**changes), claims_of()))
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT"])
+async def test_takes_the_documented_types(verifier: JwtVerifier, typ: str) -> None:
+    token = signed(header_of(typ=typ), claims_of())
+    assert (await verifier.verify(token)).subject == "customer-1"
+
+
+async def test_takes_tokens_without_type_or_tenant_by_setting(ring: JwksRing, clock: Clock) -> None:
+    rules = TokenRules(
+        issuer=ISSUER, audience=AUDIENCE, default_tenant="main", token_types=frozenset({None})
+    )
+    token = signed(header_of(typ=ABSENT), claims_of(tenant=ABSENT))
+    assert (await JwtVerifier(ring, rules, now=clock).verify(token)).tenant == "main"
+
+
+BAD_TEXTS = {
+    "nothing": "",
+    "no JWT": "abc",
+    "two dots": "..",
+    "four parts": a_token() + ".x",
+    "no signature": a_token().rpartition(".")[0] + ".",
+    "padding": a_token() + "=",
+    "a blank": a_token() + " ",
+    "not ASCII": a_token() + "é",
+    "16 KiB": "a" * 16384,
+    "array claims": signed(header_of(), b"[]"),
+    "array header": signed(b"[]", claims_of()),
+    "claims not UTF-8": signed(header_of(), b'{"sub":"\xff"}'),
+    "NaN": signed(header_of(), claims_of().replace(b"1800000600", b"NaN")),
+    "deep": signed(header_of(), b"[" * 3000 + b"]" * 3000),
+    "member twice": signed(header_of(), claims_of()[:-1] + b',"sub":"admin"}'),
+    "member twice in the header": signed(header_of()[:-1] + b',"alg":"EdDSA"}', claims_of()),
+    "exp infinite": signed(header_of(), claims_of().replace(b"1800000600", b"1e400")),
+}
+
+
+@pytest.mark.parametrize("token", BAD_TEXTS.values(), ids=BAD_TEXTS)
+async def test_refuses_what_is_not_one_plain_token(verifier: JwtVerifier, token: str) -> None:
+    with pytest.raises(InvalidToken):
+        await verifier.verify(token)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+async def test_no_single_bit_of_a_token_is_idle(verifier: JwtVerifier, algorithm: str) -> None:
+    token = a_token(algorithm)
+    assert await verifier.verify(token)
+    for position in range(0, len(token), 7):
+        for bit in (1, 2, 4):
+            changed = chr(ord(token[position]) ^ bit)
+            with pytest.raises(InvalidToken):
+                await verifier.verify(token[:position] + changed + token[position + 1 :])
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for other in set(last) - {token[-1]}:
+        with pytest.raises(InvalidToken):
+            await verifier.verify(token[:-1] + other)
+
+
+async def test_refuses_a_token_signed_by_its_own_header(verifier: JwtVerifier) -> None:
+    jwk = public_jwk("EdDSA", ATTACKERS_KEY)
+    header = header_of(jwk=jwk, jku="https://evil.example/jwks.json", x5c=["x"])
+    with pytest.raises(InvalidToken, match="signature is wrong"):
+        await verifier.verify(signed(header, claims_of(), key=ATTACKERS_KEY))
+
+
+async def test_refuses_a_public_key_as_a_secret(verifier: JwtVerifier) -> None:
+    pem = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    text = f"{base64url(header_of('HS256', kid='k-RS256'))}.{base64url(claims_of())}"
+    mac = base64url(METHODS["HS256"].sign(text.encode(), pem))
+    with pytest.raises(InvalidToken, match="not signed by a known key"):
+        await verifier.verify(f"{text}.{mac}")
+
+
+async def test_refuses_es256_of_zeros_and_in_der(verifier: JwtVerifier) -> None:
+    text = f"{base64url(header_of('ES256'))}.{base64url(claims_of())}"
+    der = EC_KEY.sign(text.encode(), ec.ECDSA(ECAlgorithm.SHA256()))
+    for signature in (bytes(64), der, b""):
+        with pytest.raises(InvalidToken, match="signature is wrong"):
+            await verifier.verify(f"{text}.{base64url(signature)}")
+
+
+async def test_refuses_rs256_with_a_key_for_ps256(
+    verifier: JwtVerifier, endpoint: Endpoint
+) -> None:
+    token = signed(
+        header_of("RS256", kid="k-PS256"), claims_of(), algorithm="RS256", key=RSA_PSS_KEY
+    )
+    with pytest.raises(InvalidToken, match="not signed by a known key"):
+        await verifier.verify(token)
+
+
+async def test_without_kid_the_algorithm_must_tell_the_key(
+    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+) -> None:
+    token = signed(header_of(kid=ABSENT), claims_of())
+    assert (await verifier.verify(token)).subject == "customer-1"
+    endpoint.keys = [*ALL_KEYS, public_jwk("EdDSA", ATTACKERS_KEY, kid="k2")]
+    clock.seconds += 31
+    with pytest.raises(InvalidToken):
+        await verifier.verify(signed(header_of(kid="asks again"), claims_of()))
+    with pytest.raises(InvalidToken, match="not signed by a known key"):
+        await verifier.verify(signed(header_of(kid=ABSENT), claims_of(sub="other")))
+
+
+def test_passes_over_keys_that_may_not_verify() -> None:
+    private = METHODS["EdDSA"].to_jwk(ATTACKERS_KEY, as_dict=True)
+    listed = [
+        public_jwk("RS256", WEAK_RSA_KEY),
+        {"kty": "oct", "k": base64url(b"x" * 32), "kid": "s", "alg": "HS256"},
+        {**private, "kid": "p", "alg": "EdDSA"},
+        public_jwk("EdDSA", use="enc"),
+        public_jwk("EdDSA", key_ops=["sign"]),
+        public_jwk("ES256", P384_KEY),
+        public_jwk("ES256", alg="RS256"),
+        public_jwk("RS256", alg="RS512"),
+        public_jwk("RS256", n=7),
+        public_jwk("EdDSA", kid=7),
+        public_jwk("ES256", x="AA"),
+        "text",
+        None,
+        {},
+    ]
+    for jwk in listed:
+        with pytest.raises(ValueError, match="no key that may verify"):
+            keys_of(json.dumps({"keys": [jwk]}).encode())
+    good = public_jwk("RS256", kid="good")
+    del good["alg"]
+    [key] = keys_of(json.dumps({"keys": [*listed, good, good]}).encode())
+    assert (key.kid, key.algorithm) == ("good", "RS256")
+
+
+async def test_fetches_once_for_many_callers(verifier: JwtVerifier, endpoint: Endpoint) -> None:
+    endpoint.goes_on.clear()
+    async with asyncio.TaskGroup() as group:
+        calls = [group.create_task(verifier.verify(a_token(sub=f"s{n}"))) for n in range(20)]
+        await endpoint.asked.wait()
+        endpoint.goes_on.set()
+    assert {call.result().subject for call in calls} == {f"s{n}" for n in range(20)}
+    assert endpoint.calls == 1
+
+
+async def test_looks_for_unknown_keys_once_in_thirty_seconds(
+    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+) -> None:
+    await verifier.verify(a_token())
+    for second in range(61):
+        with pytest.raises(InvalidToken):
+            await verifier.verify(signed(header_of(kid=f"k{second}"), claims_of()))
+        clock.seconds += 1
+    assert endpoint.calls == 3
+
+
+async def test_takes_a_new_key_within_a_minute_and_keeps_the_old(
+    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+) -> None:
+    await verifier.verify(a_token())
+    endpoint.keys = [*ALL_KEYS, public_jwk("EdDSA", ATTACKERS_KEY, kid="k2")]
+    clock.seconds += 31
+    new = signed(header_of(kid="k2"), claims_of(), key=ATTACKERS_KEY)
+    assert (await verifier.verify(new)).subject == "customer-1"
+    assert (await verifier.verify(a_token())).subject == "customer-1"
+
+
+async def test_a_slow_refresh_is_in_nobodys_way(
+    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+) -> None:
+    await verifier.verify(a_token())
+    endpoint.goes_on.clear()
+    endpoint.asked.clear()
+    clock.seconds += 301
+    for n in range(50):
+        await verifier.verify(a_token(sub=f"s{n}", exp=NOW + 3600))
+    await endpoint.asked.wait()
+    assert endpoint.calls == 2
+    endpoint.goes_on.set()
+
+
+def too_much() -> web.StreamResponse:
+    return web.Response(body=b" " * 300_000, content_type="application/json")
+
+
+BROKEN: dict[str, Callable[[], web.StreamResponse]] = {
+    "500": lambda: web.Response(status=500),
+    "no keys": lambda: web.json_response({"keys": []}),
+    "no JWKS": lambda: web.json_response([1]),
+    "HTML": lambda: web.Response(text="<html>"),
+    "redirect": lambda: web.Response(status=302, headers={"location": "/jwks.json"}),
+    "too large": too_much,
+    "deep": lambda: web.Response(text="[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+async def test_keeps_the_last_good_keys_a_day_and_more(
+    verifier: JwtVerifier,
+    ring: JwksRing,
+    endpoint: Endpoint,
+    clock: Clock,
+    broken: Callable[[], web.StreamResponse],
+) -> None:
+    await ring.ensure_keys()
+    endpoint.answer = broken
+    for hours in (1, 6, 24, 25):
+        clock.seconds = NOW + hours * 3600
+        now = int(clock.seconds)
+        with pytest.raises(InvalidToken):
+            await verifier.verify(signed(header_of(kid="k9"), claims_of(iat=now, exp=now + 60)))
+        assert await verifier.verify(a_token(iat=now, exp=now + 60))
+    assert endpoint.calls == 5
+
+
+async def test_gives_up_on_an_endpoint_that_hangs(
+    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+) -> None:
+    endpoint.goes_on.clear()
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(a_token())
+    endpoint.goes_on.set()
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(a_token())
+    assert endpoint.calls == 1
+    clock.seconds += 1
+    assert await verifier.verify(a_token())
+
+
+async def test_old_keys_end_some_day(
+    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+) -> None:
+    await verifier.verify(a_token())
+    endpoint.answer = BROKEN["500"]
+    clock.seconds += 7 * 24 * 3600 + 1
+    now = int(clock.seconds)
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(a_token(iat=now, exp=now + 60))
+
+
+async def test_who_stops_waiting_does_not_stop_the_fetch(
+    ring: JwksRing, endpoint: Endpoint
+) -> None:
+    endpoint.goes_on.clear()
+    impatient = asyncio.create_task(ring.ensure_keys())
+    patient = asyncio.create_task(ring.ensure_keys())
+    await endpoint.asked.wait()
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    endpoint.goes_on.set()
+    await patient
+    assert endpoint.calls == 1
+
+
+async def test_a_remembered_token_ends_on_time(verifier: JwtVerifier, clock: Clock) -> None:
+    token = a_token(exp=NOW + 20)
+    first = await verifier.verify(token)
+    clock.seconds = NOW + 20 + LEEWAY - 1
+    assert await verifier.verify(token) is first
+    clock.seconds = NOW + 20 + LEEWAY
+    with pytest.raises(InvalidToken, match="expired"):
+        await verifier.verify(token)
+
+
+async def test_a_remembered_token_ends_with_its_key(
+    verifier: JwtVerifier, endpoint: Endpoint, ring: JwksRing, clock: Clock
+) -> None:
+    token = a_token("ES256")
+    await verifier.verify(token)
+    endpoint.keys = [public_jwk("EdDSA")]
+    clock.seconds += 31
+    with pytest.raises(InvalidToken):
+        await verifier.verify(signed(header_of(kid="k9"), claims_of()))
+    with pytest.raises(InvalidToken, match="not signed by a known key"):
+        await verifier.verify(token)
+
+
+async def test_remembers_no_more_than_its_bound(ring: JwksRing, clock: Clock) -> None:
+    verifier = JwtVerifier(ring, RULES, cache_size=2, now=clock)
+    first = await verifier.verify(a_token(sub="s1"))
+    await verifier.verify(a_token(sub="s2"))
+    assert await verifier.verify(a_token(sub="s1")) is first
+    await verifier.verify(a_token(sub="s3"))
+    assert await verifier.verify(a_token(sub="s1")) is first
+    assert len(verifier._verified) == 2
+
+
+async def test_no_part_of_a_token_is_told_or_logged(
+    verifier: JwtVerifier, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tokens = [a_token(), a_token(exp=NOW - 99), a_token(sub=7), a_token()[:-1] + "!", "x.y.z"]
+    for token in tokens:
+        try:
+            told = repr(await verifier.verify(token))
+        except InvalidToken as refusal:
+            told = f"{refusal!r} {refusal.__cause__!r} {refusal.__context__!r}"
+        told += caplog.text + repr(vars(verifier)) + repr(verifier)
+        for part in token.split("."):
+            assert len(part) < 2 or part not in told
+
+
+async def test_hs256_only_with_a_secret_of_its_own(clock: Clock) -> None:
+    secret = b"0123456789abcdef0123456789abcdef"
+    verifier = JwtVerifier(SharedSecret(secret), RULES, now=clock)
+    token = signed(header_of("HS256"), claims_of(), algorithm="HS256", key=secret)
+    assert (await verifier.verify(token)).subject == "customer-1"
+    with pytest.raises(InvalidToken):
+        await verifier.verify(a_token("EdDSA"))
+    with pytest.raises(ValueError, match="at least 32 bytes"):
+        SharedSecret(secret[:-1])
+
+
+def test_a_leeway_of_more_than_thirty_seconds_is_no_setting() -> None:
+    with pytest.raises(ValueError, match="30 seconds"):
+        TokenRules(issuer=ISSUER, audience=AUDIENCE, leeway_seconds=31)
+
+
+async def test_the_sandbox_issues_what_the_verifier_takes(tmp_path: Path, clock: Clock) -> None:
+    key_file = tmp_path / "keys" / "issuer.pem"
+    app = create_app(key_file=key_file, issuer=ISSUER, audience=AUDIENCE)
+    async with TestClient(TestServer(app, host="127.0.0.1")) as client:
+        ring = JwksRing(str(client.make_url("/.well-known/jwks.json")))
+        token = issue_token(
+            key_file,
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            subject="s",
+            roles=["admin"],
+            scopes=["orders:read"],
+            tenant="shop",
+            ttl_seconds=60,
+            now=NOW,
+        )
+        caller = await JwtVerifier(ring, RULES, now=clock).verify(token)
+        assert (caller.roles, caller.scopes) == (frozenset({"admin"}), frozenset({"orders:read"}))
+        answer = await client.post("/token", json={"sub": "z", "roles": ["risk"], "tenant": "t"})
+        issued = await answer.json()
+        assert (issued["token_type"], issued["expires_in"]) == ("Bearer", 3600)
+        other = await JwtVerifier(ring, RULES).verify(issued["access_token"])
+        assert (other.subject, other.tenant, other.scopes) == ("z", "t", None)
+        found = await (await client.get("/.well-known/openid-configuration")).json()
+        assert found["jwks_uri"] == str(client.make_url("/.well-known/jwks.json"))
+        for wrong in (b"{", b'{"sub":""}', b'{"sub":"s","ttl":999999}', b'{"sub":"s","x":1}'):
+            assert (await client.post("/token", data=wrong)).status == 400
+        await ring.close()
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+
+
+def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import sys, pathlib
+        from orders.entrypoints.sandbox.issuer import load_key
+        sys.stdin.read(1)
+        print(load_key(pathlib.Path(sys.argv[1])).public_key().public_bytes_raw().hex())
+    """)
+    command = [sys.executable, "-c", program, str(tmp_path / "issuer.pem")]
+    source = str(Path(__file__).parents[2] / "src")
+    started = [
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": source},
+        )
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("x")
+        process.stdin.flush()
+    keys = {process.communicate(timeout=30)[0] for process in started}
+    assert len(keys) == 1
+    assert len(keys.pop().strip()) == 64
+    assert [path.name for path in tmp_path.iterdir()] == ["issuer.pem"]

@@ -1,0 +1,301 @@
+"""One order under random commands and facts, judged by the invariants after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from orders.domain.errors import OrderError
+from orders.domain.events import PaymentOperationFailed
+from orders.domain.lines import DraftLine
+from orders.domain.money import Money
+from orders.domain.order import CANCEL_REASONS, Order
+from orders.domain.parts import PartId
+from orders.domain.payments import PaymentCall, PaymentStatus, ProviderStatus
+from orders.domain.state import OrderState
+from orders.domain.values import Shipping
+from tests.building import CUSTOMER, STAFF, a_placed_order
+from tests.domain import invariants
+from tests.domain.payment_model import FATES, Account, Answer, PaymentModel
+
+PICK = st.integers(0, 5)
+"""Which of some things: 0 is the newest, beyond the oldest it starts again."""
+MONEY = st.none() | st.sampled_from([1, 40, 99, 100, 250]) | st.integers(-1, 400)
+UNITS = st.dictionaries(st.sampled_from(["1", "2", "3", "9"]), st.integers(0, 3), max_size=3)
+LINES = st.lists(
+    st.builds(
+        DraftLine,
+        sku=st.just("PEN"),
+        name=st.just("Pen"),
+        quantity=st.integers(1, 3),
+        unit_price=st.integers(0, 60),
+        tax=st.integers(0, 7),
+        shippable=st.sampled_from([True, True, True, False]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+FATE = st.sampled_from([*FATES, ProviderStatus.CAPTURED, ProviderStatus.AUTHORIZED])
+
+
+T = TypeVar("T")
+
+
+class Part(Protocol):
+    @property
+    def id(self) -> PartId: ...
+
+
+def newest(things: Sequence[T], pick: int) -> T:
+    return things[-1 - pick % len(things)]
+
+
+def id_of(parts: Sequence[Part], pick: int) -> str:
+    """A part's number, or that of a part that is not there."""
+    return newest(parts, pick).id if parts else "1"
+
+
+class OrderMachine(RuleBasedStateMachine):
+    """Commands may be refused, and then change nothing; facts are booked. `runs` counts."""
+
+    runs: ClassVar[int] = 0
+
+    @initialize(lines=LINES, discount=st.integers(0, 5), shipping=st.integers(0, 9))
+    def place(self, lines: list[DraftLine], discount: int, shipping: int) -> None:
+        type(self).runs += 1
+        worth = sum(line.quantity * (line.unit_price or 0) for line in lines)
+        self.order = a_placed_order(
+            lines=tuple(lines), discount=min(discount, worth), shipping=Shipping(price=shipping)
+        )
+        self.payments = PaymentModel()
+        self.told: list[Answer] = []
+        self.calls: list[PaymentCall] = []
+        self.unvoidable: set[str] = set()
+        first = self.order.new_events
+        assert [event.sequence for event in first] == list(range(1, len(first) + 1))
+        assert first[-1].after == invariants.standing(self.order.state)
+
+    # -- commands -------------------------------------------------------------------------
+
+    @rule(amount=MONEY, capture=st.booleans())
+    def pay(self, amount: int | None, capture: bool) -> None:
+        self.command(
+            lambda order: order.start_payment(
+                "tok_ok", amount=amount, capture=capture, by=CUSTOMER, now=self.now
+            )
+        )
+
+    @rule(fate=st.sampled_from([ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED]))
+    def pay_what_is_left(self, fate: ProviderStatus) -> None:
+        self.pay(None, fate is ProviderStatus.CAPTURED)
+        if self.calls:
+            self.ask(0, fate)
+            self.tell(0)
+
+    @rule(pick=PICK, amount=MONEY)
+    def capture(self, pick: int, amount: int | None) -> None:
+        payment_id = id_of(self.order.state.ledger.payments, pick)
+        self.command(
+            lambda order: order.capture(payment_id, amount=amount, by=STAFF, now=self.now)
+        )
+
+    @rule(pick=PICK)
+    def void(self, pick: int) -> None:
+        payment_id = id_of(self.order.state.ledger.payments, pick)
+        self.command(lambda order: order.void(payment_id, by=STAFF, now=self.now))
+
+    @rule(amount=MONEY)
+    def refund(self, amount: int | None) -> None:
+        self.command(
+            lambda order: order.refund(amount=amount, reason="asked", by=STAFF, now=self.now)
+        )
+
+    @rule(amount=MONEY)
+    def grant_credit(self, amount: int | None) -> None:
+        credit = 1 if amount is None else amount
+        self.command(
+            lambda order: order.grant_credit(credit, "goodwill", by=STAFF, now=self.now)
+        )
+
+    @precondition(lambda self: self.order.state.sequence > 3)
+    @rule(reason=st.sampled_from([*CANCEL_REASONS, "none"]))
+    def cancel(self, reason: str) -> None:
+        self.command(lambda order: order.cancel(reason, by=CUSTOMER, now=self.now))
+
+    @rule(units=UNITS)
+    def cancel_items(self, units: dict[PartId, int]) -> None:
+        self.command(lambda order: order.cancel_items(units, "other", by=CUSTOMER, now=self.now))
+
+    @rule()
+    def expire(self) -> None:
+        self.command(lambda order: order.expire(now=order.state.expires_at))
+
+    @rule()
+    def close(self) -> None:
+        self.command(lambda order: order.confirm(by=STAFF, now=self.now))
+        self.command(lambda order: order.complete(by=STAFF, now=self.now))
+
+    @rule(pick=PICK, release=st.booleans())
+    def hold_or_release(self, pick: int, release: bool) -> None:
+        if release:
+            hold_id = id_of(self.order.state.holds, pick)
+            self.command(lambda order: order.release(hold_id, by=STAFF, now=self.now))
+        elif pick == 0:
+            self.command(lambda order: order.hold("address", by=STAFF, now=self.now))
+
+    @rule(units=UNITS)
+    def pack(self, units: dict[PartId, int]) -> None:
+        self.command(lambda order: order.create_shipment(units, by=STAFF, now=self.now))
+
+    @rule(delivered=st.booleans())
+    def send_all(self, delivered: bool) -> None:
+        lines = [line for line in self.order.state.lines if line.shippable]
+        self.pack({line.id: line.unallocated for line in lines if line.unallocated > 0})
+        for step in ("dispatch", "deliver") if delivered else ("dispatch",):
+            self.ship(0, step)
+
+    @rule(pick=PICK, step=st.sampled_from(["dispatch", "deliver", "cancel_shipment"]))
+    def ship(self, pick: int, step: str) -> None:
+        shipment_id = id_of(self.order.state.shipments, pick)
+        self.command(lambda order: getattr(order, step)(shipment_id, by=STAFF, now=self.now))
+
+    @rule(units=UNITS)
+    def request_return(self, units: dict[PartId, int]) -> None:
+        self.command(lambda order: order.request_return(units, "bad", by=CUSTOMER, now=self.now))
+
+    @rule(pick=PICK, step=st.sampled_from(["approve", "approve", "receive", "close", "decline"]))
+    def take_back(self, pick: int, step: str) -> None:
+        return_id = id_of(self.order.state.returns, pick)
+        self.command(
+            lambda order: getattr(order, f"{step}_return")(return_id, by=STAFF, now=self.now)
+        )
+
+    # -- facts ----------------------------------------------------------------------------
+
+    @precondition(lambda self: self.calls)
+    @rule(pick=PICK, fate=FATE | st.none())
+    def ask(self, pick: int, fate: ProviderStatus | None) -> None:
+        """A call reaches the payment service, now or much later, once or again."""
+        call = newest(self.calls, pick)
+        self.told.append(self.payments.carry_out(self.order, call, fate))
+
+    @precondition(lambda self: self.told)
+    @rule(pick=PICK)
+    def tell(self, pick: int) -> None:
+        """An answer arrives: any one, so late, twice and out of order."""
+        self.fact(newest(self.told, pick).tell)
+
+    @precondition(lambda self: self.order.state.ledger.calls)
+    @rule(pick=PICK, fate=FATE | st.none())
+    def answer(self, pick: int, fate: ProviderStatus | None) -> None:
+        call = newest(self.order.state.ledger.calls, pick)
+        self.told.append(self.payments.carry_out(self.order, call, fate))
+        self.tell(0)
+
+    @rule()
+    def answer_all(self) -> None:
+        """Every service is well again: soon nothing is under way any more."""
+        for _ in range(20):
+            for account in self.payments.accounts.values():
+                self.payments.decide(account, ProviderStatus.CAPTURED)
+            if not self.order.state.ledger.calls:
+                break
+            self.answer(0, ProviderStatus.CAPTURED)
+        assert not self.order.state.ledger.calls, "calls without end"
+
+    @precondition(lambda self: self.order.state.ledger.calls)
+    @rule(pick=PICK)
+    def postpone(self, pick: int) -> None:
+        key = newest(self.order.state.ledger.calls, pick).key
+        self.fact(lambda order: order.postpone(key, now=self.now))
+
+    @precondition(lambda self: self.payments.accounts)
+    @rule(pick=PICK, fate=FATE)
+    def decide(self, pick: int, fate: ProviderStatus) -> None:
+        """The payment service makes up its mind."""
+        self.payments.decide(newest(list(self.payments.accounts.values()), pick), fate)
+
+    @precondition(lambda self: self.payments.news)
+    @rule(pick=st.integers(0, 20))
+    def webhook(self, pick: int) -> None:
+        """Any report there ever was arrives by itself."""
+        payment_id, report = newest(self.payments.news, pick)
+        self.fact_for_ever(lambda order: order.book(report, payment_id, now=self.now))
+
+    @precondition(lambda self: self.payments.news)
+    @rule(pick=PICK, wrong=st.sampled_from([{"amount": Money(999, "EUR")}, {"captured": 999}]))
+    def contradict(self, pick: int, wrong: dict[str, Any]) -> None:
+        payment_id, report = newest(self.payments.news, pick)
+        contradiction = replace(report, **wrong)
+        self.fact_for_ever(lambda order: order.book(contradiction, payment_id, now=self.now))
+        assert self.order.state.ledger.payment(payment_id).status is PaymentStatus.REVIEW
+
+    @precondition(lambda self: self.payments.accounts)
+    @rule(pick=PICK)
+    def charge_back(self, pick: int) -> None:
+        account = newest(list(self.payments.accounts.values()), pick)
+        account.charged_back = account.charged_back or max(0, account.kept)
+        if account.charged_back:
+            self.fact_for_ever(lambda order: self.book_charge_back(order, account))
+
+    def book_charge_back(self, order: Order, account: Account) -> None:
+        order.book(account.report, account.payment_id, now=self.now)
+        order.book_charge_back(account.payment_id, now=self.now)
+
+    @rule()
+    def store(self) -> None:
+        """A store takes the order and gives it back."""
+        self.order.mark_stored(self.order.version + 1)
+        self.order = Order(self.order.state)
+
+    # -- how each is judged ---------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        return self.order.state.updated_at + timedelta(milliseconds=1)
+
+    def command(self, give: Callable[[Order], object]) -> None:
+        """A refused command changes nothing."""
+        before, events = self.order.state, self.order.new_events
+        try:
+            give(self.order)
+        except OrderError:
+            assert self.order.state is before
+            assert self.order.new_events is events
+        else:
+            self.judge(before, len(events))
+
+    def fact(self, book: Callable[[Order], object]) -> None:
+        """A fact is never refused."""
+        before, events = self.order.state, self.order.new_events
+        book(self.order)
+        self.judge(before, len(events))
+
+    def fact_for_ever(self, book: Callable[[Order], object]) -> None:
+        """To hear a report again changes nothing."""
+        self.fact(book)
+        known = self.order.state
+        book(self.order)
+        assert self.order.state is known, "twice is not once"
+
+    def judge(self, before: OrderState, known_events: int) -> None:
+        state, news = self.order.state, self.order.new_events[known_events:]
+        invariants.check(before, state, news)
+        self.calls += [
+            newer for newer in state.ledger.calls if newer.key not in {c.key for c in before.ledger.calls}
+        ]
+        invariants.check_calls(self.calls)
+        self.unvoidable |= {
+            told.event.payment_id
+            for told in news
+            if isinstance(told.event, PaymentOperationFailed) and told.event.operation == "void"
+        }
+        if state.status in invariants.ENDED:
+            held = {payment.id for payment in state.ledger.payments if payment.open}
+            voiding = {call.payment_id for call in state.ledger.calls if call.kind == "void"}
+            assert held <= voiding | self.unvoidable, "held for nothing"

@@ -1,0 +1,129 @@
+"""A payment service as a model: it does each call once per key, and remembers all it ever said.
+
+It is the truth that an order learns of late, twice, out of order or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from orders.domain.money import Money
+from orders.domain.order import Order
+from orders.domain.payments import CallKind, PaymentCall, PaymentReport, ProviderStatus
+
+FATES = (
+    ProviderStatus.AUTHORIZED,
+    ProviderStatus.CAPTURED,
+    ProviderStatus.DECLINED,
+    ProviderStatus.PENDING,
+    ProviderStatus.REQUIRES_ACTION,
+)
+
+
+@dataclass
+class Account:
+    """One payment as it really is. Amounts are minor units."""
+
+    payment_id: str
+    amount: int
+    report: PaymentReport
+    charged_back: int = 0
+
+    @property
+    def kept(self) -> int:
+        return self.report.captured - self.report.refunded - self.charged_back
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call brought: a report, or a final no."""
+
+    call: PaymentCall
+    report: PaymentReport | None
+    refusal: str = ""
+
+    def tell(self, order: Order) -> None:
+        """Book it, as the service does with a call's outcome."""
+        now = order.state.updated_at
+        if self.report is None:
+            order.fail(self.call.key, self.refusal, now=now)
+        else:
+            order.settle(self.call.key, self.report, now=now)
+
+
+@dataclass
+class PaymentModel:
+    """All accounts, every answer by key, and every report that a webhook could bring."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    news: list[tuple[str, PaymentReport]] = field(default_factory=list)
+
+    def carry_out(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
+        """Do the call, or repeat what was said to its key. No fate: refuse it for good."""
+        if call.key not in self.answers:
+            self.answers[call.key] = self._answer(order, call, fate)
+        answer = self.answers[call.key]
+        # Asked again, it says how the payment stands now.
+        return replace(answer, report=answer.report and self.accounts[call.payment_id].report)
+
+    def decide(self, account: Account, fate: ProviderStatus) -> None:
+        """Settle a payment that was waiting."""
+        if account.report.status in {ProviderStatus.PENDING, ProviderStatus.REQUIRES_ACTION}:
+            captured = account.amount if fate is ProviderStatus.CAPTURED else 0
+            self._tell(account, status=fate, captured=captured)
+
+    def _answer(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
+        if call.kind is CallKind.AUTHORIZE:
+            return self._open(order, call, fate)
+        account = self.accounts[call.payment_id]
+        held = account.report
+        uncaptured = account.amount - held.captured
+        is_open = held.status in {ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED}
+        match call.kind:
+            case CallKind.CAPTURE if fate and is_open and call.amount <= uncaptured:
+                captured = held.captured + call.amount
+                self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
+            case CallKind.VOID if fate and is_open and uncaptured:
+                self._tell(account, status=ProviderStatus.VOIDED)
+            case CallKind.REFUND if fate and call.amount <= account.kept:
+                self._tell(account, refunded=held.refunded + call.amount)
+            case _:
+                return Answer(call, None, "refused")
+        return Answer(call, account.report)
+
+    def _open(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
+        if fate is None:
+            return Answer(call, None, "refused")
+        report = PaymentReport(
+            provider_id=f"pay_{call.payment_id}",
+            reference=call.key,
+            status=ProviderStatus.PENDING,
+            amount=Money(call.amount, order.state.currency),
+            captured=0,
+            refunded=0,
+        )
+        account = Account(call.payment_id, call.amount, report)
+        self.accounts[call.payment_id] = account
+        self.decide(account, fate)
+        if fate is ProviderStatus.DECLINED:
+            return Answer(call, None, "insufficient_funds")
+        return Answer(call, account.report)
+
+    def _tell(
+        self,
+        account: Account,
+        *,
+        status: ProviderStatus | None = None,
+        captured: int | None = None,
+        refunded: int | None = None,
+    ) -> None:
+        old = account.report
+        account.report = replace(
+            old,
+            status=status or old.status,
+            captured=old.captured if captured is None else captured,
+            refunded=old.refunded if refunded is None else refunded,
+            decline_code="do_not_honor" if status is ProviderStatus.DECLINED else None,
+        )
+        self.news.append((account.payment_id, account.report))
