@@ -14,6 +14,13 @@ import msgspec
 import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator
+
+from orders.adapters.payments_http.client import HttpPayments
+from orders.adapters.payments_http.webhooks import WebhookVerifier
+from orders.domain.money import Money
+from orders.domain.payments import ProviderStatus
+from orders.entrypoints.sandbox.payments import create_app
+from orders.entrypoints.sandbox.payments_fates import Pace
 from tests.contract.payment_contract import (
     CONTRACT,
     OPERATIONS,
@@ -24,13 +31,6 @@ from tests.contract.payment_contract import (
     resolved,
 )
 from tests.contract.payment_stub import books, running
-
-from orders.adapters.payments_http.client import HttpPayments
-from orders.adapters.payments_http.webhooks import WebhookVerifier
-from orders.domain.money import Money
-from orders.domain.payments import ProviderStatus
-from orders.entrypoints.sandbox.payments import create_app
-from orders.entrypoints.sandbox.payments_fates import Pace
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 AMOUNT = Money(1999, "EUR")

@@ -16,17 +16,6 @@ import msgspec
 import pytest
 from aiohttp import web
 from opentelemetry import baggage, context, trace
-from tests.contract.payment_stub import (
-    Step,
-    StubPaymentService,
-    answers,
-    books,
-    breaks_off,
-    hangs,
-    hangs_up,
-    payment,
-    running,
-)
 
 from orders.adapters.payments_http.breaker import BreakerRules
 from orders.adapters.payments_http.client import HttpPayments
@@ -39,6 +28,17 @@ from orders.application.errors import (
 )
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport, ProviderStatus
+from tests.contract.payment_stub import (
+    Step,
+    StubPaymentService,
+    answers,
+    books,
+    breaks_off,
+    hangs,
+    hangs_up,
+    payment,
+    running,
+)
 
 AMOUNT = Money(1999, "EUR")
 BOOKED = PaymentReport(

@@ -458,7 +458,8 @@ async def test_a_slow_refresh_is_in_nobodys_way(
 
 
 def too_much() -> web.StreamResponse:
-    return web.Response(body=b" " * 300_000, content_type="application/json")
+    other_keys = json.dumps({"keys": [public_jwk("RS256")]})
+    return web.Response(text=other_keys + " " * 300_000, content_type="application/json")
 
 
 BROKEN: dict[str, Callable[[], web.StreamResponse]] = {
@@ -516,13 +517,14 @@ async def test_old_keys_end_some_day(
         await verifier.verify(a_token(iat=now, exp=now + 60))
 
 
-async def test_who_stops_waiting_does_not_stop_the_fetch(
-    ring: JwksRing, endpoint: Endpoint
+async def test_who_stops_waiting_does_not_stop_the_one_fetch(
+    ring: JwksRing, endpoint: Endpoint, clock: Clock
 ) -> None:
     endpoint.goes_on.clear()
     impatient = asyncio.create_task(ring.ensure_keys())
-    patient = asyncio.create_task(ring.ensure_keys())
     await endpoint.asked.wait()
+    clock.seconds += 60
+    patient = asyncio.create_task(ring.ensure_keys())
     impatient.cancel()
     await asyncio.wait([impatient])
     endpoint.goes_on.set()

@@ -18,6 +18,8 @@ FATES = (
     ProviderStatus.PENDING,
     ProviderStatus.REQUIRES_ACTION,
 )
+UNDECIDED = {ProviderStatus.PENDING, ProviderStatus.REQUIRES_ACTION, ProviderStatus.DECLINED}
+HOLDING = {ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED}
 
 
 @dataclass
@@ -68,10 +70,17 @@ class PaymentModel:
         return replace(answer, report=answer.report and self.accounts[call.payment_id].report)
 
     def decide(self, account: Account, fate: ProviderStatus) -> None:
-        """Settle a payment that was waiting."""
-        if account.report.status in {ProviderStatus.PENDING, ProviderStatus.REQUIRES_ACTION}:
+        """Make up its mind about a payment that waits, or change it about one it declined."""
+        if account.report.status in UNDECIDED:
             captured = account.amount if fate is ProviderStatus.CAPTURED else 0
             self._tell(account, status=fate, captured=captured)
+
+    def capture_unasked(self, account: Account, amount: int) -> None:
+        """Take held money because somebody said so elsewhere."""
+        held = account.report
+        if held.status in HOLDING and held.captured < account.amount:
+            captured = min(account.amount, held.captured + amount)
+            self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
 
     def _answer(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
         if call.kind is CallKind.AUTHORIZE:
@@ -79,7 +88,7 @@ class PaymentModel:
         account = self.accounts[call.payment_id]
         held = account.report
         uncaptured = account.amount - held.captured
-        is_open = held.status in {ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED}
+        is_open = held.status in HOLDING
         match call.kind:
             case CallKind.CAPTURE if fate and is_open and call.amount <= uncaptured:
                 captured = held.captured + call.amount

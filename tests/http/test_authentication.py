@@ -64,7 +64,7 @@ def client() -> Iterator[TestClient[Litestar]]:
         [orders, order, webhook, live],
         middleware=[
             Authentication(
-                verifier, public_paths={"/payment-events", "/livez/{probe}"}, max_token_bytes=40
+                verifier, public_paths={"/payment-events", "/livez/{probe:str}"}, max_token_bytes=40
             )
         ],
         exception_handlers=EXCEPTION_HANDLERS,
@@ -89,7 +89,6 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "no scheme": [("authorization", "good.to.ken")],
     "two tokens": [("authorization", "Bearer good.to.ken good.to.ken")],
     "a parameter": [("authorization", "Bearer good.to.ken, x=1")],
-    "two headers": [("authorization", "Bearer good.to.ken")] * 2,
     "too long": [("authorization", "Bearer " + "x" * 41)],
 }
 
@@ -103,6 +102,25 @@ def test_anything_else_is_refused(
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert answer.headers["content-type"] == "application/problem+json"
     assert "to.ken" not in answer.text
+
+
+async def test_two_headers_are_refused_though_both_are_valid(
+    client: TestClient[Litestar],
+) -> None:
+    # The test client would join the two into one.
+    header = (b"authorization", b"Bearer good.to.ken")
+    for headers, status in (([header], 200), ([header, header], 401)):
+        sent: list[Any] = []
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        scope: Any = {"type": "http", "method": "GET", "path": "/orders", "query_string": b""}
+        await client.app({**scope, "headers": headers}, receive, send)
+        assert sent[0]["status"] == status
 
 
 def test_a_token_counts_in_the_header_only(client: TestClient[Litestar]) -> None:

@@ -328,5 +328,6 @@ async def test_an_undeclared_body_is_cut_off_at_the_limit() -> None:
 
 
 async def test_a_body_that_never_ends_is_given_up() -> None:
-    status, _, problem = await answer_to(an_app(body_timeout_seconds=0.02), b"{", headers=[])
+    async with asyncio.timeout(3):
+        status, _, problem = await answer_to(an_app(body_timeout_seconds=0.02), b"{", headers=[])
     assert (status, problem["code"]) == (408, "body-timeout")

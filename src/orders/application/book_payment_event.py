@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from orders.application.errors import ConcurrentUpdate, OrderNotFound
-from orders.application.ports import Clock, OrderRepository
+from orders.application.ports import (
+    Clock,
+    OrderRepository,
+    PaymentEvent,
+    PaymentEventType,
+    WebhookVerifier,
+)
 from orders.domain.errors import PartNotFound
 from orders.domain.order import Order
-from orders.domain.payments import PaymentReport, order_of_reference
+from orders.domain.payments import order_of_reference
 
 TRIES = 10
 """How often a fact is booked anew on an order that others keep changing."""
@@ -15,16 +23,20 @@ TRIES = 10
 class BookPaymentEvent:
     """Books a payment event on its order. Duplicates and late ones change nothing."""
 
-    def __init__(self, orders: OrderRepository, now: Clock) -> None:
+    def __init__(self, orders: OrderRepository, verifier: WebhookVerifier, now: Clock) -> None:
         self._orders = orders
+        self._verifier = verifier
         self._now = now
 
-    async def __call__(self, report: PaymentReport, *, charged_back: bool = False) -> bool:
-        """Book it; False if it is about no payment of ours. May be repeated.
+    async def __call__(self, headers: Mapping[str, str], raw_body: bytes) -> bool:
+        """Book a signed message; False if it is about no payment of ours. May be repeated.
 
         Raises:
+            InvalidWebhook: If the payment service did not sign it, or it cannot be read.
             ConcurrentUpdate: If others kept changing the order. The sender repeats it.
         """
+        event = self._verifier.verify(headers, raw_body, self._now())
+        report = event.payment
         order_id = order_of_reference(report.reference)
         if order_id is None:
             return False
@@ -32,7 +44,7 @@ class BookPaymentEvent:
         for _ in range(TRIES):
             try:
                 order = await self._orders.get(order_id)
-                self._book(order, report, payment_id, charged_back)
+                self._book(order, event, payment_id)
             except (OrderNotFound, PartNotFound):
                 return False
             if order.state is order.stored:
@@ -44,10 +56,8 @@ class BookPaymentEvent:
             return True
         raise ConcurrentUpdate
 
-    def _book(
-        self, order: Order, report: PaymentReport, payment_id: str, charged_back: bool
-    ) -> None:
+    def _book(self, order: Order, event: PaymentEvent, payment_id: str) -> None:
         now = self._now()
-        order.book(report, payment_id, now=now)
-        if charged_back:
+        order.book(event.payment, payment_id, now=now)
+        if event.type is PaymentEventType.CHARGED_BACK:
             order.book_charge_back(payment_id, now=now)

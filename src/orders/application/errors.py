@@ -142,3 +142,13 @@ class PublisherUnavailable(ApplicationError):
     """The broker did not confirm every event. They stay in the outbox and are sent again."""
 
     code = "publisher-unavailable"
+
+
+class InvalidWebhook(ApplicationError):
+    """The message proves nothing, or says nothing we know. `reason` repeats nothing of it."""
+
+    code = "invalid-webhook"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the webhook is not accepted: {reason}")
+        self.reason = reason

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from orders.application.access import Caller
@@ -218,6 +219,44 @@ class PaymentGateway(Protocol):
 
     async def find(self, reference: str) -> PaymentReport | None:
         """The payment that `authorize` started with this reference; None if there is none."""
+        ...
+
+
+class PaymentEventType(StrEnum):
+    """What the payment service tells by itself.
+
+    A charge-back took all that was captured and not refunded.
+    """
+
+    AUTHORIZED = "payment.authorized"
+    CAPTURED = "payment.captured"
+    DECLINED = "payment.declined"
+    VOIDED = "payment.voided"
+    REFUNDED = "payment.refunded"
+    CHARGED_BACK = "payment.charged_back"
+    PENDING = "payment.pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentEvent:
+    """A message of the payment service. `id` stays the same when it is sent again."""
+
+    id: str
+    type: PaymentEventType
+    payment: PaymentReport
+
+
+class WebhookVerifier(Protocol):
+    """Tells messages of the payment service from forgeries."""
+
+    def verify(self, headers: Mapping[str, str], raw_body: bytes, now: datetime) -> PaymentEvent:
+        """Read a message after proving where it comes from. May be repeated.
+
+        `headers` are looked up by lower-case names, `raw_body` is as it came.
+
+        Raises:
+            InvalidWebhook: If it is not proven, too old, or of no known form.
+        """
         ...
 
 

@@ -127,7 +127,7 @@ def _add_demo(parser: _Parser) -> None:
 
 
 def _add_schema(parser: _Parser) -> None:
-    parser.add_argument("kind", choices=["openapi", "asyncapi", "events"])
+    parser.add_argument("kind", choices=["openapi"])
 
 
 def _add_sandbox(parser: _Parser) -> None:
@@ -179,7 +179,7 @@ def _worker(_: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     import asyncio
 
-    from orders.entrypoints.migrate import run
+    from orders.entrypoints.container import migrate
     from orders.entrypoints.sandbox.database import answers_ping
     from orders.entrypoints.settings import Settings
 
@@ -188,7 +188,7 @@ def _migrate(options: argparse.Namespace) -> int:
     while not answers_ping(settings.mongo_uri):
         if time.monotonic() > deadline:
             raise CommandFailed("the database does not answer: see ORDERS_MONGO_URI")
-    asyncio.run(run(settings))
+    asyncio.run(migrate(settings))
     return 0
 
 

@@ -5,40 +5,59 @@ Nothing in here waits: what must be opened in the event loop is opened by `Adapt
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from dependency_injector import containers, providers
 
+from orders.adapters.in_memory.givens import StaticPriceList
 from orders.adapters.jwt.jwks import JwksRing
+from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.adapters.mongo.connection import connect, ping
+from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.orders import MongoOrders
+from orders.adapters.mongo.outbox import MongoOutbox
+from orders.adapters.mongo.schema import migrate as make_indexes
 from orders.adapters.payments_http.client import HttpPayments
-from orders.adapters.payments_http.webhooks import WebhookVerifier
+from orders.adapters.payments_http.sender import Limits as PaymentLimits
+from orders.adapters.payments_http.webhooks import WebhookVerifier as SignedWebhooks
+from orders.adapters.price_lists import HttpPriceList, JsonPriceList
 from orders.application.book_payment_event import BookPaymentEvent
 from orders.application.change_order import ChangeOrder
 from orders.application.do_due_work import DoDueWork
+from orders.application.errors import KeysUnavailable, StoreUnavailable
 from orders.application.place_order import PlaceOrder, PriceDraft, QuoteOrder
+from orders.application.ports import (
+    EventLog,
+    EventOutbox,
+    EventPublisher,
+    OrderRepository,
+    PaymentGateway,
+    PriceList,
+    WebhookVerifier,
+)
 from orders.application.read_orders import ReadOrders
 from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
 from orders.domain.values import Limits
 from orders.entrypoints import clock
-from orders.entrypoints.http.payment_inbox import PaymentInbox
 from orders.entrypoints.settings import Settings
+from orders.entrypoints.telemetry import current_traceparent
 
 
 class UseCases(containers.DeclarativeContainer):
     """The use cases over any adapters that keep the ports' contracts."""
 
-    orders = providers.Dependency()
-    outbox = providers.Dependency()
-    log = providers.Dependency()
-    payments = providers.Dependency()
-    prices = providers.Dependency()
-    publisher = providers.Dependency(default=None)
-    webhooks = providers.Dependency(default=None)
+    orders: providers.Dependency[OrderRepository] = providers.Dependency()
+    outbox: providers.Dependency[EventOutbox] = providers.Dependency()
+    log: providers.Dependency[EventLog] = providers.Dependency()
+    payments: providers.Dependency[PaymentGateway] = providers.Dependency()
+    prices: providers.Dependency[PriceList] = providers.Dependency()
+    publisher: providers.Object[EventPublisher | None] = providers.Object(None)
+    webhooks: providers.Dependency[WebhookVerifier] = providers.Dependency()
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
     limits = providers.Object(Limits())
@@ -52,8 +71,7 @@ class UseCases(containers.DeclarativeContainer):
     quote_order = providers.Singleton(QuoteOrder, price, limits)
     change_order = providers.Singleton(ChangeOrder, orders, settle, now)
     read_orders = providers.Singleton(ReadOrders, orders, outbox, log, now)
-    book_payment_event = providers.Singleton(BookPaymentEvent, orders, now)
-    payment_inbox = providers.Singleton(PaymentInbox, webhooks, book_payment_event, now)
+    book_payment_event = providers.Singleton(BookPaymentEvent, orders, webhooks, now)
     do_due_work = providers.Singleton(DoDueWork, orders, settle, now)
     relay_events = providers.Singleton(RelayEvents, outbox, log, publisher, now)
 
@@ -64,7 +82,7 @@ class Adapters:
     def __init__(self, settings: Settings) -> None:
         """Make every adapter; none of them connects before `opened`."""
         self._settings = settings
-        self._mongo = Mongo(
+        self._mongo = connect(
             settings.mongo_uri,
             database=settings.database,
             pool_size=settings.mongo_pool_size,
@@ -73,26 +91,92 @@ class Adapters:
         self._payments = HttpPayments(
             settings.payment_url,
             credential=settings.payment_token,
-            limits=_payment_limits(settings),
+            limits=PaymentLimits(
+                connect_seconds=settings.payment_connect_seconds,
+                read_seconds=settings.payment_read_seconds,
+                total_seconds=settings.payment_total_seconds,
+            ),
         )
-        self._prices = price_list(settings.price_list)
+        self._prices = _price_list(settings)
         self._keys = _key_ring(settings)
         self.tokens = JwtVerifier(self._keys, _token_rules(settings))
 
     def use_cases(self) -> UseCases:
         """The use cases over these adapters."""
         settings = self._settings
-        orders = MongoOrders(self._mongo, traceparent=current_traceparent)
         return UseCases(
-            orders=orders,
+            orders=MongoOrders(self._mongo, traceparent=current_traceparent),
             outbox=MongoOutbox(self._mongo),
             log=MongoEventLog(self._mongo),
             payments=self._payments,
             prices=self._prices,
-            webhooks=WebhookVerifier(
+            webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
                 tolerance_seconds=settings.webhook_tolerance_seconds,
             ),
-            limits=providers.Object(_limits(settings)),
-            expire_after=providers.Object(timedelta(seconds=settings.expire_after_seconds)),
+            limits=_limits(settings),
+            expire_after=timedelta(seconds=settings.expire_after_seconds),
         )
+
+    async def can_serve(self) -> bool:
+        """Whether the orders can be reached and tokens be judged."""
+        try:
+            await ping(self._mongo)
+            await self._keys.ensure_keys()
+        except (StoreUnavailable, KeysUnavailable):
+            return False
+        return True
+
+    @asynccontextmanager
+    async def opened(self, _: object = None) -> AsyncIterator[None]:
+        """Connections, for as long as the process runs. Nothing need be up yet."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._mongo.client)
+            await stack.enter_async_context(self._payments)
+            if isinstance(self._prices, HttpPriceList):
+                await stack.enter_async_context(self._prices)
+            if isinstance(self._keys, JwksRing):
+                stack.push_async_callback(self._keys.close)
+            yield
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the form this version needs. May be repeated, and run by several."""
+    await make_indexes(settings.mongo_uri, database=settings.database)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        lines=settings.max_lines,
+        quantity=settings.max_quantity,
+        unit_price=settings.max_unit_price,
+        note=settings.note_max,
+    )
+
+
+def _key_ring(settings: Settings) -> JwksRing | SharedSecret:
+    if settings.jwt_hs256_secret is not None:
+        return SharedSecret(settings.jwt_hs256_secret.encode())
+    return JwksRing(settings.jwks_url or "")
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    types = {"at+jwt", "jwt"} if settings.jwt_accept_plain_typ else {"at+jwt"}
+    return TokenRules(
+        issuer=settings.issuer,
+        audience=settings.audience,
+        default_tenant=settings.default_tenant,
+        token_types=frozenset(types),
+        leeway_seconds=settings.jwt_leeway_seconds,
+        max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
+        max_bytes=settings.max_token_bytes,
+    )
+
+
+def _price_list(settings: Settings) -> PriceList:
+    where = settings.price_list
+    if where is None:
+        return StaticPriceList({})
+    if where.startswith(("http://", "https://")):
+        return HttpPriceList(where)
+    return JsonPriceList(Path(where))

@@ -1,1 +1,1 @@
-"""Orders in MongoDB."""
+"""Orders, their events and the feed in MongoDB."""

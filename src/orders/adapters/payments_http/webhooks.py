@@ -7,52 +7,16 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
 
 from orders.adapters.payments_http.wire import UnreadableAnswer, WirePayment, decode
-from orders.application.errors import ApplicationError
-from orders.domain.payments import PaymentReport
+from orders.application.errors import InvalidWebhook
+from orders.application.ports import PaymentEvent, PaymentEventType
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's prefix, no secret
 _ID_LIMIT = 255
-
-
-class InvalidWebhook(ApplicationError):
-    """The message proves nothing, or says nothing we know. `reason` repeats nothing of it."""
-
-    code = "invalid-webhook"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the webhook is not accepted: {reason}")
-        self.reason = reason
-
-
-class PaymentEventType(StrEnum):
-    """What happened to a payment.
-
-    A charge-back took all that was captured and not refunded.
-    """
-
-    AUTHORIZED = "payment.authorized"
-    CAPTURED = "payment.captured"
-    DECLINED = "payment.declined"
-    VOIDED = "payment.voided"
-    REFUNDED = "payment.refunded"
-    CHARGED_BACK = "payment.charged_back"
-    PENDING = "payment.pending"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentEvent:
-    """A message of the payment service. `id` stays the same when it is sent again."""
-
-    id: str
-    type: PaymentEventType
-    payment: PaymentReport
 
 
 class _WireEvent(msgspec.Struct, frozen=True, gc=False):

@@ -38,7 +38,7 @@ class Shown(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of an answer."""
 
 
-class LineAnswer(Shown):
+class LineAnswer(Shown, frozen=True):
     """A line. `total` is what its live units cost, tax in and discounts off."""
 
     id: str
@@ -82,7 +82,7 @@ class LineAnswer(Shown):
         )
 
 
-class TotalsAnswer(Shown):
+class TotalsAnswer(Shown, frozen=True):
     """All amounts. `gross` is what the live units cost, `due` what is owed for them in all,
     `outstanding` what is still to be paid, `refund_due` what is owed back.
     """
@@ -109,7 +109,7 @@ class TotalsAnswer(Shown):
         return cls(**{name: getattr(totals, name) for name in cls.__struct_fields__})
 
 
-class PaymentAnswer(Shown):
+class PaymentAnswer(Shown, frozen=True):
     """An attempt to pay."""
 
     id: str
@@ -140,7 +140,7 @@ class PaymentAnswer(Shown):
         )
 
 
-class RefundAnswer(Shown):
+class RefundAnswer(Shown, frozen=True):
     """Money on its way back."""
 
     id: str
@@ -157,14 +157,14 @@ class RefundAnswer(Shown):
         return cls(**{name: getattr(refund, name) for name in cls.__struct_fields__})
 
 
-class ItemAnswer(Shown):
+class ItemAnswer(Shown, frozen=True):
     """Some units of a line."""
 
     line_id: str
     quantity: int
 
 
-class ShipmentAnswer(Shown):
+class ShipmentAnswer(Shown, frozen=True):
     """A parcel."""
 
     id: str
@@ -184,7 +184,7 @@ class ShipmentAnswer(Shown):
         return cls(items=_items(shipment.items), **plain)
 
 
-class ReturnAnswer(Shown):
+class ReturnAnswer(Shown, frozen=True):
     """Units on their way back."""
 
     id: str
@@ -207,7 +207,7 @@ class ReturnAnswer(Shown):
         )
 
 
-class CreditAnswer(Shown):
+class CreditAnswer(Shown, frozen=True):
     """An amount that is no longer owed."""
 
     id: str
@@ -222,7 +222,7 @@ class CreditAnswer(Shown):
         return cls(**{name: getattr(credit, name) for name in cls.__struct_fields__})
 
 
-class HoldAnswer(Shown):
+class HoldAnswer(Shown, frozen=True):
     """Something the order waits for. Only staff is told the reason."""
 
     id: str
@@ -241,7 +241,7 @@ class HoldAnswer(Shown):
         )
 
 
-class NoteAnswer(Shown):
+class NoteAnswer(Shown, frozen=True):
     """A note from staff for staff."""
 
     id: str
@@ -255,7 +255,7 @@ class NoteAnswer(Shown):
         return cls(**{name: getattr(note, name) for name in cls.__struct_fields__})
 
 
-class ShippingAnswer(Shown):
+class ShippingAnswer(Shown, frozen=True):
     """How it travels."""
 
     address: AddressBody | None
@@ -274,7 +274,7 @@ class ShippingAnswer(Shown):
         return cls(address=shown, method=shipping.method, price=price)
 
 
-class OrderAnswer(Shown):
+class OrderAnswer(Shown, frozen=True):
     """An order. Members that the caller's role may not see are left out."""
 
     id: UUID
@@ -316,7 +316,7 @@ class OrderAnswer(Shown):
             return_status=state.return_status,
             currency=state.currency,
             lines=[LineAnswer.of(line, money=money) for line in state.lines],
-            shipping=state.shipping and ShippingAnswer.of(state.shipping, money=money),
+            shipping=_shipping(state, money=money),
             shipments=[ShipmentAnswer.of(shipment) for shipment in state.shipments],
             returns=[ReturnAnswer.of(a_return, money=money) for a_return in state.returns],
             holds=[HoldAnswer.of(hold, reasons=view is View.STAFF) for hold in state.holds],
@@ -328,6 +328,10 @@ class OrderAnswer(Shown):
             expires_at=state.expires_at,
             **(_personal_and_money(state) if money else {}),
         )
+
+
+def _shipping(state: OrderState, *, money: bool) -> ShippingAnswer | None:
+    return None if state.shipping is None else ShippingAnswer.of(state.shipping, money=money)
 
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
@@ -355,14 +359,14 @@ def shown(
     return Response(OrderAnswer.of(state, view_of(caller)), status_code=status, headers=headers)
 
 
-class Page(Shown, Generic[T]):
+class Page(Shown, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last."""
 
     items: list[T]
     next_cursor: str | None
 
 
-class QuoteAnswer(Shown):
+class QuoteAnswer(Shown, frozen=True):
     """What an order would cost."""
 
     currency: str
@@ -379,7 +383,7 @@ class QuoteAnswer(Shown):
         )
 
 
-class ActionAnswer(Shown):
+class ActionAnswer(Shown, frozen=True):
     """A command: whether it would be taken, what blocks it, and the bounds of its arguments."""
 
     action: str
@@ -398,7 +402,7 @@ class ActionAnswer(Shown):
         )
 
 
-class EventAnswer(Shown):
+class EventAnswer(Shown, frozen=True):
     """Something that happened. Only staff is told who it was by name."""
 
     id: str
@@ -436,6 +440,6 @@ def _items(items: Items) -> list[ItemAnswer]:
 
 
 def _bound(bound: Bound) -> int | dict[str, int] | list[str]:
-    if isinstance(bound, int):
-        return bound
-    return {**bound} if isinstance(bound, dict) else [*bound]
+    if isinstance(bound, dict):
+        return {str(line_id): units for line_id, units in bound.items()}
+    return bound if isinstance(bound, int) else list(bound)

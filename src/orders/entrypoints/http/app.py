@@ -1,19 +1,22 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `headers` → `authentication` → `decoding` → a handler → a use case → `errors` or
-`answers`.
+A request: `telemetry` → `authentication` → `decoding` → a handler → a use case → `answers` or
+`errors` → `headers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from importlib import metadata
 from typing import Any
 
-from litestar import Litestar, Router
+import msgspec
+from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
 
 from orders.application.ports import TokenVerifier
 from orders.entrypoints.container import Adapters, UseCases
@@ -28,18 +31,19 @@ from orders.entrypoints.http.events import EVENT_HANDLERS, PAYMENT_EVENTS
 from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
-from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, openapi_document
+from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
 from orders.entrypoints.http.orders import ORDER_HANDLERS
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from orders.entrypoints.settings import Settings
+from orders.entrypoints.telemetry import JoinTrace
 
 USE_CASES = (
     "place_order",
     "quote_order",
     "change_order",
     "read_orders",
-    "payment_inbox",
+    "book_payment_event",
 )
 """What handlers may ask for, by the name of their parameter. At most one each: Litestar resolves
 two in a task group, which costs more than most use cases do.
@@ -47,6 +51,8 @@ two in a task group, which costs more than most use cases do.
 
 PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name:str}}"}
 """Paths that need no token."""
+
+_VERSION = metadata.version("orders")
 
 
 def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: False) -> Litestar:
@@ -75,14 +81,9 @@ def build_app(
         max_key_length=settings.max_key_length,
         max_page=settings.max_page,
     )
-    v1 = Router(
-        "/v1",
-        route_handlers=[*ORDER_HANDLERS, *command_handlers(), *part_handlers(), *EVENT_HANDLERS],
-    )
     return Litestar(
         route_handlers=[
-            v1,
-            *HEALTH_HANDLERS,
+            *_published_routes(),
             openapi_document,
             docs_router(path=DOCS, schema_url=DOCUMENT),
         ],
@@ -91,7 +92,8 @@ def build_app(
             **{name: _provided(getattr(use_cases, name)) for name in USE_CASES},
         },
         middleware=[
-            Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes)
+            JoinTrace(),
+            Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes),
         ],
         plugins=[
             StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
@@ -99,11 +101,43 @@ def build_app(
         exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
         before_send=[AnswerHeaders(cors_origins=settings.cors_origins)],
         request_max_body_size=settings.max_body_bytes,
-        openapi_config=openapi_config(metadata.version("orders")),
+        # Litestar would serve its own description; ours is `openapi_document`.
+        openapi_config=None,
         state=State({"edge": edge}),
         lifespan=[lifespan] if lifespan else [],
         debug=False,
     )
+
+
+def description() -> dict[str, Any]:
+    """The published description of the API, made without anything to run it on."""
+    nothing = {
+        name: Provide(lambda: None, sync_to_thread=False) for name in ("readiness", *USE_CASES)
+    }
+    return published(
+        Litestar(
+            route_handlers=_published_routes(),
+            dependencies=nothing,
+            plugins=[StrictRequests()],
+            openapi_config=openapi_config(_VERSION),
+        )
+    )
+
+
+@cache
+def _document() -> bytes:
+    return msgspec.json.encode(description())
+
+
+@get(DOCUMENT, include_in_schema=False)
+async def openapi_document() -> Response[bytes]:
+    """The description of this API, made at its first request."""
+    return Response(_document(), media_type="application/json")
+
+
+def _published_routes() -> list[ControllerRouterHandler]:
+    v1 = [*ORDER_HANDLERS, *command_handlers(), *part_handlers(), *EVENT_HANDLERS]
+    return [Router("/v1", route_handlers=v1), *HEALTH_HANDLERS]
 
 
 def _provided(provider: Any) -> Provide:

@@ -23,8 +23,8 @@ _BEARER: Final = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
 class Authentication(ASGIMiddleware):
     """Puts the `Caller` into `scope["user"]`, or refuses the request.
 
-    `public_paths` are path templates as the handlers declare them (`/v1/payment-events`), so no
-    other spelling of an address gets past. OPTIONS needs no token: it only names methods.
+    `public_paths` are as the handlers declare them (`/schema/docs/{name:str}`), so no other
+    spelling of an address gets past. OPTIONS needs no token: it only names methods.
 
     Raises:
         RequestRefused: 401 without exactly one valid bearer token in the Authorization header,
@@ -41,7 +41,8 @@ class Authentication(ASGIMiddleware):
         max_token_bytes: int = MAX_TOKEN_BYTES,
     ) -> None:
         self._verifier = verifier
-        self._public_paths = frozenset(public_paths)
+        # The router's templates leave out the parameters' types.
+        self._public_paths = frozenset(re.sub(r":\w+}", "}", path) for path in public_paths)
         self._max_token_bytes = max_token_bytes
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:

@@ -23,7 +23,7 @@ class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A body that is refused if it has a member we do not know."""
 
 
-class AddressBody(Body, omit_defaults=True):
+class AddressBody(Body, frozen=True, omit_defaults=True):
     """Where to deliver. `country` is an ISO 3166-1 alpha-2 code."""
 
     name: str
@@ -40,7 +40,7 @@ class AddressBody(Body, omit_defaults=True):
         return Address(**msgspec.structs.asdict(self))
 
 
-class ShippingBody(Body):
+class ShippingBody(Body, frozen=True):
     """How it travels. `method` is a code of the shop's."""
 
     address: AddressBody | None = None
@@ -48,7 +48,7 @@ class ShippingBody(Body):
     price: int = 0
 
 
-class LineBody(Body):
+class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
     may state them, or a `unit_price` that is not the catalogue's.
     """
@@ -62,7 +62,7 @@ class LineBody(Body):
     shippable: bool = True
 
 
-class PaymentWishBody(Body):
+class PaymentWishBody(Body, frozen=True):
     """How to pay while placing. `method` is a token of the payment service, never card data."""
 
     method: str
@@ -73,7 +73,7 @@ class PaymentWishBody(Body):
         return PaymentWish(method=self.method, capture=self.capture)
 
 
-class DraftBody(Body):
+class DraftBody(Body, frozen=True):
     """What to order. With `expected_total` it costs exactly that, or is refused."""
 
     currency: str
@@ -100,19 +100,19 @@ class DraftBody(Body):
         )
 
 
-class PlaceOrderBody(DraftBody):
+class PlaceOrderBody(DraftBody, frozen=True):
     """What to order, and how to pay for it."""
 
     payment: PaymentWishBody | None = None
 
 
-class EditShippingBody(Body):
+class EditShippingBody(Body, frozen=True):
     """Of shipping, only the address can be changed."""
 
     address: AddressBody | None
 
 
-class EditOrderBody(Body):
+class EditOrderBody(Body, frozen=True):
     """A merge patch (RFC 7396): members left out stay as they are, null removes."""
 
     note: str | None | UnsetType = UNSET
@@ -138,26 +138,26 @@ class EditOrderBody(Body):
         return changes
 
 
-class ReasonBody(Body):
+class ReasonBody(Body, frozen=True):
     """Why. A code such as `customer` or `suspected-fraud`."""
 
     reason: str
 
 
-class CancelBody(Body):
+class CancelBody(Body, frozen=True):
     """Why the order is called off: customer, declined, fraud, inventory, staff or other."""
 
     reason: str = "customer"
 
 
-class ItemBody(Body):
+class ItemBody(Body, frozen=True):
     """Some units of a line, by its `id`."""
 
     line_id: str
     quantity: int
 
 
-class ItemsBody(Body):
+class ItemsBody(Body, frozen=True):
     """Some units of some lines; each line once."""
 
     items: list[ItemBody]
@@ -174,32 +174,32 @@ class ItemsBody(Body):
         return items
 
 
-class CancelItemsBody(ItemsBody):
+class CancelItemsBody(ItemsBody, frozen=True):
     """Which units are called off, and why."""
 
     reason: str = "customer"
 
 
-class ReturnBody(ItemsBody):
+class ReturnBody(ItemsBody, frozen=True):
     """Which units come back, and why."""
 
     reason: str = "customer"
 
 
-class ShipmentBody(ItemsBody):
+class ShipmentBody(ItemsBody, frozen=True):
     """Which units go into the parcel, and who carries it."""
 
     carrier: str | None = None
     tracking: str | None = None
 
 
-class DispatchBody(Body):
+class DispatchBody(Body, frozen=True):
     """The carrier's number, if it is known only now."""
 
     tracking: str | None = None
 
 
-class PaymentBody(Body):
+class PaymentBody(Body, frozen=True):
     """How to pay, and how much; without an amount, all that is still needed."""
 
     method: str
@@ -207,33 +207,33 @@ class PaymentBody(Body):
     capture: bool = False
 
 
-class AmountBody(Body):
+class AmountBody(Body, frozen=True):
     """How much; without an amount, all there is."""
 
     amount: int | None = None
 
 
-class RefundBody(Body):
+class RefundBody(Body, frozen=True):
     """How much to give back; without an amount, all that is owed."""
 
     amount: int | None = None
     reason: str = "customer"
 
 
-class CreditBody(Body):
+class CreditBody(Body, frozen=True):
     """How much less the customer owes, and why."""
 
     amount: int
     reason: str
 
 
-class NoteBody(Body):
+class NoteBody(Body, frozen=True):
     """A note from staff for staff."""
 
     text: str
 
 
-class EmptyBody(Body):
+class EmptyBody(Body, frozen=True):
     """Nothing needs to be said."""
 
 

@@ -280,7 +280,7 @@ def _handler(command: Command) -> HTTPRouteHandler:
 
     change: Any = of_part if "{part_id" in command.path else of_order
     # The body's type is the row's, which only the running code knows.
-    change.__annotations__["data"] = JSONBody[command.body]
+    change.__annotations__["data"] = JSONBody[command.body]  # type: ignore[misc,name-defined]
     if not any(field.required for field in msgspec.structs.fields(command.body)):
         change.__kwdefaults__["data"] = command.body()
     change.__name__ = command.operation

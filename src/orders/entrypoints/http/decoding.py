@@ -39,7 +39,6 @@ class StrictJson(AbstractDTO[Any]):
     """
 
     media_type: ClassVar[re.Pattern[str]] = re.compile(_JSON, re.IGNORECASE)
-    _expected: ClassVar[dict[str, Any]] = {}
 
     def decode_bytes(self, value: bytes) -> Any:
         connection = self.asgi_connection
@@ -48,7 +47,7 @@ class StrictJson(AbstractDTO[Any]):
             raise _unsupported("Send the body as application/json in UTF-8.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise _unsupported("Send the body without a content encoding.")
-        expected = self._expected[connection.route_handler.handler_id]
+        expected = connection.route_handler.parsed_data_field.annotation
         max_depth = connection.app.plugins.get(StrictRequests).max_depth
         return decode_json(value, expected, max_depth=max_depth)
 
@@ -61,13 +60,8 @@ class StrictJson(AbstractDTO[Any]):
         return False
 
     @classmethod
-    def create_for_field_definition(
-        cls,
-        field_definition: FieldDefinition,
-        handler_id: str,
-        backend_cls: Any = None,  # noqa: ARG003
-    ) -> None:
-        cls._expected[handler_id] = field_definition.annotation
+    def create_for_field_definition(cls, *_: Any, **__: Any) -> None:
+        """Make no transfer model: the annotated type itself is read."""
 
     @classmethod
     def create_openapi_schema(

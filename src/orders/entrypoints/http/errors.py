@@ -10,7 +10,6 @@ from typing import Any, Final
 from litestar import Request, Response
 from litestar.types import ExceptionHandlersMap
 
-from orders.adapters.payments_http.webhooks import InvalidWebhook
 from orders.application import errors as application
 from orders.application.errors import ApplicationError
 from orders.domain import errors as domain
@@ -59,7 +58,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         application.PublisherUnavailable: _S.SERVICE_UNAVAILABLE,
         application.KeysUnavailable: _S.SERVICE_UNAVAILABLE,
         application.InvalidToken: _S.UNAUTHORIZED,
-        InvalidWebhook: _S.BAD_REQUEST,
+        application.InvalidWebhook: _S.BAD_REQUEST,
     }
 )
 """Every refusal's status. A test fails for one that is missing."""

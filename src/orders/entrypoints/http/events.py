@@ -9,12 +9,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from orders.application.access import View, view_of
+from orders.application.book_payment_event import BookPaymentEvent
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import EventAnswer, Page
 from orders.entrypoints.http.conditions import Edge
 from orders.entrypoints.http.orders import ONE, Http
-from orders.entrypoints.http.payment_inbox import PaymentInbox
 
 TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
@@ -57,12 +57,12 @@ async def see_feed(
     security=[],
 )
 async def receive_payment_event(
-    request: Http, payment_inbox: NamedDependency[PaymentInbox]
+    request: Http, book_payment_event: NamedDependency[BookPaymentEvent]
 ) -> None:
     """Signed as Standard Webhooks says, instead of a token. 204 once it is stored; one that
     comes twice, late or out of order changes nothing.
     """
-    await payment_inbox.receive(request.headers, await request.body())
+    await book_payment_event(request.headers, await request.body())
 
 
 EVENT_HANDLERS: Final = (see_timeline, see_feed, receive_payment_event)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 
 from orders.entrypoints.http.examples import EXAMPLES
@@ -105,12 +105,3 @@ def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]
     if path.endswith("/payment-events"):
         statuses |= {"400", "408", "409", "413"}
     return sorted(statuses)
-
-
-@get(DOCUMENT, include_in_schema=False)
-async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The description of this very application."""
-    state = request.app.state
-    if "openapi" not in state:
-        state["openapi"] = msgspec.json.encode(published(request.app))
-    return Response(state["openapi"], media_type="application/json")

@@ -65,7 +65,7 @@ async def place(
     answer = await place_order(
         data.to_draft(),
         customer_id=data.customer_id,
-        payment=data.payment and data.payment.to_domain(),
+        payment=None if data.payment is None else data.payment.to_domain(),
         request=asked(request, data, needs_key=True, dry_run=dry_run),
     )
     status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED

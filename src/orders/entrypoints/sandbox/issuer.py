@@ -84,7 +84,7 @@ def create_app(*, key_file: Path, issuer: str, audience: str) -> web.Application
     return app
 
 
-def issue_token(  # noqa: PLR0913
+def issue_token(
     key_file: Path,
     *,
     issuer: str,

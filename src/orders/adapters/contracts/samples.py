@@ -1,0 +1,324 @@
+"""Orders and events to store: a plain new order, one with every part there is, every event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from orders.application.ports import LoggedEvent
+from orders.domain import events as happened
+from orders.domain.draft import OrderDraft
+from orders.domain.events import OrderEvent, RecordedEvent, Standing
+from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
+from orders.domain.lifecycle import (
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+)
+from orders.domain.lines import DraftLine, Line
+from orders.domain.order import Order
+from orders.domain.payments import (
+    CallKind,
+    Ledger,
+    Payment,
+    PaymentCall,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
+from orders.domain.returns import Credit, Return, ReturnStatus
+from orders.domain.shipments import Shipment, ShipmentStatus
+from orders.domain.state import AnsweredRequest, Hold, Note, OrderState
+from orders.domain.totals import Totals
+from orders.domain.values import Address, Shipping
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
+"""Milliseconds are what every store must keep."""
+LATER = NOW + timedelta(hours=1, milliseconds=1)
+CUSTOMER = Actor(ActorKind.CUSTOMER, "customer-1")
+STAFF = Actor(ActorKind.STAFF, "staff-1")
+TEXT = "Zoë Ångström 東京 \U0001f4e6 \"quoted\" $set \\ a.b\n\tline two \u202e \u0301"
+"""Text that has broken stores: other planes, operators, paths, marks that combine and reverse."""
+LARGE = 2**53 - 1
+"""The largest amount there is, beyond what 32 bits hold."""
+
+
+def a_new_order(
+    *,
+    order_id: UUID | None = None,
+    tenant: str = "shop",
+    customer_id: str | None = CUSTOMER.subject,
+    now: datetime = NOW,
+    number: str | None = None,
+    **draft: Any,
+) -> Order:
+    """A pending order of 2 x 500, never stored; its id and number are new unless given."""
+    line = DraftLine(sku="MUG", name="Mug", quantity=2, unit_price=500)
+    order_id = order_id or uuid4()
+    return Order.place(
+        replace(OrderDraft(currency="EUR", lines=(line,)), **draft),
+        order_id=OrderId(order_id),
+        number=number or order_number(order_id.int),
+        tenant=tenant,
+        customer_id=customer_id,
+        expires_at=now + timedelta(days=1),
+        by=CUSTOMER,
+        now=now,
+    )
+
+
+def an_order_with_everything(
+    *,
+    status: OrderStatus,
+    payment_status: PaymentProgress = PaymentProgress.PARTIALLY_REFUNDED,
+    fulfillment_status: FulfillmentProgress = FulfillmentProgress.PARTIALLY_DELIVERED,
+    return_status: ReturnProgress = ReturnProgress.PARTIALLY_RETURNED,
+    order_id: UUID | None = None,
+) -> Order:
+    """An order that no store has, in which no field has its default value.
+
+    It holds every kind of part in every state. It is made by hand, so it need not add up: a
+    store keeps what it is given.
+    """
+    order_id = OrderId(order_id or uuid4())
+    address = Address(
+        name=TEXT.split("\n", maxsplit=1)[0],
+        line1="1 Mill Lane",
+        line2="Flat 2",
+        city="Corcaigh",
+        region="Munster",
+        postal_code="T12 X70A",
+        country="IE",
+        phone="+353 21 000 0000",
+    )
+    return Order(
+        OrderState(
+            id=order_id,
+            tenant="shop",
+            number=order_number(order_id.int),
+            placed_by="subject-1",
+            customer_id="customer-1",
+            currency="BHD",
+            lines=_lines(),
+            shipping=Shipping(address=address, method="express", price=250),
+            external_reference="po-7",
+            note=TEXT,
+            metadata={"basket": TEXT, "A-1_b": "x"},
+            created_at=NOW,
+            updated_at=LATER,
+            expires_at=NOW + timedelta(days=1),
+            status=status,
+            payment_status=payment_status,
+            fulfillment_status=fulfillment_status,
+            return_status=return_status,
+            totals=_totals(),
+            cancel_reason="customer",
+            ledger=_ledger(order_id),
+            shipments=_shipments(),
+            returns=_returns(),
+            credits=(
+                Credit(
+                    id=PartId("1"),
+                    amount=5,
+                    reason="return",
+                    created_at=NOW,
+                    return_id=PartId("4"),
+                ),
+            ),
+            holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
+            notes=(Note(id=PartId("1"), text=TEXT, author="staff-1", created_at=LATER),),
+            requests=(AnsweredRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
+            sequence=17,
+            due_at=LATER,
+        )
+    )
+
+
+def _lines() -> tuple[Line, ...]:
+    full = Line(
+        id=PartId("1"),
+        sku="BOLT M6/20",
+        name=TEXT,
+        quantity=20,
+        unit_price=10**10,
+        discount=7,
+        order_discount=3,
+        tax=107,
+        shippable=False,
+        cancelled=1,
+        allocated=2,
+        shipped=12,
+        delivered=11,
+        returned=4,
+    )
+    return (full, replace(full, id=PartId("2"), sku="N", unit_price=0), replace(full, id="10"))
+
+
+def _totals() -> Totals:
+    return Totals(
+        subtotal=LARGE,
+        discount=2,
+        tax=3,
+        shipping=4,
+        gross=LARGE - 5,
+        credits=6,
+        due=LARGE - 7,
+        authorized=8,
+        captured=9,
+        refunded=1,
+        charged_back=2,
+        pending_refunds=3,
+    )
+
+
+def _ledger(order_id: OrderId) -> Ledger:
+    def payment(place: int, status: PaymentStatus) -> Payment:
+        return Payment(
+            id=PartId(str(place)),
+            amount=LARGE,
+            method="tok_ok",
+            capture=True,
+            created_at=NOW,
+            status=status,
+            provider_id=f"pay_{place}",
+            captures=place,
+            captured=LARGE - place,
+            refunded=2,
+            charged_back=1,
+            released=True,
+            decline_code="insufficient_funds",
+        )
+
+    def refund(place: int, status: RefundStatus) -> Refund:
+        return Refund(
+            id=PartId(str(place)),
+            payment_id=PartId("1"),
+            amount=40 + place,
+            reason="goodwill",
+            created_at=LATER,
+            status=status,
+            failure_code="refund_failed",
+        )
+
+    def call(place: int, kind: CallKind) -> PaymentCall:
+        return PaymentCall(
+            key=f"{order_id}:{place}:{kind}",
+            kind=kind,
+            payment_id=PartId(str(place)),
+            amount=LARGE,
+            due_at=LATER,
+            refund_id=PartId("1"),
+            tries=place,
+        )
+
+    return Ledger(
+        payments=tuple(payment(place, each) for place, each in enumerate(PaymentStatus, 1)),
+        refunds=tuple(refund(place, each) for place, each in enumerate(RefundStatus, 1)),
+        calls=tuple(call(place, each) for place, each in enumerate(CallKind, 1)),
+    )
+
+
+def _shipments() -> tuple[Shipment, ...]:
+    return tuple(
+        Shipment(
+            id=PartId(str(place)),
+            items={PartId("1"): 2, PartId("10"): 1},
+            created_at=NOW,
+            status=status,
+            carrier="An Post",
+            tracking=f"TRACK-{place}",
+            dispatched_at=LATER,
+            delivered_at=LATER,
+        )
+        for place, status in enumerate(ShipmentStatus, 1)
+    )
+
+
+def _returns() -> tuple[Return, ...]:
+    return tuple(
+        Return(
+            id=PartId(str(place)),
+            items={PartId("1"): place},
+            reason="damaged",
+            created_at=LATER,
+            status=status,
+            credited=place,
+        )
+        for place, status in enumerate(ReturnStatus, 1)
+    )
+
+
+_P = PartId("1")
+_ITEMS = {PartId("1"): 2, PartId("10"): 1}
+EVERY_EVENT: tuple[OrderEvent, ...] = (
+    happened.OrderCreated(number="N", currency="BHD", lines=3, gross=LARGE),
+    happened.OrderConfirmed(),
+    happened.OrderPaid(amount=LARGE),
+    happened.OrderExpired(),
+    happened.OrderCancelled(reason="customer"),
+    happened.OrderItemsCancelled(items=_ITEMS, reason="inventory"),
+    happened.OrderCompleted(),
+    happened.OrderEdited(fields=("metadata", "note")),
+    happened.OrderHeld(hold_id=_P, reason="fraud"),
+    happened.OrderReleased(hold_id=_P),
+    happened.NoteAdded(note_id=_P),
+    happened.PaymentStarted(payment_id=_P, amount=LARGE),
+    happened.PaymentAuthorized(payment_id=_P, amount=1),
+    happened.PaymentCaptured(payment_id=_P, amount=2),
+    happened.PaymentDeclined(payment_id=_P, decline_code="insufficient_funds"),
+    happened.PaymentVoided(payment_id=_P),
+    happened.PaymentOperationFailed(payment_id=_P, operation="capture", failure_code="gone"),
+    happened.PaymentChargedBack(payment_id=_P, amount=3),
+    happened.PaymentReceivedLate(payment_id=_P, amount=4),
+    happened.PaymentUnderReview(payment_id=_P),
+    happened.RefundRequested(refund_id=_P, payment_id=_P, amount=5),
+    happened.RefundSucceeded(refund_id=_P, payment_id=_P, amount=6),
+    happened.RefundFailed(refund_id=_P, payment_id=_P, amount=7, failure_code="refund_failed"),
+    happened.ShipmentCreated(shipment_id=_P, items=_ITEMS),
+    happened.OrderShipped(shipment_id=_P, items=_ITEMS),
+    happened.OrderDelivered(shipment_id=_P, items=_ITEMS),
+    happened.ShipmentCancelled(shipment_id=_P, items=_ITEMS),
+    happened.CreditGranted(credit_id=_P, amount=8, reason="goodwill"),
+    happened.ReturnRequested(return_id=_P, items=_ITEMS, reason="damaged"),
+    happened.ReturnApproved(return_id=_P),
+    happened.ReturnDeclined(return_id=_P),
+    happened.ReturnReceived(return_id=_P, items=_ITEMS, credited=9),
+    happened.ReturnClosed(return_id=_P),
+)
+
+
+def logged_events(
+    events: tuple[OrderEvent, ...] = EVERY_EVENT,
+    *,
+    order_id: UUID | None = None,
+    tenant: str = "shop",
+    first: int = 1,
+) -> list[LoggedEvent]:
+    """Events of one order in sequence, as a relay has them."""
+    after = Standing(
+        status=OrderStatus.CONFIRMED,
+        payment_status=PaymentProgress.PARTIALLY_PAID,
+        fulfillment_status=FulfillmentProgress.PARTIALLY_SHIPPED,
+        return_status=ReturnProgress.REQUESTED,
+        totals=_totals(),
+    )
+    order_id = OrderId(order_id or uuid4())
+    return [
+        LoggedEvent(
+            tenant=tenant,
+            order_id=order_id,
+            recorded=RecordedEvent(
+                sequence=sequence,
+                version=sequence + 1,
+                occurred_at=NOW + timedelta(milliseconds=sequence),
+                actor=STAFF,
+                event=event,
+                after=after,
+            ),
+            traceparent=f"00-{sequence:032x}-{sequence:016x}-01" if sequence % 2 else None,
+        )
+        for sequence, event in enumerate(events, start=first)
+    ]

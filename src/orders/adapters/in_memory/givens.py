@@ -1,0 +1,68 @@
+"""What is simply given: prices, tokens and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from orders.application.access import Caller
+from orders.application.errors import InvalidToken, KeysUnavailable, PricesUnavailable
+
+
+class StaticPriceList:
+    """A `PriceList` of prices in minor units by currency and SKU."""
+
+    def __init__(self, prices: Mapping[str, Mapping[str, int]]) -> None:
+        self.unavailable = False
+        self._prices = prices
+
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
+        """Prices in minor units by SKU. A SKU without a price is left out."""
+        if self.unavailable:
+            raise PricesUnavailable("the price list is switched off")
+        known = self._prices.get(currency, {})
+        return {sku: known[sku] for sku in skus if sku in known}
+
+
+class StaticTokens:
+    """A `TokenVerifier` that knows whom each token names."""
+
+    def __init__(self, callers: Mapping[str, Caller]) -> None:
+        self.unavailable = False
+        self._callers = callers
+
+    async def verify(self, token: str) -> Caller:
+        """The caller that a token names."""
+        if self.unavailable:
+            raise KeysUnavailable("the keys are switched off")
+        if token not in self._callers:
+            raise InvalidToken("the token is not known")
+        return self._callers[token]
+
+
+class FixedClock:
+    """A `Clock` that stands still until it is moved."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self._at
+
+    def advance(self, by: timedelta) -> None:
+        """Move the clock on."""
+        self._at += by
+
+
+class TickingClock(FixedClock):
+    """A `Clock` that moves on by `step` whenever it is read."""
+
+    def __init__(self, at: datetime, *, step: timedelta = timedelta(milliseconds=1)) -> None:
+        super().__init__(at)
+        self._step = step
+
+    def __call__(self) -> datetime:
+        """The time, a step after the last one."""
+        self.advance(self._step)
+        return super().__call__()

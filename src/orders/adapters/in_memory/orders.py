@@ -1,0 +1,186 @@
+"""`OrderRepository` and `EventOutbox` in memory."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from orders.application.errors import (
+    ConcurrentUpdate,
+    DuplicateOrder,
+    OrderNotFound,
+    StoreUnavailable,
+)
+from orders.application.ports import LoggedEvent, OrderFilter, Position
+from orders.domain.events import RecordedEvent
+from orders.domain.identifiers import OrderId
+from orders.domain.order import Order
+from orders.domain.state import OrderState
+
+_AT_ONCE = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One order as it is stored. States are immutable, so nobody else can change it."""
+
+    state: OrderState
+    outbox: tuple[LoggedEvent, ...] = ()
+    relay_at: datetime = _AT_ONCE
+    wake_at: datetime | None = None
+
+
+class InMemoryOrders:
+    """Orders and their outboxes in one dictionary. No call gives way to another."""
+
+    def __init__(self, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
+        self.unavailable = False
+        self._kept: dict[OrderId, _Kept] = {}
+        self._traceparent = traceparent
+
+    # -- OrderRepository --------------------------------------------------------------------
+
+    async def add(self, order: Order) -> None:
+        """Store a new order with its events, at version 1, or nothing."""
+        self._require_available()
+        if order.id in self._kept:
+            raise DuplicateOrder
+        state = order.state
+        if any(self._has_number(kept, state.tenant, state.number) for kept in self._all()):
+            raise ConcurrentUpdate
+        self._keep(order, version=1, waiting=())
+
+    async def get(self, order_id: OrderId) -> Order:
+        """The order as last stored."""
+        self._require_available()
+        if order_id not in self._kept:
+            raise OrderNotFound(order_id)
+        return Order(self._kept[order_id].state)
+
+    async def save(self, order: Order) -> None:
+        """Store a changed order with its new events, at the next version, or nothing."""
+        self._require_available()
+        kept = self._kept.get(order.id)
+        if kept is None or kept.state.version != order.version:
+            raise ConcurrentUpdate
+        self._keep(order, version=order.version + 1, waiting=kept.outbox, relay_at=kept.relay_at)
+
+    async def find_by_number(self, tenant: str, number: str) -> Order:
+        """The order with this number."""
+        self._require_available()
+        for kept in self._all():
+            if self._has_number(kept, tenant, number):
+                return Order(kept.state)
+        raise OrderNotFound(number)
+
+    async def list(
+        self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
+    ) -> Sequence[Order]:
+        """At most `limit` orders by time of creation and id, after a position."""
+        self._require_available()
+        states = [kept.state for kept in self._all() if _fits(kept.state, where)]
+        states.sort(key=_place, reverse=newest_first)
+        if after is not None:
+            last = (after.at, after.order_id)
+            states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
+        return [Order(state) for state in states[:limit]]
+
+    async def claim_due(
+        self, *, now: datetime, lease: timedelta, limit: int
+    ) -> builtins.list[OrderId]:
+        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        self._require_available()
+        due = [(k.wake_at, k) for k in self._all() if k.wake_at is not None and k.wake_at <= now]
+        first = [kept for _, kept in sorted(due, key=lambda each: each[0])[:limit]]
+        for kept in first:
+            kept.wake_at = now + lease
+        return [kept.state.id for kept in first]
+
+    # -- EventOutbox ------------------------------------------------------------------------
+
+    async def claim(
+        self, *, now: datetime, lease: timedelta, limit: int
+    ) -> Sequence[Sequence[LoggedEvent]]:
+        """The waiting events of at most `limit` orders, each order's in sequence."""
+        self._require_available()
+        waiting = [kept for kept in self._all() if kept.outbox and kept.relay_at <= now]
+        first = sorted(waiting, key=lambda kept: kept.relay_at)[:limit]
+        for kept in first:
+            kept.relay_at = now + lease
+        return [kept.outbox for kept in first]
+
+    async def remove(self, order_id: OrderId, *, up_to: int) -> None:
+        """Take out an order's events up to a sequence number, and end its claim."""
+        self._require_available()
+        if (kept := self._kept.get(order_id)) is not None:
+            kept.outbox = tuple(e for e in kept.outbox if e.recorded.sequence > up_to)
+            kept.relay_at = _AT_ONCE
+
+    async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+        """An order's events that have not been relayed, in sequence."""
+        self._require_available()
+        kept = self._kept.get(order_id)
+        return () if kept is None else kept.outbox
+
+    # -- what both need ---------------------------------------------------------------------
+
+    def _require_available(self) -> None:
+        if self.unavailable:
+            raise StoreUnavailable("the store is switched off")
+
+    def _all(self) -> Iterable[_Kept]:
+        return self._kept.values()
+
+    def _has_number(self, kept: _Kept, tenant: str, number: str) -> bool:
+        return (kept.state.tenant, kept.state.number) == (tenant, number)
+
+    def _keep(
+        self,
+        order: Order,
+        *,
+        version: int,
+        waiting: tuple[LoggedEvent, ...],
+        relay_at: datetime = _AT_ONCE,
+    ) -> None:
+        state = replace(order.state, version=version)
+        news = tuple(self._logged(state, recorded) for recorded in order.new_events)
+        self._kept[order.id] = _Kept(state, (*waiting, *news), relay_at, state.due_at)
+        order.mark_stored(version)
+
+    def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
+        return LoggedEvent(
+            tenant=state.tenant,
+            order_id=state.id,
+            recorded=recorded,
+            traceparent=self._traceparent(),
+        )
+
+
+def _place(state: OrderState) -> tuple[datetime, OrderId]:
+    return state.created_at, state.id
+
+
+def _fits(state: OrderState, where: OrderFilter) -> bool:
+    owner = state.customer_id if state.customer_id is not None else state.placed_by
+    exact: tuple[tuple[object, object], ...] = (
+        (where.owner, owner),
+        (where.customer_id, state.customer_id),
+        (where.number, state.number),
+        (where.external_reference, state.external_reference),
+        (where.outstanding, state.totals.outstanding > 0),
+    )
+    any_of: tuple[tuple[Sequence[str], str], ...] = (
+        (where.status, state.status),
+        (where.payment_status, state.payment_status),
+        (where.fulfillment_status, state.fulfillment_status),
+        (where.return_status, state.return_status),
+    )
+    return (
+        state.tenant == where.tenant
+        and all(wanted in (None, actual) for wanted, actual in exact)
+        and all(not wanted or actual in wanted for wanted, actual in any_of)
+        and (where.created_from is None or where.created_from <= state.created_at)
+        and (where.created_before is None or state.created_at < where.created_before)
+    )

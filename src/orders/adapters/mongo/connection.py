@@ -1,0 +1,112 @@
+"""The connection to MongoDB: made by the process that owns it, and closed by it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    PyMongoError,
+    WriteConcernError,
+)
+from pymongo.monitoring import CommandListener
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from orders.adapters.mongo.documents import CODEC, Document
+from orders.application.errors import StoreUnavailable
+
+Database = AsyncDatabase[Document]
+Collection = AsyncCollection[Document]
+
+DURABLE = WriteConcern("majority", j=True)
+"""Acknowledged by a majority that has it on disk: what is acknowledged is never lost."""
+
+_REACHED_WITHIN_MILLISECONDS: Final = 5_000
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def connect(
+    uri: str,
+    *,
+    database: str,
+    pool_size: int = 16,
+    timeout_seconds: float = 1.5,
+    listeners: Sequence[CommandListener] = (),
+) -> Database:
+    """The database. Nothing is connected before the first call; close `database.client`.
+
+    `timeout_seconds` bounds every single call, with its retries and the search for a server;
+    `pool_size` the connections. It heals by itself when the database comes back.
+    """
+    milliseconds = round(timeout_seconds * 1000)
+    to_reach_it = min(milliseconds, _REACHED_WITHIN_MILLISECONDS)
+    client: AsyncMongoClient[Document] = AsyncMongoClient(
+        uri,
+        appname="orders",
+        maxPoolSize=pool_size,
+        timeoutMS=milliseconds,
+        serverSelectionTimeoutMS=to_reach_it,
+        connectTimeoutMS=to_reach_it,
+        event_listeners=listeners,
+    )
+    return client.get_database(
+        database,
+        codec_options=CODEC,
+        read_preference=ReadPreference.PRIMARY,
+        write_concern=DURABLE,
+        read_concern=ReadConcern("local"),
+    )
+
+
+@asynccontextmanager
+async def open_mongo(uri: str, **options: Any) -> AsyncIterator[Database]:
+    """The database of `connect`, closed when the block is left."""
+    database = connect(uri, **options)
+    async with database.client:
+        yield database
+
+
+def answered(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """A call to the database that raises `StoreUnavailable` when no answer came in time."""
+
+    @wraps(call)
+    async def within(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await call(*args, **kwargs)
+        except PyMongoError as error:
+            if not _is_no_answer(error):
+                raise
+            raise StoreUnavailable("the database gave no answer in time") from error
+
+    return within
+
+
+@answered
+async def ping(database: Database) -> None:
+    """Return once the database has answered.
+
+    Raises:
+        StoreUnavailable: If it did not within the time limit.
+    """
+    await database.command("ping")
+
+
+def _is_no_answer(error: PyMongoError) -> bool:
+    """Whether the outcome is unknown or not durable, rather than refused."""
+    return (
+        isinstance(error, ConnectionFailure | ExecutionTimeout | WriteConcernError)
+        or error.timeout
+        or error.has_error_label("RetryableWriteError")
+        or error.has_error_label("RetryableReadError")
+    )

@@ -1,0 +1,54 @@
+"""Which documents a list shows. Each condition is the prefix of an index in `schema`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from orders.adapters.mongo.documents import Document, listed_at
+from orders.application.ports import OrderFilter, Position
+
+
+def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) -> Document:
+    """The query for orders that fit a filter and come after a position."""
+    exact = {
+        "owner": where.owner,
+        "number": where.number,
+        "external_reference": where.external_reference,
+        "owes": where.outstanding,
+        "customer_id": where.customer_id,
+    }
+    any_of: Mapping[str, Sequence[str]] = {
+        "status": where.status,
+        "payment_status": where.payment_status,
+        "fulfillment_status": where.fulfillment_status,
+        "return_status": where.return_status,
+    }
+    query: Document = {"tenant": where.tenant}
+    if where.owner is None and where.customer_id is not None:
+        # A customer owns all their orders, and owners have an index.
+        query["owner"] = where.customer_id
+    query |= {name: value for name, value in exact.items() if value is not None}
+    query |= {name: _any(values) for name, values in any_of.items() if values}
+    if bounds := _bounds(where, newest_first=newest_first, after=after):
+        query["listed"] = bounds
+    return query
+
+
+def _any(values: Sequence[str]) -> object:
+    plain = [str(value) for value in values]
+    return plain[0] if len(plain) == 1 else {"$in": plain}
+
+
+def _bounds(where: OrderFilter, *, newest_first: bool, after: Position | None) -> Document:
+    bounds: Document = {}
+    if where.created_from is not None:
+        bounds["$gte"] = listed_at(where.created_from)
+    if where.created_before is not None:
+        bounds["$lt"] = listed_at(where.created_before)
+    if after is not None:
+        place = listed_at(after.at, after.order_id)
+        if newest_first:
+            bounds["$lt"] = min(place, bounds.get("$lt", place))
+        else:
+            bounds["$gt"] = place
+    return bounds

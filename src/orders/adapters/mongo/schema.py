@@ -1,0 +1,109 @@
+"""What is searched and by which index: the declared schema of the collections.
+
+Beanie keeps it: `migrate` has it make the indexes. The rest of a document is `OrderState` and
+`RecordedEvent`; see `documents`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from beanie import Document, init_beanie
+from pydantic import BaseModel
+from pymongo import ASCENDING, IndexModel
+
+from orders.adapters.mongo.connection import open_mongo
+
+ORDERS: Final = "orders"
+ORDER_EVENTS: Final = "order_events"
+_INDEX_SECONDS: Final = 3_600.0
+
+
+def _index(name: str, *fields: str, **options: Any) -> IndexModel:
+    return IndexModel([(field, ASCENDING) for field in fields], name=name, **options)
+
+
+def _listed_by(*fields: str, **options: Any) -> IndexModel:
+    """An index for lists: equal fields first, then the order that lists are in."""
+    return _index("listed_by_" + "_".join(fields), "tenant", *fields, "listed", **options)
+
+
+class Turn(BaseModel):
+    """A place in a work queue: when a document's turn comes, and who has claimed it until then."""
+
+    at: datetime
+
+
+class OrderDocument(Document):
+    """What is searched of an order."""
+
+    id: UUID  # type: ignore[assignment]
+    tenant: str
+    number: str
+    owner: str
+    """The customer, or who placed it for a guest."""
+    status: str
+    payment_status: str
+    fulfillment_status: str
+    return_status: str
+    external_reference: str | None
+    owes: bool
+    """Whether anything is outstanding."""
+    listed: str
+    relay: Turn | None = None
+    """Since when events wait to be relayed; absent while none does."""
+    wake: Turn | None = None
+    """When time asks for something; absent while it does not."""
+    version: int
+
+    class Settings:
+        name = ORDERS
+        indexes: ClassVar[list[IndexModel]] = [
+            _index("number", "tenant", "number", unique=True),
+            _index("listed", "tenant", "listed"),
+            _listed_by("owner"),
+            _listed_by("status"),
+            _listed_by("payment_status"),
+            _listed_by("fulfillment_status"),
+            _listed_by("return_status"),
+            _listed_by("owes"),
+            # Most orders have none.
+            _listed_by(
+                "external_reference", partialFilterExpression={"external_reference": {"$gt": ""}}
+            ),
+            _index("relay", "relay.at", sparse=True),
+            _index("wake", "wake.at", sparse=True),
+        ]
+
+
+class EventDocument(Document):
+    """What is searched of a logged event. Its id is the event's own, so it is logged once."""
+
+    id: str  # type: ignore[assignment]
+    tenant: str
+    order_id: UUID
+    sequence: int
+    position: int
+
+    class Settings:
+        name = ORDER_EVENTS
+        indexes: ClassVar[list[IndexModel]] = [
+            _index("position", "position", unique=True),
+            _index("feed", "tenant", "position"),
+            _index("timeline", "order_id", "sequence", unique=True),
+        ]
+
+
+async def migrate(uri: str, *, database: str) -> None:
+    """Make every index that is missing. May be repeated, and by several at once.
+
+    Indexes are never dropped, and one is never changed under its name: a new one is added, and
+    the old one dropped by hand once no running version uses it.
+
+    Raises:
+        PyMongoError: If the database cannot be reached, or an index cannot be made.
+    """
+    async with open_mongo(uri, database=database, timeout_seconds=_INDEX_SECONDS) as opened:
+        await init_beanie(database=opened, document_models=[OrderDocument, EventDocument])
