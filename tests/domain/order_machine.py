@@ -130,10 +130,10 @@ class OrderMachine(RuleBasedStateMachine):
             lambda order: order.capture(payment_id, amount=amount, by=STAFF, now=self.now)
         )
 
-    @precondition(lambda self: self.order.state.ledger.payments)
+    @precondition(lambda self: self.order.state.totals.authorized)
     @rule(pick=PICK)
     def void(self, pick: int) -> None:
-        payment_id = id_of(self.order.state.ledger.payments, pick)
+        payment_id = id_of([p for p in self.order.state.ledger.payments if p.open], pick)
         self.command(lambda order: order.void(payment_id, by=STAFF, now=self.now))
 
     @precondition(lambda self: self.order.state.totals.captured)
@@ -160,12 +160,12 @@ class OrderMachine(RuleBasedStateMachine):
         units = {newest(self.order.state.lines, pick).id: count}
         self.command(lambda order: order.cancel_items(units, "other", by=CUSTOMER, now=self.now))
 
-    @precondition(lambda self: self.steps > 12)
+    @precondition(lambda self: self.order.status == "pending" and self.steps > 12)
     @rule()
     def expire(self) -> None:
         self.command(lambda order: order.expire(now=order.state.expires_at))
 
-    @precondition(lambda self: not self.order.state.open_holds)
+    @precondition(lambda self: self.steps % 5 == 0)
     @rule()
     def hold(self) -> None:
         self.command(lambda order: order.hold("address", by=STAFF, now=self.now))
@@ -275,7 +275,7 @@ class OrderMachine(RuleBasedStateMachine):
         payment_id, report = newest(self.payments.news, pick)
         self.fact_for_ever(lambda order: order.book(report, payment_id, now=self.now))
 
-    @precondition(lambda self: self.payments.news and self.steps > 20)
+    @precondition(lambda self: self.payments.news and self.steps > 25)
     @rule(pick=PICK, wrong=st.sampled_from([{"amount": Money(999, "EUR")}, {"captured": 999}]))
     def contradict(self, pick: int, wrong: dict[str, Any]) -> None:
         payment_id, report = newest(self.payments.news, pick)

@@ -91,7 +91,7 @@ class IllegalTransition(OrderError):
     code = "illegal-transition"
 
     def __init__(self, status: str, action: str) -> None:
-        super().__init__(f"an order that is {status} cannot {action.replace('_', ' ')}")
+        super().__init__(f"{action.replace('_', ' ')} is not possible: the order is {status}")
         self.status = status
         self.action = action
 

@@ -119,6 +119,9 @@ def _add_replay(parser: _Parser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
     parser.add_argument("--url", help="the API; left out: the running `orders dev`")
     parser.add_argument("--token", help="left out: one of the sandbox")
+    parser.add_argument(
+        "--ledger", help="payment sandbox to compare with; left out: of the running `orders dev`"
+    )
     _add_data(parser)
 
 
@@ -215,17 +218,19 @@ def _replay(options: argparse.Namespace) -> int:
     from orders.entrypoints.sandbox.tokens import sandbox_token
 
     data = DataDirectory(options.data)
-    url = options.url or _running_stack(data)
+    running = {} if options.url else _running_stack(data)
+    url = options.url or running["api"]
+    ledger = options.ledger or running.get("payments")
     token = options.token or sandbox_token(data, subject="import", roles=["admin"])
-    asyncio.run(replay(options.file, base_url=url, token=token))
+    asyncio.run(replay(options.file, base_url=url, token=token, ledger_url=ledger))
     return 0
 
 
-def _running_stack(data: DataDirectory) -> str:
+def _running_stack(data: DataDirectory) -> dict[str, str]:
     if not data.ready_file.exists():
         raise CommandFailed(f"no `orders dev` is up with {data.path}: start it, or give --url")
-    url: str = json.loads(data.ready_file.read_text())["api"]
-    return url
+    addresses: dict[str, str] = json.loads(data.ready_file.read_text())
+    return addresses
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -188,4 +188,5 @@ async def _replay(stack: Stack, data: DataDirectory, file: Path, _: Children) ->
     from orders.entrypoints.sandbox.tokens import sandbox_token  # noqa: PLC0415
 
     token = sandbox_token(data, subject="import", roles=["admin"])
-    await replay(file, base_url=stack.addresses()["api"], token=token)
+    addresses = stack.addresses()
+    await replay(file, base_url=addresses["api"], token=token, ledger_url=addresses["payments"])

@@ -1,11 +1,11 @@
 """What every `OrderRepository` promises. Subclass it and say how to make yours:
 
-    class TestMyOrders(OrderRepositoryContract):
-        @pytest.fixture
-        async def orders(self) -> OrderRepository: ...
+class TestMyOrders(OrderRepositoryContract):
+    @pytest.fixture
+    async def orders(self) -> OrderRepository: ...
 
-        @pytest.fixture
-        async def lost_orders(self) -> OrderRepository: ...
+    @pytest.fixture
+    async def lost_orders(self) -> OrderRepository: ...
 """
 
 from __future__ import annotations

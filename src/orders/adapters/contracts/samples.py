@@ -40,7 +40,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1, milliseconds=1)
 CUSTOMER = Actor(ActorKind.CUSTOMER, "customer-1")
 STAFF = Actor(ActorKind.STAFF, "staff-1")
-TEXT = "Zoë Ångström 東京 \U0001f4e6 \"quoted\" $set \\ a.b\n\tline two \u202e \u0301"
+TEXT = 'Zoë Ångström 東京 \U0001f4e6 "quoted" $set \\ a.b\n\tline two \u202e \u0301'
 """Text that has broken stores: other planes, operators, paths, marks that combine and reverse."""
 LARGE = 2**53 - 1
 """The largest amount there is, beyond what 32 bits hold."""

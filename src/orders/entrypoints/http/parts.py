@@ -13,19 +13,18 @@ from orders.application.access import Operation, view_of
 from orders.application.errors import Forbidden
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
-from orders.entrypoints.http.answers import (
+from orders.entrypoints.http.answers import OrderAnswer, Page
+from orders.entrypoints.http.orders import ONE, TAGS, Http
+from orders.entrypoints.http.part_answers import (
     CreditAnswer,
     HoldAnswer,
     NoteAnswer,
-    OrderAnswer,
-    Page,
     PaymentAnswer,
     RefundAnswer,
     ReturnAnswer,
     ShipmentAnswer,
     Shown,
 )
-from orders.entrypoints.http.orders import ONE, TAGS, Http
 
 PARTS: Final[dict[str, type[Shown]]] = {
     "payments": PaymentAnswer,

@@ -11,7 +11,13 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exception, wait_random
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exception,
+    wait_random,
+)
 
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.replay.views import Order, OrderPage, Problem
@@ -134,30 +140,19 @@ class OrdersApi:
         body: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> tuple[T, Mapping[str, str]]:
+        repeated = AsyncRetrying(
+            retry=retry_if_exception_type(_NotNow),
+            wait=wait_exception(_asked_to_wait) + wait_random(0, 0.2),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            reraise=True,
+        )
         try:
-            return await self._repeated(method, path, form, body=body, key=key)
+            return await repeated(self._once, method, path, form, body=body, key=key)
         except _NotNow as reason:
             raise CommandFailed(
                 f"the API did not answer for {PATIENCE_SECONDS:.0f} s ({reason}): "
                 "run it again later, it goes on where it stopped"
             ) from reason
-
-    @retry(
-        retry=retry_if_exception_type(_NotNow),
-        wait=wait_exception(lambda error: getattr(error, "seconds", 1.0)) + wait_random(0, 0.2),
-        stop=stop_after_delay(PATIENCE_SECONDS),
-        reraise=True,
-    )
-    async def _repeated(
-        self,
-        method: str,
-        path: str,
-        form: type[T],
-        *,
-        body: Mapping[str, Any] | None,
-        key: str | None,
-    ) -> tuple[T, Mapping[str, str]]:
-        return await self._once(method, path, form, body=body, key=key)
 
     async def _once(
         self,
@@ -179,6 +174,10 @@ class OrdersApi:
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return _decoded(content, form), answer.headers
         raise _refusal(answer, content)
+
+
+def _asked_to_wait(error: BaseException) -> float:
+    return error.seconds if isinstance(error, _NotNow) else 0.0
 
 
 def _decoded(content: bytes, form: type[T]) -> T:

@@ -86,15 +86,15 @@ async def read_ledger(url: str) -> dict[str, Money]:
 
 def balance(orders: Iterable[Order], ledger: Mapping[str, Money]) -> Balance:
     """Compare each order with what the ledger has of it."""
-    ours = {order: _total(map(_money, order.payments)) for order in orders}
-    theirs = {order: ledger.get(order.id, Money()) for order in ours}
+    sides = [
+        (order, _total(map(_money, order.payments)), ledger.get(order.id, Money()))
+        for order in orders
+    ]
     return Balance(
-        orders=_total(ours.values()),
-        ledger=_total(theirs.values()),
+        orders=_total(ours for _, ours, _ in sides),
+        ledger=_total(theirs for _, _, theirs in sides),
         differing=tuple(
-            order.external_reference or order.id
-            for order, money in ours.items()
-            if money != theirs[order]
+            order.external_reference or order.id for order, ours, theirs in sides if ours != theirs
         ),
     )
 

@@ -1,0 +1,29 @@
+"""The API in process: one application, a new shop behind it for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.http.calling import Api, Front
+from tests.shop import Shop
+
+
+@pytest.fixture(scope="session")
+def front() -> Front:
+    return Front()
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+async def api(front: Front, shop: Shop) -> AsyncIterator[Api]:
+    front.use_cases.override(shop.use_cases)
+    api = Api(front, shop)
+    yield api
+    await api.client.aclose()
+    front.use_cases.reset_last_overriding()
