@@ -53,6 +53,8 @@ def a_caller(
 PEOPLE = {
     "ada": a_caller("ada", "customer"),
     "bob": a_caller("bob", "customer"),
+    # Whose orders `tests.building` builds.
+    "customer-1": a_caller("customer-1", "customer"),
     "till": a_caller("till", "customer", scopes={"orders:price"}),
     "sue": a_caller("sue", "support"),
     "wes": a_caller("wes", "fulfillment"),
@@ -93,7 +95,7 @@ class Between:
         found = getattr(self.port, name)
         return partial(self._call, name, found) if callable(found) else found
 
-    async def _call(self, name: str, method: Any, *args: Any, **kwargs: Any) -> Any:
+    async def _call(self, name: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
         if self.before is not None:
             await self.before(name)
         answer = await method(*args, **kwargs)

@@ -160,6 +160,11 @@ def totals_by_unit(state: OrderState) -> Totals:
     )
 
 
+def left(line: Line) -> int:
+    """Units that are wanted and in no shipment."""
+    return line.quantity - line.cancelled - line.allocated - line.shipped
+
+
 def _first(amount: int, line: Line) -> int:
     """Hand an amount out unit by unit, and count what the live ones got."""
     units = [amount // line.quantity] * line.quantity

@@ -26,7 +26,8 @@ from tests.domain.payment_model import FATES, Account, Answer, PaymentModel
 PICK = st.integers(0, 5)
 """Which of some things: 0 is the newest, beyond the oldest it starts again."""
 MONEY = st.none() | st.sampled_from([1, 10, 40]) | st.integers(-1, 400)
-COUNT = st.sampled_from([1, 1, 2, 0, 5])
+OVER = st.sampled_from([0, -1, -2, -3, 1])
+"""How many units more than there are."""
 LINES = st.lists(
     st.builds(
         DraftLine,
@@ -41,7 +42,10 @@ LINES = st.lists(
     max_size=2,
 )
 START = st.sampled_from(
-    ["placed", "asked", "authorized", "captured", "sent", "delivered", "cancelled", "expired"]
+    [
+        *("placed", "asked", "authorized", "captured", "sent", "delivered"),
+        *("cancelled", "refunding", "expired"),
+    ]
 )
 """How far an order has come when chance takes over: most of an order's life is late."""
 FATE = st.sampled_from([*FATES, ProviderStatus.CAPTURED, ProviderStatus.AUTHORIZED])
@@ -99,9 +103,9 @@ class OrderMachine(RuleBasedStateMachine):
             case "expired":
                 self.pay_what_is_left(ProviderStatus.DECLINED)
                 self.expire()
-            case "captured" | "sent" | "delivered":
+            case "captured" | "refunding" | "sent" | "delivered":
                 self.pay_what_is_left(ProviderStatus.CAPTURED)
-        if start == "cancelled":
+        if start in {"cancelled", "refunding"}:
             self.cancel("customer")
         if start in {"sent", "delivered"}:
             self.send_all(start == "delivered")
@@ -155,9 +159,10 @@ class OrderMachine(RuleBasedStateMachine):
     def cancel(self, reason: str) -> None:
         self.command(lambda order: order.cancel(reason, by=CUSTOMER, now=self.now))
 
-    @rule(pick=PICK, count=COUNT)
-    def cancel_items(self, pick: int, count: int) -> None:
-        units = {newest(self.order.state.lines, pick).id: count}
+    @rule(pick=PICK, over=OVER)
+    def cancel_items(self, pick: int, over: int) -> None:
+        line = newest(self.order.state.lines, pick)
+        units = {line.id: invariants.left(line) + over}
         self.command(lambda order: order.cancel_items(units, "other", by=CUSTOMER, now=self.now))
 
     @precondition(lambda self: self.order.status == "pending" and self.steps > 12)
@@ -176,16 +181,17 @@ class OrderMachine(RuleBasedStateMachine):
         hold_id = id_of(self.order.state.holds, pick)
         self.command(lambda order: order.release(hold_id, by=STAFF, now=self.now))
 
-    @rule(pick=PICK, count=COUNT)
-    def pack(self, pick: int, count: int) -> None:
-        units = {newest(self.order.state.lines, pick).id: count}
+    @rule(pick=PICK, over=OVER)
+    def pack(self, pick: int, over: int) -> None:
+        line = newest(self.order.state.lines, pick)
+        units = {line.id: invariants.left(line) + over}
         self.command(lambda order: order.create_shipment(units, by=STAFF, now=self.now))
 
     @precondition(lambda self: self.order.state.status == "confirmed")
     @rule(delivered=st.booleans())
     def send_all(self, delivered: bool) -> None:
         lines = [line for line in self.order.state.lines if line.shippable]
-        units = {line.id: line.unallocated for line in lines if line.unallocated > 0}
+        units = {line.id: invariants.left(line) for line in lines if invariants.left(line)}
         self.command(lambda order: order.create_shipment(units, by=STAFF, now=self.now))
         for step in ("dispatch", "deliver") if delivered else ("dispatch",):
             self.ship(0, step)
@@ -197,9 +203,10 @@ class OrderMachine(RuleBasedStateMachine):
         self.command(lambda order: getattr(order, step)(shipment_id, by=STAFF, now=self.now))
 
     @precondition(lambda self: any(line.delivered for line in self.order.state.lines))
-    @rule(pick=PICK, count=COUNT)
-    def request_return(self, pick: int, count: int) -> None:
-        units = {newest(self.order.state.lines, pick).id: count}
+    @rule(pick=PICK, over=OVER)
+    def request_return(self, pick: int, over: int) -> None:
+        line = newest(self.order.state.lines, pick)
+        units = {line.id: line.delivered - line.returned + over}
         self.command(lambda order: order.request_return(units, "bad", by=CUSTOMER, now=self.now))
 
     @precondition(lambda self: self.order.state.returns)
@@ -212,8 +219,8 @@ class OrderMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(line.delivered for line in self.order.state.lines))
     @rule(pick=PICK)
-    def take_one_back(self, pick: int) -> None:
-        self.request_return(pick, 1)
+    def take_all_back(self, pick: int) -> None:
+        self.request_return(pick, 0)
         for step in ("approve", "receive") if self.order.state.returns else ():
             self.take_back(0, step)
 

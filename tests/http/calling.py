@@ -14,9 +14,8 @@ from orders.adapters.payments_http.webhooks import WebhookVerifier
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 from orders.entrypoints.container import UseCases
-from orders.entrypoints.http.app import build_app
+from orders.entrypoints.http.app import build_app, description
 from orders.entrypoints.http.health import Readiness
-from orders.entrypoints.http.openapi import published
 from orders.entrypoints.settings import Settings
 from tests.http.published import Published
 from tests.shop import PEOPLE, WEBHOOK_SECRET, Shop
@@ -55,7 +54,7 @@ class Front:
             tokens=self.tokens,
             readiness=Readiness(lambda: self.is_draining, self._can_serve),
         )
-        self.published = Published(published(self.app))
+        self.published = Published(description())
 
     async def _can_serve(self) -> bool:
         return self.can_serve

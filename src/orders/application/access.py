@@ -151,8 +151,8 @@ def may(caller: Caller, operation: Operation) -> bool:
         return True
     if scopes & _NARROWING and scope not in scopes:
         return False
-    # A token that names only strangers' scopes has been narrowed too: to nothing of ours.
-    if scopes and not scopes & frozenset(Scope):
+    # A token with strangers' scopes only, or an empty claim, has been narrowed to nothing of ours.
+    if caller.scopes is not None and not scopes & frozenset(Scope):
         return False
     held = caller.roles & roles
     if held == {Role.INTEGRATOR}:

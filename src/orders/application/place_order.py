@@ -22,7 +22,7 @@ from orders.domain.errors import TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
 from orders.domain.lines import DraftLine
 from orders.domain.order import Order
-from orders.domain.values import Limits, Shipping
+from orders.domain.values import Limits, Shipping, method_token, reference
 
 _MAY_BE_A_REPETITION = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
 """Why a request may be refused that was answered before: it is stored, or prices have changed."""
@@ -33,10 +33,17 @@ Randomness = Callable[[], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentWish:
-    """How to pay for the order as it is placed."""
+    """How to pay for the order as it is placed.
+
+    Raises:
+        InvalidValue: If the method is no token of the payment service.
+    """
 
     method: str
     capture: bool = False
+
+    def __post_init__(self) -> None:
+        method_token(self.method, "payment/method")
 
 
 class PriceDraft:
@@ -193,7 +200,7 @@ class PlaceOrder:
 
 def _owner(caller: Caller, customer_id: str | None) -> str | None:
     if may(caller, Operation.PLACE_FOR_OTHERS):
-        return customer_id
+        return None if customer_id is None else reference(customer_id, "customer_id")
     if customer_id not in (None, caller.subject):
         raise Forbidden(Operation.PLACE_FOR_OTHERS)
     return caller.subject

@@ -63,13 +63,13 @@ class ReadOrders:
             OrderNotFound: If there is none that the caller may see.
         """
         require(caller, operation)
-        return _reached(await self._orders.get(order_id), operation, caller)
+        return _reached(await self._orders.get(order_id), operation, caller, wanted=order_id)
 
     async def by_number(self, number: str, *, caller: Caller) -> Order:
         """The order with a number, in its canonical form. Raises as `one`."""
         require(caller, Operation.READ)
         order = await self._orders.find_by_number(caller.tenant, number)
-        return _reached(order, Operation.READ, caller)
+        return _reached(order, Operation.READ, caller, wanted=number)
 
     async def by_reference(self, reference: str, *, caller: Caller) -> Order:
         """The newest order placed with an external reference. Raises as `one`."""
@@ -127,9 +127,10 @@ class ReadOrders:
         return await self._log.after(position, tenant=caller.tenant, limit=limit)
 
 
-def _reached(order: Order, operation: Operation, caller: Caller) -> Order:
+def _reached(order: Order, operation: Operation, caller: Caller, *, wanted: object) -> Order:
+    # The refusal names what was asked for: an id that the caller did not know would tell it.
     if not may_reach(caller, operation, order.state):
-        raise OrderNotFound(order.id)
+        raise OrderNotFound(wanted)
     return order
 
 

@@ -1,5 +1,6 @@
 """The order: the one aggregate. Its commands on money, shipments and returns are in `paying`,
-`fulfilling` and `returning`; how any of them takes effect is in `aggregate`.
+`fulfilling` and `returning`, facts about money in `booking`; how any of them takes effect is in
+`aggregate`.
 """
 
 from __future__ import annotations

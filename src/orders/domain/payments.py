@@ -1,4 +1,4 @@
-"""Payments and refunds: what was reserved, what was asked of the payment service, what it said.
+"""One payment, one refund, one call to the payment service, and what it reports.
 
 Money moves in three steps: reserve (a `PaymentCall` is stored with its key), call, settle.
 What the payment service says is cumulative and merged by maximum, so hearing it twice, or late,
@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from orders.domain.errors import PartNotFound
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.money import Money
 
@@ -189,89 +188,6 @@ class PaymentCall:
         """The same call after a try whose outcome is unknown."""
         wait = LOOK_UP_AFTER_SECONDS[min(self.tries, len(LOOK_UP_AFTER_SECONDS) - 1)]
         return replace(self, tries=self.tries + 1, due_at=now + timedelta(seconds=wait))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
-    """All payments and refunds of an order and the calls under way."""
-
-    payments: tuple[Payment, ...] = ()
-    refunds: tuple[Refund, ...] = ()
-    calls: tuple[PaymentCall, ...] = ()
-
-    def payment(self, payment_id: str) -> Payment:
-        """One payment.
-
-        Raises:
-            PartNotFound: If there is none with this id.
-        """
-        for payment in self.payments:
-            if payment.id == payment_id:
-                return payment
-        raise PartNotFound("payment", payment_id)
-
-    def call(self, key: str) -> PaymentCall | None:
-        """The call under way with this key; None once it is settled."""
-        return next((call for call in self.calls if call.key == key), None)
-
-    def calls_since(self, before: Ledger) -> tuple[str, ...]:
-        """The keys of calls that were reserved after `before`."""
-        known = {call.key for call in before.calls}
-        return tuple(call.key for call in self.calls if call.key not in known)
-
-    def capturing(self, payment_id: str | None = None) -> int:
-        """What captures under way will take, of one payment or of all."""
-        return self._under_way(CallKind.CAPTURE, payment_id)
-
-    def refunding(self, payment_id: str | None = None) -> int:
-        """What refunds under way will give back, of one payment or of all."""
-        return self._under_way(CallKind.REFUND, payment_id)
-
-    def given_back(self, payment_id: str) -> int:
-        """What the refunds of a payment that succeeded add up to."""
-        return sum(
-            refund.amount
-            for refund in self.refunds
-            if refund.payment_id == payment_id and refund.status is RefundStatus.SUCCEEDED
-        )
-
-    def is_voiding(self, payment_id: str) -> bool:
-        """Whether a void of the payment is under way."""
-        return any(c.kind is CallKind.VOID and c.payment_id == payment_id for c in self.calls)
-
-    def refundable(self, payment: Payment) -> int:
-        """What can still be given back of a payment."""
-        return max(0, payment.kept - self.refunding(payment.id))
-
-    def with_payment(self, payment: Payment) -> Ledger:
-        """The ledger with one payment replaced, or added."""
-        others = tuple(p for p in self.payments if p.id != payment.id)
-        if len(others) == len(self.payments):
-            return replace(self, payments=(*self.payments, payment))
-        payments = tuple(payment if p.id == payment.id else p for p in self.payments)
-        return replace(self, payments=payments)
-
-    def with_refund(self, refund: Refund) -> Ledger:
-        """The ledger with one refund replaced, or added."""
-        if any(r.id == refund.id for r in self.refunds):
-            refunds = tuple(refund if r.id == refund.id else r for r in self.refunds)
-            return replace(self, refunds=refunds)
-        return replace(self, refunds=(*self.refunds, refund))
-
-    def with_call(self, call: PaymentCall) -> Ledger:
-        """The ledger with one call replaced, or added."""
-        return replace(self, calls=(*self.without_call(call.key).calls, call))
-
-    def without_call(self, key: str) -> Ledger:
-        """The ledger once a call is settled."""
-        return replace(self, calls=tuple(call for call in self.calls if call.key != key))
-
-    def _under_way(self, kind: CallKind, payment_id: str | None) -> int:
-        return sum(
-            call.amount
-            for call in self.calls
-            if call.kind is kind and payment_id in (None, call.payment_id)
-        )
 
 
 def authorization_key(order_id: OrderId, payment_id: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orders.domain.identifiers import OrderId, PartId
+from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
     FulfillmentProgress,
     OrderStatus,
@@ -14,7 +15,7 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.lines import Line
-from orders.domain.payments import IN_FLIGHT, Ledger
+from orders.domain.payments import IN_FLIGHT
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.totals import Totals

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orders.domain.errors import AmountTooLarge
+from orders.domain.ledger import Ledger
 from orders.domain.lines import Line
 from orders.domain.money import AMOUNT_LIMIT
-from orders.domain.payments import Ledger
 from orders.domain.returns import Credit
 
 

@@ -167,6 +167,7 @@ def _token_rules(settings: Settings) -> TokenRules:
         audience=settings.audience,
         default_tenant=settings.default_tenant,
         token_types=frozenset(types),
+        algorithms=frozenset(settings.jwt_algorithms),
         leeway_seconds=settings.jwt_leeway_seconds,
         max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
         max_bytes=settings.max_token_bytes,

@@ -41,6 +41,7 @@ class TokenRules:
     audience: str
     default_tenant: str | None = None
     token_types: frozenset[str | None] = frozenset({"at+jwt", "jwt"})
+    algorithms: frozenset[str] = frozenset({"RS256", "PS256", "ES256", "EdDSA", "HS256"})
     leeway_seconds: float = 10
     max_lifetime_seconds: float = 24 * 3600
     max_bytes: int = 8 * 1024
@@ -129,7 +130,10 @@ class JwtVerifier:
         kind = None if typ is None else typ.lower().removeprefix("application/")
         if kind not in self._rules.token_types:
             raise InvalidToken("it is not an access token")
-        return header.get("alg", ""), header.get("kid")
+        algorithm = header.get("alg", "")
+        if algorithm not in self._rules.algorithms:
+            raise InvalidToken("its algorithm is not accepted")
+        return algorithm, header.get("kid")
 
     def _check_times(self, claims: dict[str, Any]) -> float:
         """Check all times; returns the end of the token's life, leeway included."""

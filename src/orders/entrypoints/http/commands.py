@@ -251,7 +251,8 @@ def _handler(command: Command) -> HTTPRouteHandler:
             command.tell(order, data, part_id, by=by, now=now)
 
         answer = await change_order(OrderId(order_id), command.operation, tell, request=conditions)
-        return shown(answer, request.user, status=command.status)
+        status = HTTPStatus.OK if dry_run else command.status
+        return shown(answer, request.user, status=status)
 
     async def of_order(
         *,

@@ -80,6 +80,11 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         name = content["schema"]["$ref"].rpartition("/")[2]
         body["required"] = bool(schemas[name].get("required"))
     answers = operation["responses"]
+    names = {parameter["name"] for parameter in operation.get("parameters", ())}
+    if "If-None-Match" in names:
+        answers["304"] = {"description": "The caller has this version of the order"}
+    if "dry_run" in names and "201" in answers:
+        answers["200"] = answers["201"] | {"description": "A dry run: nothing is stored or sent"}
     for status in [code for code in answers if code >= "400"]:
         del answers[status]
     for status in _problems_of(operation, path, method):

@@ -98,7 +98,10 @@ async def read(
     tags=TAGS,
 )
 async def read_by_number(
-    request: Http, read_orders: NamedDependency[ReadOrders], number: FromPath[str]
+    request: Http,
+    read_orders: NamedDependency[ReadOrders],
+    number: FromPath[str],
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
 ) -> Response[OrderAnswer | None]:
     """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
     canonical = read_order_number(number)
@@ -112,7 +115,10 @@ async def read_by_number(
     tags=TAGS,
 )
 async def read_by_reference(
-    request: Http, read_orders: NamedDependency[ReadOrders], external_reference: FromPath[str]
+    request: Http,
+    read_orders: NamedDependency[ReadOrders],
+    external_reference: FromPath[str],
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
 ) -> Response[OrderAnswer | None]:
     """The newest order that was placed with this `external_reference`."""
     wanted = reference(external_reference, "external_reference")

@@ -170,7 +170,7 @@ class OrdersApi:
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _NotNow(1.0, type(error).__name__) from error
+            raise _NotNow(1.0, _why(error)) from error
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return _decoded(content, form), answer.headers
         raise _refusal(answer, content)
@@ -178,6 +178,18 @@ class OrdersApi:
 
 def _asked_to_wait(error: BaseException) -> float:
     return error.seconds if isinstance(error, _NotNow) else 0.0
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case aiohttp.InvalidURL():
+            return "it is no URL"
+        case aiohttp.ClientConnectorError():
+            return "no connection"
+        case TimeoutError():
+            return "no answer in time"
+        case _:
+            return "the connection broke"
 
 
 def _decoded(content: bytes, form: type[T]) -> T:

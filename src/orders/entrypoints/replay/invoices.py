@@ -132,7 +132,7 @@ def _rows(path: Path) -> Iterator[dict[str, str | None]]:
             raise FileUnusable(f"{path} has no column {', '.join(missing)}")
         yield from reader
     except csv.Error as error:
-        raise FileUnusable(f"{path} is no CSV: line {reader.line_num}: {error}") from error
+        raise FileUnusable(f"{path} is no CSV: line {reader.reader.line_num}: {error}") from error
 
 
 def _text(path: Path) -> str:

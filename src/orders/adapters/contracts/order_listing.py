@@ -1,0 +1,161 @@
+"""What every `OrderRepository` promises of finding orders; a part of its whole suite."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orders.adapters.contracts.samples import (
+    CUSTOMER,
+    LATER,
+    NOW,
+    STAFF,
+    a_new_order,
+    an_order_with_everything,
+)
+from orders.application.errors import OrderNotFound
+from orders.application.ports import OrderFilter, Position
+from orders.domain.lifecycle import (
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+)
+
+if TYPE_CHECKING:
+    from orders.application.ports import OrderRepository
+
+TICK = timedelta(milliseconds=1)
+
+
+class OrderListing:
+    """By number, and in pages."""
+
+    async def test_finds_an_order_by_its_tenants_number(self, orders: OrderRepository) -> None:
+        await orders.add(order := a_new_order(number="SAME"))
+        await orders.add(a_new_order(number="SAME", tenant="other"))
+
+        found = await orders.find_by_number("shop", "SAME")
+
+        assert found.state == order.state
+        for tenant, number in (("shop", "NONE"), ("nobody", "SAME")):
+            with pytest.raises(OrderNotFound):
+                await orders.find_by_number(tenant, number)
+
+    @pytest.mark.parametrize(
+        ("condition", "numbers"),
+        [
+            ({}, "ABCDE"),
+            ({"owner": "customer-1"}, "ACD"),
+            ({"owner": "customer-2"}, "BE"),
+            ({"owner": "nobody"}, ""),
+            ({"customer_id": "customer-1"}, "AC"),
+            ({"customer_id": "customer-1", "owner": "customer-2"}, ""),
+            ({"status": [OrderStatus.CANCELLED]}, "B"),
+            ({"status": [OrderStatus.CANCELLED, OrderStatus.CONFIRMED]}, "BC"),
+            ({"payment_status": [PaymentProgress.NOT_REQUIRED]}, "BC"),
+            ({"fulfillment_status": [FulfillmentProgress.CANCELLED]}, "B"),
+            ({"return_status": [ReturnProgress.NONE]}, "ABCDE"),
+            ({"return_status": [ReturnProgress.RETURNED]}, ""),
+            ({"number": "D"}, "D"),
+            ({"external_reference": "po-1"}, "AE"),
+            ({"outstanding": True}, "ADE"),
+            ({"outstanding": False}, "BC"),
+            ({"created_from": NOW + TICK}, "BCDE"),
+            ({"created_before": NOW + TICK}, "A"),
+            ({"created_from": NOW + TICK, "created_before": NOW + 3 * TICK}, "BC"),
+            ({"created_from": NOW + TICK / 2, "created_before": NOW + TICK / 2}, ""),
+            ({"owner": "customer-1", "status": [OrderStatus.PENDING], "outstanding": True}, "AD"),
+        ],
+        ids=str,
+    )
+    async def test_lists_the_orders_that_fit(
+        self, orders: OrderRepository, condition: dict[str, Any], numbers: str
+    ) -> None:
+        await _five_orders(orders)
+        where = OrderFilter(tenant="shop", **condition)
+
+        assert await _numbers(orders, where, newest_first=False) == numbers
+        assert await _numbers(orders, where, newest_first=True) == numbers[::-1]
+
+    async def test_lists_nothing_of_other_tenants(self, orders: OrderRepository) -> None:
+        await orders.add(a_new_order(tenant="other"))
+
+        assert await _numbers(orders, OrderFilter(tenant="shop"), newest_first=True) == ""
+
+    async def test_lists_whole_orders(self, orders: OrderRepository) -> None:
+        await orders.add(order := an_order_with_everything(status=OrderStatus.CONFIRMED))
+
+        (listed,) = await orders.list(
+            OrderFilter(tenant="shop"), newest_first=True, after=None, limit=10
+        )
+
+        assert listed.state == order.state
+
+    async def test_lists_by_what_an_order_has_become(self, orders: OrderRepository) -> None:
+        await orders.add(order := a_new_order(number="A"))
+        order.cancel("staff", by=STAFF, now=LATER)
+        await orders.save(order)
+
+        for condition, numbers in (
+            ({"status": [OrderStatus.PENDING]}, ""),
+            ({"status": [OrderStatus.CANCELLED]}, "A"),
+            ({"outstanding": True}, ""),
+            ({"outstanding": False}, "A"),
+        ):
+            where = OrderFilter(tenant="shop", **condition)
+            assert await _numbers(orders, where, newest_first=True) == numbers
+
+    @pytest.mark.parametrize("newest_first", [True, False])
+    async def test_shows_each_order_on_one_page_while_new_ones_come(
+        self, orders: OrderRepository, newest_first: bool
+    ) -> None:
+        # Four of one millisecond, so that the id decides, and more than one page of others.
+        times = [NOW + max(0, n - 3) * TICK for n in range(10)]
+        there = [a_new_order(now=at) for at in times]
+        await asyncio.gather(*map(orders.add, there))
+        expected = sorted(((o.state.created_at, o.id) for o in there), reverse=newest_first)
+
+        seen: list[tuple[object, object]] = []
+        after: Position | None = None
+        for page in range(10):
+            found = await orders.list(
+                OrderFilter(tenant="shop"), newest_first=newest_first, after=after, limit=3
+            )
+            if not found:
+                break
+            seen += [(order.state.created_at, order.id) for order in found]
+            last = found[-1].state
+            after = Position(at=last.created_at, order_id=last.id)
+            await orders.add(a_new_order(now=(LATER if newest_first else NOW) + page * TICK))
+
+        assert len(seen) == len({*seen})
+        assert [place for place in seen if place in expected] == expected
+        assert seen == sorted(seen, reverse=newest_first)
+
+
+async def _five_orders(orders: OrderRepository) -> None:
+    """A plain; B cancelled; C free; D a guest's; E of another customer. A millisecond apart."""
+    each = [
+        a_new_order(number="A", external_reference="po-1"),
+        a_new_order(number="B", customer_id="customer-2", now=NOW + TICK),
+        a_new_order(number="C", discount=1_000, now=NOW + 2 * TICK),
+        a_new_order(number="D", customer_id=None, now=NOW + 3 * TICK),
+        a_new_order(
+            number="E",
+            customer_id="customer-2",
+            external_reference="po-1",
+            now=NOW + 4 * TICK,
+        ),
+    ]
+    each[1].cancel("customer", by=CUSTOMER, now=LATER)
+    for order in each:
+        await orders.add(order)
+
+
+async def _numbers(orders: OrderRepository, where: OrderFilter, *, newest_first: bool) -> str:
+    found = await orders.list(where, newest_first=newest_first, after=None, limit=10)
+    return "".join(order.state.number for order in found)

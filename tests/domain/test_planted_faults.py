@@ -1,0 +1,95 @@
+"""The checks of the order machine find faults: five are planted, and each is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from orders.domain import fulfilling, guards
+from orders.domain.actions import Action
+from orders.domain.paying import Paying
+from orders.domain.ledger import Ledger
+from orders.domain.state import OrderState
+from tests.domain.order_machine import OrderMachine
+
+ENDED: Final = ("cancelled", "expired")
+_send_back = Paying._send_back
+
+
+def late_money_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    def only_at_the_end(order: Paying, before: OrderState, now: datetime) -> None:
+        if before.status not in ENDED:
+            _send_back(order, before, now)
+
+    patch.setattr(Paying, "_send_back", only_at_the_end)
+
+
+def pending_refunds_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "refunding", lambda ledger, payment_id=None: 0)
+
+
+def cancelling_unwinds_nothing(patch: pytest.MonkeyPatch) -> None:
+    def only_after_the_end(order: Paying, before: OrderState, now: datetime) -> None:
+        if order.status != "cancelled" or before.status == "cancelled":
+            _send_back(order, before, now)
+
+    patch.setattr(Paying, "_send_back", only_after_the_end)
+
+
+def cancelled_units_can_be_packed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        fulfilling,
+        "shippable_units",
+        lambda state: {
+            line.id: line.quantity - line.allocated - line.shipped
+            for line in state.lines
+            if line.shippable
+        },
+    )
+
+
+def completes_while_unsettled(patch: pytest.MonkeyPatch) -> None:
+    guard = guards._GUARDS[Action.COMPLETE]
+    less = tuple(each for each in guard if each is not guards._settled)
+    patch.setattr(guards, "_GUARDS", {**guards._GUARDS, Action.COMPLETE: less})
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        late_money_is_ignored,
+        pending_refunds_are_forgotten,
+        cancelling_unwinds_nothing,
+        cancelled_units_can_be_packed,
+        completes_while_unsettled,
+    ],
+)
+def test_the_machine_finds(
+    plant: Callable[[pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Faulty(OrderMachine):
+        runs = 0
+
+    plant(monkeypatch)
+    budget = settings(
+        max_examples=500,
+        stateful_step_count=40,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Faulty, settings=budget)  # type: ignore[no-untyped-call]
+    record_property("examples", Faulty.runs)
+    with capsys.disabled():
+        print(f"\n{plant.__name__.replace('_', ' ')}: caught in {Faulty.runs} examples")
