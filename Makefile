@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
-DATA ?= data/online-retail/2010-12-01.csv
+DATA ?= examples/day.csv
 ARGS ?=
 
 # Relative paths throughout: make cannot quote a directory with spaces in its name.

@@ -8,8 +8,9 @@ import pytest
 
 from orders.domain.actions import Action
 from orders.domain.errors import IllegalTransition
+from orders.domain.guards import refusals
 from orders.domain.lifecycle import OrderStatus
-from tests.building import an_order_ready_for, an_order_that_is, carry_out
+from tests.building import EXPIRES, an_order_ready_for, an_order_that_is, carry_out
 
 # A column for each status: pending, confirmed, completed, cancelled, expired. A dot is refused.
 MATRIX: Final = """
@@ -65,6 +66,7 @@ def test_an_allowed_command_takes_effect(
 ) -> None:
     order = an_order_ready_for(action, status)
     before = order.state
+    assert refusals(before, action, now=EXPIRES) == []
     carry_out(order, action)
     assert order.status is after
     assert order.state != before

@@ -17,7 +17,7 @@ LONG: Final = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 TestAnyOrder = OrderMachine.TestCase
 TestAnyOrder.settings = settings(
-    max_examples=20_000 if LONG else 500,
+    max_examples=20_000 if LONG else 300,
     stateful_step_count=80 if LONG else 40,
     derandomize=not LONG,
     database=None,

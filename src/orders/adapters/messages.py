@@ -1,41 +1,146 @@
-"""The published form of events: CloudEvents 1.0 in JSON.
+"""The published form of events: CloudEvents 1.0 in JSON, structured mode.
 
-This form is a promise to other services. It holds ids, codes, statuses and amounts; no personal
-data, no token, no name of an actor.
+This form is a promise to other services; `infra/contracts/events` holds it as schemas and golden
+messages. It has ids, codes, statuses and amounts; no personal data, no token, no name of an actor.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
+from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from orders.application.ports import LoggedEvent
-from orders.domain.events import RecordedEvent, Standing
+from orders.domain.events import OrderEvent, RecordedEvent, Standing
+from orders.domain.identifiers import ActorKind
+from orders.domain.lifecycle import (
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+)
 
-CONTENT_TYPE = "application/cloudevents+json"
+CONTENT_TYPE: Final = "application/cloudevents+json"
+EVENTS: Final[tuple[type[Any], ...]] = get_args(OrderEvent)
+"""The class of every event that there is."""
+JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
+
+E = TypeVar("E")
+Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Balance = Annotated[int, Meta(ge=0, le=2**53)]
 
 
-def cloud_event(logged: LoggedEvent) -> dict[str, Any]:
-    """An event as other services get it; equal on every delivery."""
+class After(msgspec.Struct, frozen=True, kw_only=True):
+    """How the order stood right after the change; amounts in minor units of its currency."""
+
+    status: OrderStatus
+    payment_status: PaymentProgress
+    fulfillment_status: FulfillmentProgress
+    return_status: ReturnProgress
+    gross: Balance
+    due: Balance
+    authorized: Balance
+    captured: Balance
+    refunded: Balance
+    charged_back: Balance
+    net: Amount
+    outstanding: Balance
+    refund_due: Balance
+
+    @classmethod
+    def of(cls, standing: Standing) -> After:
+        """The published part of how an order stood."""
+        totals = standing.totals
+        return cls(
+            status=standing.status,
+            payment_status=standing.payment_status,
+            fulfillment_status=standing.fulfillment_status,
+            return_status=standing.return_status,
+            gross=totals.gross,
+            due=totals.due,
+            authorized=totals.authorized,
+            captured=totals.captured,
+            refunded=totals.refunded,
+            charged_back=totals.charged_back,
+            net=totals.net,
+            outstanding=totals.outstanding,
+            refund_due=totals.refund_due,
+        )
+
+
+class Data(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """What changed, and how the order stood right after."""
+
+    change: E
+    after: After
+    version: Annotated[int, Meta(ge=1, description="the order's version that the change made")]
+    actor: Annotated[ActorKind, Meta(description="in what capacity someone made the change")]
+
+
+class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """An event of an order. Everything is equal on every delivery."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Meta(min_length=1, description="unique; tells repeated deliveries")]
+    type: str
+    source: Annotated[str, Meta(min_length=1, description="the tenant and its order")]
+    subject: Annotated[UUID, Meta(description="the order's id")]
+    time: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+            description="when it happened: RFC 3339, UTC, milliseconds",
+        ),
+    ]
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
+    sequence: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d{10}$",
+            description="place in the order's history: 1, 2, 3 … without a gap, padded with "
+            "zeros so that it sorts as text",
+        ),
+    ]
+    sequencetype: Literal["Integer"] = "Integer"
+    partitionkey: Annotated[UUID, Meta(description="the order's id")]
+    traceparent: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
+                description="W3C trace context of what caused it",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    data: Data[E]
+
+
+def cloud_event(logged: LoggedEvent) -> CloudEvent[Any]:
+    """An event as other services get it."""
     recorded = logged.recorded
     name = event_name(recorded)
-    envelope = {
-        "specversion": "1.0",
-        "id": logged.id,
-        "type": f"orders.{name}.v1",
-        "source": f"/tenants/{logged.tenant}/orders/{logged.order_id}",
-        "subject": str(logged.order_id),
-        "time": recorded.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "datacontenttype": "application/json",
-        "dataschema": f"/schema/events/{name}.v1.json",
-        "sequence": recorded.sequence,
-        "partitionkey": str(logged.order_id),
-        "data": data_of(recorded) | {"version": recorded.version, "actor": recorded.actor.kind},
-    }
-    if logged.traceparent is not None:
-        envelope["traceparent"] = logged.traceparent
-    return envelope
+    return CloudEvent(
+        id=logged.id,
+        type=message_type(name),
+        source=f"/tenants/{quote(logged.tenant, safe='')}/orders/{logged.order_id}",
+        subject=logged.order_id,
+        time=recorded.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        dataschema=schema_id(name),
+        sequence=f"{recorded.sequence:010d}",
+        partitionkey=logged.order_id,
+        traceparent=logged.traceparent or UNSET,
+        data=Data(
+            change=recorded.event,
+            after=After.of(recorded.after),
+            version=recorded.version,
+            actor=recorded.actor.kind,
+        ),
+    )
 
 
 def encode(logged: LoggedEvent) -> bytes:
@@ -48,26 +153,49 @@ def event_name(recorded: RecordedEvent) -> str:
     return type(recorded.event).__name__
 
 
+def message_type(name: str) -> str:
+    """The `type` of the messages of an event. A change of form gives it a new version."""
+    return f"orders.{name}.v1"
+
+
+def schema_id(name: str) -> str:
+    """The `dataschema` of an event's messages, which is also the `$id` of their schema."""
+    return f"urn:{message_type(name).replace('.', ':')}"
+
+
 def data_of(recorded: RecordedEvent) -> dict[str, Any]:
     """What changed, and how the order stood right after."""
     change: dict[str, Any] = msgspec.to_builtins(recorded.event)
-    return {"change": change, "after": _standing(recorded.after)}
+    return {"change": change, "after": msgspec.to_builtins(After.of(recorded.after))}
 
 
-def _standing(after: Standing) -> dict[str, Any]:
-    totals = after.totals
-    return {
-        "status": after.status,
-        "payment_status": after.payment_status,
-        "fulfillment_status": after.fulfillment_status,
-        "return_status": after.return_status,
-        "gross": totals.gross,
-        "due": totals.due,
-        "authorized": totals.authorized,
-        "captured": totals.captured,
-        "refunded": totals.refunded,
-        "charged_back": totals.charged_back,
-        "net": totals.net,
-        "outstanding": totals.outstanding,
-        "refund_due": totals.refund_due,
-    }
+def schema_of(event: type[Any]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an event's messages: nothing but what it names is in them."""
+    name = event.__name__
+    (message,), parts = msgspec.json.schema_components(
+        [CloudEvent[event]],  # type: ignore[valid-type] # a class at run time
+        ref_template="#/$defs/{name}",
+    )
+    own = parts.pop(message["$ref"].rpartition("/")[2])
+    own["properties"]["type"] = {"const": message_type(name)}
+    own["properties"]["dataschema"] = {"const": schema_id(name)}
+    schema = {"$schema": JSON_SCHEMA, "$id": schema_id(name), **own, "title": message_type(name)}
+    schema["$defs"] = parts
+    _close(schema)
+    return schema
+
+
+def _close(schema: Any) -> None:
+    """Say of every object that it has all of its members and no other, in place.
+
+    msgspec leaves out members with a default from those required; here they are always sent.
+    """
+    if isinstance(schema, list):
+        for each in schema:
+            _close(each)
+    elif isinstance(schema, dict):
+        for each in schema.values():
+            _close(each)
+        if isinstance(properties := schema.get("properties"), dict) and "type" in schema:
+            schema["additionalProperties"] = False
+            schema["required"] = sorted(properties.keys() - {"traceparent"})

@@ -8,10 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orders.application.access import Caller
-from orders.domain.events import RecordedEvent
+from orders.application.event_ports import (
+    EventLog,
+    EventOutbox,
+    EventPublisher,
+    LoggedEvent,
+    ParkedEvents,
+    Published,
+    WaitingEvents,
+)
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
     FulfillmentProgress,
@@ -22,6 +30,29 @@ from orders.domain.lifecycle import (
 from orders.domain.money import Money
 from orders.domain.order import Order
 from orders.domain.payments import PaymentReport
+
+__all__ = [
+    "Admission",
+    "Clock",
+    "EventLog",
+    "EventOutbox",
+    "EventPublisher",
+    "LoggedEvent",
+    "OrderFilter",
+    "OrderRepository",
+    "ParkedEvents",
+    "PaymentEvent",
+    "PaymentEventType",
+    "PaymentGateway",
+    "Position",
+    "PriceList",
+    "Published",
+    "RateLimiter",
+    "RatePolicy",
+    "TokenVerifier",
+    "WaitingEvents",
+    "WebhookVerifier",
+]
 
 Clock = Callable[[], datetime]
 """The time: aware, UTC, whole milliseconds (what every store can keep)."""
@@ -55,26 +86,6 @@ class Position:
 
     at: datetime
     order_id: OrderId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedEvent:
-    """An event with the order and tenant it belongs to.
-
-    `position` is its place in the feed, 1, 2, 3 …; None while the relay has not logged it.
-    `traceparent` is the W3C trace context of the request that caused it.
-    """
-
-    tenant: str
-    order_id: OrderId
-    recorded: RecordedEvent
-    traceparent: str | None = None
-    position: int | None = None
-
-    @property
-    def id(self) -> str:
-        """The same on every delivery."""
-        return f"{self.order_id}:{self.recorded.sequence}"
 
 
 class OrderRepository(Protocol):
@@ -132,61 +143,6 @@ class OrderRepository(Protocol):
 
         A claimed order is given to nobody else until the lease is over. Claiming changes no
         version. Saving an order ends its claim.
-        """
-        ...
-
-
-class EventOutbox(Protocol):
-    """The events that were stored with their orders and have not been relayed yet."""
-
-    async def claim(
-        self, *, now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[Sequence[LoggedEvent]]:
-        """The waiting events of at most `limit` orders, each order's in sequence.
-
-        A claimed order's events are given to nobody else until the lease is over.
-        """
-        ...
-
-    async def remove(self, order_id: OrderId, *, up_to: int) -> None:
-        """Take out an order's events up to a sequence number, and end its claim.
-
-        Events that came meanwhile stay. May be repeated.
-        """
-        ...
-
-    async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
-        """An order's events that have not been relayed, in sequence."""
-        ...
-
-
-class EventLog(Protocol):
-    """Every relayed event, for ever, each once."""
-
-    async def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Log events at the end of the feed. One that is logged already is left as it is."""
-        ...
-
-    async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
-        """An order's logged events, in sequence."""
-        ...
-
-    async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
-        """A tenant's events after a position of the feed, at most `limit`.
-
-        Positions are seen in order: once a reader has seen one, nothing appears before it.
-        """
-        ...
-
-
-class EventPublisher(Protocol):
-    """Sends events to other services."""
-
-    async def publish(self, events: Sequence[LoggedEvent]) -> None:
-        """Return once the broker has confirmed every event. Sending one twice is allowed.
-
-        Raises:
-            PublisherUnavailable: If one may not have arrived. Publish all of them again.
         """
         ...
 
@@ -281,5 +237,33 @@ class TokenVerifier(Protocol):
         Raises:
             InvalidToken: If it proves nothing, for whatever reason.
             KeysUnavailable: If no signing key is known yet.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatePolicy:
+    """How often something may be done: `burst` times at once, `per_second` on average."""
+
+    per_second: float
+    burst: int
+
+
+class Admission(NamedTuple):
+    """Whether a request may go on, how many more may right now, and when one more than that."""
+
+    admitted: bool
+    remaining: int
+    next_after_seconds: float
+
+
+class RateLimiter(Protocol):
+    """Counts what callers do, by GCRA: never more than a burst and the rate since allow."""
+
+    async def take(self, key: str, policy: RatePolicy) -> Admission:
+        """Take one of what `key` may do now; taking what is not there costs nothing.
+
+        Atomic: however many take at once, no more are admitted than the policy says. Keys do not
+        touch each other. Never raises: it rather counts less exactly than not at all.
         """
         ...

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from orders.application.ports import Clock, EventLog, EventOutbox, EventPublisher, LoggedEvent
+from orders.application.ports import (
+    Clock,
+    EventLog,
+    EventOutbox,
+    EventPublisher,
+    LoggedEvent,
+    Published,
+    WaitingEvents,
+)
+from orders.domain.identifiers import OrderId
 
 LEASE = timedelta(seconds=30)
-"""How long claimed events are one relay's."""
+"""How long claimed events are one relay's. Longer than a turn takes."""
+AGAIN_AFTER = timedelta(seconds=1)
+"""Before events are sent again; doubled each time that the broker refuses one."""
+REFUSALS_AT_MOST = 5
+"""Then the order's events are parked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relayed:
+    """What became of one turn's events."""
+
+    events: int = 0
+    """How many the broker has confirmed."""
+    unconfirmed: int = 0
+    """How many orders have one of unknown fate, to be sent again."""
+    parked: tuple[OrderId, ...] = ()
+    """Whose events the broker has refused once too often: they wait for a person."""
 
 
 class RelayEvents:
@@ -22,26 +49,53 @@ class RelayEvents:
         self._publisher = publisher
         self._now = now
 
-    async def __call__(self, *, limit: int) -> int:
-        """Relay the waiting events of at most `limit` orders; returns how many events.
+    async def __call__(self, *, limit: int) -> Relayed:
+        """Relay the waiting events of at most `limit` orders.
 
         Whatever dies in here, the events are claimed again after the lease: each is logged
-        once, and published at least once, in order per order.
-
-        Raises:
-            PublisherUnavailable: If the broker did not confirm. Nothing was forgotten.
+        once, and published at least once, in order per order. An order whose event the broker
+        does not take holds up no other.
         """
-        batches = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
-        events = [event for batch in batches for event in batch]
+        claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
+        events = [event for waiting in claimed for event in waiting.events]
         if not events:
-            return 0
+            return Relayed()
         await self._log.append(events)
-        if self._publisher is not None:
-            await self._publisher.publish(events)
-        for batch in batches:
-            await self._forget(batch)
-        return len(events)
+        told = await self._publish(events)
+        left = [rest for waiting in claimed if (rest := _left_of(waiting, told))]
+        await asyncio.gather(
+            *(self._outbox.remove(order_id, up_to=n) for order_id, n in told.confirmed.items())
+        )
+        await asyncio.gather(*(self._hold_back(rest, told) for rest in left))
+        return Relayed(
+            events=len(events) - sum(len(rest.events) for rest in left),
+            unconfirmed=sum(rest.order_id not in told.refused for rest in left),
+            parked=tuple(rest.order_id for rest in left if _is_hopeless(rest)),
+        )
 
-    async def _forget(self, batch: Sequence[LoggedEvent]) -> None:
-        last = batch[-1]
-        await self._outbox.remove(last.order_id, up_to=last.recorded.sequence)
+    async def _publish(self, events: Sequence[LoggedEvent]) -> Published:
+        if self._publisher is None:
+            return Published(confirmed={each.order_id: each.recorded.sequence for each in events})
+        return await self._publisher.publish(events)
+
+    async def _hold_back(self, rest: WaitingEvents, told: Published) -> None:
+        now = self._now()
+        if _is_hopeless(rest):
+            await self._outbox.park(rest, reason=told.refused[rest.order_id], now=now)
+        else:
+            await self._outbox.defer(rest, until=now + AGAIN_AFTER * 2**rest.refusals)
+
+
+def _left_of(waiting: WaitingEvents, told: Published) -> WaitingEvents | None:
+    """The events that the broker has not confirmed, with one refusal more if it was one."""
+    order_id = waiting.order_id
+    confirmed = told.confirmed.get(order_id, 0)
+    events = [event for event in waiting.events if event.recorded.sequence > confirmed]
+    if not events:
+        return None
+    before = waiting.refusals if confirmed < waiting.first else 0
+    return WaitingEvents(events=events, refusals=before + (order_id in told.refused))
+
+
+def _is_hopeless(rest: WaitingEvents) -> bool:
+    return rest.refusals >= REFUSALS_AT_MOST

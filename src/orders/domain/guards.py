@@ -152,9 +152,9 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
         case Action.PAY:
             return {"amount": payable(state)}
         case Action.CAPTURE:
-            return {"amount": capturable(state), "payments": _open_payments(state)}
+            return {"amount": capturable(state), "payments": _capturable_payments(state)}
         case Action.VOID:
-            return {"payments": _open_payments(state)}
+            return {"payments": _voidable_payments(state)}
         case Action.REFUND:
             return {"amount": min(state.totals.refund_due, state.totals.refundable)}
         case Action.GRANT_CREDIT:
@@ -184,8 +184,18 @@ def capturable(state: OrderState) -> int:
     return max(0, min(totals.authorized, totals.outstanding) - under_way)
 
 
-def _open_payments(state: OrderState) -> tuple[PartId, ...]:
-    return tuple(payment.id for payment in state.ledger.payments if payment.open)
+def _capturable_payments(state: OrderState) -> tuple[PartId, ...]:
+    ledger = state.ledger
+    return tuple(
+        payment.id
+        for payment in ledger.payments
+        if payment.open > ledger.capturing(payment.id) and not ledger.is_voiding(payment.id)
+    )
+
+
+def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:
+    capturing = state.ledger.capturing
+    return tuple(part for part in _capturable_payments(state) if not capturing(part))
 
 
 def _some(units: dict[PartId, int]) -> dict[PartId, int]:

@@ -5,14 +5,16 @@ Nothing in here waits: what must be opened in the event loop is opened by `Adapt
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from dependency_injector import containers, providers
+from prometheus_client import Gauge
 
 from orders.adapters.in_memory.givens import StaticPriceList
+from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
@@ -37,15 +39,19 @@ from orders.application.ports import (
     OrderRepository,
     PaymentGateway,
     PriceList,
+    RateLimiter,
     WebhookVerifier,
 )
 from orders.application.read_orders import ReadOrders
 from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
 from orders.domain.values import Limits
-from orders.entrypoints import clock
+from orders.entrypoints import clock, metrics
+from orders.entrypoints.measured_payments import MeasuredPayments
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import current_traceparent
+
+_BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
 
 class UseCases(containers.DeclarativeContainer):
@@ -100,6 +106,7 @@ class Adapters:
         self._prices = _price_list(settings)
         self._keys = _key_ring(settings)
         self.tokens = JwtVerifier(self._keys, _token_rules(settings))
+        self.limiter = _rate_limiter(settings)
 
     def use_cases(self) -> UseCases:
         """The use cases over these adapters."""
@@ -108,7 +115,7 @@ class Adapters:
             orders=MongoOrders(self._mongo, traceparent=current_traceparent),
             outbox=MongoOutbox(self._mongo),
             log=MongoEventLog(self._mongo),
-            payments=self._payments,
+            payments=MeasuredPayments(self._payments),
             prices=self._prices,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
@@ -117,6 +124,14 @@ class Adapters:
             limits=_limits(settings),
             expire_after=timedelta(seconds=settings.expire_after_seconds),
         )
+
+    def states(self) -> list[tuple[Gauge, Callable[[], float]]]:
+        """What `metrics.sampled` is to look at."""
+        payments, limiter = self._payments, self.limiter
+        return [
+            (metrics.BREAKER, lambda: _BREAKER_STATES[payments.breaker_state]),
+            (metrics.LIMITER_LOCAL, lambda: float(not getattr(limiter, "is_shared", True))),
+        ]
 
     async def can_serve(self) -> bool:
         """Whether the orders can be reached and tokens be judged."""
@@ -137,6 +152,8 @@ class Adapters:
                 await stack.enter_async_context(self._prices)
             if isinstance(self._keys, JwksRing):
                 stack.push_async_callback(self._keys.close)
+            if isinstance(self.limiter, AbstractAsyncContextManager):
+                await stack.enter_async_context(self.limiter)
             yield
 
 
@@ -172,6 +189,15 @@ def _token_rules(settings: Settings) -> TokenRules:
         max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
         max_bytes=settings.max_token_bytes,
     )
+
+
+def _rate_limiter(settings: Settings) -> RateLimiter:
+    local = InMemoryRateLimiter()
+    if settings.redis_uri is None:
+        return local
+    from orders.adapters.redis import RedisRateLimiter  # noqa: PLC0415  # an extra
+
+    return RedisRateLimiter(settings.redis_uri, fallback=local)
 
 
 def _price_list(settings: Settings) -> PriceList:

@@ -16,6 +16,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from orders.entrypoints import logs
+from orders.entrypoints.metrics_server import metrics_of_children
 from orders.entrypoints.processes import ProcessFailed, end_with, is_taken
 from orders.entrypoints.settings import Settings
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
 _EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
+# What granian says goes the way of all logs.
+_NO_HANDLERS_OF_ITS_OWN = {
+    "loggers": {
+        name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")
+    }
+}
 
 
 class Draining:
@@ -67,6 +75,7 @@ def serve(settings: Settings) -> None:
     """
     if settings.port and is_taken(settings.host, settings.port):
         raise ProcessFailed(f"port {settings.port} on {settings.host} is taken (the API)")
+    logs.configure(settings.log_level)
     draining = Draining()
     server = _DrainingServer(
         draining,
@@ -80,12 +89,13 @@ def serve(settings: Settings) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=10_000),  # ms
         websockets=False,
         log_level=LogLevels.warning,
+        log_dictconfig=_NO_HANDLERS_OF_ITS_OWN,
         respawn_failed_workers=True,
         workers_kill_timeout=round(_EXIT_WITHIN_SECONDS - settings.drain_seconds),
     )
-    server.serve(
-        target_loader=partial(_application, settings, draining, os.getpid()), wrap_loader=False
-    )
+    load = partial(_application, settings, draining, os.getpid())
+    with metrics_of_children(settings.host, settings.metrics_port):
+        server.serve(target_loader=load, wrap_loader=False)
 
 
 def _application(settings: Settings, draining: Draining, parent: int) -> Litestar:
@@ -93,4 +103,5 @@ def _application(settings: Settings, draining: Draining, parent: int) -> Litesta
     from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
 
     end_with(parent)
+    logs.configure(settings.log_level)
     return create_app(settings, is_draining=draining)

@@ -72,6 +72,13 @@ class Settings:
         "may place",
         None,
     )
+    redis_uri: str | None = url(
+        "Redis, for rate limits over all processes; without it each process counts for itself",
+        "redis",
+        "rediss",
+        default=None,
+        secret=True,
+    )
 
     # Who may
     issuer: str = printable("the one accepted iss of a token")
@@ -99,6 +106,12 @@ class Settings:
     cors_origins: tuple[str, ...] = several(
         "browsers' origins that may call", "https://host", as_origin, default=()
     )
+    trusted_proxies: tuple[str, ...] = several(
+        "proxies whose forwarded addresses count, for rate limits and the audit trail only",
+        "networks such as 10.0.0.0/8",
+        as_network,
+        default=(),
+    )
 
     # How much
     max_body_bytes: int = whole("bytes of a request body", 1_048_576, 1_024, 16_777_216)
@@ -110,6 +123,20 @@ class Settings:
     max_unit_price: int = whole("minor units a unit may cost", 10**10, 1, 10**12)
     note_max: int = whole("code points of a note", 2_000, 1, 20_000)
     max_page: int = whole("items of a page", 100, 1, 1_000)
+    rate_per_second: float = number(
+        "requests of a principal on average; 0 turns the limit off", 20, 0, 100_000
+    )
+    rate_burst: int = whole("requests of a principal at once", 40, 1, 100_000)
+    auth_failures_per_second: float = number(
+        "refused tokens of a client address on average, thrice as many at once; 0 turns the "
+        "limit off",
+        10,
+        0,
+        100_000,
+    )
+    max_in_flight: int = whole(
+        "requests at once per process, then 503; lists may be 60 % of them", 256, 1, 10_000
+    )
 
     # How long
     body_seconds: float = number("until a body has come in", 10, 1, 60)

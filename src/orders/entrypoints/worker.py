@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable
 
 from orders.application.do_due_work import DoDueWork
 from orders.application.errors import ApplicationError
+from orders.application.relay_events import RelayEvents
+from orders.entrypoints import logs, metrics
 from orders.entrypoints.container import Adapters
+from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
 
 BATCH = 32
@@ -24,23 +27,40 @@ _log = logging.getLogger(__name__)
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then finish what is begun and return."""
+    logs.configure(settings.log_level)
+    with metrics_of_this_process(settings.host, settings.metrics_port):
+        await _work(settings)
+
+
+async def _work(settings: Settings) -> None:
     adapters = Adapters(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with adapters.opened(), asyncio.TaskGroup() as tasks:
+    async with (
+        adapters.opened(),
+        metrics.sampled(adapters.states()),
+        asyncio.TaskGroup() as tasks,
+    ):
         use_cases = adapters.use_cases()
         due, relay = use_cases.do_due_work(), use_cases.relay_events()
         tasks.create_task(_repeat(lambda: _due_work(due), stop))
-        tasks.create_task(_repeat(lambda: relay(limit=BATCH), stop))
+        tasks.create_task(_repeat(lambda: _relay(relay), stop))
 
 
 async def _due_work(due: DoDueWork) -> int:
     claimed = await due.claim(limit=BATCH)
     # One at a time would let one slow payment hold up all others.
     await asyncio.gather(*(due(order_id) for order_id in claimed))
+    metrics.count_due_work(len(claimed))
     return len(claimed)
+
+
+async def _relay(relay: RelayEvents) -> int:
+    relayed = await relay(limit=BATCH)
+    metrics.count_relayed(relayed.events, parked=len(relayed.parked))
+    return relayed.events
 
 
 async def _repeat(turn: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:

@@ -110,7 +110,7 @@ class EventOutboxContract:
 
         claimed = await outbox.claim(now=NOW, lease=LEASE, limit=10)
 
-        by_order = {batch[0].order_id: list(batch) for batch in claimed}
+        by_order = {each.order_id: list(each.events) for each in claimed}
         assert by_order == {events[0].order_id: events for events in expected}
 
     async def test_claims_at_most_as_many_orders_as_asked_for(
@@ -142,7 +142,7 @@ class EventOutboxContract:
 
         assert await _claimed(outbox, now=NOW + LEASE - tick) == []
         (again,) = await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10)
-        assert list(again) == expected
+        assert list(again.events) == expected
         assert await _claimed(outbox, now=NOW + LEASE) == []
 
     async def test_an_event_that_comes_during_a_claim_does_not_end_it(
@@ -156,7 +156,7 @@ class EventOutboxContract:
 
         assert await _claimed(outbox) == []
         (batch,) = await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10)
-        assert [event.recorded.sequence for event in batch] == [1, 2, 3, 4, 5]
+        assert [event.recorded.sequence for event in batch.events] == [1, 2, 3, 4, 5]
 
     async def test_claiming_and_removing_change_no_version(
         self, orders: OrderRepository, outbox: EventOutbox
@@ -199,7 +199,7 @@ class EventOutboxContract:
         await outbox.remove(order_id, up_to=4)
 
         (batch,) = await outbox.claim(now=NOW, lease=LEASE, limit=10)
-        assert [event.recorded.sequence for event in batch] == [5]
+        assert [event.recorded.sequence for event in batch.events] == [5]
 
     async def test_a_late_repetition_disturbs_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
@@ -256,4 +256,4 @@ async def _a_saved_order(orders: OrderRepository) -> list[LoggedEvent]:
 async def _claimed(
     outbox: EventOutbox, *, now: datetime = NOW, limit: int = 100
 ) -> list[OrderId]:
-    return [batch[0].order_id for batch in await outbox.claim(now=now, lease=LEASE, limit=limit)]
+    return [each.order_id for each in await outbox.claim(now=now, lease=LEASE, limit=limit)]

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from orders.domain.draft import OrderDraft
 from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
+from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
     FulfillmentProgress,
     OrderStatus,
@@ -19,7 +20,6 @@ from orders.domain.lines import DraftLine, Line
 from orders.domain.order import Order
 from orders.domain.payments import (
     CallKind,
-    Ledger,
     Payment,
     PaymentCall,
     PaymentStatus,
@@ -151,7 +151,11 @@ def _lines() -> tuple[Line, ...]:
         delivered=11,
         returned=4,
     )
-    return (full, replace(full, id=PartId("2"), sku="N", unit_price=0), replace(full, id=PartId("10")))
+    return (
+        full,
+        replace(full, id=PartId("2"), sku="N", unit_price=0),
+        replace(full, id=PartId("10")),
+    )
 
 
 def every_total() -> Totals:

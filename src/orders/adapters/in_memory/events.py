@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orders.application.errors import PublisherUnavailable, StoreUnavailable
-from orders.application.ports import LoggedEvent
+from orders.application.ports import LoggedEvent, Published
+from orders.application.publishing import EventRefused, publish_in_order
 from orders.domain.identifiers import OrderId
 
 
@@ -42,14 +43,23 @@ class InMemoryEventLog:
 
 
 class InMemoryPublisher:
-    """A broker that keeps what it was sent, in order, each delivery anew, in `published`."""
+    """A broker that keeps what it was sent, in order, each delivery anew, in `published`.
+
+    It refuses the events whose ids are in `refuses`.
+    """
 
     def __init__(self) -> None:
         self.unavailable = False
+        self.refuses: set[str] = set()
         self.published: list[LoggedEvent] = []
 
-    async def publish(self, events: Sequence[LoggedEvent]) -> None:
-        """Return once every event is kept."""
+    async def publish(self, events: Sequence[LoggedEvent]) -> Published:
+        """Send events, each order's in the order given, and tell what became of them."""
+        return await publish_in_order(events, self._send, within_seconds=1)
+
+    async def _send(self, event: LoggedEvent) -> None:
         if self.unavailable:
             raise PublisherUnavailable("the broker is switched off")
-        self.published.extend(events)
+        if event.id in self.refuses:
+            raise EventRefused("too-large")
+        self.published.append(event)

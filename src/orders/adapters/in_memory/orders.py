@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,20 @@ from orders.application.errors import (
     OrderNotFound,
     StoreUnavailable,
 )
-from orders.application.ports import LoggedEvent, OrderFilter, Position
+from orders.application.ports import (
+    LoggedEvent,
+    OrderFilter,
+    ParkedEvents,
+    Position,
+    WaitingEvents,
+)
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 from orders.domain.state import OrderState
 
 _AT_ONCE = datetime.fromtimestamp(0, UTC)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -29,6 +37,8 @@ class _Kept:
     state: OrderState
     outbox: tuple[LoggedEvent, ...] = ()
     relay_at: datetime = _AT_ONCE
+    refusals: int = 0
+    parked: tuple[datetime, str] | None = None
     wake_at: datetime | None = None
 
 
@@ -50,7 +60,8 @@ class InMemoryOrders:
         state = order.state
         if any(self._has_number(kept, state.tenant, state.number) for kept in self._all()):
             raise ConcurrentUpdate
-        self._keep(order, version=1, waiting=())
+        self._kept[order.id] = _Kept(state)
+        self._keep(order, version=1)
 
     async def get(self, order_id: OrderId) -> Order:
         """The order as last stored."""
@@ -65,7 +76,7 @@ class InMemoryOrders:
         kept = self._kept.get(order.id)
         if kept is None or kept.state.version != order.version:
             raise ConcurrentUpdate
-        self._keep(order, version=order.version + 1, waiting=kept.outbox, relay_at=kept.relay_at)
+        self._keep(order, version=order.version + 1)
 
     async def find_by_number(self, tenant: str, number: str) -> Order:
         """The order with this number."""
@@ -102,21 +113,62 @@ class InMemoryOrders:
 
     async def claim(
         self, *, now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[Sequence[LoggedEvent]]:
-        """The waiting events of at most `limit` orders, each order's in sequence."""
+    ) -> Sequence[WaitingEvents]:
+        """The waiting events of at most `limit` orders, the longest waiting first."""
         self._require_available()
         waiting = [kept for kept in self._all() if kept.outbox and kept.relay_at <= now]
         first = sorted(waiting, key=lambda kept: kept.relay_at)[:limit]
         for kept in first:
             kept.relay_at = now + lease
-        return [kept.outbox for kept in first]
+        return [WaitingEvents(events=kept.outbox, refusals=kept.refusals) for kept in first]
 
     async def remove(self, order_id: OrderId, *, up_to: int) -> None:
         """Take out an order's events up to a sequence number, and end its claim."""
         self._require_available()
-        if (kept := self._kept.get(order_id)) is not None:
+        kept = self._kept.get(order_id)
+        if kept is not None and _first_of(kept) <= up_to:
             kept.outbox = tuple(e for e in kept.outbox if e.recorded.sequence > up_to)
-            kept.relay_at = _AT_ONCE
+            kept.relay_at, kept.refusals, kept.parked = _AT_ONCE, 0, None
+
+    async def defer(self, waiting: WaitingEvents, *, until: datetime) -> None:
+        """Give an order's events to nobody until then, and remember `waiting.refusals`."""
+        self._require_available()
+        kept = self._kept.get(waiting.order_id)
+        if kept is not None and _first_of(kept) == waiting.first and kept.parked is None:
+            kept.relay_at, kept.refusals = until, waiting.refusals
+
+    async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
+        """Give an order's events to nobody until `resend`, nor those that come."""
+        self._require_available()
+        kept = self._kept.get(waiting.order_id)
+        if kept is not None and _first_of(kept) == waiting.first:
+            kept.relay_at, kept.refusals, kept.parked = _NEVER, 0, (now, reason)
+
+    async def parked(self, *, limit: int) -> Sequence[ParkedEvents]:
+        """What is parked, of at most `limit` orders, the longest parked first."""
+        self._require_available()
+        found = [
+            ParkedEvents(
+                tenant=kept.state.tenant,
+                order_id=kept.state.id,
+                first=_first_of(kept),
+                waiting=len(kept.outbox),
+                reason=kept.parked[1],
+                parked_at=kept.parked[0],
+            )
+            for kept in self._all()
+            if kept.parked is not None
+        ]
+        return sorted(found, key=lambda each: each.parked_at)[:limit]
+
+    async def resend(self, order_id: OrderId) -> bool:
+        """Let an order's parked events be claimed at once; False if none are parked."""
+        self._require_available()
+        kept = self._kept.get(order_id)
+        if kept is None or kept.parked is None:
+            return False
+        kept.relay_at, kept.parked = _AT_ONCE, None
+        return True
 
     async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
         """An order's events that have not been relayed, in sequence."""
@@ -136,17 +188,11 @@ class InMemoryOrders:
     def _has_number(self, kept: _Kept, tenant: str, number: str) -> bool:
         return (kept.state.tenant, kept.state.number) == (tenant, number)
 
-    def _keep(
-        self,
-        order: Order,
-        *,
-        version: int,
-        waiting: tuple[LoggedEvent, ...],
-        relay_at: datetime = _AT_ONCE,
-    ) -> None:
+    def _keep(self, order: Order, *, version: int) -> None:
         state = replace(order.state, version=version)
         news = tuple(self._logged(state, recorded) for recorded in order.new_events)
-        self._kept[order.id] = _Kept(state, (*waiting, *news), relay_at, state.due_at)
+        kept = self._kept[order.id]
+        kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.due_at
         order.mark_stored(version)
 
     def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
@@ -156,6 +202,11 @@ class InMemoryOrders:
             recorded=recorded,
             traceparent=self._traceparent(),
         )
+
+
+def _first_of(kept: _Kept) -> int:
+    """The sequence number of the first waiting event, beyond all others while there is none."""
+    return kept.outbox[0].recorded.sequence if kept.outbox else sys.maxsize
 
 
 def _place(state: OrderState) -> tuple[datetime, OrderId]:

@@ -34,6 +34,6 @@ async def claim(
         return []
     # What tells our claims from those that another made between the two calls.
     claimant = ObjectId()
-    ours = {"$set": {queue: {"at": now + lease, "by": claimant}}}
+    ours = {"$set": {f"{queue}.at": now + lease, f"{queue}.by": claimant}}
     await orders.update_many({"_id": {"$in": ids}, **turn}, ours)
     return await orders.find({"_id": {"$in": ids}, f"{queue}.by": claimant}, projection).to_list()

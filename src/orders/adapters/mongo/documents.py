@@ -34,6 +34,8 @@ CODEC: Final[CodecOptions[Document]] = CodecOptions(
 )
 AT_ONCE: Final = datetime.fromtimestamp(0, UTC)
 """The turn of what waits for nobody: before any clock's now."""
+NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""The turn of what waits for a person."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _BSON_KNOWS = (datetime, UUID)

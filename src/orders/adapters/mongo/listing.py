@@ -12,10 +12,10 @@ def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) 
     """The query for orders that fit a filter and come after a position."""
     exact = {
         "owner": where.owner,
+        "customer_id": where.customer_id,
         "number": where.number,
         "external_reference": where.external_reference,
         "owes": where.outstanding,
-        "customer_id": where.customer_id,
     }
     any_of: Mapping[str, Sequence[str]] = {
         "status": where.status,
@@ -24,9 +24,6 @@ def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) 
         "return_status": where.return_status,
     }
     query: Document = {"tenant": where.tenant}
-    if where.owner is None and where.customer_id is not None:
-        # A customer owns all their orders, and owners have an index.
-        query["owner"] = where.customer_id
     query |= {name: value for name, value in exact.items() if value is not None}
     query |= {name: _any(values) for name, values in any_of.items() if values}
     if bounds := _bounds(where, newest_first=newest_first, after=after):

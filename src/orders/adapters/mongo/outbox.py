@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from pymongo import ASCENDING
+
 from orders.adapters.mongo.claims import claim
 from orders.adapters.mongo.connection import Database, answered
-from orders.adapters.mongo.documents import AT_ONCE, Document, waiting_in
+from orders.adapters.mongo.documents import AT_ONCE, NEVER, Document, waiting_in
 from orders.adapters.mongo.schema import ORDERS
-from orders.application.ports import LoggedEvent
+from orders.application.ports import LoggedEvent, ParkedEvents, WaitingEvents
 from orders.domain.identifiers import OrderId
 
 _EVENTS: Document = {"tenant": 1, "outbox": 1}
+_AT_ONCE: Document = {"$set": {"relay": {"at": AT_ONCE}}, "$unset": {"parked": ""}}
 
 
 class MongoOutbox:
@@ -24,10 +27,15 @@ class MongoOutbox:
     @answered
     async def claim(
         self, *, now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[Sequence[LoggedEvent]]:
-        """The waiting events of at most `limit` orders, each order's in sequence."""
-        claimed = await claim(self._orders, "relay", _EVENTS, now=now, lease=lease, limit=limit)
-        return [waiting_in(document) for document in claimed]
+    ) -> Sequence[WaitingEvents]:
+        """The waiting events of at most `limit` orders, the longest waiting first."""
+        wanted = _EVENTS | {"relay": 1}
+        claimed = await claim(self._orders, "relay", wanted, now=now, lease=lease, limit=limit)
+        return [
+            WaitingEvents(events=events, refusals=document["relay"].get("refusals", 0))
+            for document in claimed
+            if (events := waiting_in(document))
+        ]
 
     @answered
     async def remove(self, order_id: OrderId, *, up_to: int) -> None:
@@ -35,16 +43,62 @@ class MongoOutbox:
         pulled: Document = {"$pull": {"outbox": {"sequence": {"$lte": up_to}}}}
         # `sequence` is that of the newest event, so it tells whether any is left.
         result = await self._orders.update_one(
-            {"_id": order_id, "sequence": {"$lte": up_to}}, {**pulled, "$unset": {"relay": ""}}
+            {"_id": order_id, "sequence": {"$lte": up_to}},
+            {**pulled, "$unset": {"relay": "", "parked": ""}},
         )
         if not result.matched_count:
             await self._orders.update_one(
-                {"_id": order_id, "outbox.sequence": {"$gt": up_to}},
-                {**pulled, "$set": {"relay": {"at": AT_ONCE}}},
+                {"_id": order_id, "outbox.0.sequence": {"$lte": up_to}}, pulled | _AT_ONCE
             )
+
+    @answered
+    async def defer(self, waiting: WaitingEvents, *, until: datetime) -> None:
+        """Give an order's events to nobody until then, and remember `waiting.refusals`."""
+        turn: Document = {"at": until, "refusals": waiting.refusals}
+        query = {**_while_first(waiting), "parked": None}
+        await self._orders.update_one(query, {"$set": {"relay": turn}})
+
+    @answered
+    async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
+        """Give an order's events to nobody until `resend`, nor those that come."""
+        marks: Document = {"relay": {"at": NEVER}, "parked": {"at": now, "reason": reason}}
+        await self._orders.update_one(_while_first(waiting), {"$set": marks})
+
+    @answered
+    async def parked(self, *, limit: int) -> Sequence[ParkedEvents]:
+        """What is parked, of at most `limit` orders, the longest parked first."""
+        wanted: Document = {"tenant": 1, "parked": 1, "outbox.sequence": 1}
+        query = {"parked.at": {"$gte": AT_ONCE}}
+        found = self._orders.find(query, wanted).sort("parked.at", ASCENDING).limit(limit)
+        return [_parked_in(document) async for document in found]
+
+    @answered
+    async def resend(self, order_id: OrderId) -> bool:
+        """Let an order's parked events be claimed at once; False if none are parked."""
+        query = {"_id": order_id, "parked": {"$exists": True}}
+        return (await self._orders.update_one(query, _AT_ONCE)).matched_count == 1
 
     @answered
     async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
         """An order's events that have not been relayed, in sequence."""
         document = await self._orders.find_one({"_id": order_id}, _EVENTS)
         return [] if document is None else waiting_in(document)
+
+
+def _while_first(waiting: WaitingEvents) -> Document:
+    """The order, as long as the first of the events has not been removed.
+
+    It fences off a relay whose lease is over: another may have sent them since.
+    """
+    return {"_id": waiting.order_id, "outbox.0.sequence": waiting.first}
+
+
+def _parked_in(document: Document) -> ParkedEvents:
+    return ParkedEvents(
+        tenant=document["tenant"],
+        order_id=document["_id"],
+        first=document["outbox"][0]["sequence"],
+        waiting=len(document["outbox"]),
+        reason=document["parked"]["reason"],
+        parked_at=document["parked"]["at"],
+    )

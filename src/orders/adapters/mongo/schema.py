@@ -30,6 +30,11 @@ def _listed_by(*fields: str, **options: Any) -> IndexModel:
     return _index("listed_by_" + "_".join(fields), "tenant", *fields, "listed", **options)
 
 
+def _given(field: str) -> dict[str, Any]:
+    """Only documents where a field that may be null is text."""
+    return {field: {"$gt": ""}}
+
+
 class Turn(BaseModel):
     """A place in a work queue: when a document's turn comes, and who has claimed it until then."""
 
@@ -42,6 +47,7 @@ class OrderDocument(Document):
     id: UUID  # type: ignore[assignment]
     tenant: str
     number: str
+    customer_id: str | None
     owner: str
     """The customer, or who placed it for a guest."""
     status: str
@@ -54,6 +60,8 @@ class OrderDocument(Document):
     listed: str
     relay: Turn | None = None
     """Since when events wait to be relayed; absent while none does."""
+    parked: Turn | None = None
+    """Since when the events wait for a person; absent while they do not."""
     wake: Turn | None = None
     """When time asks for something; absent while it does not."""
     version: int
@@ -69,11 +77,10 @@ class OrderDocument(Document):
             _listed_by("fulfillment_status"),
             _listed_by("return_status"),
             _listed_by("owes"),
-            # Most orders have none.
-            _listed_by(
-                "external_reference", partialFilterExpression={"external_reference": {"$gt": ""}}
-            ),
+            _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
+            _listed_by("external_reference", partialFilterExpression=_given("external_reference")),
             _index("relay", "relay.at", sparse=True),
+            _index("parked", "parked.at", sparse=True),
             _index("wake", "wake.at", sparse=True),
         ]
 

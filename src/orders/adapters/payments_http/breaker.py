@@ -56,6 +56,14 @@ class CircuitBreaker:
         self._probes_left = 0
         self._probes_passed = 0
 
+    @property
+    def state(self) -> str:
+        """Closed, open, or half-open once calls may find out whether the service has healed."""
+        if self._opened_at is None:
+            return "closed"
+        waited = self._clock() - self._opened_at
+        return "open" if waited < self._rules.open_seconds else "half-open"
+
     def admit(self) -> int:
         """Let a call through; when half-open, as one of the probes.
 

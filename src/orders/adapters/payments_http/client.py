@@ -41,6 +41,11 @@ class HttpPayments:
         self._credential = credential
         self._sender = Sender(limits or Limits(), timing or Timing())
 
+    @property
+    def breaker_state(self) -> str:
+        """Closed, half-open or open."""
+        return self._sender.breaker_state
+
     async def open(self) -> None:
         """Make the one session; nothing is connected before the first call."""
         await self._sender.open(self._credential)

@@ -55,6 +55,11 @@ class Sender:
         self._slots = asyncio.Semaphore(limits.in_flight)
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def breaker_state(self) -> str:
+        """Closed, half-open or open."""
+        return self._breaker.state
+
     async def open(self, credential: str | None) -> None:
         """Make the session; nothing is connected before the first request."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}

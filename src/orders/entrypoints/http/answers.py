@@ -20,8 +20,10 @@ from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.application.requests import Answer
 from orders.domain.draft import Quote
+from orders.domain.events import OrderHeld
 from orders.domain.guards import Bound
 from orders.domain.state import OrderState
+from orders.entrypoints.http.audit import note_change
 from orders.entrypoints.http.conditions import etag
 from orders.entrypoints.http.part_answers import (
     CreditAnswer,
@@ -115,6 +117,7 @@ def shown(
     answer: Answer, caller: Caller, *, status: HTTPStatus, location: bool = False
 ) -> Response[OrderAnswer]:
     """The answer to a command: the order, its version, and whether this is a replay."""
+    note_change(answer)
     state = answer.order.state
     headers = {"etag": etag(state.version)}
     if location:
@@ -168,7 +171,7 @@ class ActionAnswer(Shown, frozen=True):
 
 
 class EventAnswer(Shown, frozen=True):
-    """Something that happened. Only staff is told who it was by name."""
+    """Something that happened. Only staff is told who it was by name, and why an order waits."""
 
     id: str
     type: str
@@ -181,12 +184,15 @@ class EventAnswer(Shown, frozen=True):
     position: int | None = None
 
     @classmethod
-    def of(cls, logged: LoggedEvent, *, names: bool) -> EventAnswer:
-        """Show an event, with the actor's name or without."""
+    def of(cls, logged: LoggedEvent, *, to_staff: bool) -> EventAnswer:
+        """Show an event, with the actor's name and the reason of a hold or without."""
         recorded = logged.recorded
         actor = {"kind": str(recorded.actor.kind)}
-        if names:
+        data = data_of(recorded)
+        if to_staff:
             actor["subject"] = recorded.actor.subject
+        elif isinstance(recorded.event, OrderHeld):
+            del data["change"]["reason"]
         return cls(
             id=logged.id,
             type=type(recorded.event).__name__,
@@ -194,7 +200,7 @@ class EventAnswer(Shown, frozen=True):
             version=recorded.version,
             occurred_at=recorded.occurred_at,
             actor=actor,
-            data=data_of(recorded),
+            data=data,
             order_id=logged.order_id,
             position=logged.position,
         )

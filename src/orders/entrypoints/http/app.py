@@ -1,12 +1,12 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `telemetry` → `authentication` → `decoding` → a handler → a use case → `answers` or
-`errors` → `headers`.
+A request: `access_log` → `telemetry` → `limits` → `authentication` → `limits` → `decoding` → a
+handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import metadata
@@ -16,11 +16,14 @@ import msgspec
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Middleware
 
-from orders.application.ports import TokenVerifier
+from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
+from orders.entrypoints import metrics
 from orders.entrypoints.container import Adapters, UseCases
+from orders.entrypoints.http.access_log import Observed
 from orders.entrypoints.http.authentication import Authentication
+from orders.entrypoints.http.client_address import ClientAddresses
 from orders.entrypoints.http.commands import command_handlers
 from orders.entrypoints.http.conditions import Edge
 from orders.entrypoints.http.cursors import Cursors
@@ -31,6 +34,11 @@ from orders.entrypoints.http.events import EVENT_HANDLERS, PAYMENT_EVENTS
 from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
+from orders.entrypoints.http.limits import (
+    FailedAuthenticationLimit,
+    InFlightLimit,
+    PrincipalLimit,
+)
 from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
 from orders.entrypoints.http.orders import ORDER_HANDLERS
 from orders.entrypoints.http.parts import part_handlers
@@ -52,6 +60,9 @@ two in a task group, which costs more than most use cases do.
 PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name:str}}"}
 """Paths that need no token."""
 
+LISTS = ("/v1/orders", "/v1/events")
+"""What is refused first when there is too much to do."""
+
 _VERSION = metadata.version("orders")
 
 
@@ -63,7 +74,8 @@ def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: 
         settings=settings,
         tokens=adapters.tokens,
         readiness=Readiness(is_draining, adapters.can_serve),
-        lifespan=adapters.opened,
+        limiter=adapters.limiter,
+        lifespan=[adapters.opened, lambda _: metrics.sampled(adapters.states())],
     )
 
 
@@ -73,15 +85,16 @@ def build_app(
     settings: Settings,
     tokens: TokenVerifier,
     readiness: Readiness,
-    lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
+    limiter: RateLimiter | None = None,
+    lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = (),
 ) -> Litestar:
-    """The application over any wiring of the use cases."""
+    """The application over any wiring of the use cases; without a limiter, rates are free."""
     edge = Edge(
         cursors=Cursors(settings.payment_webhook_secret[0].encode()),
         max_key_length=settings.max_key_length,
         max_page=settings.max_page,
     )
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             *_published_routes(),
             openapi_document,
@@ -91,10 +104,7 @@ def build_app(
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
             **{name: _provided(getattr(use_cases, name)) for name in USE_CASES},
         },
-        middleware=[
-            JoinTrace(),
-            Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes),
-        ],
+        middleware=_middleware(settings, tokens, limiter),
         plugins=[
             StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
         ],
@@ -104,9 +114,41 @@ def build_app(
         # Litestar would serve its own description; ours is `openapi_document`.
         openapi_config=None,
         state=State({"edge": edge}),
-        lifespan=[lifespan] if lifespan else [],
+        lifespan=lifespan,
+        # The process says what is logged, and how; Litestar would start a thread for it.
+        logging_config=None,
         debug=False,
     )
+    app.asgi_handler = Observed(
+        app.asgi_handler,
+        addresses=ClientAddresses(settings.trusted_proxies),
+        quiet_paths=HEALTH_PATHS,
+    )
+    return app
+
+
+def _middleware(
+    settings: Settings, tokens: TokenVerifier, limiter: RateLimiter | None
+) -> list[Middleware]:
+    """What every request to a route passes, in this order."""
+    failures = RatePolicy(
+        per_second=settings.auth_failures_per_second,
+        # Whoever mistypes gets a few tries; whoever guesses soon has to wait.
+        burst=max(1, round(settings.auth_failures_per_second * 3)),
+    )
+    rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
+    passed: list[Middleware] = [
+        JoinTrace(),
+        InFlightLimit(settings.max_in_flight, listing_paths=LISTS, exempt_paths=HEALTH_PATHS),
+    ]
+    if limiter and failures.per_second:
+        passed.append(FailedAuthenticationLimit(limiter, failures))
+    passed.append(
+        Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes)
+    )
+    if limiter and rate.per_second:
+        passed.append(PrincipalLimit(limiter, rate))
+    return passed
 
 
 def description() -> dict[str, Any]:

@@ -63,7 +63,7 @@ def asked(
     Raises:
         RequestRefused: 400 for a malformed or missing key, 428 for a missing version.
     """
-    if_match = versions(_header(request, "if-match"))
+    if_match = _header(request, "if-match")
     if needs_version and if_match is None and not dry_run:
         raise RequestRefused(
             HTTPStatus.PRECONDITION_REQUIRED,
@@ -79,7 +79,7 @@ def asked(
         fingerprint = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()
         operation = f"{request.method} {request.url.path}"
         key = RequestKey(value=value, operation=operation, fingerprint=fingerprint)
-    return Request(caller=request.user, key=key, if_match=if_match, dry_run=dry_run)
+    return Request(caller=request.user, key=key, if_match=versions(if_match), dry_run=dry_run)
 
 
 def etag(version: int) -> str:

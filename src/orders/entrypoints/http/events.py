@@ -13,8 +13,7 @@ from orders.application.book_payment_event import BookPaymentEvent
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import EventAnswer, Page
-from orders.entrypoints.http.conditions import Edge
-from orders.entrypoints.http.orders import ONE, Http
+from orders.entrypoints.http.orders import ONE, Http, within_a_page
 
 TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
@@ -26,8 +25,9 @@ async def see_timeline(
 ) -> Page[EventAnswer]:
     """Every event of the order, in sequence, up to its last change."""
     events = await read_orders.timeline(OrderId(order_id), caller=request.user)
-    names = view_of(request.user) is View.STAFF
-    return Page(items=[EventAnswer.of(event, names=names) for event in events], next_cursor=None)
+    to_staff = view_of(request.user) is View.STAFF
+    items = [EventAnswer.of(event, to_staff=to_staff) for event in events]
+    return Page(items=items, next_cursor=None)
 
 
 @get("/events", operation_id="see_feed", summary="What happened to all orders", tags=TAGS)
@@ -40,11 +40,10 @@ async def see_feed(
     """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
     skips one, and is the same position while there is nothing new.
     """
-    edge: Edge = request.app.state.edge
-    limit = min(limit, edge.max_page)
+    limit = within_a_page(request, limit)
     events = await read_orders.feed(after, limit=limit, caller=request.user)
     last = events[-1].position if events else after
-    items = [EventAnswer.of(event, names=True) for event in events]
+    items = [EventAnswer.of(event, to_staff=True) for event in events]
     return Response(Page(items=items, next_cursor=str(last)))
 
 

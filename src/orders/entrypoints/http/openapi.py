@@ -13,11 +13,13 @@ from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 
 from orders.entrypoints.http.examples import EXAMPLES
+from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
 from orders.entrypoints.http.problems import Problem
 
 TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
 DOCS: Final = "/schema/docs"
+_PUBLIC: Final = (*HEALTH_PATHS, "/v1/payment-events")
 _STRICT: Final = ("Body", "Answer", "Page")
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Answer_")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
@@ -79,6 +81,9 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         (content,) = body["content"].values()
         name = content["schema"]["$ref"].rpartition("/")[2]
         body["required"] = bool(schemas[name].get("required"))
+    if path in _PUBLIC:
+        # Litestar leaves an empty list out, and the whole description's rule would hold here.
+        operation["security"] = []
     answers = operation["responses"]
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
     if "If-None-Match" in names:
@@ -92,14 +97,16 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
             "description": _PROBLEMS[status],
             "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
         }
+    if path == "/readyz":
+        answers["503"] = answers["200"] | {"description": "No: it is draining or has no store"}
 
 
 def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
     """The statuses of the problems that an operation can answer with."""
-    statuses = {"500", "503"}
-    if operation.get("security") != []:
-        statuses |= {"400", "401", "403", "429"}
-    if "{" in path:
+    statuses = {"400", "500"} if path in HEALTH_PATHS else {"400", "500", "503"}
+    if path not in _PUBLIC:
+        statuses |= {"401", "403", "429"}
+    if "{" in path or path.endswith("/orders"):
         statuses |= {"404", "422"}
     if "requestBody" in operation:
         statuses |= {"408", "413", "415", "422", "409"}
@@ -108,5 +115,5 @@ def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]
     if method == "patch":
         statuses |= {"428"}
     if path.endswith("/payment-events"):
-        statuses |= {"400", "408", "409", "413"}
+        statuses |= {"408", "409", "413"}
     return sorted(statuses)

@@ -159,8 +159,7 @@ async def list_orders(
         outstanding=outstanding,
     )
     edge: Edge = request.app.state.edge
-    if limit > edge.max_page:
-        raise _bad_query(f"limit must be from 1 to {edge.max_page}", "limit")
+    limit = within_a_page(request, limit)
     list_name = f"{caller.subject} {sort} {where}"
     found = await read_orders.some(
         where,
@@ -230,6 +229,18 @@ ORDER_HANDLERS: Final = (
     edit,
     see_actions,
 )
+
+
+def within_a_page(request: Http, limit: int) -> int:
+    """The number of items asked for.
+
+    Raises:
+        RequestRefused: 400 if a page may not hold as many.
+    """
+    edge: Edge = request.app.state.edge
+    if limit > edge.max_page:
+        raise _bad_query(f"limit must be from 1 to {edge.max_page}", "limit")
+    return limit
 
 
 def page_of(request: Http, items: list[Any], next_cursor: str | None) -> Response[Page[Any]]:

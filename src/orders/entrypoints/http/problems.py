@@ -27,6 +27,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/problems/"
 
 _TRACE_ID_KEY: Final = "orders.trace_id"
+_CODE_KEY: Final = "orders.problem_code"
 _MISSING_PARAMETER: Final = re.compile(r"Missing required (\w+) parameter '([\w-]+)' for path ")
 _log: Final = logging.getLogger(__name__)
 
@@ -86,6 +87,11 @@ def set_trace_id(scope: Scope, trace_id: str) -> None:
     cast("dict[str, str]", scope)[_TRACE_ID_KEY] = trace_id
 
 
+def code_of(scope: Scope) -> str | None:
+    """The code of the problem that the request was answered with; None for a success."""
+    return cast("dict[str, str]", scope).get(_CODE_KEY)
+
+
 def problem(
     request: Request[Any, Any, Any],
     *,
@@ -97,6 +103,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
     """Build the answer. The title follows from `code`, as RFC 9457 wants one title per type."""
+    cast("dict[str, str]", request.scope)[_CODE_KEY] = code
     return Response(
         Problem(
             type=TYPE_PREFIX + code,

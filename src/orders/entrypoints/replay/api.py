@@ -182,8 +182,8 @@ def _asked_to_wait(error: BaseException) -> float:
 
 def _why(error: Exception) -> str:
     match error:
-        case aiohttp.InvalidURL():
-            return "it is no URL"
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return "that is no http URL"
         case aiohttp.ClientConnectorError():
             return "no connection"
         case TimeoutError():

@@ -23,7 +23,6 @@ class Fate(StrEnum):
     REFUSED = "refused"
     RETURNED = "returned and refunded"
     RETURNED_BEFORE = "returned by an earlier run"
-    PARTLY_RETURNED = "partly returned"
     UNMATCHED = "fits no order"
     UNFINISHED = "unfinished"
 
@@ -60,19 +59,15 @@ async def give_back(api: OrdersApi, invoice: Invoice) -> Outcome:
         taken = await take_back(api, invoice)
     except Unfinished as unfinished:
         return _unfinished(invoice, unfinished)
-    return Outcome(
-        invoice=invoice.number,
-        fate=_fate(taken),
-        reason="; ".join(taken.unmatched),
-        orders=taken.orders,
-    )
+    reason = "; ".join(taken.unmatched)
+    if taken.orders and reason:
+        reason = f"in part: {reason}"
+    return Outcome(invoice=invoice.number, fate=_fate(taken), reason=reason, orders=taken.orders)
 
 
 def _fate(taken: TakenBack) -> Fate:
     if not taken.orders:
         return Fate.UNMATCHED
-    if taken.unmatched:
-        return Fate.PARTLY_RETURNED
     return Fate.RETURNED_BEFORE if taken.before else Fate.RETURNED
 
 

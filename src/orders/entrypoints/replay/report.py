@@ -66,8 +66,13 @@ class Report:
                 table.add_row(*row)
         self._console.print(table)
 
-    def balance(self, compared: Balance) -> None:
-        """Show both sides of the money and what lies between them."""
+    def balance(self, compared: Balance, *, orders: int, earlier: int) -> None:
+        """Show both sides of the money and what lies between them.
+
+        It is the money of so many `orders` of the file, and of `earlier` ones it takes back from.
+        """
+        others = f" and {earlier} earlier ones that cancellations fit" if earlier else ""
+        self._console.print(f"Money of {orders} orders{others}", soft_wrap=True)
         table = Table(CURRENCY, box=box.SIMPLE)
         for side in ("in the orders", "in the ledger", "difference"):
             table.add_column(side, justify="right")
@@ -101,7 +106,7 @@ def _rows(fate: Fate, invoices: Mapping[str, list[str]]) -> Iterator[tuple[str, 
 
 def _named(numbers: Sequence[str]) -> str:
     more = len(numbers) - _NAMED_AT_MOST
-    shown = " ".join(numbers[:_NAMED_AT_MOST])
+    shown = " ".join(sorted(numbers)[:_NAMED_AT_MOST])
     return f"{shown} and {more} more" if more > 0 else shown
 
 

@@ -88,7 +88,9 @@ async def _compare(
     with report.progress("balance", len(ids)) as count:
         await _a_few_at_once(read, ids)
     compared = balance(orders, await read_ledger(ledger_url))
-    report.balance(compared)
+    of_this_file = {outcome.invoice for outcome in outcomes}
+    earlier = sum(order.external_reference not in of_this_file for order in orders)
+    report.balance(compared, orders=len(orders) - earlier, earlier=earlier)
     return compared.differing
 
 

@@ -1,0 +1,84 @@
+"""What every request leaves behind: one line in the log, its numbers, and its audit record.
+
+It stands round the whole application, so it also sees what ends before or behind the routes, and
+what the exception handlers answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from typing import Any, Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from orders.application.access import Caller
+from orders.entrypoints import metrics
+from orders.entrypoints.http.audit import Change, audit, expect_change, is_change, operation_of
+from orders.entrypoints.http.client_address import ClientAddresses
+from orders.entrypoints.http.limits import limit_fields, note_client
+from orders.entrypoints.http.problems import code_of, trace_id_of
+
+GONE: Final = 499
+"""The status in logs when the client went away before there was an answer."""
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_log: Final = logging.getLogger("orders.access")
+
+
+class Observed:
+    """An application, observed. `quiet_paths` are logged at debug level while all is well."""
+
+    def __init__(
+        self, app: ASGIApp, *, addresses: ClientAddresses, quiet_paths: Collection[str] = ()
+    ) -> None:
+        self._app = app
+        self._addresses = addresses
+        self._quiet_paths = frozenset(quiet_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, completing its rate limit fields, and record how it went."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = GONE
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *limit_fields(scope)]
+            await send(message)
+
+        note_client(scope, self._addresses.client_of(scope))
+        change = expect_change()
+        metrics.in_flight.enter()
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            metrics.in_flight.leave()
+            self._record(scope, status, change, time.perf_counter() - began)
+
+    def _record(self, scope: HTTPScope, status: int, change: Change, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = scope.get("path_template", "unmatched")
+        code = code_of(scope)
+        metrics.observe_request(method, route, status, seconds)
+        metrics.count_refusal(code)
+        if status < 400 and not change.replayed and is_change(scope):
+            metrics.count_change(operation_of(scope))
+        audit(scope, status, change)
+        is_quiet = status < 400 and route in self._quiet_paths
+        caller: Caller | None = scope.get("user")
+        line: dict[str, Any] = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "code": code,
+            "duration_ms": round(seconds * 1_000, 2),
+            "tenant": caller.tenant if caller else None,
+            "trace_id": trace_id_of(scope),
+        }
+        _log.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra=line)

@@ -1,0 +1,103 @@
+"""The audit trail: who tried to change what, and who was refused; one record a request.
+
+Records go to the logger `audit`, whatever the log level is. They name people by the subjects of
+their tokens only. Not-yours and not-there are one answer, so every 404 for an order is recorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litestar.types import HTTPScope
+
+from orders.application.access import Caller
+from orders.application.requests import Answer
+from orders.entrypoints.http.limits import client_of
+from orders.entrypoints.http.problems import code_of, trace_id_of
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_REFUSED: Final = frozenset({401, 403})
+_HARMLESS: Final = frozenset({"quote"})
+"""Operations that change nothing, though they are a POST."""
+_DRY_RUN: Final = re.compile(rb"(?:^|&)dry_run=(?!false|0)")
+_log: Final = logging.getLogger("audit")
+
+
+@dataclass(slots=True)
+class Change:
+    """What a request did to an order; empty until it has."""
+
+    order_id: str | None = None
+    owner: str | None = None
+    replayed: bool = False
+
+
+_change: ContextVar[Change] = ContextVar("change")
+
+
+def expect_change() -> Change:
+    """Begin a request: what `note_change` tells from now on is about it."""
+    change = Change()
+    _change.set(change)
+    return change
+
+
+def note_change(answer: Answer) -> None:
+    """Tell the audit trail which order a command was about. Outside of a request, nobody asks."""
+    if change := _change.get(None):
+        state = answer.order.state
+        change.order_id = str(state.id)
+        change.owner = state.customer_id
+        change.replayed = answer.replayed
+
+
+def operation_of(scope: HTTPScope) -> str | None:
+    """The published name of what was asked for; None for what has none."""
+    handler = scope.get("route_handler")
+    return getattr(handler, "operation_id", None)
+
+
+def is_change(scope: HTTPScope) -> bool:
+    """Whether the request asked for something to be changed, and not just as a dry run."""
+    return (
+        scope["method"] not in _SAFE
+        and operation_of(scope) not in _HARMLESS
+        and not _DRY_RUN.search(scope["query_string"])
+    )
+
+
+def audit(scope: HTTPScope, status: int, change: Change) -> None:
+    """Record a request that has been answered, if it is one to be recorded.
+
+    429 and 503 are left out: nothing was decided, and a flood of them must not flood the trail.
+    """
+    code = code_of(scope)
+    refused = status in _REFUSED or code == "order-not-found"
+    if status in {429, 503} or not (refused or is_change(scope)) or "path_template" not in scope:
+        return
+    caller: Caller | None = scope.get("user")
+    record: dict[str, Any] = {
+        "action": operation_of(scope),
+        "method": scope["method"],
+        "route": scope["path_template"],
+        "status": status,
+        "code": code,
+        "actor": caller.subject if caller else None,
+        "tenant": caller.tenant if caller else None,
+        "roles": sorted(caller.roles) if caller else None,
+        "order_id": change.order_id or _order_in(scope),
+        "owner": change.owner,
+        "replayed": change.replayed,
+        "client": client_of(scope),
+        "trace_id": trace_id_of(scope),
+    }
+    _log.info("refused" if refused else "changed" if status < 400 else "failed", extra=record)
+
+
+def _order_in(scope: HTTPScope) -> str | None:
+    order_id = scope["path_params"].get("order_id")
+    return str(order_id) if order_id is not None else None

@@ -1,0 +1,179 @@
+"""Every number that this service publishes, in the conventions of Prometheus.
+
+With several processes, set `PROMETHEUS_MULTIPROC_DIR` before this module is imported:
+`metrics_server` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, Literal, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SAMPLE_SECONDS: Final = 0.5
+"""How often what has no events of its own is looked at."""
+
+REGISTRY: Final = CollectorRegistry()
+
+
+class MetricRow(NamedTuple):
+    """A line of the published table; counters and histograms are named as they are scraped."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+_TABLE: Final[list[MetricRow]] = []
+
+
+def metrics_table() -> tuple[MetricRow, ...]:
+    """Every metric as published in the documentation."""
+    return tuple(_TABLE)
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Counter:
+    _TABLE.append(MetricRow(name, "counter", labels, meaning))
+    return Counter(name, meaning, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, meaning: str, *labels: str, buckets: Iterable[float]) -> Histogram:
+    _TABLE.append(MetricRow(name, "histogram", labels, meaning))
+    return Histogram(name, meaning, labels, registry=REGISTRY, buckets=tuple(buckets))
+
+
+def _gauge(name: str, meaning: str, *, over_processes: Literal["livesum", "livemax"]) -> Gauge:
+    _TABLE.append(MetricRow(name, "gauge", (), meaning))
+    return Gauge(name, meaning, registry=REGISTRY, multiprocess_mode=over_processes)
+
+
+_REQUESTS: Final = _histogram(
+    "orders_http_request_duration_seconds",
+    "Requests by route template and status class, and how long they took",
+    "method",
+    "route",
+    "status",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_IN_FLIGHT: Final = _gauge(
+    "orders_http_requests_in_flight", "Requests at this moment", over_processes="livesum"
+)
+_REFUSED: Final = _counter(
+    "orders_http_requests_refused_total",
+    "Requests refused to protect the service: rate-limited or overloaded",
+    "code",
+)
+_CHANGES: Final = _counter(
+    "orders_changes_total", "Commands carried out, replays not counted", "operation"
+)
+_PAYMENT_CALLS: Final = _histogram(
+    "orders_payment_call_duration_seconds",
+    "Calls to the payment service with their retries: ok, declined, refused or unavailable",
+    "call",
+    "outcome",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BREAKER: Final = _gauge(
+    "orders_payment_breaker_state",
+    "Circuit breaker of the payment service: 0 closed, 1 half-open, 2 open",
+    over_processes="livemax",
+)
+LIMITER_LOCAL: Final = _gauge(
+    "orders_rate_limiter_local",
+    "1 while rate limits are counted per process though Redis is configured",
+    over_processes="livemax",
+)
+_RELAYED: Final = _counter("orders_relayed_events_total", "Events that left the outbox")
+_PARKED: Final = _counter(
+    "orders_parked_total", "Orders whose events the broker refuses: they wait for a person"
+)
+_DUE_WORK: Final = _counter(
+    "orders_due_work_total", "Orders for which a worker did what time asked for"
+)
+_LOOP_LAG: Final = _histogram(
+    "orders_event_loop_lag_seconds",
+    "How late the event loop wakes up, looked at twice a second",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+
+
+class InFlight:
+    """How many requests there are at this moment. Published by `sampled`: counting is free."""
+
+    count = 0
+
+    def enter(self) -> None:
+        """A request has begun."""
+        self.count += 1
+
+    def leave(self) -> None:
+        """A request has ended."""
+        self.count -= 1
+
+
+in_flight: Final = InFlight()
+_STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
+_REFUSALS: Final = frozenset({"rate-limited", "overloaded"})
+_requests: Final[dict[tuple[str, str, int], Histogram]] = {}
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request. `route` is a template, so there are only as many as routes."""
+    key = (method, route, status // 100)
+    child = _requests.get(key)
+    if child is None:
+        child = _requests[key] = _REQUESTS.labels(method, route, _STATUS_CLASSES[status // 100])
+    child.observe(seconds)
+
+
+def count_refusal(code: str | None) -> None:
+    """Count an answer whose problem has this code, if it is one that protects the service."""
+    if code in _REFUSALS:
+        _REFUSED.labels(code).inc()
+
+
+def count_change(operation: str | None) -> None:
+    """Count a command that was carried out."""
+    _CHANGES.labels(operation or "other").inc()
+
+
+def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
+    """Count a call to the payment service."""
+    _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
+
+
+def count_relayed(events: int, *, parked: int = 0) -> None:
+    """Count events that left the outbox, and orders whose events were parked."""
+    _RELAYED.inc(events)
+    _PARKED.inc(parked)
+
+
+def count_due_work(orders: int) -> None:
+    """Count orders that a worker has seen to."""
+    _DUE_WORK.inc(orders)
+
+
+@asynccontextmanager
+async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
+    """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    gauges = ((_IN_FLIGHT, lambda: float(in_flight.count)), *states)
+    task = asyncio.create_task(_sample(gauges))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _sample(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        for gauge, state in gauges:
+            gauge.set(state())
+        due_at = loop.time() + SAMPLE_SECONDS
+        await asyncio.sleep(SAMPLE_SECONDS)
+        _LOOP_LAG.observe(max(0.0, loop.time() - due_at))

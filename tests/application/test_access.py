@@ -1,0 +1,233 @@
+"""Who may do what, cell by cell: the published table written a second time, by hand."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Final
+
+import pytest
+
+from orders.application.access import (
+    Caller,
+    Operation,
+    Role,
+    Scope,
+    View,
+    actor_of,
+    may,
+    may_reach,
+    reaches_all,
+    require,
+    view_of,
+)
+from orders.application.errors import Forbidden
+from orders.domain.identifiers import ActorKind
+from tests.building import CUSTOMER, STAFF, TENANT, a_placed_order, restored
+
+# own: their own orders only. all: every order of the tenant. scope: all, if the scope is named.
+TABLE: Final = """
+                 scope           customer support fulfillment finance risk auditor integrator admin
+place            orders:write    own      all     .           .       .    .       scope      all
+place_for_others orders:write    .        all     .           .       .    .       scope      all
+state_prices     orders:price    .        all     .           .       .    .       scope      all
+quote            orders:read     own      all     .           .       .    .       scope      all
+read             orders:read     own      all     all         all     all  all     scope      all
+list             orders:read     own      all     all         all     all  all     scope      all
+see_actions      orders:read     own      all     all         all     all  all     scope      all
+see_timeline     orders:read     own      all     .           all     all  all     scope      all
+see_feed         events:read     .        .       .           all     .    all     scope      all
+see_notes        orders:read     .        all     .           all     all  all     scope      all
+edit             orders:write    own      all     .           .       .    .       scope      all
+add_note         orders:write    .        all     .           all     all  .       scope      all
+confirm          orders:write    .        all     .           all     .    .       scope      all
+complete         orders:write    .        all     .           all     .    .       scope      all
+cancel           orders:write    own      all     .           .       all  .       scope      all
+cancel_items     orders:write    own      all     .           .       .    .       scope      all
+hold             orders:hold     .        all     .           .       all  .       scope      all
+release          orders:hold     .        all     .           .       all  .       scope      all
+pay              orders:write    own      all     .           .       .    .       scope      all
+capture          orders:pay      .        .       .           all     .    .       scope      all
+void             orders:pay      .        .       .           all     .    .       scope      all
+refund           orders:refund   .        .       .           all     .    .       scope      all
+grant_credit     orders:refund   .        all     .           all     .    .       scope      all
+create_shipment  orders:fulfill  .        .       all         .       .    .       scope      all
+dispatch         orders:fulfill  .        .       all         .       .    .       scope      all
+deliver          orders:fulfill  .        .       all         .       .    .       scope      all
+cancel_shipment  orders:fulfill  .        .       all         .       .    .       scope      all
+request_return   orders:write    own      all     .           .       .    .       scope      all
+approve_return   orders:write    .        all     .           .       .    .       scope      all
+decline_return   orders:write    .        all     .           .       .    .       scope      all
+receive_return   orders:fulfill  .        .       all         .       .    .       scope      all
+close_return     orders:write    .        all     all         .       .    .       scope      all
+"""
+
+
+def rows() -> dict[str, tuple[str, dict[str, str]]]:
+    head, *lines = [line.split() for line in TABLE.strip().splitlines()]
+    return {line[0]: (line[1], dict(zip(head[1:], line[2:], strict=True))) for line in lines}
+
+
+ROWS: Final = rows()
+CELLS: Final = [
+    (Operation(name), Scope(scope), Role(role), reach)
+    for name, (scope, reaches) in ROWS.items()
+    for role, reach in reaches.items()
+]
+by_cell = pytest.mark.parametrize(("operation", "scope", "role", "reach"), CELLS)
+
+OWN: Final = a_placed_order()
+STRANGERS: Final = restored(OWN, customer_id="customer-2", placed_by="customer-2")
+ELSEWHERE: Final = restored(OWN, tenant="another")
+
+
+def a_caller(
+    *roles: str,
+    scopes: set[str] | None = None,
+    subject: str = CUSTOMER.subject,
+    tenant: str = TENANT,
+) -> Caller:
+    return Caller(
+        subject=subject,
+        tenant=tenant,
+        roles=frozenset(roles),
+        scopes=None if scopes is None else frozenset(scopes),
+    )
+
+
+def reached(caller: Caller, operation: Operation) -> str:
+    """What the caller may do this to, in the words of the table."""
+    assert not may_reach(caller, operation, ELSEWHERE.state), "another tenant's order"
+    if not may(caller, operation):
+        with pytest.raises(Forbidden) as refused:
+            require(caller, operation)
+        assert refused.value.operation == operation
+        return "."
+    require(caller, operation)
+    assert may_reach(caller, operation, OWN.state)
+    everyones = may_reach(caller, operation, STRANGERS.state)
+    assert everyones == reaches_all(caller, operation)
+    return "all" if everyones else "own"
+
+
+def test_every_operation_has_a_row_and_every_role_a_column() -> None:
+    assert ROWS.keys() == {operation.value for operation in Operation}
+    assert all(row.keys() == {role.value for role in Role} for _, row in ROWS.values())
+
+
+@by_cell
+def test_a_role_gives_what_the_table_says(
+    operation: Operation, scope: Scope, role: Role, reach: str
+) -> None:
+    # Without a scope, an integrator has nothing.
+    assert reached(a_caller(role), operation) == (reach if reach != "scope" else ".")
+
+
+@by_cell
+def test_naming_the_scope_keeps_what_the_role_gives(
+    operation: Operation, scope: Scope, role: Role, reach: str
+) -> None:
+    caller = a_caller(role, scopes={scope})
+    if reach == "." and scope is Scope.PRICE:
+        reach = "own"
+    assert reached(caller, operation) == (reach if reach != "scope" else "all")
+
+
+@by_cell
+def test_naming_only_other_scopes_takes_away_what_the_role_gives(
+    operation: Operation, scope: Scope, role: Role, reach: str
+) -> None:
+    others = {other.value for other in Scope} - {scope, Scope.PRICE}
+    assert reached(a_caller(role, scopes=others), operation) == "."
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("scopes", [set(), {"email"}, {"Orders:read", "orders:reading", "orders:*"}])
+@pytest.mark.parametrize("role", Role)
+def test_a_token_for_other_services_gives_nothing_here(
+    operation: Operation, scopes: set[str], role: Role
+) -> None:
+    assert reached(a_caller(role, scopes=scopes), operation) == "."
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("roles", [(), ("root",), ("Admin",), ("admin ",), ("administrator",)])
+def test_no_role_of_ours_is_no_right(operation: Operation, roles: tuple[str, ...]) -> None:
+    every = {scope.value for scope in Scope} - {Scope.PRICE}
+    assert reached(a_caller(*roles), operation) == "."
+    assert reached(a_caller(*roles, scopes=every), operation) == "."
+
+
+def test_stating_prices_is_the_one_right_that_a_scope_alone_gives() -> None:
+    checkout = a_caller(Role.CUSTOMER, scopes={Scope.PRICE})
+    assert may(checkout, Operation.STATE_PRICES)
+    # It widens and does not narrow: the customer keeps what a customer may.
+    assert reached(checkout, Operation.PLACE) == "own"
+    assert reached(checkout, Operation.REFUND) == "."
+    assert not may(a_caller(Role.CUSTOMER), Operation.STATE_PRICES)
+    alone = a_caller(scopes={Scope.PRICE})
+    assert [operation for operation in Operation if may(alone, operation)] == ["state_prices"]
+
+
+WIDER: Final = {".": 0, "own": 1, "all": 2}
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("pair", list(combinations(Role, 2)), ids="+".join)
+def test_two_roles_give_what_either_gives_and_no_more(
+    operation: Operation, pair: tuple[Role, Role]
+) -> None:
+    scope, row = ROWS[operation]
+    for scopes, integrator in ((None, "."), ({scope}, "all")):
+        cells = [row[role].replace("scope", integrator) for role in pair]
+        if scopes == {Scope.PRICE}:
+            cells.append("own")
+        widest = max(cells, key=WIDER.__getitem__)
+        assert reached(a_caller(*pair, scopes=scopes), operation) == widest
+
+
+def test_a_guests_order_is_whose_token_placed_it() -> None:
+    guests = restored(OWN, customer_id=None)
+    assert may_reach(a_caller(Role.CUSTOMER), Operation.READ, guests.state)
+    stranger = a_caller(Role.CUSTOMER, subject="customer-2")
+    assert not may_reach(stranger, Operation.READ, guests.state)
+
+
+def test_an_order_is_its_customers_and_not_whose_who_typed_it_in() -> None:
+    typed = restored(OWN, placed_by="customer-2")
+    assert may_reach(a_caller(Role.CUSTOMER), Operation.READ, typed.state)
+    assert not may_reach(
+        a_caller(Role.CUSTOMER, subject="customer-2"), Operation.READ, typed.state
+    )
+
+
+def test_the_same_name_in_another_tenant_is_somebody_else() -> None:
+    for role in Role:
+        caller = a_caller(role, scopes={scope.value for scope in Scope}, tenant="another")
+        assert not any(may_reach(caller, operation, OWN.state) for operation in Operation)
+
+
+@pytest.mark.parametrize(
+    ("roles", "view"),
+    [
+        (("customer",), View.CUSTOMER),
+        ((), View.CUSTOMER),
+        (("fulfillment",), View.FULFILLMENT),
+        (("customer", "fulfillment"), View.FULFILLMENT),
+        (("support",), View.STAFF),
+        (("finance",), View.STAFF),
+        (("risk",), View.STAFF),
+        (("auditor",), View.STAFF),
+        (("integrator",), View.STAFF),
+        (("admin",), View.STAFF),
+        (("fulfillment", "support"), View.STAFF),
+    ],
+)
+def test_what_is_shown_follows_from_the_widest_role(roles: tuple[str, ...], view: View) -> None:
+    assert view_of(a_caller(*roles)) is view
+
+
+@pytest.mark.parametrize("role", Role)
+def test_orders_remember_customers_as_customers_and_all_others_as_staff(role: Role) -> None:
+    actor = actor_of(a_caller(role, subject=STAFF.subject))
+    assert actor.subject == STAFF.subject
+    assert actor.kind is (ActorKind.CUSTOMER if role is Role.CUSTOMER else ActorKind.STAFF)

@@ -1,0 +1,103 @@
+"""A way to a database on which things go wrong: answers get lost, the server forgets, all is cut.
+
+It passes the driver's own bytes to the real server; only what a test asks for is different.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from types import TracebackType
+from typing import Self
+
+# `lsid: {id: <UUID>}` in BSON, as every message of a session carries it.
+_SESSION = re.compile(rb"(\x05id\x00\x10\x00\x00\x00\x04)(.{16})", re.DOTALL)
+
+
+class ForgetfulProxy:
+    """Loopback, on a port of its own until it is closed."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._upstream = host, port
+        self._server: asyncio.Server | None = None
+        self._port = 0
+        self._losing: bytes | None = None
+        self._forgotten = False
+        self._connections: set[asyncio.Task[None]] = set()
+        self.lost = 0
+        """How many answers were lost."""
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
+
+    def lose_next_answer(self, command: str) -> None:
+        """Let the server carry out the next `command`, such as `update`, and lose its answer.
+
+        From then on the server knows none of the sessions before, as after a restart that did
+        not keep them: it cannot tell a repeated write from a new one.
+        """
+        self._losing = b"\x02" + command.encode() + b"\x00"
+
+    async def cut(self) -> None:
+        """Refuse all connections and end those there are."""
+        assert self._server is not None
+        self._server.close()
+        connections = [*self._connections]
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    async def restore(self) -> None:
+        """Take connections again, on the same port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def __aenter__(self) -> Self:
+        await self.restore()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.cut()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        up_reader, up_writer = await asyncio.open_connection(*self._upstream)
+        try:
+            while True:
+                message = self._altered(await _message(reader))
+                up_writer.write(message)
+                answer = await _message(up_reader)
+                if self._losing is not None and self._losing in message:
+                    self._losing, self._forgotten = None, True
+                    self.lost += 1
+                    return
+                writer.write(answer)
+                # A monitor's stream: many answers to one question.
+                while answer[16] & 2:
+                    answer = await _message(up_reader)
+                    writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self._connections.discard(task)
+            writer.close()
+            up_writer.close()
+
+    def _altered(self, message: bytes) -> bytes:
+        if not self._forgotten:
+            return message
+        return _SESSION.sub(lambda found: found[1] + os.urandom(16), message)
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readexactly(4)
+    return head + await reader.readexactly(int.from_bytes(head, "little") - 4)

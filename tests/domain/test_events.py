@@ -1,0 +1,371 @@
+"""Every event can happen and says what it should; every refusal can be met and has its own code."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import ModuleType
+from typing import Final, get_args
+
+import pytest
+
+from orders.domain import errors, events
+from orders.domain.actions import Action
+from orders.domain.identifiers import PROVIDER, SYSTEM
+from orders.domain.lifecycle import OrderStatus
+from orders.domain.lines import DraftLine
+from orders.domain.money import Money
+from orders.domain.order import Order
+from orders.domain.values import Shipping
+from tests.building import (
+    CUSTOMER,
+    EXPIRES,
+    NOW,
+    STAFF,
+    a_placed_order,
+    a_report,
+    an_order_ready_for,
+    an_order_that_is,
+    an_order_with_every_part,
+    an_order_with_late_money,
+    authorize,
+    capture,
+    carry_out,
+    items,
+    restored,
+    return_units,
+    settle_refund,
+    take,
+    void,
+)
+from tests.domain.invariants import standing
+
+CARD: Final = DraftLine(sku="GIFT", name="Gift", quantity=1, unit_price=300, shippable=False)
+PENDING, CONFIRMED = OrderStatus.PENDING, OrderStatus.CONFIRMED
+
+
+def classes_of(module: ModuleType) -> set[type]:
+    return {
+        each
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if each.__module__ == module.__name__
+    }
+
+
+def done(action: Action, status: OrderStatus = CONFIRMED) -> Order:
+    order = an_order_ready_for(action, status)
+    carry_out(order, action)
+    return order
+
+
+def after(order: Order, *steps: Callable[[Order], object]) -> Order:
+    for step in steps:
+        step(order)
+    return order
+
+
+def declined(order: Order) -> None:
+    call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
+    order.fail(call.key, "insufficient_funds", now=NOW)
+
+
+def refused_void(order: Order) -> None:
+    order.void("1", by=STAFF, now=NOW)
+    order.fail(f"{order.id}:1:void", "refused", now=NOW)
+
+
+PAID: Final = {"payment_id": "1", "amount": 4_300}
+PARCEL: Final = {"shipment_id": "1", "items": {"1": 3, "2": 2}}
+
+CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
+    events.OrderCreated: (
+        a_placed_order,
+        {"number": a_placed_order().state.number, "currency": "EUR", "lines": 3, "gross": 4_300},
+    ),
+    events.OrderConfirmed: (lambda: after(a_placed_order(), authorize), {}),
+    events.OrderPaid: (lambda: after(a_placed_order(), take), {"amount": 4_300}),
+    events.OrderExpired: (lambda: done(Action.EXPIRE, PENDING), {}),
+    events.OrderCancelled: (lambda: done(Action.CANCEL), {"reason": "staff"}),
+    events.OrderItemsCancelled: (
+        lambda: done(Action.CANCEL_ITEMS),
+        {"items": {"1": 1}, "reason": "customer"},
+    ),
+    events.OrderCompleted: (lambda: an_order_that_is(OrderStatus.COMPLETED), {}),
+    events.OrderEdited: (lambda: done(Action.EDIT), {"fields": ("note",)}),
+    events.OrderHeld: (lambda: done(Action.HOLD), {"hold_id": "1", "reason": "address"}),
+    events.OrderReleased: (lambda: done(Action.RELEASE), {"hold_id": "1"}),
+    events.NoteAdded: (lambda: done(Action.ADD_NOTE), {"note_id": "1"}),
+    events.PaymentStarted: (lambda: done(Action.PAY, PENDING), PAID),
+    events.PaymentAuthorized: (lambda: after(a_placed_order(), authorize), PAID),
+    events.PaymentCaptured: (lambda: after(an_order_that_is(CONFIRMED), capture), PAID),
+    events.PaymentDeclined: (
+        lambda: after(a_placed_order(), declined),
+        {"payment_id": "1", "decline_code": "insufficient_funds"},
+    ),
+    events.PaymentVoided: (lambda: after(an_order_that_is(CONFIRMED), void), {"payment_id": "1"}),
+    events.PaymentOperationFailed: (
+        lambda: after(an_order_that_is(CONFIRMED), refused_void),
+        {"payment_id": "1", "operation": "void", "failure_code": "refused"},
+    ),
+    events.PaymentChargedBack: (
+        lambda: after(a_placed_order(), take, lambda o: o.book_charge_back("1", now=NOW)),
+        PAID,
+    ),
+    events.PaymentReceivedLate: (lambda: an_order_with_late_money(OrderStatus.EXPIRED), PAID),
+    events.PaymentUnderReview: (
+        lambda: after(
+            done(Action.PAY, PENDING),
+            lambda o: o.book(a_report(o, amount=Money(4_301, "EUR")), "1", now=NOW),
+        ),
+        {"payment_id": "1"},
+    ),
+    events.RefundRequested: (
+        lambda: done(Action.REFUND),
+        {"refund_id": "1", "payment_id": "1", "amount": 1_000},
+    ),
+    events.RefundSucceeded: (
+        lambda: after(done(Action.REFUND), settle_refund),
+        {"refund_id": "1", "payment_id": "1", "amount": 1_000},
+    ),
+    events.RefundFailed: (
+        lambda: an_order_with_late_money(OrderStatus.CANCELLED),
+        {"refund_id": "1", "payment_id": "1", "amount": 4_300, "failure_code": "refused"},
+    ),
+    events.ShipmentCreated: (
+        lambda: done(Action.CREATE_SHIPMENT),
+        {"shipment_id": "1", "items": {"1": 1}},
+    ),
+    events.OrderShipped: (lambda: done(Action.DISPATCH), PARCEL),
+    events.OrderDelivered: (lambda: done(Action.DELIVER), PARCEL),
+    events.ShipmentCancelled: (lambda: done(Action.CANCEL_SHIPMENT), PARCEL),
+    events.CreditGranted: (
+        lambda: done(Action.GRANT_CREDIT),
+        {"credit_id": "1", "amount": 1, "reason": "goodwill"},
+    ),
+    events.ReturnRequested: (
+        lambda: done(Action.REQUEST_RETURN),
+        {"return_id": "1", "items": {"1": 1}, "reason": "damaged"},
+    ),
+    events.ReturnApproved: (lambda: done(Action.APPROVE_RETURN), {"return_id": "1"}),
+    events.ReturnDeclined: (lambda: done(Action.DECLINE_RETURN), {"return_id": "1"}),
+    events.ReturnReceived: (
+        lambda: done(Action.RECEIVE_RETURN),
+        {"return_id": "1", "items": {"1": 1}, "credited": 1_000},
+    ),
+    events.ReturnClosed: (lambda: done(Action.CLOSE_RETURN), {"return_id": "1"}),
+}
+
+
+def test_every_event_is_in_the_union_and_in_this_table() -> None:
+    parts = {events.Standing, events.RecordedEvent}
+    assert set(get_args(events.OrderEvent)) == classes_of(events) - parts == CAUSED.keys()
+
+
+@pytest.mark.parametrize("event", CAUSED, ids=lambda event: event.__name__)
+def test_the_event_tells_what_happened(event: type) -> None:
+    build, content = CAUSED[event]
+    order = build()
+    told = [recorded for recorded in order.new_events if type(recorded.event) is event]
+    assert told, f"no {event.__name__}"
+    assert dataclasses.asdict(told[-1].event) == content  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("event", CAUSED, ids=lambda event: event.__name__)
+def test_events_are_numbered_and_the_last_tells_how_the_order_stands(event: type) -> None:
+    order = CAUSED[event][0]()
+    state, told = order.state, order.new_events
+    assert [each.sequence for each in told][-1] == state.sequence
+    assert [b.sequence - a.sequence for a, b in zip(told, told[1:], strict=False)] == [1] * (
+        len(told) - 1
+    )
+    assert told[-1].after == standing(state)
+    assert {each.version for each in told} == {1}
+
+
+def test_events_hold_no_personal_data_and_no_token() -> None:
+    order = an_order_with_every_part()
+    told = "".join(map(repr, order.new_events))
+    for secret in ("tok_", "Ada Quill", "Mill Lane", "Ring twice", "by phone", "b-1"):
+        assert secret in repr(order.state) or secret == "tok_"
+        assert secret not in told
+
+
+def test_events_say_who_acted() -> None:
+    order = an_order_that_is(CONFIRMED)
+    actors = {type(each.event): each.actor for each in order.new_events}
+    assert actors == {
+        events.OrderCreated: CUSTOMER,
+        events.PaymentStarted: CUSTOMER,
+        events.PaymentAuthorized: PROVIDER,
+        events.OrderConfirmed: SYSTEM,
+    }
+
+
+def test_a_store_takes_the_events_once() -> None:
+    order = a_placed_order()
+    order.mark_stored(1)
+    assert (order.version, order.new_events) == (1, ())
+    assert order.stored is order.state
+    order.hold("address", by=STAFF, now=NOW)
+    assert [(each.sequence, each.version) for each in order.new_events] == [(2, 2)]
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+def waiting(order: Order) -> None:
+    order.start_payment("tok_slow", by=CUSTOMER, now=NOW)
+
+
+def gold() -> Order:
+    line = DraftLine(sku="GOLD", name="Gold", quantity=100_000, unit_price=10**10)
+    return a_placed_order(lines=(line,) * 10)
+
+
+MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
+    errors.InvalidValue: lambda: a_placed_order(note=""),
+    errors.CurrencyUnknown: lambda: a_placed_order(currency="XXX"),
+    errors.CurrencyMismatch: lambda: Money(1, "EUR") + Money(1, "USD"),
+    errors.AmountTooLarge: gold,
+    errors.TotalChanged: lambda: a_placed_order(expected_total=1),
+    errors.IllegalTransition: lambda: carry_out(a_placed_order(), Action.DELIVER),
+    errors.IllegalStep: lambda: carry_out(done(Action.DISPATCH), Action.DISPATCH),
+    errors.PartNotFound: lambda: carry_out(an_order_that_is(CONFIRMED), Action.DISPATCH),
+    errors.OnHold: lambda: carry_out(done(Action.HOLD), Action.CREATE_SHIPMENT),
+    errors.PaymentNotCovered: lambda: carry_out(a_placed_order(), Action.CONFIRM),
+    errors.PaymentInFlight: lambda: carry_out(after(a_placed_order(), waiting), Action.EXPIRE),
+    errors.NotYetExpired: lambda: a_placed_order().expire(now=EXPIRES - timedelta(seconds=1)),
+    errors.AlreadyShipped: lambda: carry_out(done(Action.DISPATCH), Action.CANCEL),
+    errors.UseCancel: lambda: a_placed_order().cancel_items(
+        items(_1=3, _2=2, _3=1), "customer", by=CUSTOMER, now=NOW
+    ),
+    errors.QuantityExceeds: lambda: a_placed_order().cancel_items(
+        items(_1=4), "customer", by=CUSTOMER, now=NOW
+    ),
+    errors.NothingDue: lambda: carry_out(an_order_that_is(CONFIRMED), Action.PAY),
+    errors.AmountExceedsDue: lambda: a_placed_order().start_payment(
+        "tok_ok", amount=4_301, by=CUSTOMER, now=NOW
+    ),
+    errors.AmountExceedsAuthorized: lambda: after(
+        a_placed_order(), lambda o: authorize(o, 1_000), authorize
+    ).capture("1", amount=1_001, by=STAFF, now=NOW),
+    errors.AmountExceedsRefundable: lambda: carry_out(an_order_that_is(CONFIRMED), Action.REFUND),
+    errors.CreditExceeds: lambda: carry_out(an_order_that_is(CONFIRMED), Action.GRANT_CREDIT),
+    errors.NotDelivered: lambda: carry_out(an_order_that_is(CONFIRMED), Action.COMPLETE),
+    errors.NotSettled: lambda: carry_out(
+        after(a_placed_order(lines=(CARD,)), authorize), Action.COMPLETE
+    ),
+    errors.StillOpen: lambda: carry_out(
+        after(
+            restored(an_order_that_is(OrderStatus.COMPLETED), status=CONFIRMED),
+            lambda o: o.hold("address", by=STAFF, now=NOW),
+        ),
+        Action.COMPLETE,
+    ),
+}
+
+
+def test_every_refusal_is_in_this_table_and_has_a_code_of_its_own() -> None:
+    refusals = {each for each in classes_of(errors) if issubclass(each, errors.OrderError)}
+    assert refusals - {errors.OrderError} == MET.keys()
+    codes = [each.code for each in refusals]
+    assert len(set(codes)) == len(codes)
+    assert all(code.replace("-", "").isalpha() and code.islower() for code in codes)
+
+
+@pytest.mark.parametrize("error", MET, ids=lambda error: error.code)
+def test_the_refusal_is_met(error: type[errors.OrderError]) -> None:
+    with pytest.raises(error) as refused:
+        MET[error]()
+    assert type(refused.value) is error
+    assert refused.value.blocked_by[0] == error.code
+    assert str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("draft", "field"),
+    [
+        ({"note": "\x07"}, "note"),
+        ({"note": "n" * 2_001}, "note"),
+        ({"external_reference": "a b"}, "external_reference"),
+        ({"external_reference": "r" * 256}, "external_reference"),
+        ({"metadata": {"a b": "x"}}, "metadata"),
+        ({"metadata": {"a": ""}}, "metadata/a"),
+        ({"metadata": {str(n): "x" for n in range(51)}}, "metadata"),
+        ({"shipping": Shipping(price=-1)}, "shipping/price"),
+        ({"shipping": Shipping(method="By Air")}, "shipping/method"),
+        ({"discount": -1}, "discount"),
+    ],
+)
+def test_a_draft_beyond_its_bounds_is_refused_by_name(
+    draft: dict[str, object], field: str
+) -> None:
+    with pytest.raises(errors.InvalidValue) as refused:
+        a_placed_order(**draft)
+    assert refused.value.field == field
+
+
+def test_a_draft_at_its_bounds_is_placed() -> None:
+    order = a_placed_order(
+        note="n" * 2_000,
+        external_reference="r" * 255,
+        metadata={str(n): "x" * 500 for n in range(50)},
+    )
+    assert order.status is PENDING
+
+
+def test_editing_changes_what_is_not_money_and_records_only_what_differs() -> None:
+    order = a_placed_order()
+    order.edit({"note": "Ring twice", "metadata": {"a": "b"}}, by=CUSTOMER, now=NOW)
+    assert (order.state.note, order.state.metadata) == ("Ring twice", {"a": "b"})
+    known = order.state
+    order.edit({"note": "Ring twice"}, by=CUSTOMER, now=NOW)
+    assert order.state is known
+    with pytest.raises(errors.InvalidValue):
+        order.edit({"note": "Other", "currency": "USD"}, by=CUSTOMER, now=NOW)
+    assert order.state is known
+    order.edit({"note": None, "metadata": None}, by=CUSTOMER, now=NOW)
+    assert (order.state.note, order.state.metadata) == (None, {})
+
+
+def test_an_order_that_costs_nothing_is_confirmed_at_once_and_done_if_nothing_travels() -> None:
+    assert a_placed_order(discount=4_300).status is CONFIRMED
+    free = dataclasses.replace(CARD, unit_price=0)
+    assert a_placed_order(lines=(free,)).status is OrderStatus.COMPLETED
+
+
+def test_returned_units_are_credited_to_the_cent() -> None:
+    pens = DraftLine(sku="PEN", name="Pen", quantity=3, unit_price=100, discount=100, tax=50)
+    order = a_placed_order(lines=(pens,))
+    carry_out(after(order, take), Action.CREATE_SHIPMENT)
+    order.create_shipment(items(_1=2), by=STAFF, now=NOW)
+    for shipment in ("1", "2"):
+        order.dispatch(shipment, by=STAFF, now=NOW)
+        order.deliver(shipment, by=STAFF, now=NOW)
+    for _ in range(3):
+        return_units(order, "approve", "receive")
+    assert [credit.amount for credit in order.state.credits] == [83, 84, 83]
+    assert order.state.totals.due == 0
+    assert order.state.return_status == "returned"
+
+
+def test_the_builder_of_every_part_builds_every_part() -> None:
+    state = an_order_with_every_part().state
+    # Nothing makes a payment `failed`; it is told as declined.
+    assert {p.status for p in state.ledger.payments} == {
+        *("pending", "requires_action", "declined", "authorized", "voided", "captured", "review")
+    }
+    assert {r.status for r in state.ledger.refunds} == {"requested", "succeeded", "failed"}
+    assert {s.status for s in state.shipments} == {
+        *("created", "dispatched", "delivered", "cancelled")
+    }
+    assert {r.status for r in state.returns} == {
+        *("requested", "approved", "declined", "received", "closed")
+    }
+    assert {call.kind for call in state.ledger.calls} == {
+        *("authorize", "capture", "void", "refund")
+    }
+    assert {hold.released_at is None for hold in state.holds} == {True, False}
+    assert state.credits and state.notes and state.requests and state.metadata and state.shipping
