@@ -12,12 +12,18 @@ from typing import Any
 
 from orders.domain.actions import Action
 from orders.domain.draft import OrderDraft
-from orders.domain.identifiers import Actor, ActorKind, OrderId, derive_order_id, order_number
+from orders.domain.identifiers import (
+    Actor,
+    ActorKind,
+    OrderId,
+    PartId,
+    derive_order_id,
+    order_number,
+)
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine, Items
 from orders.domain.money import Money
 from orders.domain.order import Order
-from orders.domain.parts import PartId
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.state import AnsweredRequest
 from orders.domain.values import Address, Shipping
@@ -113,9 +119,7 @@ def capture(order: Order, payment_id: str = "1", amount: int | None = None) -> N
     """Take authorised money."""
     call = order.capture(payment_id, amount=amount, by=STAFF, now=NOW)
     captured = order.state.ledger.payment(payment_id).captured + call.amount
-    report = a_report(
-        order, ProviderStatus.CAPTURED, payment_id=payment_id, captured=captured
-    )
+    report = a_report(order, ProviderStatus.CAPTURED, payment_id=payment_id, captured=captured)
     order.settle(call.key, report, now=NOW)
 
 
@@ -130,12 +134,13 @@ def settle_refund(order: Order, refund_id: str = "1") -> None:
     """Let a requested refund succeed."""
     refund = next(r for r in order.state.ledger.refunds if r.id == refund_id)
     payment = order.state.ledger.payment(refund.payment_id)
+    given_back = order.state.ledger.given_back(payment.id)
     report = a_report(
         order,
         ProviderStatus.CAPTURED,
         payment_id=payment.id,
         captured=payment.captured,
-        refunded=payment.refunded + refund.amount,
+        refunded=max(payment.refunded, given_back + refund.amount),
     )
     order.settle(f"{order.id}:refund:{refund_id}", report, now=NOW)
 

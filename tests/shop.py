@@ -59,6 +59,7 @@ PEOPLE = {
     "till": a_caller("till", "customer", scopes={"orders:price"}),
     "sue": a_caller("sue", "support"),
     "wes": a_caller("wes", "fulfillment"),
+    "sam": a_caller("sam", "support", "fulfillment"),
     "fin": a_caller("fin", "finance"),
     "rita": a_caller("rita", "risk"),
     "art": a_caller("art", "auditor"),

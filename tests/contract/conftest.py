@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +15,8 @@ from pymongo import MongoClient
 from testcontainers.core.container import DockerContainer
 
 from orders.adapters.mongo.connection import Database, open_mongo
-from orders.adapters.mongo.schema import migrate
+from orders.adapters.mongo.documents import Document
+from orders.adapters.mongo.schema import ORDER_EVENTS, ORDERS, migrate
 from tests.contract.forgetful_proxy import ForgetfulProxy
 
 IMAGE = "mongo:7"
@@ -43,7 +43,7 @@ def database_uri(request: pytest.FixtureRequest) -> Iterator[str]:
     with server:
         address = f"{server.get_container_host_ip()}:{server.get_exposed_port(27017)}"
         uri = f"mongodb://{address}/?directConnection=true"
-        client: MongoClient[dict[str, Any]]
+        client: MongoClient[Document]
         with closing(MongoClient(uri)) as client:
             members = [{"_id": 0, "host": "127.0.0.1:27017"}]
             client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
@@ -52,35 +52,51 @@ def database_uri(request: pytest.FixtureRequest) -> Iterator[str]:
         yield uri
 
 
-@pytest.fixture
-async def database_name(database_uri: str) -> AsyncIterator[str]:
-    """The name of a database with all indexes and no data; it is dropped after the test."""
+@pytest.fixture(scope="session")
+def migrated(database_uri: str) -> Iterator[str]:
+    """The name of a database of this run's own, with all indexes."""
     name = f"test_{uuid4().hex}"
-    await migrate(database_uri, database=name)
+    asyncio.run(migrate(database_uri, database=name))
     yield name
-    async with open_mongo(database_uri, database=name, timeout_seconds=30) as database:
-        await database.client.drop_database(name)
+    client: MongoClient[Document]
+    with closing(MongoClient(database_uri)) as client:
+        client.drop_database(name)
 
 
 @pytest.fixture
-async def database(database_uri: str, database_name: str) -> AsyncIterator[Database]:
-    async with open_mongo(database_uri, database=database_name, timeout_seconds=30) as opened:
+async def database(database_uri: str, migrated: str) -> AsyncIterator[Database]:
+    """A database with all indexes and no data, and time for a machine that is busy."""
+    async with open_mongo(database_uri, database=migrated, timeout_seconds=30) as opened:
+        for collection in (ORDERS, ORDER_EVENTS):
+            await opened[collection].delete_many({})
         yield opened
+
+
+@pytest.fixture
+def database_name(database: Database) -> str:
+    """The name of `database`, for connections of the test's own."""
+    return database.name
 
 
 @pytest.fixture(params=["refuses", "hangs"])
-async def lost_database(
-    request: pytest.FixtureRequest, unused_tcp_port: int
-) -> AsyncIterator[Database]:
-    """A database with the service's own time limits behind an address that never answers."""
+async def dead_port(request: pytest.FixtureRequest, unused_tcp_port: int) -> AsyncIterator[int]:
+    """A port where nobody listens, or somebody who never says a word."""
+    if request.param == "refuses":
+        yield unused_tcp_port
+        return
     silent: set[asyncio.StreamWriter] = set()
     server = await asyncio.start_server(lambda _, writer: silent.add(writer), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1] if request.param == "hangs" else unused_tcp_port
-    async with open_mongo(f"mongodb://127.0.0.1:{port}/", database="lost") as opened:
-        yield opened
+    yield server.sockets[0].getsockname()[1]
     server.close()
     for writer in silent:
         writer.close()
+
+
+@pytest.fixture
+async def lost_database(dead_port: int) -> AsyncIterator[Database]:
+    """A database, with the service's own time limits, that never answers."""
+    async with open_mongo(f"mongodb://127.0.0.1:{dead_port}/", database="lost") as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ class ForgetfulProxy:
         self._port = 0
         self._losing: bytes | None = None
         self._forgotten = False
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._served: set[asyncio.Task[None]] = set()
         self.lost = 0
         """How many answers were lost."""
 
@@ -44,14 +45,13 @@ class ForgetfulProxy:
         """Refuse all connections and end those there are."""
         assert self._server is not None
         self._server.close()
-        connections = [*self._connections]
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        for connection in [*self._connections]:
+            connection.transport.abort()
+        await asyncio.gather(*self._served)
 
     async def restore(self) -> None:
         """Take connections again, on the same port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def __aenter__(self) -> Self:
@@ -66,11 +66,12 @@ class ForgetfulProxy:
     ) -> None:
         await self.cut()
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._served.add(asyncio.create_task(self._serve(reader, writer)))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
+        self._connections |= {writer, up_writer}
         try:
             while True:
                 message = self._altered(await _message(reader))
@@ -88,7 +89,7 @@ class ForgetfulProxy:
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
-            self._connections.discard(task)
+            self._connections -= {writer, up_writer}
             writer.close()
             up_writer.close()
 

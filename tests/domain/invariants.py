@@ -70,9 +70,7 @@ def check_refunds(before: OrderState, after: OrderState) -> None:
         assert pending(after, payment) <= kept, "more is going back than is held"
 
 
-def check_events(
-    before: OrderState, after: OrderState, news: Sequence[RecordedEvent]
-) -> None:
+def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
     """Events have no gap, tell of every move along the table, and the last one how it stands."""
     numbers = [event.sequence for event in news]
     assert numbers == list(range(before.sequence + 1, after.sequence + 1))
@@ -96,9 +94,7 @@ def check_ended(state: OrderState) -> None:
     assert not any(line.allocated or line.shipped or line.live for line in state.lines)
     # What a person must look at: refunds that were refused, payments that contradict us.
     refused = sum(r.amount for r in state.ledger.refunds if r.status is RefundStatus.FAILED)
-    reviewed = sum(
-        p.captured for p in state.ledger.payments if p.status is PaymentStatus.REVIEW
-    )
+    reviewed = sum(p.captured for p in state.ledger.payments if p.status is PaymentStatus.REVIEW)
     assert totals.refund_due <= refused + reviewed, "money is kept that nobody owes"
 
 
@@ -121,9 +117,8 @@ def standing(state: OrderState) -> Standing:
 
 
 def pending(state: OrderState, payment: Payment) -> int:
-    """What is on its way back of a payment: asked for, and not seen to have gone."""
-    done = asked_back(state, payment, RefundStatus.SUCCEEDED)
-    return max(0, asked_back(state, payment, RefundStatus.REQUESTED) - (payment.refunded - done))
+    """What is on its way back of a payment, or may be."""
+    return asked_back(state, payment, RefundStatus.REQUESTED)
 
 
 def asked_back(state: OrderState, payment: Payment, *statuses: RefundStatus) -> int:
@@ -176,4 +171,3 @@ def _first(amount: int, line: Line) -> int:
 def _open(payment: Payment) -> int:
     held = payment.status in {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
     return payment.amount - payment.captured if held and not payment.released else 0
-

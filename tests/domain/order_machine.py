@@ -12,16 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orders.domain.errors import OrderError
 from orders.domain.events import PaymentOperationFailed
+from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order import CANCEL_REASONS, Order
-from orders.domain.parts import PartId
 from orders.domain.payments import PaymentCall, PaymentStatus, ProviderStatus
 from orders.domain.state import OrderState
 from orders.domain.values import Shipping
 from tests.building import CUSTOMER, STAFF, a_placed_order
 from tests.domain import invariants
-from tests.domain.payment_model import FATES, Account, Answer, PaymentModel
+from tests.domain.payment_model import FATES, Answer, PaymentModel
 
 PICK = st.integers(0, 5)
 """Which of some things: 0 is the newest, beyond the oldest it starts again."""
@@ -44,7 +44,7 @@ LINES = st.lists(
 START = st.sampled_from(
     [
         *("placed", "asked", "authorized", "captured", "sent", "delivered"),
-        *("cancelled", "refunding", "expired"),
+        *("reduced", "cancelled", "refunding", "expired"),
     ]
 )
 """How far an order has come when chance takes over: most of an order's life is late."""
@@ -73,12 +73,8 @@ class OrderMachine(RuleBasedStateMachine):
 
     runs: ClassVar[int] = 0
 
-    @initialize(
-        lines=LINES, discount=st.integers(0, 5), shipping=st.integers(0, 9), start=START
-    )
-    def place(
-        self, lines: list[DraftLine], discount: int, shipping: int, start: str
-    ) -> None:
+    @initialize(lines=LINES, discount=st.integers(0, 5), shipping=st.integers(0, 9), start=START)
+    def place(self, lines: list[DraftLine], discount: int, shipping: int, start: str) -> None:
         type(self).runs += 1
         worth = sum(line.quantity * (line.unit_price or 0) for line in lines)
         self.order = a_placed_order(
@@ -98,13 +94,17 @@ class OrderMachine(RuleBasedStateMachine):
         match start:
             case "asked" | "cancelled":
                 self.pay(None, True)
-            case "authorized":
+            case "authorized" | "reduced":
                 self.pay_what_is_left(ProviderStatus.AUTHORIZED)
             case "expired":
                 self.pay_what_is_left(ProviderStatus.DECLINED)
                 self.expire()
             case "captured" | "refunding" | "sent" | "delivered":
                 self.pay_what_is_left(ProviderStatus.CAPTURED)
+            case _:
+                pass
+        if start == "reduced":
+            self.cancel_items(0, 1 - invariants.left(self.order.state.lines[-1]))
         if start in {"cancelled", "refunding"}:
             self.cancel("customer")
         if start in {"sent", "delivered"}:
@@ -130,9 +130,7 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(pick=PICK, amount=MONEY)
     def capture(self, pick: int, amount: int | None) -> None:
         payment_id = id_of([p for p in self.order.state.ledger.payments if p.open], pick)
-        self.command(
-            lambda order: order.capture(payment_id, amount=amount, by=STAFF, now=self.now)
-        )
+        self.command(lambda order: order.capture(payment_id, amount=amount, by=STAFF, now=self.now))
 
     @precondition(lambda self: self.order.state.totals.authorized)
     @rule(pick=PICK)
@@ -150,9 +148,7 @@ class OrderMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.order.state.totals.captured)
     @rule(amount=st.integers(1, 60))
     def grant_credit(self, amount: int) -> None:
-        self.command(
-            lambda order: order.grant_credit(amount, "goodwill", by=STAFF, now=self.now)
-        )
+        self.command(lambda order: order.grant_credit(amount, "goodwill", by=STAFF, now=self.now))
 
     @precondition(lambda self: self.steps > 6)
     @rule(reason=st.sampled_from([*CANCEL_REASONS, "none"]))
@@ -254,6 +250,15 @@ class OrderMachine(RuleBasedStateMachine):
         self.told.append(self.payments.carry_out(self.order, call, fate))
         self.tell(0)
 
+    @precondition(lambda self: self.order.state.ledger.calls)
+    @rule(pick=PICK, fate=FATE | st.none())
+    def answer_by_webhook(self, pick: int, fate: ProviderStatus | None) -> None:
+        """The answer is late, and the webhook that tells the same is quicker."""
+        call = newest(self.order.state.ledger.calls, pick)
+        self.told.append(self.payments.carry_out(self.order, call, fate))
+        if self.payments.news:
+            self.webhook(0)
+
     @rule()
     def answer_all(self) -> None:
         """Every service is well again: soon nothing is under way any more."""
@@ -290,7 +295,7 @@ class OrderMachine(RuleBasedStateMachine):
         payment_id, report = newest(self.payments.news, pick)
         self.fact_for_ever(lambda order: order.book(report, payment_id, now=self.now))
 
-    @precondition(lambda self: self.payments.news and self.steps > 25)
+    @precondition(lambda self: self.payments.news and self.steps > 12)
     @rule(pick=PICK, wrong=st.sampled_from([{"amount": Money(999, "EUR")}, {"captured": 999}]))
     def contradict(self, pick: int, wrong: dict[str, Any]) -> None:
         payment_id, report = newest(self.payments.news, pick)
@@ -352,7 +357,9 @@ class OrderMachine(RuleBasedStateMachine):
         state, news = self.order.state, self.order.new_events[known_events:]
         invariants.check(before, state, news)
         self.calls += [
-            newer for newer in state.ledger.calls if newer.key not in {c.key for c in before.ledger.calls}
+            newer
+            for newer in state.ledger.calls
+            if newer.key not in {c.key for c in before.ledger.calls}
         ]
         invariants.check_calls(self.calls)
         self.unvoidable |= {

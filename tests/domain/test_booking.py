@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,8 @@ def test_money_goes_back_though_an_earlier_refund_is_counted_before_it_is_answer
     order.book(a_report(order, CAPTURED, captured=4_300, refunded=1_000), "1", now=NOW)
     settle_refund(order, "1")
     assert order.state.totals.refund_due == 0
-    assert [refund.amount for refund in order.state.ledger.refunds] == [1_000, 3_300]
+    # What is not known to be ours stays reserved until it is; then the rest goes back too.
+    assert [refund.amount for refund in order.state.ledger.refunds] == [1_000, 2_300, 1_000]
 
 
 def test_an_answer_that_comes_after_its_webhook_still_counts() -> None:
@@ -193,7 +195,7 @@ def test_a_payment_that_was_declined_and_then_taken_after_all_is_taken() -> None
     ids=["amount", "currency", "reference", "captured", "refunded", "negative"],
 )
 def test_a_payment_that_contradicts_us_confirms_nothing_and_is_held_for_review(
-    wrong: dict[str, object],
+    wrong: dict[str, Any],
 ) -> None:
     order, call = asked()
     order.settle(call.key, a_report(order, ProviderStatus.AUTHORIZED, **wrong), now=NOW)
@@ -241,9 +243,8 @@ def test_a_call_without_answer_is_looked_at_later_and_later() -> None:
 def test_time_asks_for_an_unpaid_order_when_it_expires_and_for_no_ended_one() -> None:
     order = a_placed_order()
     assert order.state.due_at == EXPIRES
-    order.expire(now=EXPIRES)
-    assert order.state.due_at is None
-    assert an_order_that_is(OrderStatus.CONFIRMED).state.due_at is None
+    for status in set(OrderStatus) - {OrderStatus.PENDING}:
+        assert an_order_that_is(status).state.due_at is None
 
 
 def test_answering_a_call_twice_is_answering_it_once() -> None:

@@ -15,9 +15,9 @@ from orders.domain.errors import (
     CurrencyUnknown,
     InvalidValue,
 )
+from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine, Line, lines_of
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS, Money, allocate, exponent, share_of_units
-from orders.domain.parts import PartId
 from orders.domain.values import Limits, Shipping
 from tests.building import a_placed_order
 
@@ -34,7 +34,7 @@ def test_exponents_are_those_of_iso_4217(code: str) -> None:
 
 
 def test_no_currency_goes_unchecked() -> None:
-    assert UNKNOWN_TO_MONEYED == EXPONENTS.keys() - moneyed.CURRENCIES.keys()
+    assert EXPONENTS.keys() - moneyed.CURRENCIES.keys() == UNKNOWN_TO_MONEYED
     assert all(exponent(code) == 2 for code in UNKNOWN_TO_MONEYED)
 
 
@@ -46,7 +46,9 @@ def test_exponents_people_get_wrong(code: str, digits: int) -> None:
     assert exponent(code) == digits
 
 
-@pytest.mark.parametrize("code", ["eur", "EUR\n", "EURO", "EU", "", "XXX", "XAU", "XTS", "ZZZ", "É"])
+@pytest.mark.parametrize(
+    "code", ["eur", "EUR\n", "EURO", "EU", "", "XXX", "XAU", "XTS", "ZZZ", "É"]
+)
 def test_nothing_else_is_a_currency(code: str) -> None:
     with pytest.raises(CurrencyUnknown):
         Money(1, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -12,8 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from orders.domain import fulfilling, guards
 from orders.domain.actions import Action
-from orders.domain.paying import Paying
 from orders.domain.ledger import Ledger
+from orders.domain.paying import Paying
 from orders.domain.state import OrderState
 from tests.domain.order_machine import OrderMachine
 
@@ -89,7 +90,7 @@ def test_the_machine_finds(
         suppress_health_check=list(HealthCheck),
     )
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Faulty, settings=budget)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Faulty, settings=budget)
     record_property("examples", Faulty.runs)
     with capsys.disabled():
-        print(f"\n{plant.__name__.replace('_', ' ')}: caught in {Faulty.runs} examples")
+        sys.stdout.write(f"\n{plant.__name__.replace('_', ' ')}: in {Faulty.runs} examples ")

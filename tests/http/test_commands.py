@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -157,6 +158,7 @@ async def test_an_order_from_its_placing_to_its_refund(api: Api, shop: Shop) -> 
         "CreditGranted",
         "ReturnClosed",
         "RefundRequested",
+        "PaymentRefunded",
         "RefundSucceeded",
     ]
 
@@ -517,7 +519,7 @@ async def test_late_money_can_be_refunded_by_hand_where_the_automatic_refund_fai
 # -- /actions says beforehand -------------------------------------------------------------------
 
 ORDERS: dict[str, Callable[[], Order]] = {
-    **{status.value: lambda status=status: an_order_that_is(status) for status in OrderStatus},
+    **{status.value: partial(an_order_that_is, status) for status in OrderStatus},
     "held": lambda: _prepared(_hold),
     "in flight": lambda: _prepared(_in_flight),
     "voiding": lambda: _prepared(authorize, _voiding),

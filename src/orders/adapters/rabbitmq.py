@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import Final, Self
 
 import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractExchange, DeliveryMode, ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed
 
 from orders.adapters.messages import CONTENT_TYPE, encode, event_name, message_type
 from orders.application.errors import PublisherUnavailable
 from orders.application.ports import LoggedEvent, Published
-from orders.application.publishing import EventRefused, by_order, publish_in_order
+from orders.application.publishing import EventRefused, publish_in_order
 
-UNROUTED_SUFFIX: Final = ".unrouted"
+UNROUTED: Final = ".unrouted"
+"""Suffix of the exchange and the queue for what nobody has bound a queue for."""
 UNROUTED_AT_MOST: Final = 100_000
-"""Messages that nobody has bound a queue for; beyond them the oldest go."""
+"""Messages kept there; beyond them the oldest go."""
 
+_CLOSE_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
 class RabbitPublisher:
     """Sends events to a durable topic exchange; the routing key is the event's name.
 
-    A message counts once the broker has confirmed it. What no queue is bound for goes to the
-    queue `<exchange>.unrouted`, so it blocks nothing and is not lost unseen.
+    A message counts once the broker has confirmed it. One that no queue is bound for goes to
+    the queue `<exchange>.unrouted`; one that not even that takes is an error.
 
-    Whatever goes wrong ends the connection; the next `publish` makes a new one, and declares
-    anew what may be gone.
+    Whatever goes wrong ends the connection. The next call makes a new one, and declares again
+    what may be gone.
     """
 
     def __init__(
-        self,
-        uri: str,
-        *,
-        exchange: str = "orders.events",
-        connect_seconds: float = 5,
-        publish_seconds: float = 10,
+        self, uri: str, *, exchange: str = "orders.events", publish_seconds: float = 10
     ) -> None:
-        """Take the broker's address, and the limits of connecting and of one `publish`."""
+        """Take the broker's address; `publish_seconds` bounds a call, connecting included."""
         self._uri = uri
-        self._exchange_name = exchange
-        self._connect_seconds = connect_seconds
+        self._name = exchange
         self._publish_seconds = publish_seconds
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
@@ -62,16 +58,73 @@ class RabbitPublisher:
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, each order's in the order given, and tell what became of them."""
         async with self._turn:
-            told = await self._publish(events, self._send)
-            if not self._has_refused():
-                return told
-            # The broker refuses a message by closing the channel under all of them, and does
-            # not say which it was. Sent by itself, each order's tells.
-            for own in by_order(events).values():
-                rest = [e for e in own if e.recorded.sequence > told.confirmed.get(e.order_id, 0)]
-                alone = await self._publish(rest, self._send_alone)
-                told = Published(
-                    confirmed={**told.confirmed, **alone.confirmed},
-                    refused={**told.refused, **alone.refused},
-                )
-            return told
+            return await publish_in_order(events, self, within_seconds=self._publish_seconds)
+
+    async def ready(self) -> None:
+        """Be connected, with everything declared."""
+        if self._exchange is not None:
+            return
+        await self._disconnect()
+        try:
+            self._connection = await aio_pika.connect(self._uri)
+            channel = await self._connection.channel(on_return_raises=True)
+            self._exchange = await self._declare(channel)
+        except CONNECTION_EXCEPTIONS as error:
+            raise self._doubt(error) from error
+
+    async def send(self, event: LoggedEvent) -> None:
+        """Return once the broker has confirmed the event."""
+        if self._exchange is None:
+            raise PublisherUnavailable("the connection to RabbitMQ is lost")
+        try:
+            await self._exchange.publish(
+                _message(event), routing_key=event_name(event.recorded), mandatory=True
+            )
+        except ChannelPreconditionFailed as error:
+            self._exchange = None
+            raise EventRefused("refused-by-rabbitmq") from error
+        except CONNECTION_EXCEPTIONS as error:
+            raise self._doubt(error) from error
+        except asyncio.CancelledError:
+            # Out of time: whether the channel still works is not known.
+            self._exchange = None
+            raise
+
+    async def _declare(self, channel: AbstractChannel) -> AbstractExchange:
+        name = self._name + UNROUTED
+        unrouted = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
+        queue = await channel.declare_queue(
+            name, durable=True, arguments={"x-max-length": UNROUTED_AT_MOST}
+        )
+        await queue.bind(unrouted)
+        return await channel.declare_exchange(
+            self._name,
+            aio_pika.ExchangeType.TOPIC,
+            durable=True,
+            arguments={"alternate-exchange": name},
+        )
+
+    def _doubt(self, error: BaseException) -> PublisherUnavailable:
+        self._exchange = None
+        # Neither the address nor what the broker said: both may hold credentials.
+        _log.warning("RabbitMQ: %s", type(error).__name__)
+        return PublisherUnavailable("RabbitMQ did not confirm")
+
+    async def _disconnect(self) -> None:
+        self._exchange = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(*CONNECTION_EXCEPTIONS):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await connection.close()
+
+
+def _message(event: LoggedEvent) -> aio_pika.Message:
+    return aio_pika.Message(
+        encode(event),
+        content_type=CONTENT_TYPE,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=event.id,
+        timestamp=event.recorded.occurred_at,
+        type=message_type(event_name(event.recorded)),
+    )

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -36,14 +36,62 @@ if room >= 0 then
 end
 return room
 """
+_BATCH: Final = 500
+_GRACE: Final = 10
 _log = logging.getLogger(__name__)
 
 
-class RedisRateLimiter:
-    """GCRA in one atomic call. Keys are stored as digests: Redis learns nobody's name.
+class _Watch:
+    """Ends a wait for Redis in time, but not one for our own event loop.
 
-    When Redis fails or is slower than 20 ms, `fallback` counts for `PAUSE_SECONDS`; then one
-    request finds out whether it is back. Leaving it as a context closes its connections.
+    When the loop itself wakes up late, the answer may lie there unread: it gets a few more turns.
+    Otherwise a burst of requests, which a limit is for, would be what puts the limit out.
+    """
+
+    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
+        self._timeout = timeout
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._grace = _GRACE
+        self._begin()
+
+    def _begin(self) -> None:
+        self._due_at = self._loop.time() + self._seconds
+        self._handle = self._loop.call_at(self._due_at, self._look)
+
+    def _look(self) -> None:
+        is_late = self._loop.time() - self._due_at > self._seconds / 10
+        if is_late and self._grace:
+            self._grace -= 1
+            self._begin()
+        else:
+            self._timeout.reschedule(self._loop.time())
+
+    def end(self) -> None:
+        """The wait is over."""
+        self._handle.cancel()
+
+
+class _Wish(NamedTuple):
+    """A take that waits for Redis; its answer is None if Redis is lost."""
+
+    digest: str
+    interval: int
+    burst: int
+    answer: asyncio.Future[Admission | None]
+
+    def settle(self, answer: Admission | None) -> None:
+        if not self.answer.done():  # whoever asked may have gone away
+            self.answer.set_result(answer)
+
+
+class RedisRateLimiter:
+    """GCRA, atomic in Redis. Keys are stored as digests: Redis learns nobody's name.
+
+    What is asked while Redis answers is sent together then, on one connection: a burst costs a
+    few round trips. When Redis fails or is slower than 20 ms, `fallback` counts for
+    `PAUSE_SECONDS`; then one request finds out whether it is back. Leaving the context closes
+    the connection.
     """
 
     def __init__(
@@ -55,13 +103,15 @@ class RedisRateLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the address of Redis; nothing is connected before the first call."""
+        # The one timeout is `_Watch`, which knows better than redis-py when our loop is late.
         self._redis = Redis.from_url(
-            uri, retry=Retry(NoBackoff(), 0), socket_connect_timeout=timeout_seconds
+            uri, retry=Retry(NoBackoff(), 0), socket_connect_timeout=None, socket_timeout=None
         )
-        self._gcra = self._redis.register_script(_GCRA)
         self._fallback = fallback
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._wishes: list[_Wish] = []
+        self._asking: asyncio.Task[None] | None = None
         self._ask_again_at = float("-inf")
         self._is_shared = True
 
@@ -79,6 +129,9 @@ class RedisRateLimiter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
         await self._redis.aclose()
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
@@ -89,26 +142,51 @@ class RedisRateLimiter:
         if not self._is_shared:
             # The others go on without Redis while this request tries.
             self._ask_again_at = now + PAUSE_SECONDS
+        return await self._wish(key, policy) or await self._fallback.take(key, policy)
+
+    async def _wish(self, key: str, policy: RatePolicy) -> Admission | None:
+        wish = _Wish(
+            digest=hashlib.blake2b(key.encode(), digest_size=16).hexdigest(),
+            interval=max(1, round(1_000_000 / policy.per_second)),
+            burst=policy.burst,
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        self._wishes.append(wish)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        return await wish.answer
+
+    async def _ask(self) -> None:
+        """Ask for all that is wished for, until nothing is; once Redis is lost, for nothing."""
+        asked: list[_Wish] = []
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                admission = await self._ask(key, policy)
+            while self._wishes:
+                asked, self._wishes = self._wishes[:_BATCH], self._wishes[_BATCH:]
+                rooms = await self._rooms(asked)
+                self._find()
+                for wish, room in zip(asked, rooms, strict=True):
+                    wish.settle(_admission(room, wish.interval))
         except (RedisError, OSError) as trouble:  # a TimeoutError is an OSError
             self._lose(trouble)
-            return await self._fallback.take(key, policy)
-        self._find()
-        return admission
+        finally:
+            self._asking = None
+            for wish in (*asked, *self._wishes):
+                wish.settle(None)
+            self._wishes = []
 
-    async def _ask(self, key: str, policy: RatePolicy) -> Admission:
-        interval = max(1, round(1_000_000 / policy.per_second))
-        digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-        room = int(await self._gcra(keys=[PREFIX + digest], args=[interval, policy.burst]))
-        if room < 0:
-            return Admission(admitted=False, remaining=0, next_after_seconds=-room / 1e6)
-        return Admission(
-            admitted=True,
-            remaining=room // interval,
-            next_after_seconds=(interval - room % interval) / 1e6,
-        )
+    async def _rooms(self, wishes: list[_Wish]) -> list[int]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for wish in wishes:
+            pipeline.execute_command(
+                "EVAL", _GCRA, 1, PREFIX + wish.digest, wish.interval, wish.burst
+            )
+        async with asyncio.timeout(None) as timeout:
+            watch = _Watch(timeout, self._timeout_seconds)
+            try:
+                rooms: list[int] = await pipeline.execute()
+            finally:
+                watch.end()
+        return rooms
 
     def _lose(self, trouble: Exception) -> None:
         self._ask_again_at = self._clock() + PAUSE_SECONDS
@@ -121,3 +199,14 @@ class RedisRateLimiter:
         if not self._is_shared:
             _log.warning("rate limits are counted in Redis again")
         self._is_shared = True
+
+
+def _admission(room: int, interval: int) -> Admission:
+    """Read what the script tells: the microseconds until a whole burst would be owed."""
+    if room < 0:
+        return Admission(admitted=False, remaining=0, next_after_seconds=-room / 1e6)
+    return Admission(
+        admitted=True,
+        remaining=room // interval,
+        next_after_seconds=(interval - room % interval) / 1e6,
+    )

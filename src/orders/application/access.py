@@ -154,10 +154,15 @@ def may(caller: Caller, operation: Operation) -> bool:
     # A token with strangers' scopes only, or an empty claim, has been narrowed to nothing of ours.
     if caller.scopes is not None and not scopes & frozenset(Scope):
         return False
+    return bool(_giving(caller, scope, roles))
+
+
+def _giving(caller: Caller, scope: Scope, roles: frozenset[Role]) -> frozenset[str]:
+    """Which of the caller's roles give an operation: an integrator's only with its scope."""
     held = caller.roles & roles
-    if held == {Role.INTEGRATOR}:
-        return scope in scopes
-    return bool(held)
+    if scope in (caller.scopes or ()):
+        return held
+    return held - {Role.INTEGRATOR}
 
 
 def require(caller: Caller, operation: Operation) -> None:
@@ -172,7 +177,7 @@ def require(caller: Caller, operation: Operation) -> None:
 
 def reaches_all(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to every order of the tenant, not only to their own."""
-    return bool(caller.roles & ACCESS[operation][1] - {Role.CUSTOMER})
+    return bool(_giving(caller, *ACCESS[operation]) - {Role.CUSTOMER})
 
 
 def may_reach(caller: Caller, operation: Operation, state: OrderState) -> bool:
@@ -195,7 +200,7 @@ class View(StrEnum):
 
 def view_of(caller: Caller) -> View:
     """What the caller is shown of the orders they reach; the widest of their roles decides."""
-    if caller.roles & _READERS:
+    if _giving(caller, Scope.READ, _READERS):
         return View.STAFF
     if Role.FULFILLMENT in caller.roles:
         return View.FULFILLMENT

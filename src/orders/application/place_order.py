@@ -21,8 +21,9 @@ from orders.domain.draft import OrderDraft, Quote, quote
 from orders.domain.errors import TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
 from orders.domain.lines import DraftLine
+from orders.domain.money import exponent
 from orders.domain.order import Order
-from orders.domain.values import Limits, Shipping, method_token, reference
+from orders.domain.values import Limits, Shipping, code, method_token, reference, sku
 
 _MAY_BE_A_REPETITION = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
 """Why a request may be refused that was answered before: it is stored, or prices have changed."""
@@ -56,15 +57,17 @@ class PriceDraft:
         """The draft with a price on every line.
 
         Raises:
+            InvalidValue: If the currency, a SKU or the way of shipping cannot be asked for.
             PriceUnknown: If the list has no price for something.
             TotalChanged: If the caller stated another price and may not.
             PricesUnavailable: If the list gave no answer.
         """
+        exponent(draft.currency)
         trusted = may(caller, Operation.STATE_PRICES)
         stated_all = all(line.unit_price is not None for line in draft.lines)
         if trusted and stated_all:
             return draft
-        wanted = {line.sku for line in draft.lines}
+        wanted = {sku(line.sku, f"lines/{index}/sku") for index, line in enumerate(draft.lines)}
         method = _shipping_key(draft.shipping)
         if method is not None and not trusted:
             wanted.add(method)
@@ -208,7 +211,9 @@ def _owner(caller: Caller, customer_id: str | None) -> str | None:
 
 def _shipping_key(shipping: Shipping | None) -> str | None:
     """What a way of shipping is called in the price list."""
-    return None if shipping is None or shipping.method is None else f"shipping/{shipping.method}"
+    if shipping is None or shipping.method is None:
+        return None
+    return f"shipping/{code(shipping.method, 'shipping/method')}"
 
 
 def _priced(

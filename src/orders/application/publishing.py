@@ -4,68 +4,99 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from orders.application.errors import PublisherUnavailable
 from orders.application.ports import EventPublisher, LoggedEvent, Published
 from orders.domain.identifiers import OrderId
 
-T = TypeVar("T")
-
 
 class EventRefused(Exception):
-    """The broker will never take this event as it is. `reason` is a code."""
+    """The broker will never take an event as it is. `reason` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-Send = Callable[[LoggedEvent], Awaitable[None]]
-"""Returns once the broker has confirmed an event.
+class Sender(Protocol):
+    """One broker, as far as `publish_in_order` needs it. Called by one publisher at a time."""
 
-Raises:
-    EventRefused: If it never will.
-    PublisherUnavailable: If the event may not have arrived.
-"""
+    async def ready(self) -> None:
+        """Be able to send, also after something went wrong.
+
+        Raises:
+            PublisherUnavailable: If the broker cannot be reached.
+        """
+        ...
+
+    async def send(self, event: LoggedEvent) -> None:
+        """Return once the broker has confirmed the event.
+
+        Raises:
+            EventRefused: If it never will: this event, or another that is under way.
+            PublisherUnavailable: If the event may not have arrived.
+        """
+        ...
 
 
 async def publish_in_order(
-    events: Iterable[LoggedEvent], send: Send, *, within_seconds: float
+    events: Iterable[LoggedEvent], sender: Sender, *, within_seconds: float
 ) -> Published:
     """Send each order's events one after another, different orders' side by side.
 
     An order goes no further than its first event without a confirm: what came after it would
     overtake it.
     """
-    confirmed: dict[OrderId, int] = {}
-    refused: dict[OrderId, str] = {}
+    sending = _Sending(sender)
+    with contextlib.suppress(PublisherUnavailable, TimeoutError):
+        async with asyncio.timeout(within_seconds):
+            await sending.send_all(events)
+    return Published(confirmed=sending.confirmed, refused=sending.refused)
 
-    async def send_all(own: Sequence[LoggedEvent]) -> None:
+
+class _Sending:
+    """One call of `publish_in_order`, and what is known of it so far."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.confirmed: dict[OrderId, int] = {}
+        self.refused: dict[OrderId, str] = {}
+        self._sender = sender
+
+    async def send_all(self, events: Iterable[LoggedEvent]) -> None:
+        orders = _by_order(events)
+        await self._sender.ready()
+        async with asyncio.TaskGroup() as group:
+            for own in orders:
+                group.create_task(self._send(own))
+        if self.refused and len(orders) > 1:
+            # A broker may refuse one message by dropping all that are under way with it, and
+            # not say which it was. Sent by itself, each order's tells.
+            self.refused.clear()
+            for own in orders:
+                await self._sender.ready()
+                await self._send(own)
+
+    async def _send(self, own: Sequence[LoggedEvent]) -> None:
         order_id = own[0].order_id
         with contextlib.suppress(PublisherUnavailable):
             for event in own:
+                if event.recorded.sequence <= self.confirmed.get(order_id, 0):
+                    continue
                 try:
-                    await send(event)
+                    await self._sender.send(event)
                 except EventRefused as refusal:
-                    refused[order_id] = refusal.reason
+                    self.refused[order_id] = refusal.reason
                     return
-                confirmed[order_id] = event.recorded.sequence
-
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(within_seconds), asyncio.TaskGroup() as group:
-            for own in by_order(events).values():
-                group.create_task(send_all(own))
-    return Published(confirmed=confirmed, refused=refused)
+                self.confirmed[order_id] = event.recorded.sequence
 
 
-def by_order(events: Iterable[LoggedEvent]) -> Mapping[OrderId, Sequence[LoggedEvent]]:
-    """Each order's events, in the order given."""
+def _by_order(events: Iterable[LoggedEvent]) -> Sequence[Sequence[LoggedEvent]]:
     orders: dict[OrderId, list[LoggedEvent]] = {}
     for event in events:
         orders.setdefault(event.order_id, []).append(event)
-    return orders
+    return [*orders.values()]
 
 
 class PublishToAll:
@@ -78,13 +109,8 @@ class PublishToAll:
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send to all side by side. What one broker refuses is refused."""
         told = await asyncio.gather(*(each.publish(events) for each in self._publishers))
+        by_all = set[OrderId].intersection(*(set(each.confirmed) for each in told))
         return Published(
-            confirmed={
-                order_id: min(each.confirmed[order_id] for each in told)
-                for order_id in told[0].confirmed
-                if all(order_id in each.confirmed for each in told)
-            },
-            refused={
-                order_id: reason for each in told for order_id, reason in each.refused.items()
-            },
+            confirmed={order: min(each.confirmed[order] for each in told) for order in by_all},
+            refused={order: why for each in told for order, why in each.refused.items()},
         )

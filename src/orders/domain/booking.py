@@ -23,6 +23,7 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
     authorization_key,
+    payment_of_reference,
 )
 from orders.domain.state import Hold
 
@@ -48,8 +49,11 @@ class Booking(Changing):
         after = payment.after(report)
         if after.status not in IN_FLIGHT:
             ledger = ledger.without_call(key)
-        if after is not payment:
-            self._change(PROVIDER, now, *_news(payment, after), ledger=ledger.with_payment(after))
+        # What was refunded was captured first: an order may confirm itself in between.
+        for step in (replace(after, refunded=payment.refunded), after):
+            if step != payment:
+                self._change(PROVIDER, now, *_news(payment, step), ledger=ledger.with_payment(step))
+                payment, ledger = step, self._state.ledger
 
     def book_charge_back(self, payment_id: str, *, now: datetime) -> None:
         """Book that the payer's bank took back what we kept of a payment. Twice is once."""
@@ -64,6 +68,10 @@ class Booking(Changing):
         """Book the answer to a call. Settling a call twice is settling it once."""
         call = self._state.ledger.call(key)
         if call is None:
+            # A webhook was faster. What the answer adds to it still counts.
+            payment_id = payment_of_reference(report.reference)
+            if any(payment.id == payment_id for payment in self._state.ledger.payments):
+                self.book(report, payment_id, now=now)
             return
         self.book(report, call.payment_id, now=now)
         ledger = self._state.ledger
@@ -159,6 +167,9 @@ def _news(before: Payment, after: Payment) -> list[happened.OrderEvent]:
     if after.captured > before.captured:
         taken = after.captured - before.captured
         news.append(happened.PaymentCaptured(payment_id=after.id, amount=taken))
+    if after.refunded > before.refunded:
+        returned = after.refunded - before.refunded
+        news.append(happened.PaymentRefunded(payment_id=after.id, amount=returned))
     if after.released and not before.released:
         news.extend(_voided(after))
     return news

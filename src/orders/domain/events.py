@@ -120,6 +120,14 @@ class PaymentCaptured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefunded:
+    """The payment service gave this amount back; `amount` is what is new."""
+
+    payment_id: PartId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDeclined:
     """The payment came to nothing. Another one may be tried."""
 
@@ -289,6 +297,7 @@ OrderEvent = (
     | PaymentStarted
     | PaymentAuthorized
     | PaymentCaptured
+    | PaymentRefunded
     | PaymentDeclined
     | PaymentVoided
     | PaymentOperationFailed

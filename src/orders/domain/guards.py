@@ -156,7 +156,7 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
         case Action.VOID:
             return {"payments": _voidable_payments(state)}
         case Action.REFUND:
-            return {"amount": min(state.totals.refund_due, state.totals.refundable)}
+            return {"amount": refundable(state)}
         case Action.GRANT_CREDIT:
             return {"amount": state.totals.creditable}
         case Action.CANCEL_ITEMS:
@@ -175,6 +175,11 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
             return {"returns": tuple(r.id for r in state.returns if r.status in befores)}
         case _:
             return {}
+
+
+def refundable(state: OrderState) -> int:
+    """What may be given back: what is owed, as far as payments that are not in doubt hold it."""
+    return min(state.totals.refund_due, state.ledger.refundable_in_all)
 
 
 def capturable(state: OrderState) -> int:

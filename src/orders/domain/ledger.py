@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
-from orders.domain.payments import CallKind, Payment, PaymentCall, Refund, RefundStatus
+from orders.domain.payments import (
+    CallKind,
+    Payment,
+    PaymentCall,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,27 +45,34 @@ class Ledger:
 
     def capturing(self, payment_id: str | None = None) -> int:
         """What captures under way will take, of one payment or of all."""
-        return self._under_way(CallKind.CAPTURE, payment_id)
+        return sum(
+            call.amount
+            for call in self.calls
+            if call.kind is CallKind.CAPTURE and payment_id in (None, call.payment_id)
+        )
 
     def refunding(self, payment_id: str | None = None) -> int:
-        """What refunds under way will give back, of one payment or of all."""
-        return self._under_way(CallKind.REFUND, payment_id)
+        """What refunds whose outcome is not known give back, of one payment or of all."""
+        return self._refunds(RefundStatus.REQUESTED, payment_id)
 
     def given_back(self, payment_id: str) -> int:
         """What the refunds of a payment that succeeded add up to."""
-        return sum(
-            refund.amount
-            for refund in self.refunds
-            if refund.payment_id == payment_id and refund.status is RefundStatus.SUCCEEDED
-        )
+        return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     def is_voiding(self, payment_id: str) -> bool:
         """Whether a void of the payment is under way."""
         return any(c.kind is CallKind.VOID and c.payment_id == payment_id for c in self.calls)
 
     def refundable(self, payment: Payment) -> int:
-        """What can still be given back of a payment."""
+        """What can still be given back of a payment: nothing while a person must look at it."""
+        if payment.status is PaymentStatus.REVIEW:
+            return 0
         return max(0, payment.kept - self.refunding(payment.id))
+
+    @property
+    def refundable_in_all(self) -> int:
+        """What can still be given back."""
+        return sum(self.refundable(payment) for payment in self.payments)
 
     def with_payment(self, payment: Payment) -> Ledger:
         """The ledger with one payment replaced, or added."""
@@ -83,9 +97,9 @@ class Ledger:
         """The ledger once a call is settled."""
         return replace(self, calls=tuple(call for call in self.calls if call.key != key))
 
-    def _under_way(self, kind: CallKind, payment_id: str | None) -> int:
+    def _refunds(self, status: RefundStatus, payment_id: str | None) -> int:
         return sum(
-            call.amount
-            for call in self.calls
-            if call.kind is kind and payment_id in (None, call.payment_id)
+            refund.amount
+            for refund in self.refunds
+            if refund.status is status and payment_id in (None, refund.payment_id)
         )

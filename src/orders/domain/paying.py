@@ -18,8 +18,8 @@ from orders.domain.errors import (
     IllegalStep,
     PaymentInFlight,
 )
-from orders.domain.guards import capturable, payable
-from orders.domain.identifiers import PROVIDER, SYSTEM, Actor
+from orders.domain.guards import capturable, payable, refundable
+from orders.domain.identifiers import PROVIDER, SYSTEM, Actor, PartId
 from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
 from orders.domain.parts import amount_within, next_id
 from orders.domain.payments import (
@@ -28,6 +28,7 @@ from orders.domain.payments import (
     Payment,
     PaymentCall,
     Refund,
+    RefundStatus,
     authorization_key,
     capture_key,
     refund_key,
@@ -114,9 +115,7 @@ class Paying(Booking):
         """Reserve giving back what is owed, or a part of it, over as many payments as it takes."""
         self._require(Action.REFUND, now)
         code(reason, "reason")
-        totals = self._state.totals
-        most = min(totals.refund_due, totals.refundable)
-        wanted = amount_within(amount, most, AmountExceedsRefundable)
+        wanted = amount_within(amount, refundable(self._state), AmountExceedsRefundable)
         self._refund(wanted, reason, by=by, now=now)
 
     def _open_payment(self, payment_id: str) -> Payment:
@@ -165,26 +164,41 @@ class Paying(Booking):
     def _send_back(self, before: OrderState, now: datetime) -> None:
         """Reserve giving back money that nobody owes any more, once for each time it comes."""
         state = self._state
-        ended = state.status in ENDED_UNPAID
-        just_ended = ended and before.status not in ENDED_UNPAID
-        for payment in state.ledger.payments:
-            old = next((p for p in before.ledger.payments if p.id == payment.id), None)
-            came = payment.captured + payment.open - (old.captured + old.open if old else 0)
-            if ended and came > 0 and not just_ended:
-                late = happened.PaymentReceivedLate(payment_id=payment.id, amount=came)
-                self._change(PROVIDER, now, late)
-            if (just_ended or (ended and came > 0) or _fully_paid_since(before, state)) and (
-                payment.open and not self._state.ledger.is_voiding(payment.id)
-            ):
+        if state.status in ENDED_UNPAID:
+            came = _money_that_came(before, state)
+            just_ended = before.status not in ENDED_UNPAID
+            if not just_ended:
+                for payment_id, amount in came.items():
+                    late = happened.PaymentReceivedLate(payment_id=payment_id, amount=amount)
+                    self._change(PROVIDER, now, late)
+            if just_ended or came:
+                self._void_all(now)
+            # A refund that failed is not begun anew: it would fail for ever.
+            if just_ended or came or _refunds_done(state) > _refunds_done(before):
+                self._refund(refundable(self._state), "order-ended", by=SYSTEM, now=now)
+        elif _needs_no_more(state) and not _needs_no_more(before):
+            self._void_all(now)
+
+    def _void_all(self, now: datetime) -> None:
+        for payment in self._state.ledger.payments:
+            if payment.open and not self._state.ledger.is_voiding(payment.id):
                 self._void(payment, by=SYSTEM, now=now)
-        captured = state.totals.captured > before.totals.captured
-        if ended and (just_ended or captured) and (owed := self._state.totals.refund_due):
-            self._refund(owed, "order-ended", by=SYSTEM, now=now)
 
 
-def _fully_paid_since(before: OrderState, state: OrderState) -> bool:
-    """Whether the order now has all it will ever need, and had not before."""
-    return _needs_no_more(state) and not _needs_no_more(before)
+def _money_that_came(before: OrderState, state: OrderState) -> dict[PartId, int]:
+    """What is newly authorised or captured, by payment; captured counts though it was held."""
+    known = {payment.id: payment for payment in before.ledger.payments}
+    came = {}
+    for payment in state.ledger.payments:
+        old = known.get(payment.id)
+        captured = payment.captured - (old.captured if old else 0)
+        held = payment.open - (old.open if old else 0)
+        came[payment.id] = max(0, captured) + max(0, held)
+    return {payment_id: amount for payment_id, amount in came.items() if amount}
+
+
+def _refunds_done(state: OrderState) -> int:
+    return sum(refund.status is RefundStatus.SUCCEEDED for refund in state.ledger.refunds)
 
 
 def _needs_no_more(state: OrderState) -> bool:
@@ -193,5 +207,5 @@ def _needs_no_more(state: OrderState) -> bool:
         state.status is OrderStatus.CONFIRMED
         and delivered
         and state.totals.net >= state.totals.due
-        and not state.ledger.calls
+        and not state.ledger.capturing()
     )

@@ -63,6 +63,7 @@ class PaymentStatus(StrEnum):
 
 
 IN_FLIGHT = frozenset({PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION, PaymentStatus.REVIEW})
+_REFUSED = frozenset({PaymentStatus.DECLINED, PaymentStatus.FAILED})
 _CAPTURABLE = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED})
 # A payment only ever moves to the right; what arrives late or twice is to the left.
 _PROGRESS = (
@@ -133,7 +134,7 @@ class Payment:
             captured=max(self.captured, report.captured),
             refunded=max(self.refunded, report.refunded),
             released=self.released or report.status is ProviderStatus.VOIDED,
-            decline_code=report.decline_code if status is PaymentStatus.DECLINED else None,
+            decline_code=(report.decline_code or self.decline_code) if status in _REFUSED else None,
         )
         return self if merged == self else merged
 
@@ -208,6 +209,11 @@ def void_key(order_id: OrderId, payment_id: str) -> str:
 def refund_key(order_id: OrderId, refund_id: str) -> str:
     """The key of a refund."""
     return f"{order_id}:refund:{refund_id}"
+
+
+def payment_of_reference(reference: str) -> PartId:
+    """The payment that a payment's reference names within its order."""
+    return PartId(reference.rpartition(":")[2])
 
 
 def order_of_reference(reference: str) -> OrderId | None:

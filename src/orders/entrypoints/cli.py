@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
 
 _DATA = Path(".orders")
+_EXTRAS = {"aio_pika": ",rabbitmq", "aiokafka": ",kafka", "redis": ",redis"}
 _EXAMPLES = """\
 examples:
   orders dev                                    everything, on this machine; Ctrl-C ends it
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         missing = error.name or ""
         if missing.partition(".")[0] == "orders":
             raise
-        return _fail(f"{missing} is not installed: pip install 'orders[service]'", 2)
+        extras = "service" + _EXTRAS.get(missing.partition(".")[0], "")
+        return _fail(f"{missing} is not installed: pip install 'orders[{extras}]'", 2)
     except CommandFailed as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # as in `orders settings | head`; the exit flushes once more
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dev(add("dev", _dev, "Run the whole stack on this machine, with data kept in .orders/"))
     _add_serve(add("serve", _serve, "Serve the HTTP API, as ORDERS_* variables say"))
     add("worker", _worker, "Relay events and finish what time must, as ORDERS_* variables say")
+    _add_outbox(add("outbox", _outbox, "Look after events that the broker has refused for good"))
     _add_migrate(
         add("migrate", _migrate, "Bring the database to this version: indexes and documents")
     )
@@ -100,6 +104,11 @@ def _add_migrate(parser: _Parser) -> None:
     )
 
 
+def _add_outbox(parser: _Parser) -> None:
+    parser.add_argument("action", choices=["list", "resend"], help="what is parked; send it again")
+    parser.add_argument("--order", type=UUID, help="one order only (resend)")
+
+
 def _add_data(parser: _Parser) -> None:
     parser.add_argument("--data", type=Path, default=_DATA, help="kept data (%(default)s)")
 
@@ -130,7 +139,7 @@ def _add_demo(parser: _Parser) -> None:
 
 
 def _add_schema(parser: _Parser) -> None:
-    parser.add_argument("kind", choices=["openapi"])
+    parser.add_argument("kind", choices=["openapi", "asyncapi", "events"])
 
 
 def _add_sandbox(parser: _Parser) -> None:
@@ -176,6 +185,20 @@ def _worker(_: argparse.Namespace) -> int:
     from orders.entrypoints.worker import run
 
     _run_until_told(run(Settings.read()))
+    return 0
+
+
+def _outbox(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from orders.entrypoints import outbox
+    from orders.entrypoints.settings import Settings
+
+    settings = Settings.read()
+    asked = options.action == "resend"
+    work = outbox.resend(settings, options.order) if asked else outbox.parked(settings)
+    for line in asyncio.run(work):
+        print(line)
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 from prometheus_client import Gauge
@@ -42,6 +43,7 @@ from orders.application.ports import (
     RateLimiter,
     WebhookVerifier,
 )
+from orders.application.publishing import PublishToAll
 from orders.application.read_orders import ReadOrders
 from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
@@ -52,6 +54,10 @@ from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import current_traceparent
 
 _BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
+
+if TYPE_CHECKING:
+    from orders.adapters.kafka import KafkaPublisher
+    from orders.adapters.rabbitmq import RabbitPublisher
 
 
 class UseCases(containers.DeclarativeContainer):
@@ -107,6 +113,7 @@ class Adapters:
         self._keys = _key_ring(settings)
         self.tokens = JwtVerifier(self._keys, _token_rules(settings))
         self.limiter = _rate_limiter(settings)
+        self._publishers = _publishers(settings)
 
     def use_cases(self) -> UseCases:
         """The use cases over these adapters."""
@@ -117,6 +124,7 @@ class Adapters:
             log=MongoEventLog(self._mongo),
             payments=MeasuredPayments(self._payments),
             prices=self._prices,
+            publisher=PublishToAll(self._publishers) if self._publishers else None,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
                 tolerance_seconds=settings.webhook_tolerance_seconds,
@@ -154,6 +162,8 @@ class Adapters:
                 stack.push_async_callback(self._keys.close)
             if isinstance(self.limiter, AbstractAsyncContextManager):
                 await stack.enter_async_context(self.limiter)
+            for publisher in self._publishers:
+                await stack.enter_async_context(publisher)
             yield
 
 
@@ -189,6 +199,20 @@ def _token_rules(settings: Settings) -> TokenRules:
         max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
         max_bytes=settings.max_token_bytes,
     )
+
+
+def _publishers(settings: Settings) -> list[RabbitPublisher | KafkaPublisher]:
+    publishers: list[RabbitPublisher | KafkaPublisher] = []
+    if settings.rabbitmq_uri is not None:
+        from orders.adapters.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
+
+        publishers.append(RabbitPublisher(settings.rabbitmq_uri))
+    if settings.kafka_bootstrap:
+        from orders.adapters.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
+
+        brokers = ",".join(settings.kafka_bootstrap)
+        publishers.append(KafkaPublisher(brokers, topic=settings.kafka_topic))
+    return publishers
 
 
 def _rate_limiter(settings: Settings) -> RateLimiter:

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import msgspec
 
-from orders.entrypoints.http.app import description
+from orders.adapters.messages import EVENTS, schema_of
+from orders.entrypoints import asyncapi
 
 
 def render(kind: str) -> str:
-    """The description of a kind: `openapi` is the only one yet."""
-    if kind != "openapi":
-        raise ValueError(kind)
-    return msgspec.json.format(msgspec.json.encode(description()), indent=2).decode()
+    """The description of a kind: `openapi`, `asyncapi`, or `events`, the schemas by type."""
+    return text_of(_KINDS[kind]())
+
+
+def text_of(description: object) -> str:
+    """A description as it stands in its file, without the last newline."""
+    return msgspec.json.format(msgspec.json.encode(description), indent=2).decode()
+
+
+def _openapi() -> dict[str, Any]:
+    # Late: the events can be described without the web framework.
+    from orders.entrypoints.http.app import description  # noqa: PLC0415
+
+    return description()
+
+
+def _events() -> dict[str, Any]:
+    schemas = map(schema_of, EVENTS)
+    return {schema["title"]: schema for schema in schemas}
+
+
+_KINDS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "openapi": _openapi,
+    "asyncapi": asyncapi.description,
+    "events": _events,
+}

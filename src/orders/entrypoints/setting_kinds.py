@@ -109,6 +109,12 @@ def as_origin(text: str) -> str:
     return text
 
 
+def as_address(text: str) -> str:
+    if not re.fullmatch(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", text):
+        raise ValueError
+    return text
+
+
 def as_webhook_secret(text: str) -> str:
     if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,128}={0,2}", text):
         raise ValueError

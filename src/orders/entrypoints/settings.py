@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.setting_kinds import (
+    as_address,
     as_algorithm,
     as_network,
     as_origin,
@@ -72,6 +73,17 @@ class Settings:
         "may place",
         None,
     )
+    rabbitmq_uri: str | None = url(
+        "RabbitMQ, for events; without a broker they stay in the feed",
+        "amqp",
+        "amqps",
+        default=None,
+        secret=True,
+    )
+    kafka_bootstrap: tuple[str, ...] = several(
+        "Kafka brokers, for events; both kinds may be set", "host:port", as_address, default=()
+    )
+    kafka_topic: str = printable("topic of the events", "orders.events")
     redis_uri: str | None = url(
         "Redis, for rate limits over all processes; without it each process counts for itself",
         "redis",

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from orders.application.do_due_work import DoDueWork
-from orders.application.errors import ApplicationError
+from orders.application.errors import ApplicationError, PublisherUnavailable
 from orders.application.relay_events import RelayEvents
 from orders.entrypoints import logs, metrics
 from orders.entrypoints.container import Adapters
@@ -16,7 +16,9 @@ from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
 
 BATCH = 32
-"""Orders claimed at once."""
+"""Orders with due work claimed at once."""
+RELAY_BATCH = 128
+"""Orders with waiting events claimed at once."""
 PAUSE_SECONDS = 0.25
 """Between looks while there is nothing to do."""
 TROUBLE_SECONDS = 2.0
@@ -58,8 +60,12 @@ async def _due_work(due: DoDueWork) -> int:
 
 
 async def _relay(relay: RelayEvents) -> int:
-    relayed = await relay(limit=BATCH)
+    relayed = await relay(limit=RELAY_BATCH)
     metrics.count_relayed(relayed.events, parked=len(relayed.parked))
+    for order_id in relayed.parked:
+        _log.error("the events of order %s are parked: see `orders outbox list`", order_id)
+    if relayed.unconfirmed and not relayed.events:
+        raise PublisherUnavailable("the broker confirmed nothing")
     return relayed.events
 
 

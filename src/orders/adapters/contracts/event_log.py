@@ -106,7 +106,7 @@ class EventLogContract:
         assert _positions(await log.after(0, tenant="nobody", limit=10)) == []
 
     async def test_many_may_append_at_once(self, log: EventLog, same_log: EventLog) -> None:
-        batches = [logged_events()[:5] for _ in range(20)]
+        batches = [logged_events()[:5] for _ in range(10)]
 
         await asyncio.gather(
             *((log, same_log)[n % 2].append(batch) for n, batch in enumerate(batches)),
@@ -114,7 +114,7 @@ class EventLogContract:
         )
 
         feed = await log.after(0, tenant="shop", limit=1_000)
-        assert _positions(feed) == list(range(1, 101))
+        assert _positions(feed) == list(range(1, 51))
         assert {event.id for event in feed} == {event.id for batch in batches for event in batch}
         for batch in batches:
             timeline = await log.timeline(batch[0].order_id)

@@ -23,9 +23,11 @@ from uuid import uuid4
 
 import pytest
 
+from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.held_back_events import HeldBackEvents
 from orders.adapters.contracts.samples import CUSTOMER, LATER, NOW, STAFF, a_new_order
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
-from orders.application.ports import LoggedEvent
+from orders.application.ports import LoggedEvent, WaitingEvents
 from orders.domain.identifiers import OrderId
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ LEASE = timedelta(seconds=30)
 OUTAGE_SECONDS = 2.0
 
 
-class EventOutboxContract:
+class EventOutboxContract(HeldBackEvents):
     """The suite. Each test starts with an empty store."""
 
     @pytest.fixture
@@ -223,9 +225,14 @@ class EventOutboxContract:
     async def test_says_in_time_that_the_store_does_not_answer(
         self, lost_outbox: EventOutbox
     ) -> None:
+        waiting = WaitingEvents(events=logged_events()[:1])
         calls: list[Awaitable[object]] = [
             lost_outbox.claim(now=NOW, lease=LEASE, limit=1),
             lost_outbox.remove(OrderId(uuid4()), up_to=1),
+            lost_outbox.defer(waiting, until=NOW),
+            lost_outbox.park(waiting, reason="too-large", now=NOW),
+            lost_outbox.parked(limit=1),
+            lost_outbox.resend(OrderId(uuid4())),
             lost_outbox.waiting_of(OrderId(uuid4())),
         ]
 
@@ -253,7 +260,5 @@ async def _a_saved_order(orders: OrderRepository) -> list[LoggedEvent]:
     ]
 
 
-async def _claimed(
-    outbox: EventOutbox, *, now: datetime = NOW, limit: int = 100
-) -> list[OrderId]:
+async def _claimed(outbox: EventOutbox, *, now: datetime = NOW, limit: int = 100) -> list[OrderId]:
     return [each.order_id for each in await outbox.claim(now=now, lease=LEASE, limit=limit)]

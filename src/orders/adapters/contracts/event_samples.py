@@ -34,6 +34,7 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     happened.PaymentStarted(payment_id=_P, amount=LARGE),
     happened.PaymentAuthorized(payment_id=_P, amount=1),
     happened.PaymentCaptured(payment_id=_P, amount=2),
+    happened.PaymentRefunded(payment_id=_P, amount=10),
     happened.PaymentDeclined(payment_id=_P, decline_code="insufficient_funds"),
     happened.PaymentVoided(payment_id=_P),
     happened.PaymentOperationFailed(payment_id=_P, operation="capture", failure_code="gone"),

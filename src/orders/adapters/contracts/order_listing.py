@@ -81,6 +81,16 @@ class OrderListing:
         assert await _numbers(orders, where, newest_first=False) == numbers
         assert await _numbers(orders, where, newest_first=True) == numbers[::-1]
 
+    async def test_a_position_never_widens_the_filter(self, orders: OrderRepository) -> None:
+        await _five_orders(orders)
+        order_id = (await orders.find_by_number("shop", "C")).id
+        late, early = (Position(at=at, order_id=order_id) for at in (LATER, NOW - TICK))
+        where = OrderFilter(tenant="shop", created_from=NOW + TICK, created_before=NOW + 3 * TICK)
+
+        for newest_first, after, numbers in ((True, late, "CB"), (False, early, "BC")):
+            found = await orders.list(where, newest_first=newest_first, after=after, limit=10)
+            assert "".join(order.state.number for order in found) == numbers
+
     async def test_lists_nothing_of_other_tenants(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order(tenant="other"))
 

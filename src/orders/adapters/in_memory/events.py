@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from orders.adapters.messages import encode
 from orders.application.errors import PublisherUnavailable, StoreUnavailable
 from orders.application.ports import LoggedEvent, Published
 from orders.application.publishing import EventRefused, publish_in_order
@@ -45,21 +46,27 @@ class InMemoryEventLog:
 class InMemoryPublisher:
     """A broker that keeps what it was sent, in order, each delivery anew, in `published`.
 
-    It refuses the events whose ids are in `refuses`.
+    It refuses messages of more than `max_bytes`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int = 1_000_000) -> None:
         self.unavailable = False
-        self.refuses: set[str] = set()
+        self.max_bytes = max_bytes
         self.published: list[LoggedEvent] = []
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, each order's in the order given, and tell what became of them."""
-        return await publish_in_order(events, self._send, within_seconds=1)
+        return await publish_in_order(events, self, within_seconds=1)
 
-    async def _send(self, event: LoggedEvent) -> None:
+    async def ready(self) -> None:
+        """Be able to send, unless switched off."""
         if self.unavailable:
             raise PublisherUnavailable("the broker is switched off")
-        if event.id in self.refuses:
+
+    async def send(self, event: LoggedEvent) -> None:
+        """Keep the event."""
+        if self.unavailable:
+            raise PublisherUnavailable("the broker is switched off")
+        if len(encode(event)) > self.max_bytes:
             raise EventRefused("too-large")
         self.published.append(event)

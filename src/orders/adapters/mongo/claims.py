@@ -36,4 +36,5 @@ async def claim(
     claimant = ObjectId()
     ours = {"$set": {f"{queue}.at": now + lease, f"{queue}.by": claimant}}
     await orders.update_many({"_id": {"$in": ids}, **turn}, ours)
-    return await orders.find({"_id": {"$in": ids}, f"{queue}.by": claimant}, projection).to_list()
+    claimed = orders.find({"_id": {"$in": ids}, f"{queue}.by": claimant}, projection)
+    return sorted(await claimed.to_list(), key=lambda document: ids.index(document["_id"]))

@@ -70,12 +70,18 @@ class MongoEventLog:
             written: int = refused["index"]
             self._reached(documents[:written])
             if "position" not in refused["keyPattern"]:
-                # Logged before: by a relay that died, or by a try whose answer was lost.
-                return documents[written + 1 :]
+                # Logged before: by a relay that died, or that had no answer from its broker.
+                return await self._not_logged(documents[written + 1 :])
             await self._find_end()
             return documents[written:]
         self._reached(documents)
         return []
+
+    async def _not_logged(self, documents: list[Document]) -> list[Document]:
+        ids = [each["_id"] for each in documents]
+        found = await self._events.find({"_id": {"$in": ids}}, {"_id": 1}).to_list()
+        logged = {each["_id"] for each in found}
+        return [each for each in documents if each["_id"] not in logged]
 
     def _reached(self, written: Sequence[Document]) -> None:
         # Several calls may be under way here: positions are compared, never counted.

@@ -75,7 +75,8 @@ class OrderDocument(Document):
             _listed_by("status"),
             _listed_by("payment_status"),
             _listed_by("fulfillment_status"),
-            _listed_by("return_status"),
+            # Of orders with returns, not of the many without: "none" sorts before the others.
+            _listed_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
             _listed_by("owes"),
             _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
             _listed_by("external_reference", partialFilterExpression=_given("external_reference")),

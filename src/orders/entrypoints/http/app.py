@@ -141,12 +141,12 @@ def _middleware(
         JoinTrace(),
         InFlightLimit(settings.max_in_flight, listing_paths=LISTS, exempt_paths=HEALTH_PATHS),
     ]
-    if limiter and failures.per_second:
+    if limiter is not None and failures.per_second:
         passed.append(FailedAuthenticationLimit(limiter, failures))
     passed.append(
         Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes)
     )
-    if limiter and rate.per_second:
+    if limiter is not None and rate.per_second:
         passed.append(PrincipalLimit(limiter, rate))
     return passed
 

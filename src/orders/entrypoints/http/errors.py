@@ -75,7 +75,7 @@ def on_refusal(
     request: Request[Any, Any, Any], refusal: OrderError | ApplicationError
 ) -> Response[Problem]:
     """Answer a refusal of the domain or the application."""
-    status = STATUS[type(refusal)]
+    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     return problem(
         request,
         status=status,

@@ -1,0 +1,370 @@
+"""Write the generated parts of `docs/*.md` from the code, or check that they are as it says.
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from orders.application import errors as application_errors
+from orders.application.access import ACCESS, Role
+from orders.domain import errors as domain_errors
+from orders.domain.actions import Action
+from orders.domain.identifiers import PartId
+from orders.domain.lifecycle import (
+    TRANSITIONS,
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+    fulfillment_progress,
+    payment_progress,
+    return_progress,
+)
+from orders.domain.lines import Line
+from orders.domain.returns import Return, ReturnStatus
+from orders.domain.totals import Totals
+from orders.entrypoints.http.errors import STATUS
+from orders.entrypoints.settings import settings_table
+
+DOCS = Path(__file__).parents[1] / "docs"
+PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check every page; 1 if one is not as the code says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="where the pages are")
+    given = parser.parse_args(arguments)
+    stale = [page for page in sorted(given.docs.glob("*.md")) if rewrite(page, given.check)]
+    for page in stale:
+        state = "is not as the code says: run python infra/docs.py" if given.check else "written"
+        print(f"{page.name} {state}")
+    return int(given.check and bool(stale))
+
+
+def rewrite(page: Path, check: bool) -> bool:
+    """Bring one page up to date unless only checking; whether it was not."""
+    old = page.read_text(encoding="utf-8")
+    new = PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[3]}", old)
+    if new != old and not check:
+        page.write_text(new, encoding="utf-8")
+    return new != old
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in lines
+    )
+
+
+def code(text: str) -> str:
+    """Text as code, or nothing."""
+    return f"`{text}`" if text else ""
+
+
+# -- the state machine -------------------------------------------------------------------------
+
+
+def transitions() -> str:
+    """What each command makes of each status."""
+    return table(
+        ["", *map(code, OrderStatus)],
+        [
+            [code(action), *(code(TRANSITIONS.get((status, action), "")) for status in OrderStatus)]
+            for action in Action
+        ],
+    )
+
+
+def diagram() -> str:
+    """The moves from one status to another."""
+    moves: dict[tuple[str, str], list[str]] = {}
+    for (status, action), after in TRANSITIONS.items():
+        if after is not status:
+            moves.setdefault((status, after), []).append(action)
+    ends = [status for status in OrderStatus if all(before != status for before, _ in moves)]
+    lines = [
+        "stateDiagram-v2",
+        f"[*] --> {OrderStatus.PENDING}: place",
+        *(f"{before} --> {after}: {', '.join(by)}" for (before, after), by in moves.items()),
+        *(f"{status} --> [*]" for status in ends),
+    ]
+    return "```mermaid\n" + "\n    ".join(lines) + "\n```"
+
+
+# -- the derived statuses ------------------------------------------------------------------------
+
+
+class Rule(NamedTuple):
+    """When a status holds, in words and as a test of the facts; the first rule that fits counts."""
+
+    words: str
+    fits: Callable[[Mapping[str, Any]], bool]
+    status: str
+
+
+def rules(
+    cases: Iterable[tuple[Mapping[str, Any], str]], rules: Sequence[Rule], statuses: Iterable[str]
+) -> str:
+    """The rules as a table, once every case has agreed with them and every rule was needed."""
+    needed = set()
+    for facts, status in cases:
+        rule = next(rule for rule in rules if rule.fits(facts))
+        if rule.status != status:
+            raise AssertionError(f"{rule.words!r} gives {rule.status}, not {status}: {facts}")
+        needed.add(rule)
+    if needed != set(rules) or {rule.status for rule in rules} != set(statuses):
+        raise AssertionError("a rule that never decides, or a status without a rule")
+    return table(
+        ["", "If", "then"],
+        [[str(place), rule.words, code(rule.status)] for place, rule in enumerate(rules, start=1)],
+    )
+
+
+def payment_cases() -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Every combination of small amounts, with the status the code gives it."""
+    nothing = Totals(subtotal=0, discount=0, tax=0, shipping=0, gross=0)
+    for due, a, c, flags in product(range(3), range(3), range(3), product((0, 1), repeat=3)):
+        in_flight, voided, failed = map(bool, flags)
+        for r, k in product(range(c + 1), repeat=2):
+            totals = replace(nothing, due=due, authorized=a, captured=c, refunded=r, charged_back=k)
+            facts = {
+                "due": due,
+                "net": c - r - k,
+                "a": a,
+                "c": c,
+                "r": r,
+                "k": k,
+                "in_flight": in_flight,
+                "voided": voided,
+                "failed": failed,
+            }
+            yield (
+                facts,
+                payment_progress(totals, in_flight=in_flight, voided=voided, failed=failed),
+            )
+
+
+def payment_status() -> str:
+    """The rules of `payment_status`."""
+    return rules(
+        payment_cases(),
+        [
+            Rule(
+                "nothing captured or authorised, a payment in flight",
+                lambda f: not f["c"] and not f["a"] and f["in_flight"],
+                "pending",
+            ),
+            Rule(
+                "nothing captured or authorised, a payment voided",
+                lambda f: not f["c"] and not f["a"] and f["voided"],
+                "voided",
+            ),
+            Rule(
+                "nothing captured or authorised, nothing due",
+                lambda f: not f["c"] and not f["a"] and not f["due"],
+                "not_required",
+            ),
+            Rule(
+                "nothing captured or authorised, a payment failed",
+                lambda f: not f["c"] and not f["a"] and f["failed"],
+                "failed",
+            ),
+            Rule("nothing captured or authorised", lambda f: not f["c"] and not f["a"], "unpaid"),
+            Rule(
+                "nothing captured, authorised ≥ due",
+                lambda f: not f["c"] and f["a"] >= f["due"],
+                "authorized",
+            ),
+            Rule("nothing captured", lambda f: not f["c"], "partially_authorized"),
+            Rule(
+                "charged back, net < due", lambda f: f["k"] and f["net"] < f["due"], "charged_back"
+            ),
+            Rule("net > due", lambda f: f["net"] > f["due"], "overpaid"),
+            Rule("net < due", lambda f: f["net"] < f["due"], "partially_paid"),
+            Rule(
+                "refunded or charged back, nothing due",
+                lambda f: (f["r"] or f["k"]) and not f["due"],
+                "refunded",
+            ),
+            Rule("refunded or charged back", lambda f: f["r"] or f["k"], "partially_refunded"),
+            Rule("otherwise", lambda _: True, "paid"),
+        ],
+        PaymentProgress,
+    )
+
+
+def possible_lines() -> Iterator[Line]:
+    """Every line of two units that keeps its invariants."""
+    line = Line(id=PartId("1"), sku="S", name="N", quantity=2, unit_price=1)
+    for cancelled, allocated, shipped in product(range(3), repeat=3):
+        if cancelled + allocated + shipped > line.quantity:
+            continue
+        for delivered in range(shipped + 1):
+            for returned in range(delivered + 1):
+                yield replace(
+                    line,
+                    cancelled=cancelled,
+                    allocated=allocated,
+                    shipped=shipped,
+                    delivered=delivered,
+                    returned=returned,
+                )
+    yield replace(line, shippable=False)
+
+
+def facts_of(lines: Sequence[Line]) -> Mapping[str, Any]:
+    """Units over the shippable lines."""
+    shippable = [line for line in lines if line.shippable]
+    names = ("live", "allocated", "shipped", "delivered", "returned")
+    return {"shippable": bool(shippable)} | {
+        name: sum(getattr(line, name) for line in shippable) for name in names
+    }
+
+
+def fulfillment_status() -> str:
+    """The rules of `fulfillment_status`."""
+    return rules(
+        (
+            (facts_of(lines), fulfillment_progress(lines))
+            for lines in product(possible_lines(), repeat=2)
+        ),
+        [
+            Rule("no line is shippable", lambda f: not f["shippable"], "not_required"),
+            Rule("every unit is cancelled", lambda f: not f["live"], "cancelled"),
+            Rule("delivered = live", lambda f: f["delivered"] == f["live"], "delivered"),
+            Rule("delivered > 0", lambda f: f["delivered"] > 0, "partially_delivered"),
+            Rule("shipped = live", lambda f: f["shipped"] == f["live"], "shipped"),
+            Rule("shipped > 0", lambda f: f["shipped"] > 0, "partially_shipped"),
+            Rule("packed > 0", lambda f: f["allocated"] > 0, "in_progress"),
+            Rule("otherwise", lambda _: True, "unfulfilled"),
+        ],
+        FulfillmentProgress,
+    )
+
+
+def return_cases() -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Every pair of lines with a return in every status, or none."""
+    for lines in product(possible_lines(), repeat=2):
+        for status in (None, *ReturnStatus):
+            returns = [a_return(status)] if status else []
+            awaited = status in {ReturnStatus.REQUESTED, ReturnStatus.APPROVED}
+            yield {**facts_of(lines), "awaited": awaited}, return_progress(lines, returns)
+
+
+def a_return(status: ReturnStatus) -> Return:
+    """A return of one unit."""
+    return Return(
+        id=PartId("1"),
+        items={},
+        reason="r",
+        created_at=datetime.min.replace(tzinfo=UTC),
+        status=status,
+    )
+
+
+def return_status() -> str:
+    """The rules of `return_status`."""
+    return rules(
+        return_cases(),
+        [
+            Rule(
+                "returned = live, and not 0",
+                lambda f: f["returned"] > 0 and f["returned"] == f["live"],
+                "returned",
+            ),
+            Rule("returned > 0", lambda f: f["returned"] > 0, "partially_returned"),
+            Rule("a return is requested or approved", lambda f: f["awaited"], "requested"),
+            Rule("otherwise", lambda _: True, "none"),
+        ],
+        ReturnProgress,
+    )
+
+
+# -- tables of the other layers ------------------------------------------------------------------
+
+
+def access() -> str:
+    """Who may do what."""
+    return table(
+        ["Operation", "Scope", *map(code, Role)],
+        [
+            [code(operation), code(scope), *(reach(role) if role in roles else "" for role in Role)]
+            for operation, (scope, roles) in ACCESS.items()
+        ],
+    )
+
+
+def reach(role: Role) -> str:
+    """How far a role that has an operation reaches."""
+    return {Role.CUSTOMER: "own", Role.INTEGRATOR: "scope"}.get(role, "yes")
+
+
+def errors() -> str:
+    """Every refusal that a caller can meet."""
+    found = [*refusals(domain_errors), *refusals(application_errors)]
+    return table(
+        ["Code", "Status", "Means"],
+        [
+            [code(error.code), str(STATUS[error].value), first_line(error)]
+            for error in sorted(found, key=lambda error: error.code)
+        ],
+    )
+
+
+def refusals(module: ModuleType) -> Iterator[Any]:
+    """The errors of a layer, without the one they all are."""
+    for _, error in inspect.getmembers(module, inspect.isclass):
+        if error.__module__ == module.__name__ and error in STATUS:
+            yield error
+
+
+def first_line(thing: type) -> str:
+    """The first paragraph of its docstring, on one line."""
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+
+
+def settings() -> str:
+    """Every environment variable that is read."""
+    return table(
+        ["Variable", "Default", "Accepts", "Meaning"],
+        [
+            [
+                code(row.name),
+                "**required**" if row.default is None else code(row.default),
+                row.accepts.replace("<", "&lt;"),
+                row.meaning + (" (secret)" if row.secret else ""),
+            ]
+            for row in settings_table()
+        ],
+    )
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "transitions": transitions,
+    "diagram": diagram,
+    "payment-status": payment_status,
+    "fulfillment-status": fulfillment_status,
+    "return-status": return_status,
+    "access": access,
+    "errors": errors,
+    "settings": settings,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""A new shop for each test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.shop import Shop
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()

@@ -1,0 +1,44 @@
+"""The generated parts of the documentation are as the code says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "infra" / "docs.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_generated_part_is_up_to_date() -> None:
+    done = run("--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_part_that_was_changed_by_hand_is_found_and_put_right(tmp_path: Path) -> None:
+    docs = copytree(ROOT / "docs", tmp_path / "docs")
+    page = docs / "lifecycle.md"
+    right = page.read_text(encoding="utf-8")
+    page.write_text(right.replace("| `confirmed` |", "| `completed` |", 1), encoding="utf-8")
+    wrong = page.read_text(encoding="utf-8")
+    assert wrong != right
+    found = run("--check", "--docs", str(docs))
+    assert (found.returncode, found.stdout.split()[0]) == (1, "lifecycle.md")
+    assert page.read_text(encoding="utf-8") == wrong
+    assert run("--docs", str(docs)).returncode == 0
+    assert page.read_text(encoding="utf-8") == right
+
+
+@pytest.mark.parametrize("part", ["diagram", "transitions", "access", "errors", "settings"])
+def test_every_part_is_published(part: str) -> None:
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")]
+    assert sum(f"<!-- generated: {part} -->" in page for page in pages) == 1
+    assert not any(re.search(r"-->\s*<!-- end -->", page) for page in pages)
