@@ -12,12 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.adapters.payments_http.webhooks import (
-    InvalidWebhook,
-    PaymentEvent,
-    PaymentEventType,
-    WebhookVerifier,
-)
+from orders.adapters.payments_http.webhooks import WebhookVerifier
+from orders.application.errors import InvalidWebhook
+from orders.application.ports import PaymentEvent, PaymentEventType
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport, ProviderStatus
 

@@ -34,6 +34,11 @@ def a_body(**changes: Any) -> dict[str, Any]:
     return {"currency": "EUR", "lines": list(LINES), **changes}
 
 
+def a_line(**changes: Any) -> dict[str, Any]:
+    """One pen."""
+    return {"sku": "PEN", "name": "Pen", "quantity": 1, **changes}
+
+
 class Front:
     """The application, built once. Each test puts a shop of its own behind it."""
 
@@ -140,6 +145,12 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     assert problem["status"] == status
     assert len(problem["trace_id"]) == 32
     return problem
+
+
+async def assert_nothing_happened(shop: Shop) -> None:
+    """No order, so no event either, and no call to the payment service."""
+    assert await shop.count() == 0
+    assert shop.provider.calls == {}
 
 
 def id_of(order: dict[str, Any]) -> OrderId:

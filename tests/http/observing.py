@@ -23,6 +23,8 @@ from tests.shop import PEOPLE, WEBHOOK_SECRET, Shop
 
 JsonLine = dict[str, Any]
 
+_SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
+
 
 async def always() -> bool:
     """The store is there."""
@@ -96,6 +98,7 @@ def logged(level: str = "info") -> Iterator[Lines]:
     """Everything that is logged meanwhile, by the configuration of the service."""
     root, ours, trail = (logging.getLogger(name) for name in (None, "orders", "audit"))
     before = root.handlers[:], [each.level for each in (root, ours, trail)]
+    switches = {name: getattr(logging, name) for name in _SWITCHES}
     lines = Lines()
     logs.configure(level, lines.stream)
     try:
@@ -104,4 +107,6 @@ def logged(level: str = "info") -> Iterator[Lines]:
         root.handlers[:] = before[0]
         for logger, kept in zip((root, ours, trail), before[1], strict=True):
             logger.setLevel(kept)
+        for name, switch in switches.items():
+            setattr(logging, name, switch)
         logging.captureWarnings(capture=False)

@@ -44,6 +44,8 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._works = False
         self._turn = asyncio.Lock()
+        self._told = False
+        """Whether the log has what ended this producer: once, not for each event."""
 
     async def __aenter__(self) -> Self:
         """Connect to nothing yet: the brokers need not be up."""
@@ -63,6 +65,7 @@ class KafkaPublisher:
         if self._works:
             return
         await self._disconnect()
+        self._told = False
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id="orders",
@@ -97,7 +100,9 @@ class KafkaPublisher:
 
     def _doubt(self, error: BaseException) -> PublisherUnavailable:
         self._works = False
-        _log.warning("Kafka: %s", type(error).__name__)
+        if not self._told:
+            _log.warning("Kafka: %s", type(error).__name__)
+            self._told = True
         return PublisherUnavailable("Kafka did not confirm")
 
     async def _disconnect(self) -> None:

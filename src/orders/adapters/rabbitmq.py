@@ -46,6 +46,8 @@ class RabbitPublisher:
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
         self._turn = asyncio.Lock()
+        self._told = False
+        """Whether the log has what ended this connection: once, not for each event."""
 
     async def __aenter__(self) -> Self:
         """Connect to nothing yet: the broker need not be up."""
@@ -65,6 +67,7 @@ class RabbitPublisher:
         if self._exchange is not None:
             return
         await self._disconnect()
+        self._told = False
         try:
             self._connection = await aio_pika.connect(self._uri)
             channel = await self._connection.channel(on_return_raises=True)
@@ -106,8 +109,10 @@ class RabbitPublisher:
 
     def _doubt(self, error: BaseException) -> PublisherUnavailable:
         self._exchange = None
-        # Neither the address nor what the broker said: both may hold credentials.
-        _log.warning("RabbitMQ: %s", type(error).__name__)
+        if not self._told:
+            # Neither the address nor what the broker said: both may hold credentials.
+            _log.warning("RabbitMQ: %s", type(error).__name__)
+            self._told = True
         return PublisherUnavailable("RabbitMQ did not confirm")
 
     async def _disconnect(self) -> None:

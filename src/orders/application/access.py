@@ -52,6 +52,7 @@ class Operation(StrEnum):
     PAY = "pay"
     CAPTURE = "capture"
     VOID = "void"
+    DISMISS_PAYMENT = "dismiss_payment"
     REFUND = "refund"
     GRANT_CREDIT = "grant_credit"
     CREATE_SHIPMENT = "create_shipment"
@@ -124,6 +125,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.PAY: (Scope.WRITE, _roles(_CU, _SU)),
         Operation.CAPTURE: (Scope.PAY, _roles(_FI)),
         Operation.VOID: (Scope.PAY, _roles(_FI)),
+        Operation.DISMISS_PAYMENT: (Scope.PAY, _roles(_FI)),
         Operation.REFUND: (Scope.REFUND, _roles(_FI)),
         Operation.GRANT_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
         Operation.CREATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),

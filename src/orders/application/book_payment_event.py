@@ -57,7 +57,5 @@ class BookPaymentEvent:
         raise ConcurrentUpdate
 
     def _book(self, order: Order, event: PaymentEvent, payment_id: str) -> None:
-        now = self._now()
-        order.book(event.payment, payment_id, now=now)
-        if event.type is PaymentEventType.CHARGED_BACK:
-            order.book_charge_back(payment_id, now=now)
+        charged_back = event.type is PaymentEventType.CHARGED_BACK
+        order.book(event.payment, payment_id, charged_back=charged_back, now=self._now())

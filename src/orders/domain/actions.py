@@ -20,6 +20,7 @@ class Action(StrEnum):
     PAY = "pay"
     CAPTURE = "capture"
     VOID = "void"
+    DISMISS_PAYMENT = "dismiss_payment"
     REFUND = "refund"
     GRANT_CREDIT = "grant_credit"
     CREATE_SHIPMENT = "create_shipment"

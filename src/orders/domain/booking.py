@@ -36,8 +36,18 @@ class Booking(Changing):
 
     __slots__ = ()
 
-    def book(self, report: PaymentReport, payment_id: str, *, now: datetime) -> None:
-        """Book what the payment service says of a payment. Twice is once."""
+    def book(
+        self,
+        report: PaymentReport,
+        payment_id: str,
+        *,
+        charged_back: bool = False,
+        now: datetime,
+    ) -> None:
+        """Book what the payment service says of a payment. Twice is once.
+
+        `charged_back`: the payer's bank took back all that the report counts as kept.
+        """
         ledger = self._state.ledger
         payment = ledger.payment(payment_id)
         if payment.status is PaymentStatus.REVIEW:
@@ -46,23 +56,12 @@ class Booking(Changing):
         if payment.contradicts(report, reference=key, currency=self._state.currency):
             self._review(payment, now=now)
             return
-        after = payment.after(report)
+        after = payment.after(report, charged_back=charged_back)
         if after.status not in IN_FLIGHT:
             ledger = ledger.without_call(key)
-        # What was refunded was captured first: an order may confirm itself in between.
-        for step in (replace(after, refunded=payment.refunded), after):
-            if step != payment:
-                self._change(PROVIDER, now, *_news(payment, step), ledger=ledger.with_payment(step))
-                payment, ledger = step, self._state.ledger
-
-    def book_charge_back(self, payment_id: str, *, now: datetime) -> None:
-        """Book that the payer's bank took back what we kept of a payment. Twice is once."""
-        payment = self._state.ledger.payment(payment_id)
-        if payment.charged_back or payment.kept <= 0:
-            return
-        after = replace(payment, charged_back=payment.kept)
-        lost = happened.PaymentChargedBack(payment_id=payment.id, amount=after.charged_back)
-        self._change(PROVIDER, now, lost, ledger=self._state.ledger.with_payment(after))
+        for step in _steps(payment, after):
+            self._change(PROVIDER, now, *_news(payment, step), ledger=ledger.with_payment(step))
+            payment, ledger = step, self._state.ledger
 
     def settle(self, key: str, report: PaymentReport, *, now: datetime) -> None:
         """Book the answer to a call. Settling a call twice is settling it once."""
@@ -156,6 +155,17 @@ class Booking(Changing):
         )
 
 
+def _steps(before: Payment, after: Payment) -> list[Payment]:
+    """What was refunded was captured first: the order may confirm itself in between.
+
+    What was charged back was not: money that is gone already must not be sent back as well.
+    """
+    refunded_later = replace(after, refunded=before.refunded)
+    if after.charged_back > before.charged_back or refunded_later == before:
+        return [after] if after != before else []
+    return [refunded_later, after] if refunded_later != after else [after]
+
+
 def _news(before: Payment, after: Payment) -> list[happened.OrderEvent]:
     """What a report has told that was not known."""
     news: list[happened.OrderEvent] = []
@@ -172,6 +182,9 @@ def _news(before: Payment, after: Payment) -> list[happened.OrderEvent]:
         news.append(happened.PaymentRefunded(payment_id=after.id, amount=returned))
     if after.released and not before.released:
         news.extend(_voided(after))
+    if after.charged_back > before.charged_back:
+        lost = after.charged_back - before.charged_back
+        news.append(happened.PaymentChargedBack(payment_id=after.id, amount=lost))
     return news
 
 

@@ -175,6 +175,13 @@ class PaymentUnderReview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentDismissed:
+    """A person has looked; the payment counts as far as it was booked before the review."""
+
+    payment_id: PartId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequested:
     """Money is to go back."""
 
@@ -304,6 +311,7 @@ OrderEvent = (
     | PaymentChargedBack
     | PaymentReceivedLate
     | PaymentUnderReview
+    | PaymentDismissed
     | RefundRequested
     | RefundSucceeded
     | RefundFailed

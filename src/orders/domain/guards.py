@@ -25,7 +25,7 @@ from orders.domain.errors import (
 )
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import TRANSITIONS
-from orders.domain.payments import IN_FLIGHT
+from orders.domain.payments import IN_FLIGHT, PaymentStatus
 from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
 from orders.domain.state import OrderState
@@ -155,12 +155,17 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
             return {"amount": capturable(state), "payments": _capturable_payments(state)}
         case Action.VOID:
             return {"payments": _voidable_payments(state)}
+        case Action.DISMISS_PAYMENT:
+            return {"payments": _doubtful_payments(state)}
         case Action.REFUND:
             return {"amount": refundable(state)}
         case Action.GRANT_CREDIT:
             return {"amount": state.totals.creditable}
         case Action.CANCEL_ITEMS:
-            return {"items": _some(cancellable_units(state))}
+            # Cancelling the last unit of all is cancelling the order.
+            most = sum(line.live for line in state.lines) - 1
+            units = cancellable_units(state)
+            return {"items": _some({line_id: min(n, most) for line_id, n in units.items()})}
         case Action.CREATE_SHIPMENT:
             return {"items": _some(shippable_units(state))}
         case Action.REQUEST_RETURN:
@@ -196,6 +201,11 @@ def _capturable_payments(state: OrderState) -> tuple[PartId, ...]:
         for payment in ledger.payments
         if payment.open > ledger.capturing(payment.id) and not ledger.is_voiding(payment.id)
     )
+
+
+def _doubtful_payments(state: OrderState) -> tuple[PartId, ...]:
+    payments = state.ledger.payments
+    return tuple(p.id for p in payments if p.status is PaymentStatus.REVIEW)
 
 
 def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:

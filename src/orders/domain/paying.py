@@ -27,6 +27,7 @@ from orders.domain.payments import (
     CallKind,
     Payment,
     PaymentCall,
+    PaymentStatus,
     Refund,
     RefundStatus,
     authorization_key,
@@ -111,6 +112,25 @@ class Paying(Booking):
             raise PaymentInFlight
         self._void(payment, by=by, now=now)
 
+    def dismiss_payment(self, payment_id: str, *, by: Actor, now: datetime) -> None:
+        """End the review of a payment: go on with what was booked before the contradiction.
+
+        What the payment service holds beyond that has to be settled with it by other means.
+        Refunds of the payment that nobody knows the fate of count as failed.
+        """
+        self._require(Action.DISMISS_PAYMENT, now)
+        ledger = self._state.ledger
+        payment = ledger.payment(payment_id)
+        if payment.status is not PaymentStatus.REVIEW:
+            raise IllegalStep("payment", payment_id, payment.status)
+        status = PaymentStatus.CAPTURED if payment.captured else PaymentStatus.FAILED
+        ledger = ledger.with_payment(replace(payment, status=status, released=True, method=None))
+        for refund in ledger.refunds:
+            if refund.payment_id == payment.id and refund.status is RefundStatus.REQUESTED:
+                failed = replace(refund, status=RefundStatus.FAILED, failure_code="dismissed")
+                ledger = ledger.with_refund(failed)
+        self._change(by, now, happened.PaymentDismissed(payment_id=payment.id), ledger=ledger)
+
     def refund(self, *, amount: int | None = None, reason: str, by: Actor, now: datetime) -> None:
         """Reserve giving back what is owed, or a part of it, over as many payments as it takes."""
         self._require(Action.REFUND, now)
@@ -125,14 +145,16 @@ class Paying(Booking):
         return payment
 
     def _void(self, payment: Payment, *, by: Actor, now: datetime) -> None:
+        payment = replace(payment, voids=payment.voids + 1)
         call = PaymentCall(
-            key=void_key(self.id, payment.id),
+            key=void_key(self.id, payment.id, payment.voids),
             kind=CallKind.VOID,
             payment_id=payment.id,
             amount=payment.open,
             due_at=now + CALL_LEASE,
         )
-        self._change(by, now, ledger=self._state.ledger.with_call(call))
+        ledger = self._state.ledger.with_payment(payment).with_call(call)
+        self._change(by, now, ledger=ledger)
 
     def _refund(self, amount: int, reason: str, *, by: Actor, now: datetime) -> None:
         for payment in self._state.ledger.payments:

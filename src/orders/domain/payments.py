@@ -92,6 +92,8 @@ class Payment:
     provider_id: str | None = None
     captures: int = 0
     """How many captures were begun; the next one's key is numbered after it."""
+    voids: int = 0
+    """How many voids were begun: one that was refused would be refused again by its key."""
     captured: int = 0
     refunded: int = 0
     charged_back: int = 0
@@ -120,12 +122,17 @@ class Payment:
             or (self.provider_id is not None and report.provider_id != self.provider_id)
         )
 
-    def after(self, report: PaymentReport) -> Payment:
-        """This payment with what a report adds to it; the same object if it adds nothing."""
+    def after(self, report: PaymentReport, *, charged_back: bool = False) -> Payment:
+        """This payment with what a report adds to it; the same object if it adds nothing.
+
+        `charged_back`: the payer's bank took back all that the report counts as captured and
+        not refunded.
+        """
         status = max(self.status, PaymentStatus(report.status), key=_PROGRESS.index)
         if report.captured:
             status = PaymentStatus.CAPTURED
         settled = status not in IN_FLIGHT
+        lost = report.captured - report.refunded if charged_back else 0
         merged = replace(
             self,
             status=status,
@@ -133,6 +140,7 @@ class Payment:
             method=None if settled else self.method,
             captured=max(self.captured, report.captured),
             refunded=max(self.refunded, report.refunded),
+            charged_back=max(self.charged_back, lost),
             released=self.released or report.status is ProviderStatus.VOIDED,
             decline_code=(report.decline_code or self.decline_code) if status in _REFUSED else None,
         )
@@ -201,9 +209,9 @@ def capture_key(order_id: OrderId, payment_id: str, number: int) -> str:
     return f"{order_id}:{payment_id}:capture:{number}"
 
 
-def void_key(order_id: OrderId, payment_id: str) -> str:
-    """The key of the one void of a payment."""
-    return f"{order_id}:{payment_id}:void"
+def void_key(order_id: OrderId, payment_id: str, number: int) -> str:
+    """The key of the n-th void of a payment; there is a second if the first was refused."""
+    return f"{order_id}:{payment_id}:void:{number}"
 
 
 def refund_key(order_id: OrderId, refund_id: str) -> str:

@@ -14,6 +14,7 @@ from orders.entrypoints import logs, metrics
 from orders.entrypoints.container import Adapters
 from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
+from orders.entrypoints.telemetry import new_trace
 
 BATCH = 32
 """Orders with due work claimed at once."""
@@ -54,9 +55,14 @@ async def _work(settings: Settings) -> None:
 async def _due_work(due: DoDueWork) -> int:
     claimed = await due.claim(limit=BATCH)
     # One at a time would let one slow payment hold up all others.
-    await asyncio.gather(*(due(order_id) for order_id in claimed))
+    await asyncio.gather(*(_in_a_trace(due(order_id)) for order_id in claimed))
     metrics.count_due_work(len(claimed))
     return len(claimed)
+
+
+async def _in_a_trace(work: Awaitable[None]) -> None:
+    with new_trace():
+        await work
 
 
 async def _relay(relay: RelayEvents) -> int:

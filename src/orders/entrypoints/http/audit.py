@@ -91,7 +91,7 @@ def audit(scope: HTTPScope, status: int, change: Change) -> None:
         "roles": sorted(caller.roles) if caller else None,
         "order_id": change.order_id or _order_in(scope),
         "owner": change.owner,
-        "replayed": change.replayed,
+        "replayed": change.replayed if change.order_id else None,
         "client": client_of(scope),
         "trace_id": trace_id_of(scope),
     }

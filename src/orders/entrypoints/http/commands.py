@@ -142,6 +142,13 @@ COMMANDS: Final = (
         "Give an authorisation back",
     ),
     Command(
+        "/payments/{part_id:str}/dismiss",
+        Operation.DISMISS_PAYMENT,
+        EmptyBody,
+        lambda order, body, part, **who: order.dismiss_payment(part, **who),
+        "End the review of a payment that the payment service contradicts",
+    ),
+    Command(
         "/refunds",
         Operation.REFUND,
         RefundBody,

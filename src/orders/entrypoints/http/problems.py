@@ -79,7 +79,10 @@ class RequestRefused(Exception):
 
 def trace_id_of(scope: Scope) -> str:
     """The request's trace id, 32 hex digits: telemetry's if it set one, else one made and kept."""
-    return cast("dict[str, str]", scope).setdefault(_TRACE_ID_KEY, secrets.token_hex(16))
+    kept = cast("dict[str, str]", scope)
+    if _TRACE_ID_KEY not in kept:
+        kept[_TRACE_ID_KEY] = secrets.token_hex(16)
+    return kept[_TRACE_ID_KEY]
 
 
 def set_trace_id(scope: Scope, trace_id: str) -> None:
