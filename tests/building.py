@@ -127,7 +127,7 @@ def void(order: Order, payment_id: str = "1") -> None:
     """Give an authorisation back."""
     order.void(payment_id, by=STAFF, now=NOW)
     report = a_report(order, ProviderStatus.VOIDED, payment_id=payment_id)
-    order.settle(f"{order.id}:{payment_id}:void", report, now=NOW)
+    order.settle(f"{order.id}:{payment_id}:void:1", report, now=NOW)
 
 
 def settle_refund(order: Order, refund_id: str = "1") -> None:
@@ -276,7 +276,8 @@ def _pay_in_every_way(order: Order) -> None:
     waiting = order.start_payment("tok_pending", amount=20, by=CUSTOMER, now=NOW)
     order.settle(waiting.key, a_report(order, ProviderStatus.REQUIRES_ACTION), now=NOW)
     lost = take(order, 20)
-    order.book_charge_back(lost, now=NOW)
+    report = a_report(order, ProviderStatus.CAPTURED, payment_id=lost)
+    order.book(report, lost, charged_back=True, now=NOW)
     order.start_payment("tok_slow", amount=20, by=CUSTOMER, now=NOW)
     authorize(order)
     order.capture("3", amount=10, by=STAFF, now=NOW)
@@ -325,9 +326,21 @@ def an_order_ready_for(action: Action, status: OrderStatus) -> Order:
 
 
 def _held(status: OrderStatus) -> Order:
-    order = an_order_that_is(status)
+    order = a_placed_order()
     order.hold("address", by=STAFF, now=NOW)
-    return order
+    return restored(order, status=status)
+
+
+def _authorized(status: OrderStatus) -> Order:
+    """A void that was refused leaves money held, whatever became of the order."""
+    return restored(_confirmed(), status=status)
+
+
+def _under_review(status: OrderStatus) -> Order:
+    order = a_placed_order()
+    call = order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+    order.settle(call.key, a_report(order, amount=Money(1, "EUR")), now=NOW)
+    return restored(order, status=status)
 
 
 def _partly_authorized(_: OrderStatus) -> Order:
@@ -405,6 +418,8 @@ _READY: Mapping[Action | tuple[OrderStatus, Action], Callable[[OrderStatus], Ord
     Action.CONFIRM: _before(OrderStatus.CONFIRMED),
     Action.COMPLETE: _before(OrderStatus.COMPLETED),
     Action.RELEASE: _held,
+    Action.VOID: _authorized,
+    Action.DISMISS_PAYMENT: _under_review,
     (OrderStatus.PENDING, Action.CAPTURE): _partly_authorized,
     (OrderStatus.PENDING, Action.VOID): _partly_authorized,
     (OrderStatus.CONFIRMED, Action.PAY): _with_nothing_authorized,
@@ -445,6 +460,7 @@ _COMMANDS: Mapping[Action, Callable[[Order], object]] = {
     Action.PAY: lambda order: order.start_payment("tok_ok", by=CUSTOMER, now=NOW),
     Action.CAPTURE: lambda order: order.capture("1", by=STAFF, now=NOW),
     Action.VOID: lambda order: order.void("1", by=STAFF, now=NOW),
+    Action.DISMISS_PAYMENT: lambda order: order.dismiss_payment("1", by=STAFF, now=NOW),
     Action.REFUND: lambda order: order.refund(reason="goodwill", by=STAFF, now=NOW),
     Action.GRANT_CREDIT: lambda order: order.grant_credit(1, "goodwill", by=STAFF, now=NOW),
     Action.CREATE_SHIPMENT: lambda order: order.create_shipment(items(_1=1), by=STAFF, now=NOW),

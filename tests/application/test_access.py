@@ -48,6 +48,7 @@ release          orders:hold     .        all     .           .       all  .    
 pay              orders:write    own      all     .           .       .    .       scope      all
 capture          orders:pay      .        .       .           all     .    .       scope      all
 void             orders:pay      .        .       .           all     .    .       scope      all
+dismiss_payment  orders:pay      .        .       .           all     .    .       scope      all
 refund           orders:refund   .        .       .           all     .    .       scope      all
 grant_credit     orders:refund   .        all     .           all     .    .       scope      all
 create_shipment  orders:fulfill  .        .       all         .       .    .       scope      all

@@ -148,7 +148,7 @@ async def test_looks_again_ever_more_rarely_but_for_ever(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "capture", "key"), [("tok_ok", True, "refund:1"), ("tok_ok", False, "1:void")]
+    ("method", "capture", "key"), [("tok_ok", True, "refund:1"), ("tok_ok", False, "1:void:1")]
 )
 async def test_gives_back_what_could_not_be_given_back_at_once(
     shop: Shop, method: str, capture: bool, key: str

@@ -310,8 +310,9 @@ class OrderMachine(RuleBasedStateMachine):
         account.charged_back = account.charged_back or max(0, account.kept)
         if account.charged_back:
             payment_id, report = account.payment_id, account.report
-            self.fact_for_ever(lambda order: order.book(report, payment_id, now=self.now))
-            self.fact_for_ever(lambda order: order.book_charge_back(payment_id, now=self.now))
+            self.fact_for_ever(
+                lambda order: order.book(report, payment_id, charged_back=True, now=self.now)
+            )
 
     @invariant()
     def time_goes_by(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orders.domain.errors import AmountExceedsRefundable
+from orders.domain.errors import AmountExceedsRefundable, IllegalStep, PaymentInFlight
 from orders.domain.events import (
     OrderPaid,
     PaymentOperationFailed,
@@ -96,7 +96,7 @@ def test_a_leftover_authorisation_is_voided_once_all_is_delivered_and_paid() -> 
     deliver(order)
     capture(order)
     assert [call.kind for call in order.state.ledger.calls] == ["void"]
-    order.settle(f"{order.id}:1:void", a_report(order, ProviderStatus.VOIDED), now=NOW)
+    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
     assert order.status is OrderStatus.COMPLETED
 
 
@@ -105,7 +105,7 @@ def test_a_void_that_is_refused_for_good_is_not_begun_for_ever() -> None:
     order.cancel_items(items(_1=1), "customer", by=CUSTOMER, now=NOW)
     deliver(order)
     capture(order)
-    order.fail(f"{order.id}:1:void", "refused", now=NOW)
+    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
     assert order.state.ledger.calls == ()
     assert told(order, PaymentOperationFailed) == 1
 
@@ -270,8 +270,60 @@ def test_a_payments_token_is_dropped_once_it_is_settled() -> None:
 def test_a_charge_back_is_booked_once() -> None:
     order = a_placed_order()
     take(order)
-    order.book_charge_back("1", now=NOW)
+    report = a_report(order, CAPTURED)
+    order.book(report, "1", charged_back=True, now=NOW)
     assert order.state.payment_status == "charged_back"
+    assert (order.state.totals.charged_back, order.state.totals.net) == (4_300, 0)
     known = order.state
-    order.book_charge_back("1", now=NOW)
+    order.book(report, "1", charged_back=True, now=NOW)
     assert order.state is known
+
+
+def test_a_late_charge_back_does_not_send_the_money_back_a_second_time() -> None:
+    order, _ = asked()
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    order.book(a_report(order, CAPTURED), "1", charged_back=True, now=NOW)
+    assert order.state.ledger.refunds == ()
+    assert (order.state.totals.net, order.state.totals.outstanding) == (0, 0)
+
+
+def test_a_second_charge_back_counts_what_was_captured_since() -> None:
+    order = a_placed_order()
+    authorize(order)
+    capture(order, "1", 1_000)
+    order.book(a_report(order, CAPTURED, captured=1_000), "1", charged_back=True, now=NOW)
+    order.book(a_report(order, CAPTURED, captured=3_000), "1", charged_back=True, now=NOW)
+    assert (order.state.totals.captured, order.state.totals.charged_back) == (3_000, 3_000)
+
+
+def test_a_void_that_was_refused_is_asked_for_again_with_another_key() -> None:
+    order = a_placed_order()
+    authorize(order)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
+    assert (order.state.totals.authorized, order.state.ledger.calls) == (4_300, ())
+    order.void("1", by=STAFF, now=NOW)
+    assert [call.key for call in order.state.ledger.calls] == [f"{order.id}:1:void:2"]
+
+
+def test_a_payment_under_review_is_dismissed_and_another_one_can_be_tried() -> None:
+    order, call = asked()
+    order.settle(call.key, a_report(order, CAPTURED, amount=Money(1, "EUR")), now=NOW)
+    with pytest.raises(PaymentInFlight):
+        order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+    order.dismiss_payment("1", by=STAFF, now=NOW)
+    assert order.state.payment_status == "failed"
+    assert order.start_payment("tok_ok", by=CUSTOMER, now=NOW).amount == 4_300
+
+
+def test_dismissing_keeps_what_was_booked_before_and_fails_refunds_of_unknown_fate() -> None:
+    order = a_placed_order()
+    take(order)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    order.book(a_report(order, CAPTURED, provider_id="another"), "1", now=NOW)
+    order.dismiss_payment("1", by=STAFF, now=NOW)
+    assert order.state.ledger.payment("1").status is PaymentStatus.CAPTURED
+    assert order.state.ledger.refunds[0].status is RefundStatus.FAILED
+    assert order.state.totals.refund_due == 4_300
+    with pytest.raises(IllegalStep):
+        order.dismiss_payment("1", by=STAFF, now=NOW)

@@ -74,7 +74,12 @@ def declined(order: Order) -> None:
 
 def refused_void(order: Order) -> None:
     order.void("1", by=STAFF, now=NOW)
-    order.fail(f"{order.id}:1:void", "refused", now=NOW)
+    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
+
+
+def charged_back(order: Order) -> None:
+    report = a_report(order, ProviderStatus.CAPTURED)
+    order.book(report, "1", charged_back=True, now=NOW)
 
 
 PAID: Final[dict[str, object]] = {"payment_id": "1", "amount": 4_300}
@@ -119,9 +124,10 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
         {"payment_id": "1", "operation": "void", "failure_code": "refused"},
     ),
     events.PaymentChargedBack: (
-        lambda: after(a_placed_order(), take, lambda o: o.book_charge_back("1", now=NOW)),
+        lambda: after(a_placed_order(), take, charged_back),
         PAID,
     ),
+    events.PaymentDismissed: (lambda: done(Action.DISMISS_PAYMENT, PENDING), {"payment_id": "1"}),
     events.PaymentReceivedLate: (lambda: an_order_with_late_money(OrderStatus.EXPIRED), PAID),
     events.PaymentUnderReview: (
         lambda: after(

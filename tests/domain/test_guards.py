@@ -491,7 +491,7 @@ def test_only_an_open_authorisation_is_captured_or_voided(command: str) -> None:
     order.void("1", by=STAFF, now=NOW)
     with refused(order, IllegalStep):
         getattr(order, command)("1", by=STAFF, now=NOW)
-    order.settle(f"{order.id}:1:void", a_report(order, ProviderStatus.VOIDED), now=NOW)
+    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
     with refused(order, IllegalStep):
         getattr(order, command)("1", by=STAFF, now=NOW)
     with refused(order, PartNotFound):

@@ -120,7 +120,7 @@ def test_a_payments_reference_names_its_order_and_no_other_key_does() -> None:
     keys = {
         authorization_key(order_id, "1"): f"{order_id}:1",
         capture_key(order_id, "1", 2): f"{order_id}:1:capture:2",
-        void_key(order_id, "1"): f"{order_id}:1:void",
+        void_key(order_id, "1", 2): f"{order_id}:1:void:2",
         refund_key(order_id, "1"): f"{order_id}:refund:1",
     }
     assert all(key == spelled for key, spelled in keys.items())

@@ -23,10 +23,11 @@ cancel_items     pending    confirmed  .          .          .
 edit             pending    confirmed  .          .          .
 add_note         pending    confirmed  completed  cancelled  expired
 hold             pending    confirmed  .          .          .
-release          pending    confirmed  .          .          .
+release          pending    confirmed  completed  cancelled  expired
 pay              pending    confirmed  .          .          .
 capture          pending    confirmed  .          .          .
-void             pending    confirmed  .          .          .
+void             pending    confirmed  completed  cancelled  expired
+dismiss_payment  pending    confirmed  completed  cancelled  expired
 refund           pending    confirmed  completed  cancelled  expired
 grant_credit     .          confirmed  completed  .          .
 create_shipment  .          confirmed  .          .          .

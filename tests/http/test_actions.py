@@ -163,6 +163,7 @@ async def test_actions_names_only_commands_that_the_caller_may_give(api: Api) ->
             "add_note",
             "capture",
             "void",
+            "dismiss_payment",
             "refund",
             "grant_credit",
         },

@@ -240,6 +240,24 @@ async def test_a_message_that_contradicts_what_was_asked_moves_no_money_and_hold
     assert shop.provider.calls == calls
 
 
+async def test_a_payment_in_doubt_is_dismissed_by_a_person_and_the_customer_pays_again(
+    api: Api, shop: Shop
+) -> None:
+    path, report = await pending(api)
+    await told(api, replace(report, amount=replace(report.amount, minor=1)), "authorized")
+    assert_problem(
+        await api.post(f"{path}/payments", {"method": "tok_ok"}), 409, "payment-in-flight"
+    )
+
+    dismissed = await api.done(f"{path}/payments/1/dismiss", who="fin")
+    assert dismissed["payments"][0]["status"] == "failed"
+    await api.done(f"{path}/holds/1/release", who="rita")
+    paid = await api.done(f"{path}/payments", {"method": "tok_ok"}, who="ada")
+
+    assert (paid["status"], paid["payment_status"]) == ("confirmed", "authorized")
+    assert paid["totals"]["authorized"] == 4_000
+
+
 async def test_money_that_comes_after_the_end_goes_back_by_itself(api: Api, shop: Shop) -> None:
     path, report = await pending(api, capture=True)
     cancelled = await api.done(f"{path}/cancel", {}, who="ada")

@@ -126,7 +126,7 @@ async def test_a_shipment_keeps_what_the_carrier_calls_it(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("capture", "key", "payment_status"),
-    [(False, "1:void", "voided"), (True, "refund:1", "refunded")],
+    [(False, "1:void:1", "voided"), (True, "refund:1", "refunded")],
 )
 async def test_cancelling_gives_the_money_back_once(
     api: Api, shop: Shop, capture: bool, key: str, payment_status: str

@@ -148,38 +148,13 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
     `amount` is the most minor units, `items` the most units by line id; `payments`, `holds`,
     `shipments` and `returns` name the parts that the action fits.
     """
-    match action:
-        case Action.PAY:
-            return {"amount": payable(state)}
-        case Action.CAPTURE:
-            return {"amount": capturable(state), "payments": _capturable_payments(state)}
-        case Action.VOID:
-            return {"payments": _voidable_payments(state)}
-        case Action.DISMISS_PAYMENT:
-            return {"payments": _doubtful_payments(state)}
-        case Action.REFUND:
-            return {"amount": refundable(state)}
-        case Action.GRANT_CREDIT:
-            return {"amount": state.totals.creditable}
-        case Action.CANCEL_ITEMS:
-            # Cancelling the last unit of all is cancelling the order.
-            most = sum(line.live for line in state.lines) - 1
-            units = cancellable_units(state)
-            return {"items": _some({line_id: min(n, most) for line_id, n in units.items()})}
-        case Action.CREATE_SHIPMENT:
-            return {"items": _some(shippable_units(state))}
-        case Action.REQUEST_RETURN:
-            return {"items": _some(returnable_units(state))}
-        case Action.RELEASE:
-            return {"holds": tuple(hold.id for hold in state.open_holds)}
-        case _ if action in SHIPMENT_STEPS:
-            before = SHIPMENT_STEPS[action][0]
-            return {"shipments": tuple(s.id for s in state.shipments if s.status is before)}
-        case _ if action in RETURN_STEPS:
-            befores = RETURN_STEPS[action][0]
-            return {"returns": tuple(r.id for r in state.returns if r.status in befores)}
-        case _:
-            return {}
+    if action in SHIPMENT_STEPS:
+        before = SHIPMENT_STEPS[action][0]
+        return {"shipments": tuple(s.id for s in state.shipments if s.status is before)}
+    if action in RETURN_STEPS:
+        befores = RETURN_STEPS[action][0]
+        return {"returns": tuple(r.id for r in state.returns if r.status in befores)}
+    return {name: bound(state) for name, bound in _LIMITS.get(action, {}).items()}
 
 
 def refundable(state: OrderState) -> int:
@@ -213,5 +188,25 @@ def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:
     return tuple(part for part in _capturable_payments(state) if not capturing(part))
 
 
+def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
+    """Cancelling the last unit of all is cancelling the order."""
+    most = sum(line.live for line in state.lines) - 1
+    return {line_id: min(units, most) for line_id, units in cancellable_units(state).items()}
+
+
 def _some(units: dict[PartId, int]) -> dict[PartId, int]:
     return {line_id: count for line_id, count in units.items() if count > 0}
+
+
+_LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
+    Action.PAY: {"amount": payable},
+    Action.CAPTURE: {"amount": capturable, "payments": _capturable_payments},
+    Action.VOID: {"payments": _voidable_payments},
+    Action.DISMISS_PAYMENT: {"payments": _doubtful_payments},
+    Action.REFUND: {"amount": refundable},
+    Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
+    Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
+    Action.CREATE_SHIPMENT: {"items": lambda state: _some(shippable_units(state))},
+    Action.REQUEST_RETURN: {"items": lambda state: _some(returnable_units(state))},
+    Action.RELEASE: {"holds": lambda state: tuple(hold.id for hold in state.open_holds)},
+}

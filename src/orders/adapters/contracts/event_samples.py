@@ -41,6 +41,7 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     happened.PaymentChargedBack(payment_id=_P, amount=3),
     happened.PaymentReceivedLate(payment_id=_P, amount=4),
     happened.PaymentUnderReview(payment_id=_P),
+    happened.PaymentDismissed(payment_id=_P),
     happened.RefundRequested(refund_id=_P, payment_id=_P, amount=5),
     happened.RefundSucceeded(refund_id=_P, payment_id=_P, amount=6),
     happened.RefundFailed(refund_id=_P, payment_id=_P, amount=7, failure_code="refund_failed"),

@@ -187,6 +187,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             status=status,
             provider_id=f"pay_{place}",
             captures=place,
+            voids=place,
             captured=LARGE - place,
             refunded=2,
             charged_back=1,

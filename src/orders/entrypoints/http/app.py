@@ -24,7 +24,7 @@ from orders.entrypoints.container import Adapters, UseCases
 from orders.entrypoints.http.access_log import Observed
 from orders.entrypoints.http.authentication import Authentication
 from orders.entrypoints.http.client_address import ClientAddresses
-from orders.entrypoints.http.commands import command_handlers
+from orders.entrypoints.http.command_handlers import command_handlers
 from orders.entrypoints.http.conditions import Edge
 from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.decoding import StrictRequests
