@@ -54,7 +54,6 @@ def test_the_limits_are_those_of_the_documentation() -> None:
     assert settings.max_quantity == 100_000
     assert settings.max_unit_price == 10_000_000_000
     assert settings.max_depth == 32
-    assert settings.note_max == 2000
     assert settings.max_key_length == 255
     assert settings.max_page == 100
     assert settings.max_token_bytes == 8192

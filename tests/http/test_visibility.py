@@ -192,3 +192,13 @@ async def test_what_a_payment_service_says_of_a_refusal_reaches_nobody(api: Api)
 
     assert order["payments"][0]["decline_code"] == "refused"
     assert "no such payment method" not in json.dumps(order)
+
+
+async def test_a_customer_is_not_told_that_it_was_fraud(api: Api) -> None:
+    order = await api.placed()
+    path = f"/orders/{order['id']}"
+    await api.done(f"{path}/cancel", {"reason": "fraud"}, who="rita")
+
+    for part in ("", "/events"):
+        assert_holds_nothing_of((await api.get(path + part, who="ada")).text, ("fraud",))
+    assert (await api.get(path, who="rita")).json()["cancel_reason"] == "fraud"

@@ -20,7 +20,7 @@ from orders.application.settle_payments import SettlePayments
 from orders.domain.draft import OrderDraft, Quote, quote
 from orders.domain.errors import TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
-from orders.domain.lines import DraftLine
+from orders.domain.lines import DraftLine, require_line_count
 from orders.domain.money import exponent
 from orders.domain.order import Order
 from orders.domain.values import Limits, Shipping, code, method_token, reference, sku
@@ -50,8 +50,9 @@ class PaymentWish:
 class PriceDraft:
     """Fills in the prices of a draft: the caller's, if they may state them, or the list's."""
 
-    def __init__(self, prices: PriceList) -> None:
+    def __init__(self, prices: PriceList, limits: Limits) -> None:
         self._prices = prices
+        self._limits = limits
 
     async def __call__(self, draft: OrderDraft, caller: Caller) -> OrderDraft:
         """The draft with a price on every line.
@@ -67,6 +68,8 @@ class PriceDraft:
         stated_all = all(line.unit_price is not None for line in draft.lines)
         if trusted and stated_all:
             return draft
+        # Before anyone is asked: no request may cost the catalogue more than an order could.
+        require_line_count(draft.lines, self._limits)
         wanted = {sku(line.sku, f"lines/{index}/sku") for index, line in enumerate(draft.lines)}
         method = _shipping_key(draft.shipping)
         if method is not None and not trusted:

@@ -14,6 +14,7 @@ from orders.application.errors import (
     PaymentDeclined,
     PaymentRefused,
     PaymentUnavailable,
+    StoreUnavailable,
 )
 from orders.application.ports import Clock, OrderRepository, PaymentGateway
 from orders.domain.money import Money
@@ -36,18 +37,20 @@ class SettlePayments:
         """Make the calls with these keys, and those that their outcome reserves in turn.
 
         They must be the caller's to make: just stored by it, or claimed because they are due.
-        A call without a clear answer is left for later. May be repeated.
-
-        Raises:
-            ConcurrentUpdate: If others changed the order each time. The calls become due again.
+        A call without a clear answer, or whose answer cannot be stored, is left for later, and
+        the order comes back as it is stored. May be repeated.
         """
         waiting = deque(keys)
         while waiting:
             call = order.state.ledger.call(waiting.popleft())
-            if call is not None:
-                book = await self._outcome(order, call)
+            if call is None:
+                continue
+            book = await self._outcome(order, call)
+            try:
                 order, reserved = await self._store(order, book)
-                waiting.extend(reserved)
+            except (ConcurrentUpdate, StoreUnavailable):
+                return Order(order.stored)
+            waiting.extend(reserved)
         return order
 
     async def _outcome(self, order: Order, call: PaymentCall) -> Callable[[Order], None]:

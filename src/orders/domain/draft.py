@@ -9,7 +9,7 @@ from orders.domain.errors import TotalChanged
 from orders.domain.lines import DraftLine, Line, lines_of
 from orders.domain.money import exponent
 from orders.domain.totals import Totals, totals_of
-from orders.domain.values import Limits, Shipping, amount, code, metadata, reference, text
+from orders.domain.values import MAX_NOTE, Limits, Shipping, amount, code, metadata, reference, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def quote(draft: OrderDraft, *, limits: Limits) -> Quote:
     if draft.external_reference is not None:
         reference(draft.external_reference, "external_reference")
     if draft.note is not None:
-        text(draft.note, "note", most=limits.note)
+        text(draft.note, "note", most=MAX_NOTE)
     metadata(draft.metadata, "metadata")
     discount = amount(draft.discount, "discount")
     lines = lines_of(draft.lines, order_discount=discount, limits=limits)

@@ -93,8 +93,7 @@ def lines_of(
     Raises:
         InvalidValue: If there is no line or too many, or one of them is not possible.
     """
-    if not 1 <= len(drafts) <= limits.lines:
-        raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
+    require_line_count(drafts, limits)
     checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
     worth = [line.unit_price * line.quantity - line.discount for line in checked]
     if order_discount > sum(worth):
@@ -105,6 +104,16 @@ def lines_of(
     return tuple(
         replace(line, order_discount=share) for line, share in zip(checked, shares, strict=True)
     )
+
+
+def require_line_count(drafts: Sequence[DraftLine], limits: Limits) -> None:
+    """Check that there is a line, and not too many.
+
+    Raises:
+        InvalidValue: If not.
+    """
+    if not 1 <= len(drafts) <= limits.lines:
+        raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
 def _line_of(draft: DraftLine, index: int, limits: Limits) -> Line:

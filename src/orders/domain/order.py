@@ -28,7 +28,7 @@ from orders.domain.parts import next_id, part, replaced
 from orders.domain.paying import Paying
 from orders.domain.returning import Returning
 from orders.domain.state import AnsweredRequest, Hold, Note, OrderState
-from orders.domain.values import Limits, Shipping, code, metadata, reference, text
+from orders.domain.values import MAX_NOTE, Limits, Shipping, code, metadata, reference, text
 
 CANCEL_REASONS: Final = ("customer", "declined", "fraud", "inventory", "staff", "other")
 KEPT_REQUESTS: Final = 256
@@ -146,7 +146,7 @@ class Order(Paying, Fulfilling, Returning):
         for name, value in changes.items():
             match name:
                 case "note":
-                    edited[name] = None if value is None else text(value, name, most=2_000)
+                    edited[name] = None if value is None else text(value, name, most=MAX_NOTE)
                 case "metadata":
                     edited[name] = {} if value is None else metadata(value, name)
                 case "external_reference":
@@ -165,7 +165,7 @@ class Order(Paying, Fulfilling, Returning):
         self._require(Action.ADD_NOTE, now)
         note = Note(
             id=next_id(self._state.notes),
-            text=text(content, "text", most=2_000),
+            text=text(content, "text", most=MAX_NOTE),
             author=by.subject,
             created_at=now,
         )

@@ -22,16 +22,17 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 MAX_METADATA: Final = 50
 """Entries of metadata an order may carry."""
+MAX_NOTE: Final = 2_000
+"""Code points of a note, the customer's or staff's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one order may hold. Amounts are minor units; note lengths are code points."""
+    """How much one order may hold. Amounts are minor units."""
 
     lines: int = 2_000
     quantity: int = 100_000
     unit_price: int = 10**10
-    note: int = 2_000
 
 
 def text(value: str, field: str, *, most: int) -> str:

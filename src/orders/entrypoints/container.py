@@ -76,7 +76,7 @@ class UseCases(containers.DeclarativeContainer):
     expire_after = providers.Object(timedelta(days=1))
 
     settle = providers.Singleton(SettlePayments, orders, payments, now)
-    price = providers.Singleton(PriceDraft, prices)
+    price = providers.Singleton(PriceDraft, prices, limits)
     place_order = providers.Singleton(
         PlaceOrder, orders, settle, price, now, randomness, limits, expire_after
     )
@@ -177,7 +177,6 @@ def _limits(settings: Settings) -> Limits:
         lines=settings.max_lines,
         quantity=settings.max_quantity,
         unit_price=settings.max_unit_price,
-        note=settings.note_max,
     )
 
 

@@ -133,7 +133,6 @@ class Settings:
     max_lines: int = whole("lines of an order", 2_000, 1, 10_000)
     max_quantity: int = whole("units of a line", 100_000, 1, 10_000_000)
     max_unit_price: int = whole("minor units a unit may cost", 10**10, 1, 10**12)
-    note_max: int = whole("code points of a note", 2_000, 1, 20_000)
     max_page: int = whole("items of a page", 100, 1, 1_000)
     rate_per_second: float = number(
         "requests of a principal on average; 0 turns the limit off", 20, 0, 100_000

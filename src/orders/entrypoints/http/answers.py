@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from litestar import Response
@@ -20,7 +20,7 @@ from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.application.requests import Answer
 from orders.domain.draft import Quote
-from orders.domain.events import OrderHeld
+from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.guards import Bound
 from orders.domain.state import OrderState
 from orders.entrypoints.http.audit import note_change
@@ -40,6 +40,9 @@ from orders.entrypoints.http.part_answers import (
 
 T = TypeVar("T")
 
+RISK_REASON: Final = "fraud"
+"""The reason for cancelling that only staff is told."""
+
 
 class OrderAnswer(Shown, frozen=True):
     """An order. Members that the caller's role may not see are left out."""
@@ -57,11 +60,11 @@ class OrderAnswer(Shown, frozen=True):
     returns: list[ReturnAnswer]
     holds: list[HoldAnswer]
     external_reference: str | None
-    cancel_reason: str | None
     version: int
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    cancel_reason: str | None | UnsetType = UNSET
     customer_id: str | None | UnsetType = UNSET
     note: str | None | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
@@ -88,7 +91,7 @@ class OrderAnswer(Shown, frozen=True):
             returns=[ReturnAnswer.of(a_return, money=money) for a_return in state.returns],
             holds=[HoldAnswer.of(hold, reasons=view is View.STAFF) for hold in state.holds],
             external_reference=state.external_reference,
-            cancel_reason=state.cancel_reason,
+            cancel_reason=_cancel_reason(state, view),
             version=state.version,
             created_at=state.created_at,
             updated_at=state.updated_at,
@@ -99,6 +102,15 @@ class OrderAnswer(Shown, frozen=True):
 
 def _shipping(state: OrderState, *, money: bool) -> ShippingAnswer | None:
     return None if state.shipping is None else ShippingAnswer.of(state.shipping, money=money)
+
+
+def _cancel_reason(state: OrderState, view: View) -> str | None | UnsetType:
+    hidden = state.cancel_reason == RISK_REASON and view is not View.STAFF
+    return UNSET if hidden else state.cancel_reason
+
+
+def _is_risk_data(event: OrderEvent) -> bool:
+    return isinstance(event, OrderHeld) or event == OrderCancelled(reason=RISK_REASON)
 
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
@@ -185,13 +197,13 @@ class EventAnswer(Shown, frozen=True):
 
     @classmethod
     def of(cls, logged: LoggedEvent, *, to_staff: bool) -> EventAnswer:
-        """Show an event, with the actor's name and the reason of a hold or without."""
+        """Show an event, with the actor's name and why it was held or cancelled, or without."""
         recorded = logged.recorded
         actor = {"kind": str(recorded.actor.kind)}
         data = data_of(recorded)
         if to_staff:
             actor["subject"] = recorded.actor.subject
-        elif isinstance(recorded.event, OrderHeld):
+        elif _is_risk_data(recorded.event):
             del data["change"]["reason"]
         return cls(
             id=logged.id,
