@@ -72,7 +72,7 @@ def test_what_is_printed_works_when_pasted(tmp_path: Path) -> None:
         answer = subprocess.run(
             ["sh", "-c", request], capture_output=True, text=True, check=True
         ).stdout
-        head, _, body = answer.partition("\r\n\r\n")
+        head, _, body = answer.partition("\n\n")
         assert head.startswith("HTTP/1.1 201")
         order = json.loads(body)
         assert (order["status"], order["payment_status"]) == ("confirmed", "paid")
