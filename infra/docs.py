@@ -36,6 +36,7 @@ from orders.domain.lines import Line
 from orders.domain.returns import Return, ReturnStatus
 from orders.domain.totals import Totals
 from orders.entrypoints.http.errors import STATUS
+from orders.entrypoints.metrics import metrics_table
 from orders.entrypoints.settings import settings_table
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -355,6 +356,17 @@ def settings() -> str:
     )
 
 
+def metrics() -> str:
+    """Every metric of the service's own."""
+    return table(
+        ["Metric", "Kind", "Labels", "Meaning"],
+        [
+            [code(row.name), row.kind, ", ".join(map(code, row.labels)), row.meaning]
+            for row in metrics_table()
+        ],
+    )
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "transitions": transitions,
     "diagram": diagram,
@@ -364,6 +376,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "access": access,
     "errors": errors,
     "settings": settings,
+    "metrics": metrics,
 }
 
 if __name__ == "__main__":
