@@ -141,7 +141,7 @@ class Settings:
     auth_failures_per_second: float = number(
         "refused tokens of a client address on average, thrice as many at once; 0 turns the "
         "limit off",
-        10,
+        50,
         0,
         100_000,
     )

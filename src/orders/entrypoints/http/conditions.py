@@ -77,8 +77,7 @@ def asked(
     key = None
     if value is not None:
         fingerprint = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()
-        operation = f"{request.method} {request.url.path}"
-        key = RequestKey(value=value, operation=operation, fingerprint=fingerprint)
+        key = RequestKey(value=value, operation=_operation(request), fingerprint=fingerprint)
     return Request(caller=request.user, key=key, if_match=versions(if_match), dry_run=dry_run)
 
 
@@ -113,6 +112,12 @@ def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
         return False
     known = versions(header.replace("W/", ""))
     return known is None or version in known
+
+
+def _operation(request: HttpRequest[Any, Any, Any]) -> str:
+    """The method and path; not as sent, for an id in a path can be spelled in several ways."""
+    parts = " ".join(str(part) for part in request.path_params.values())
+    return f"{request.method} {request.scope['path_template']} {parts}"
 
 
 def _key(header: str | None, longest: int) -> str | None:
