@@ -35,7 +35,7 @@ from orders.domain.lifecycle import (
 from orders.domain.lines import Line
 from orders.domain.returns import Return, ReturnStatus
 from orders.domain.totals import Totals
-from orders.entrypoints.http.errors import STATUS
+from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
 from orders.entrypoints.metrics import metrics_table
 from orders.entrypoints.settings import settings_table
 
@@ -319,12 +319,13 @@ def reach(role: Role) -> str:
 def errors() -> str:
     """Every refusal that a caller can meet."""
     found = [*refusals(domain_errors), *refusals(application_errors)]
+    rows = {error.code: (STATUS[error], first_line(error)) for error in found}
+    rows |= EDGE_REFUSALS
+    # A token that proves nothing is told as `unauthenticated`, by whatever it fails.
+    del rows[application_errors.InvalidToken.code]
     return table(
         ["Code", "Status", "Means"],
-        [
-            [code(error.code), str(STATUS[error].value), first_line(error)]
-            for error in sorted(found, key=lambda error: error.code)
-        ],
+        [[code(name), str(status.value), text] for name, (status, text) in sorted(rows.items())],
     )
 
 

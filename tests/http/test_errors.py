@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 import orders
 from orders.application.errors import ApplicationError
 from orders.domain.errors import OrderError
-from orders.entrypoints.http.errors import STATUS
+from orders.entrypoints.http import problems
+from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
 from tests.http.calling import Api, assert_problem
 from tests.shop import Interrupted, Shop
 
+HTTP = Path(problems.__file__).parent
 NEVER_ANSWERED = {OrderError, ApplicationError}
 """What refusals are made from; nobody raises these themselves."""
 
@@ -119,3 +123,24 @@ async def test_the_end_of_the_process_is_not_answered(api: Api, shop: Shop) -> N
 
     with pytest.raises(Interrupted):
         await api.place()
+
+
+def test_every_code_of_the_edge_is_published() -> None:
+    """A code is a text of one to four words in kebab case, in a call that makes a refusal."""
+    makers = {"RequestRefused", "problem", "_bad_key"}
+    trees = [ast.parse(path.read_text("utf-8")) for path in HTTP.glob("*.py")]
+    used = {code for tree in trees for code in _codes_in(tree, makers)}
+    used |= {code for code, _ in problems._REFUSALS.values()}
+    assert used == set(EDGE_REFUSALS)
+
+
+def _codes_in(tree: ast.AST, makers: set[str]) -> Iterator[str]:
+    for call in ast.walk(tree):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            continue
+        if call.func.id not in makers:
+            continue
+        for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+            text = str(value.value) if isinstance(value, ast.Constant) else ""
+            if re.fullmatch(r"[a-z]+(-[a-z]+){0,3}", text):
+                yield text

@@ -1,7 +1,7 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `access_log` → `telemetry` → `limits` → `authentication` → `limits` → `decoding` → a
-handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
+A request: `access_log` → `telemetry` → `framing` → `limits` → `authentication` → `limits` →
+`decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from orders.entrypoints.http.decoding import StrictRequests
 from orders.entrypoints.http.docs_ui import docs_router
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
 from orders.entrypoints.http.events import EVENT_HANDLERS, PAYMENT_EVENTS
+from orders.entrypoints.http.framing import UnambiguousFraming
 from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
@@ -139,6 +140,7 @@ def _middleware(
     rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
     passed: list[Middleware] = [
         JoinTrace(),
+        UnambiguousFraming(),
         InFlightLimit(settings.max_in_flight, listing_paths=LISTS, exempt_paths=HEALTH_PATHS),
     ]
     if limiter is not None and failures.per_second:

@@ -7,10 +7,10 @@ their tokens only. Not-yours and not-there are one answer, so every 404 for an o
 from __future__ import annotations
 
 import logging
-import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from litestar.types import HTTPScope
 
@@ -23,7 +23,6 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = frozenset({401, 403})
 _HARMLESS: Final = frozenset({"quote"})
 """Operations that change nothing, though they are a POST."""
-_DRY_RUN: Final = re.compile(rb"(?:^|&)dry_run=(?!false|0)")
 _log: Final = logging.getLogger("audit")
 
 
@@ -66,7 +65,8 @@ def is_change(scope: HTTPScope) -> bool:
     return (
         scope["method"] not in _SAFE
         and operation_of(scope) not in _HARMLESS
-        and not _DRY_RUN.search(scope["query_string"])
+        # Read as the handler reads it: what is spelled otherwise is refused, or for real.
+        and (b"dry_run", b"true") not in parse_qsl(scope["query_string"])
     )
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Collection
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from litestar import Request
 from litestar.config.app import AppConfig
@@ -21,11 +23,30 @@ from litestar.routes import BaseRoute, HTTPRoute
 from litestar.typing import FieldDefinition
 
 from orders.entrypoints.http.json_text import MAX_DEPTH, decode_json, malformed
-from orders.entrypoints.http.problems import RequestRefused
+from orders.entrypoints.http.problems import InvalidMember, RequestRefused
 
 BODY_TIMEOUT_SECONDS: Final = 10.0
 
 _JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
+
+# Litestar also takes 1e1 for ten, False and 0 for false, and 0 for the year 1970.
+_SPELLINGS: Final = {
+    bool: ("true or false", re.compile(r"true|false")),
+    int: ("a whole number", re.compile(r"-?[0-9]{1,19}")),
+    datetime: ("a time as RFC 3339 has it", re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*")),
+}
+
+
+class _QueryParameter(NamedTuple):
+    repeatable: bool
+    kind: str
+    spelling: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, field: FieldDefinition, *, repeatable: bool) -> _QueryParameter:
+        types = {field.annotation, *(inner.annotation for inner in field.inner_types)}
+        found = [spelling for type_, spelling in _SPELLINGS.items() if type_ in types]
+        return cls(repeatable, *(found[0] if found else ("text", None)))
 
 
 class StrictJson(AbstractDTO[Any]):
@@ -108,7 +129,7 @@ class BoundedRequest(Request[Any, Any, Any]):
 
 class StrictRequests(InitPlugin, ReceiveRoutePlugin):
     """Makes every handler of an app read strictly: bodies by `StrictJson` and in bounded time, and
-    no query parameter that the handler does not declare.
+    no query parameter that the handler does not declare, nor one value in several spellings.
 
     The size of bodies is bounded by `Litestar(request_max_body_size=…)`, which a plugin cannot
     set. A handler with a `before_request` of its own must call `require_declared_query` itself.
@@ -124,8 +145,7 @@ class StrictRequests(InitPlugin, ReceiveRoutePlugin):
         self._request_class = type(
             "Request", (BoundedRequest,), {"timeout_seconds": body_timeout_seconds}
         )
-        self._declared: dict[object, frozenset[str]] = {}
-        self._repeatable: dict[object, frozenset[str]] = {}
+        self._declared: dict[object, dict[str, _QueryParameter]] = {}
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         app_config.dto = StrictJson
@@ -137,28 +157,33 @@ class StrictRequests(InitPlugin, ReceiveRoutePlugin):
         """Note which query parameters each handler of the route declares."""
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
-                parameters = model.expected_query_params
-                self._declared[handler] = frozenset(p.field_alias for p in parameters)
-                self._repeatable[handler] = frozenset(
-                    p.field_alias for p in parameters if p.is_sequence
-                )
+                fields = handler.parsed_fn_signature.parameters
+                self._declared[handler] = {
+                    p.field_alias: _QueryParameter.of(
+                        fields[p.field_name], repeatable=p.is_sequence
+                    )
+                    for p in model.expected_query_params
+                }
 
     async def require_declared_query(self, request: Request[Any, Any, Any]) -> None:
-        """Refuse a query parameter that the handler does not know, or that is given twice.
+        """Refuse a query parameter that the handler does not know, or that is given twice, or
+        whose value is not spelled as its type is.
 
         Raises:
             RequestRefused: 400.
         """
         if not request.scope["query_string"]:
             return
-        handler = request.scope["route_handler"]
-        declared, repeatable = self._declared[handler], self._repeatable[handler]
+        declared = self._declared[request.scope["route_handler"]]
         seen: set[str] = set()
-        for name, _ in request.query_params.multi_items():
-            if name not in declared:
+        for name, value in request.query_params.multi_items():
+            parameter = declared.get(name)
+            if parameter is None:
                 raise _bad_query("There is no such query parameter here", declared)
-            if name in seen and name not in repeatable:
+            if name in seen and not parameter.repeatable:
                 raise _bad_query("A query parameter may be given once", declared)
+            if parameter.spelling is not None and not parameter.spelling.fullmatch(value):
+                raise _misspelled(name, parameter.kind)
             seen.add(name)
 
 
@@ -171,6 +196,12 @@ def _unsupported(detail: str) -> RequestRefused:
     )
 
 
-def _bad_query(detail: str, declared: frozenset[str]) -> RequestRefused:
+def _bad_query(detail: str, declared: Collection[str]) -> RequestRefused:
     known = ", ".join(sorted(declared)) or "none"
     return RequestRefused(HTTPStatus.BAD_REQUEST, "invalid-query", f"{detail}; known: {known}.")
+
+
+def _misspelled(name: str, kind: str) -> RequestRefused:
+    detail = f"{name}: must be {kind}"
+    errors = [InvalidMember(detail, parameter=name)]
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "invalid-request", detail, errors=errors)

@@ -63,6 +63,31 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
 )
 """Every refusal's status. A test fails for one that is missing."""
 
+EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
+    {
+        "bad-request": (_S.BAD_REQUEST, "The request is malformed as HTTP."),
+        "malformed-body": (_S.BAD_REQUEST, "The body is not JSON that means one thing."),
+        "invalid-body": (_S.UNPROCESSABLE_ENTITY, "The body is JSON, but not of this form."),
+        "invalid-request": (_S.BAD_REQUEST, "A parameter is missing or has no such value."),
+        "invalid-query": (_S.BAD_REQUEST, "A query parameter is unknown or given twice."),
+        "invalid-cursor": (_S.BAD_REQUEST, "The cursor is none of this list and caller."),
+        "invalid-etag": (_S.BAD_REQUEST, "The header is no list of entity tags."),
+        "idempotency-key-missing": (_S.BAD_REQUEST, "The operation needs an Idempotency-Key."),
+        "idempotency-key-invalid": (_S.BAD_REQUEST, "The Idempotency-Key cannot be read."),
+        "unauthenticated": (_S.UNAUTHORIZED, "There is no valid access token."),
+        "not-found": (_S.NOT_FOUND, "There is nothing at this address."),
+        "method-not-allowed": (_S.METHOD_NOT_ALLOWED, "`Allow` names the methods there are."),
+        "body-timeout": (_S.REQUEST_TIMEOUT, "The body took too long to arrive."),
+        "body-too-large": (_S.REQUEST_ENTITY_TOO_LARGE, "The body is larger than accepted."),
+        "unsupported-media-type": (_S.UNSUPPORTED_MEDIA_TYPE, "The body is no plain JSON."),
+        "version-required": (_S.PRECONDITION_REQUIRED, "The operation needs If-Match."),
+        "rate-limited": (_S.TOO_MANY_REQUESTS, "Too many requests of this caller or address."),
+        "internal-error": (_S.INTERNAL_SERVER_ERROR, "A fault of ours; quote the trace id."),
+        "overloaded": (_S.SERVICE_UNAVAILABLE, "There is more to do than the service can."),
+    }
+)
+"""What the edge refuses before a use case is asked: code, status and meaning, as published."""
+
 RETRY_AFTER_SECONDS: Final = 1
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
     # What these say is for our logs; drivers' and providers' words never reach a caller.

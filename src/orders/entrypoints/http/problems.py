@@ -233,4 +233,7 @@ def _headers_of(error: HTTPException) -> dict[str, str]:
     headers = dict(error.headers or {})
     if isinstance(error, MethodNotAllowedException):
         headers["allow"] = ", ".join(sorted(headers.get("allow", "").split(", ")))
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        # The rest of the body stays unread: the server closes, and the client should know.
+        headers["connection"] = "close"
     return headers

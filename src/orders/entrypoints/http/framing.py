@@ -1,0 +1,41 @@
+"""Requests that two servers on the way could read in two ways are read in none."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from orders.entrypoints.http.problems import RequestRefused
+
+
+class UnambiguousFraming(ASGIMiddleware):
+    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, 3.2), or whose body has
+    another transfer coding than chunked (RFC 9112, 6.1), and closes its connection.
+
+    The server below cuts requests apart, and takes these.
+
+    Raises:
+        RequestRefused: 400.
+    """
+
+    scopes = (ScopeType.HTTP, ScopeType.ASGI)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Pass on what can be read in one way."""
+        if scope["http_version"] == "1.1":
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or not hosts[0]:
+                raise _ambiguous("Send exactly one Host header.")
+        codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
+        if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+            raise _ambiguous("The only transfer coding understood is chunked.")
+        await next_app(scope, receive, send)
+
+
+def _ambiguous(detail: str) -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.BAD_REQUEST, "bad-request", detail, headers={"connection": "close"}
+    )
