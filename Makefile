@@ -38,6 +38,9 @@ test: $(READY) ## Run every test that this machine can run (ARGS="-k name")
 demo: $(READY) ## Replay a day's orders through a stack of its own (DATA=file.csv)
 	@$(PY) -m orders demo "$(DATA)"
 
+simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="--first 17")
+	@$(PY) -m tests.simulation $(ARGS)
+
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -59,4 +62,4 @@ $(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra
 	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
 	@printf '%s\n' "$(CURDIR)" > $@
 
-.PHONY: help run test demo check format lock clean
+.PHONY: help run test demo simulate check format lock clean

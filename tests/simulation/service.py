@@ -1,0 +1,198 @@
+"""The processes of the service, each with use cases of its own over the same other side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from orders.adapters.in_memory import InMemoryEventLog, StaticPriceList
+from orders.adapters.payments_http.webhooks import WebhookVerifier
+from orders.application.book_payment_event import BookPaymentEvent
+from orders.application.change_order import ChangeOrder
+from orders.application.do_due_work import DoDueWork
+from orders.application.errors import ApplicationError
+from orders.application.place_order import PlaceOrder, PriceDraft
+from orders.application.relay_events import RelayEvents
+from orders.application.settle_payments import SettlePayments
+from orders.domain.errors import OrderError
+from orders.domain.payments import PaymentReport
+from orders.domain.values import Limits
+from tests.shop import PRICES, WEBHOOK_SECRET, a_webhook
+from tests.simulation.remote import (
+    BROKER_SECONDS,
+    PAYMENT_SECONDS,
+    STORE_SECONDS,
+    RemoteBroker,
+    RemotePayments,
+    RemoteStore,
+    WatchedBroker,
+    WatchedOrders,
+    WatchedPayments,
+)
+from tests.simulation.world import Link, NoAnswer, Process, World, settle
+
+T = TypeVar("T")
+
+REQUEST_SECONDS = 12.0
+TURN_SECONDS = (0.5, 4.0)
+"""Between two looks of a worker or a relay."""
+
+
+class Outside:
+    """What all processes share: the store, the payment service, the broker."""
+
+    def __init__(self, world: World, *, expire_after: timedelta, webhooks_lost: float) -> None:
+        self.world = world
+        self.expire_after = expire_after
+        self.webhooks_lost = webhooks_lost
+        """The share of webhooks that the payment service never gets to send."""
+        self.orders = WatchedOrders()
+        self.log = InMemoryEventLog()
+        self.broker = WatchedBroker(world.now)
+        self.provider = WatchedPayments(self._tell)
+        self.apis: list[Api] = []
+        self.webhooks: dict[asyncio.Task[None], None] = {}
+        self._messages = 0
+
+    def _tell(self, report: PaymentReport, kind: str) -> None:
+        if self.world.happens(self.webhooks_lost):
+            return
+        self._messages += 1
+        task = self.world.loop.create_task(self._courier(report, kind, f"msg_{self._messages}"))
+        self.webhooks[task] = None
+        task.add_done_callback(lambda done: self.webhooks.pop(done, None))
+
+    async def _courier(self, report: PaymentReport, kind: str, message_id: str) -> None:
+        """Send a message again until it is taken."""
+        while True:
+            at = int(self.world.now().timestamp())
+            message = a_webhook(report, kind, at=at, message_id=message_id)
+            try:
+                api = self.world.chance.choice(self.apis)
+                await api.request(Link.WEBHOOKS, _booking(message))
+            except (NoAnswer, ApplicationError):
+                await self.world.pause(1.0, 10.0)
+            else:
+                return
+
+
+class UseCases(NamedTuple):
+    """The use cases of one process, wired as the container does."""
+
+    place_order: PlaceOrder
+    change_order: ChangeOrder
+    book_payment_event: BookPaymentEvent
+    do_due_work: DoDueWork
+    relay_events: RelayEvents
+
+
+def use_cases(process: Process, outside: Outside) -> UseCases:
+    """Wire the use cases of a process that has just started."""
+    world = process.world
+    orders = RemoteStore(process, Link.STORE, outside.orders, within_seconds=STORE_SECONDS)
+    log = RemoteStore(process, Link.STORE, outside.log, within_seconds=STORE_SECONDS)
+    broker = RemoteBroker(process, Link.BROKER, outside.broker, within_seconds=BROKER_SECONDS)
+    payments = RemotePayments(
+        process, Link.PAYMENTS, outside.provider, within_seconds=PAYMENT_SECONDS
+    )
+    orders_port: Any = orders
+    payments_port: Any = payments
+    log_port: Any = log
+    settle_payments = SettlePayments(orders_port, payments_port, world.now)
+    price = PriceDraft(StaticPriceList(PRICES), Limits())
+    return UseCases(
+        place_order=PlaceOrder(
+            orders_port,
+            settle_payments,
+            price,
+            world.now,
+            lambda: world.chance.getrandbits(64),
+            Limits(),
+            outside.expire_after,
+        ),
+        change_order=ChangeOrder(orders_port, settle_payments, world.now),
+        book_payment_event=BookPaymentEvent(
+            orders_port, WebhookVerifier([WEBHOOK_SECRET]), world.now
+        ),
+        do_due_work=DoDueWork(orders_port, settle_payments, world.now),
+        relay_events=RelayEvents(orders_port, log_port, broker, world.now),
+    )
+
+
+class Api(Process):
+    """Answers requests, many at a time."""
+
+    def __init__(self, name: str, outside: Outside) -> None:
+        super().__init__(name, outside.world)
+        self._outside = outside
+        self.start()
+
+    def start(self) -> None:
+        """Begin, remembering nothing."""
+        super().start()
+        self._use_cases = use_cases(self, self._outside)
+
+    async def request(self, link: Link, handle: Callable[[UseCases], Awaitable[T]]) -> T:
+        """Send a request to this process from outside.
+
+        Raises:
+            NoAnswer: If it, its answer or the process was lost.
+        """
+        answer: asyncio.Future[T] = self.world.loop.create_future()
+
+        async def serve() -> None:
+            reply: T | Exception
+            try:
+                reply = await handle(self._use_cases)
+            except (ApplicationError, OrderError) as refusal:
+                reply = refusal
+            self.world.carry(link, lambda: settle(answer, reply))
+
+        def arrive() -> None:
+            if self.alive:
+                self.spawn(serve())
+
+        self.world.carry(link, arrive)
+        return await self.world.answer_to(answer, REQUEST_SECONDS)
+
+
+class Background(Process):
+    """Takes turns for as long as it lives: a worker or a relay."""
+
+    def __init__(
+        self, name: str, outside: Outside, turn: Callable[[UseCases], Awaitable[None]]
+    ) -> None:
+        super().__init__(name, outside.world)
+        self._outside = outside
+        self._turn = turn
+        self.start()
+
+    def start(self) -> None:
+        """Begin, remembering nothing."""
+        super().start()
+        self.spawn(self._repeat(use_cases(self, self._outside)))
+
+    async def _repeat(self, use: UseCases) -> None:
+        while True:
+            await self.world.pause(*TURN_SECONDS)
+            try:
+                await self._turn(use)
+            except ApplicationError as trouble:
+                self.world.note(self.name, trouble.code)
+
+
+def _booking(message: tuple[dict[str, str], bytes]) -> Callable[[UseCases], Awaitable[bool]]:
+    return lambda use: use.book_payment_event(*message)
+
+
+async def work(use: UseCases) -> None:
+    """A worker's turn: what is due, side by side."""
+    claimed = await use.do_due_work.claim(limit=32)
+    await asyncio.gather(*(use.do_due_work(order_id) for order_id in claimed))
+
+
+async def relay(use: UseCases) -> None:
+    """A relay's turn."""
+    await use.relay_events(limit=128)
