@@ -13,12 +13,13 @@ from orders.entrypoints.http.problems import RequestRefused
 
 class UnambiguousFraming(ASGIMiddleware):
     """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, 3.2), or whose body has
-    another transfer coding than chunked (RFC 9112, 6.1), and closes its connection.
+    another transfer coding than chunked (RFC 9112, 6.1), and closes its connection. Refuses an
+    address with an empty segment: each resource has one, for those who guard it by its path.
 
-    The server below cuts requests apart, and takes these.
+    The server below cuts requests apart, and takes these; the router overlooks slashes.
 
     Raises:
-        RequestRefused: 400.
+        RequestRefused: 400, or 404 for the address.
     """
 
     scopes = (ScopeType.HTTP, ScopeType.ASGI)
@@ -32,6 +33,12 @@ class UnambiguousFraming(ASGIMiddleware):
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
             raise _ambiguous("The only transfer coding understood is chunked.")
+        # The router has tidied `path` up; what was sent is in `raw_path`.
+        path = scope["raw_path"].partition(b"?")[0]
+        if b"//" in path or (path.endswith(b"/") and path != b"/"):
+            raise RequestRefused(
+                HTTPStatus.NOT_FOUND, "not-found", "There is nothing at this address."
+            )
         await next_app(scope, receive, send)
 
 
