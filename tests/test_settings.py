@@ -186,3 +186,19 @@ def test_serving_without_settings_is_refused_with_their_names() -> None:
     assert "orders: ORDERS_AUDIENCE is missing" in refused.stderr
     assert "hunter2" not in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "extra"),
+    [
+        ("ORDERS_REDIS_URI", "redis://cache/0", "redis"),
+        ("ORDERS_RABBITMQ_URI", "amqp://broker/", "rabbitmq"),
+        ("ORDERS_KAFKA_BOOTSTRAP", "broker:9092", "kafka"),
+    ],
+)
+def test_a_setting_whose_package_is_not_installed_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, extra: str
+) -> None:
+    assert Settings.read({**COMPLETE, name: value})
+    monkeypatch.setattr("orders.entrypoints.settings.find_spec", lambda module: None)
+    assert problems(**{name: value}) == (f"{name} needs an extra: pip install 'orders[{extra}]'",)

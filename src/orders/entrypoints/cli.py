@@ -17,7 +17,6 @@ from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
 
 _DATA = Path(".orders")
-_EXTRAS = {"aio_pika": ",rabbitmq", "aiokafka": ",kafka", "redis": ",redis"}
 _EXAMPLES = """\
 examples:
   orders dev                                    everything, on this machine; Ctrl-C ends it
@@ -38,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         missing = error.name or ""
         if missing.partition(".")[0] == "orders":
             raise
-        extras = "service" + _EXTRAS.get(missing.partition(".")[0], "")
-        return _fail(f"{missing} is not installed: pip install 'orders[{extras}]'", 2)
+        return _fail(f"{missing} is not installed: pip install 'orders[service]'", 2)
     except CommandFailed as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # as in `orders settings | head`; the exit flushes once more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import CommandFailed
@@ -26,6 +27,12 @@ from orders.entrypoints.setting_kinds import (
 )
 
 PREFIX = "ORDERS_"
+_EXTRAS = {
+    "redis_uri": ("redis", "redis"),
+    "rabbitmq_uri": ("aio_pika", "rabbitmq"),
+    "kafka_bootstrap": ("aiokafka", "kafka"),
+}
+"""The module that a setting wants, and the extra of the package that brings it."""
 
 
 class SettingsError(CommandFailed):
@@ -180,6 +187,7 @@ class Settings:
                 except ValueError:
                     problems.append(f"{name} must be {each.metadata['accepts']}")
         problems += _contradictions(environ)
+        problems += _missing_extras(values)
         if problems:
             raise SettingsError(problems)
         return cls(**values)
@@ -207,6 +215,15 @@ def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return ", ".join(default) if isinstance(default, tuple) else str(default or "")
+
+
+def _missing_extras(values: Mapping[str, Any]) -> list[str]:
+    """What is wanted and not installed, each as one line that says how to get it."""
+    return [
+        f"{_variable(name)} needs an extra: pip install 'orders[{extra}]'"
+        for name, (module, extra) in _EXTRAS.items()
+        if values.get(name) and find_spec(module) is None
+    ]
 
 
 def _contradictions(environ: Mapping[str, str]) -> list[str]:
