@@ -257,6 +257,7 @@ def an_order_with_every_part() -> Order:
     _ship_in_every_way(order)
     _return_in_every_way(order)
     _refund_in_every_way(order)
+    _change_in_every_way(order)
     order.add_note("Checked by phone", by=STAFF, now=NOW)
     order.hold("address", by=STAFF, now=NOW)
     order.hold("suspected-fraud", by=STAFF, now=NOW)
@@ -309,6 +310,13 @@ def _refund_in_every_way(order: Order) -> None:
     order.fail(f"{order.id}:refund:2", "refused", now=NOW)
 
 
+def _change_in_every_way(order: Order) -> None:
+    for decide in (order.decline_change, order.apply_change, None):
+        order.propose_change(removed=items(_2=1), added=(), reason="other", by=CUSTOMER, now=NOW)
+        if decide is not None:
+            decide(order.state.changes[-1].id, by=STAFF, now=NOW)
+
+
 # -- orders that a command fits ----------------------------------------------------------------
 
 
@@ -328,6 +336,12 @@ def an_order_ready_for(action: Action, status: OrderStatus) -> Order:
 def _held(status: OrderStatus) -> Order:
     order = a_placed_order()
     order.hold("address", by=STAFF, now=NOW)
+    return restored(order, status=status)
+
+
+def _proposed(status: OrderStatus) -> Order:
+    order = a_placed_order()
+    carry_out(order, Action.PROPOSE_CHANGE)
     return restored(order, status=status)
 
 
@@ -418,6 +432,8 @@ _READY: Mapping[Action | tuple[OrderStatus, Action], Callable[[OrderStatus], Ord
     Action.CONFIRM: _before(OrderStatus.CONFIRMED),
     Action.COMPLETE: _before(OrderStatus.COMPLETED),
     Action.RELEASE: _held,
+    Action.APPLY_CHANGE: _proposed,
+    Action.DECLINE_CHANGE: _proposed,
     Action.VOID: _authorized,
     Action.DISMISS_PAYMENT: _under_review,
     (OrderStatus.PENDING, Action.CAPTURE): _partly_authorized,
@@ -453,6 +469,11 @@ _COMMANDS: Mapping[Action, Callable[[Order], object]] = {
     Action.CANCEL_ITEMS: lambda order: order.cancel_items(
         items(_1=1), "customer", by=CUSTOMER, now=NOW
     ),
+    Action.PROPOSE_CHANGE: lambda order: order.propose_change(
+        removed=items(_1=1), added=(), reason="customer", by=CUSTOMER, now=NOW
+    ),
+    Action.APPLY_CHANGE: lambda order: order.apply_change("1", by=STAFF, now=NOW),
+    Action.DECLINE_CHANGE: lambda order: order.decline_change("1", by=STAFF, now=NOW),
     Action.EDIT: lambda order: order.edit({"note": "Ring twice"}, by=CUSTOMER, now=NOW),
     Action.ADD_NOTE: lambda order: order.add_note("Checked", by=STAFF, now=NOW),
     Action.HOLD: lambda order: order.hold("address", by=STAFF, now=NOW),

@@ -43,6 +43,9 @@ confirm          orders:write    .        all     .           all     .    .    
 complete         orders:write    .        all     .           all     .    .       scope      all
 cancel           orders:write    own      all     .           .       all  .       scope      all
 cancel_items     orders:write    own      all     .           .       .    .       scope      all
+propose_change   orders:write    own      all     .           .       .    .       scope      all
+apply_change     orders:write    .        all     .           .       .    .       scope      all
+decline_change   orders:write    own      all     .           .       .    .       scope      all
 hold             orders:hold     .        all     .           .       all  .       scope      all
 release          orders:hold     .        all     .           .       all  .       scope      all
 pay              orders:write    own      all     .           .       .    .       scope      all

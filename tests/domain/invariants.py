@@ -25,6 +25,7 @@ MOVES = {
 def check(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
     """Check one step and the events it has brought."""
     check_lines(after)
+    assert sum(change.status == "proposed" for change in after.changes) <= 1
     check_money(before, after)
     check_events(before, after, news)
     if after.status in ENDED:

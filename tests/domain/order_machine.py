@@ -161,6 +161,28 @@ class OrderMachine(RuleBasedStateMachine):
         units = {line.id: invariants.left(line) + over}
         self.command(lambda order: order.cancel_items(units, "other", by=CUSTOMER, now=self.now))
 
+    @rule(pick=PICK, over=OVER, more=LINES | st.just([]))
+    def propose_change(self, pick: int, over: int, more: list[DraftLine]) -> None:
+        line = newest(self.order.state.lines, pick)
+        units = {line.id: invariants.left(line) + over}
+        taken = {line_id: count for line_id, count in units.items() if count}
+        self.command(
+            lambda order: order.propose_change(
+                removed=taken, added=more, reason="other", by=CUSTOMER, now=self.now
+            )
+        )
+
+    @precondition(lambda self: self.order.state.changes)
+    @rule(pick=PICK, step=st.sampled_from(["apply", "apply", "decline"]))
+    def decide_change(self, pick: int, step: str) -> None:
+        change = newest(self.order.state.changes, pick)
+        agreed, lines = change.gross, self.order.state.lines
+        self.command(
+            lambda order: getattr(order, f"{step}_change")(change.id, by=STAFF, now=self.now)
+        )
+        if self.order.state.lines != lines:
+            assert self.order.state.totals.gross == agreed, "not the price that was agreed"
+
     @precondition(lambda self: self.order.status == "pending" and self.steps > 12)
     @rule()
     def expire(self) -> None:

@@ -100,6 +100,15 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     ),
     events.OrderCompleted: (lambda: an_order_that_is(OrderStatus.COMPLETED), {}),
     events.OrderEdited: (lambda: done(Action.EDIT), {"fields": ("note",)}),
+    events.OrderChangeProposed: (
+        lambda: done(Action.PROPOSE_CHANGE),
+        {"change_id": "1", "removed": {"1": 1}, "added": 0, "gross": 3_300},
+    ),
+    events.OrderChanged: (
+        lambda: done(Action.APPLY_CHANGE),
+        {"change_id": "1", "removed": {"1": 1}, "added": 0, "gross": 3_300},
+    ),
+    events.OrderChangeDeclined: (lambda: done(Action.DECLINE_CHANGE), {"change_id": "1"}),
     events.OrderHeld: (lambda: done(Action.HOLD), {"hold_id": "1", "reason": "address"}),
     events.OrderReleased: (lambda: done(Action.RELEASE), {"hold_id": "1"}),
     events.NoteAdded: (lambda: done(Action.ADD_NOTE), {"note_id": "1"}),
@@ -257,6 +266,14 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
     errors.AlreadyShipped: lambda: carry_out(done(Action.DISPATCH), Action.CANCEL),
     errors.UseCancel: lambda: a_placed_order().cancel_items(
         items(_1=3, _2=2, _3=1), "customer", by=CUSTOMER, now=NOW
+    ),
+    errors.ChangeOpen: lambda: carry_out(done(Action.PROPOSE_CHANGE), Action.PROPOSE_CHANGE),
+    errors.ChangeOutdated: lambda: carry_out(
+        after(
+            done(Action.PROPOSE_CHANGE),
+            lambda o: o.cancel_items(items(_2=1), "inventory", by=STAFF, now=NOW),
+        ),
+        Action.APPLY_CHANGE,
     ),
     errors.QuantityExceeds: lambda: a_placed_order().cancel_items(
         items(_1=4), "customer", by=CUSTOMER, now=NOW

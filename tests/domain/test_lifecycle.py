@@ -21,6 +21,9 @@ cancel           cancelled  cancelled  .          .          .
 complete         .          completed  .          .          .
 cancel_items     pending    confirmed  .          .          .
 edit             pending    confirmed  .          .          .
+propose_change   pending    confirmed  .          .          .
+apply_change     pending    confirmed  .          .          .
+decline_change   pending    confirmed  completed  cancelled  expired
 add_note         pending    confirmed  completed  cancelled  expired
 hold             pending    confirmed  .          .          .
 release          pending    confirmed  completed  cancelled  expired

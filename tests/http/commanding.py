@@ -29,6 +29,8 @@ IDS = [command.operation.value for command in COMMANDS]
 async def carry_out(api: Api, path: str, action: str, **options: Any) -> Any:
     """Send a command with the plainest body, to the first part of its kind."""
     command = BY_ACTION[action]
+    if command.needs_version:
+        options.setdefault("headers", {"If-Match": "*"})
     return await api.post(
         path + command.path.replace("{part_id:str}", options.pop("part", "1")),
         options.pop("body", BODIES.get(action)),

@@ -123,6 +123,8 @@ async def test_a_dry_run_shows_the_order_as_it_would_be(api: Api) -> None:
     ("action", "status"),
     [
         ("release", "pending"),
+        ("apply_change", "pending"),
+        ("decline_change", "cancelled"),
         ("capture", "confirmed"),
         ("void", "confirmed"),
         ("dispatch", "confirmed"),

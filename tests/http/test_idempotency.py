@@ -120,6 +120,7 @@ async def test_a_command_that_is_being_carried_out_is_in_progress(api: Api, shop
     "path",
     [
         "/orders",
+        "/orders/{id}/changes",
         "/orders/{id}/holds",
         "/orders/{id}/notes",
         "/orders/{id}/payments",
@@ -135,6 +136,7 @@ async def test_what_creates_or_moves_money_needs_a_key(api: Api, shop: Shop, pat
     calls = dict(shop.provider.calls)
     bodies = {
         "orders": {"currency": "EUR", "lines": list(LINES)},
+        "changes": {"remove": [{"line_id": "1", "quantity": 1}], "reason": "other"},
         "holds": {"reason": "address"},
         "notes": {"text": "Called"},
         "payments": {"method": "tok_ok"},

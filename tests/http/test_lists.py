@@ -284,7 +284,7 @@ async def test_a_cursor_with_one_character_changed_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["payments", "refunds", "credits", "shipments", "returns", "holds"]
+    "part", ["payments", "refunds", "credits", "shipments", "returns", "changes", "holds"]
 )
 async def test_the_list_of_an_orders_parts_is_what_the_order_shows(api: Api, part: str) -> None:
     path = await api.keep(restored(an_order_with_every_part()))

@@ -47,6 +47,9 @@ class Operation(StrEnum):
     COMPLETE = "complete"
     CANCEL = "cancel"
     CANCEL_ITEMS = "cancel_items"
+    PROPOSE_CHANGE = "propose_change"
+    APPLY_CHANGE = "apply_change"
+    DECLINE_CHANGE = "decline_change"
     HOLD = "hold"
     RELEASE = "release"
     PAY = "pay"
@@ -120,6 +123,9 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.COMPLETE: (Scope.WRITE, _roles(_SU, _FI)),
         Operation.CANCEL: (Scope.WRITE, _roles(_CU, _SU, _RI)),
         Operation.CANCEL_ITEMS: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.PROPOSE_CHANGE: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.APPLY_CHANGE: (Scope.WRITE, _roles(_SU)),
+        Operation.DECLINE_CHANGE: (Scope.WRITE, _roles(_CU, _SU)),
         Operation.HOLD: (Scope.HOLD, _roles(_SU, _RI)),
         Operation.RELEASE: (Scope.HOLD, _roles(_SU, _RI)),
         Operation.PAY: (Scope.WRITE, _roles(_CU, _SU)),

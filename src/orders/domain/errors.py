@@ -176,6 +176,31 @@ class UseCancel(OrderError):
         super().__init__("these are the order's last units: cancel the order instead")
 
 
+class ChangeOpen(OrderError):
+    """Another change is proposed. Apply or decline it first."""
+
+    code = "change-open"
+
+    def __init__(self, change_id: str) -> None:
+        super().__init__(f"change {change_id} is proposed: apply or decline it first")
+        self.change_id = change_id
+
+
+class ChangeOutdated(OrderError):
+    """The order has changed since the change was proposed: it would cost something else now."""
+
+    code = "change-outdated"
+
+    def __init__(self, change_id: str, *, agreed: int, actual: int) -> None:
+        super().__init__(
+            f"change {change_id} was agreed at {agreed} minor units and would make {actual}: "
+            "decline it and propose it again"
+        )
+        self.change_id = change_id
+        self.agreed = agreed
+        self.actual = actual
+
+
 class QuantityExceeds(OrderError):
     """More units than there are for this step."""
 

@@ -74,6 +74,33 @@ class OrderEdited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChangeProposed:
+    """A change of the lines was worked out; `added` counts lines, `gross` is the new price."""
+
+    change_id: PartId
+    removed: Items
+    added: int
+    gross: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChanged:
+    """A proposed change counts from now on."""
+
+    change_id: PartId
+    removed: Items
+    added: int
+    gross: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChangeDeclined:
+    """A proposed change was dropped."""
+
+    change_id: PartId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHeld:
     """The order was held back."""
 
@@ -325,6 +352,9 @@ OrderEvent = (
     | ReturnDeclined
     | ReturnReceived
     | ReturnClosed
+    | OrderChangeProposed
+    | OrderChanged
+    | OrderChangeDeclined
 )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from orders.domain.actions import Action
 from orders.domain.errors import (
     AlreadyShipped,
+    ChangeOpen,
     IllegalTransition,
     NotDelivered,
     NothingDue,
@@ -61,6 +62,10 @@ def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
     return AlreadyShipped() if packed else None
 
 
+def _no_open_change(state: OrderState, _: datetime) -> OrderError | None:
+    return ChangeOpen(state.open_changes[0].id) if state.open_changes else None
+
+
 def _something_to_pay(state: OrderState, _: datetime) -> OrderError | None:
     if payable(state):
         return None
@@ -83,6 +88,7 @@ def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
         "authorization": state.totals.authorized,
         "return": any(a_return.status in AWAITED for a_return in state.returns),
         "hold": state.open_holds,
+        "change": state.open_changes,
     }
     names = [name for name, is_open in open_parts.items() if is_open]
     return StillOpen(", ".join(names)) if names else None
@@ -93,6 +99,7 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.CONFIRM: (_no_hold, _covered),
     Action.EXPIRE: (_past_its_time, _no_money),
     Action.CANCEL: (_nothing_packed,),
+    Action.PROPOSE_CHANGE: (_no_open_change,),
     Action.PAY: (_something_to_pay,),
     Action.CREATE_SHIPMENT: (_no_hold,),
     Action.DISPATCH: (_no_hold,),
@@ -146,7 +153,7 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
     """The bounds of an action's arguments.
 
     `amount` is the most minor units, `items` the most units by line id; `payments`, `holds`,
-    `shipments` and `returns` name the parts that the action fits.
+    `shipments`, `returns` and `changes` name the parts that the action fits.
     """
     if action in SHIPMENT_STEPS:
         before = SHIPMENT_STEPS[action][0]
@@ -194,6 +201,10 @@ def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
     return {line_id: min(units, most) for line_id, units in cancellable_units(state).items()}
 
 
+def _open_change_ids(state: OrderState) -> tuple[PartId, ...]:
+    return tuple(change.id for change in state.open_changes)
+
+
 def _some(units: dict[PartId, int]) -> dict[PartId, int]:
     return {line_id: count for line_id, count in units.items() if count > 0}
 
@@ -206,6 +217,8 @@ _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.REFUND: {"amount": refundable},
     Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
     Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
+    Action.APPLY_CHANGE: {"changes": _open_change_ids},
+    Action.DECLINE_CHANGE: {"changes": _open_change_ids},
     Action.CREATE_SHIPMENT: {"items": lambda state: _some(shippable_units(state))},
     Action.REQUEST_RETURN: {"items": lambda state: _some(returnable_units(state))},
     Action.RELEASE: {"holds": lambda state: tuple(hold.id for hold in state.open_holds)},

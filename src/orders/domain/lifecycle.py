@@ -41,6 +41,9 @@ _MOVES = {
 _STAYS: Mapping[Action, Iterable[OrderStatus]] = {
     Action.CANCEL_ITEMS: _OPEN,
     Action.EDIT: _OPEN,
+    Action.PROPOSE_CHANGE: _OPEN,
+    Action.APPLY_CHANGE: _OPEN,
+    Action.DECLINE_CHANGE: _ANY,
     Action.ADD_NOTE: _ANY,
     Action.HOLD: _OPEN,
     Action.RELEASE: _ANY,

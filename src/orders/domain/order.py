@@ -1,6 +1,6 @@
-"""The order: the one aggregate. Its commands on money, shipments and returns are in `paying`,
-`fulfilling` and `returning`, facts about money in `booking`; how any of them takes effect is in
-`aggregate`.
+"""The order: the one aggregate. Its commands on money, shipments, returns and what was ordered are
+in `paying`, `fulfilling`, `returning` and `amending`, facts about money in `booking`; how any of
+them takes effect is in `aggregate`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from orders.domain import events as happened
 from orders.domain.actions import Action
+from orders.domain.amending import Amending
 from orders.domain.draft import OrderDraft, quote
 from orders.domain.errors import IllegalStep, InvalidValue, UseCancel
 from orders.domain.fulfilling import Fulfilling
@@ -35,7 +36,7 @@ KEPT_REQUESTS: Final = 256
 """How many answered requests an order remembers; the oldest are forgotten first."""
 
 
-class Order(Paying, Fulfilling, Returning):
+class Order(Paying, Fulfilling, Returning, Amending):
     """An order. Every change goes through a method that either keeps all the rules and records
     events, or raises an `OrderError` and changes nothing.
 

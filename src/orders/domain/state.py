@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orders.domain.changes import Change, ChangeStatus
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
@@ -89,6 +90,7 @@ class OrderState:
     credits: tuple[Credit, ...] = ()
     holds: tuple[Hold, ...] = ()
     notes: tuple[Note, ...] = ()
+    changes: tuple[Change, ...] = ()
     requests: tuple[AnsweredRequest, ...] = ()
     sequence: int = 0
     """The number of the newest event."""
@@ -101,6 +103,11 @@ class OrderState:
     def open_holds(self) -> tuple[Hold, ...]:
         """Holds that are not lifted."""
         return tuple(hold for hold in self.holds if hold.released_at is None)
+
+    @property
+    def open_changes(self) -> tuple[Change, ...]:
+        """Changes that nobody has applied or declined: one at most."""
+        return tuple(each for each in self.changes if each.status is ChangeStatus.PROPOSED)
 
     @property
     def has_money(self) -> bool:

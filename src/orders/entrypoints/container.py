@@ -43,6 +43,7 @@ from orders.application.ports import (
     RateLimiter,
     WebhookVerifier,
 )
+from orders.application.propose_change import ProposeChange
 from orders.application.publishing import PublishToAll
 from orders.application.read_orders import ReadOrders
 from orders.application.relay_events import RelayEvents
@@ -82,6 +83,7 @@ class UseCases(containers.DeclarativeContainer):
     )
     quote_order = providers.Singleton(QuoteOrder, price, limits)
     change_order = providers.Singleton(ChangeOrder, orders, settle, now)
+    propose_change = providers.Singleton(ProposeChange, orders, change_order, price, now, limits)
     read_orders = providers.Singleton(ReadOrders, orders, outbox, log, now)
     book_payment_event = providers.Singleton(BookPaymentEvent, orders, webhooks, now)
     do_due_work = providers.Singleton(DoDueWork, orders, settle, now)

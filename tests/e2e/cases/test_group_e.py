@@ -36,6 +36,13 @@ CALLS: Final[Mapping[str, tuple[str, str, Any]]] = {
         "/v1/orders/{id}/cancellations?dry_run=true",
         {"items": [{"line_id": "1", "quantity": 1}]},
     ),
+    "propose_change": (
+        "POST",
+        "/v1/orders/{id}/changes?dry_run=true",
+        {"add": [{"sku": "MUG-RED", "name": "Red mug", "quantity": 1}], "reason": "customer"},
+    ),
+    "apply_change": ("POST", "/v1/orders/{id}/changes/1/apply?dry_run=true", {}),
+    "decline_change": ("POST", "/v1/orders/{id}/changes/1/decline?dry_run=true", {}),
     "hold": ("POST", "/v1/orders/{id}/holds?dry_run=true", {"reason": "fraud"}),
     "release": ("POST", "/v1/orders/{id}/holds/1/release?dry_run=true", {}),
     "pay": ("POST", "/v1/orders/{id}/payments?dry_run=true", {"method": "tok_ok"}),

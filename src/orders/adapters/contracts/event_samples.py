@@ -55,6 +55,9 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     happened.ReturnDeclined(return_id=_P),
     happened.ReturnReceived(return_id=_P, items=_ITEMS, credited=9),
     happened.ReturnClosed(return_id=_P),
+    happened.OrderChangeProposed(change_id=_P, removed=_ITEMS, added=3, gross=LARGE),
+    happened.OrderChanged(change_id=_P, removed=_ITEMS, added=2, gross=LARGE),
+    happened.OrderChangeDeclined(change_id=_P),
 )
 
 

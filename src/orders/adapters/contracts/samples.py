@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from orders.domain.changes import Change, ChangeStatus
 from orders.domain.draft import OrderDraft
 from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
 from orders.domain.ledger import Ledger
@@ -127,6 +128,7 @@ def an_order_with_everything(
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
             notes=(Note(id=PartId("1"), text=TEXT, author="staff-1", created_at=LATER),),
+            changes=_changes(),
             requests=(AnsweredRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
             sequence=17,
             due_at=LATER,
@@ -155,6 +157,22 @@ def _lines() -> tuple[Line, ...]:
         full,
         replace(full, id=PartId("2"), sku="N", unit_price=0),
         replace(full, id=PartId("10")),
+    )
+
+
+def _changes() -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            id=PartId(str(place)),
+            removed={PartId("1"): place},
+            added=_lines()[1:],
+            reason="customer",
+            base_version=place,
+            gross=LARGE,
+            created_at=NOW,
+            status=status,
+        )
+        for place, status in enumerate(ChangeStatus, 1)
     )
 
 

@@ -26,6 +26,7 @@ from orders.domain.state import OrderState
 from orders.entrypoints.http.audit import note_change
 from orders.entrypoints.http.conditions import etag
 from orders.entrypoints.http.part_answers import (
+    ChangeAnswer,
     CreditAnswer,
     HoldAnswer,
     LineAnswer,
@@ -58,6 +59,7 @@ class OrderAnswer(Shown, frozen=True):
     shipping: ShippingAnswer | None
     shipments: list[ShipmentAnswer]
     returns: list[ReturnAnswer]
+    changes: list[ChangeAnswer]
     holds: list[HoldAnswer]
     external_reference: str | None
     version: int
@@ -89,6 +91,7 @@ class OrderAnswer(Shown, frozen=True):
             shipping=_shipping(state, money=money),
             shipments=[ShipmentAnswer.of(shipment) for shipment in state.shipments],
             returns=[ReturnAnswer.of(a_return, money=money) for a_return in state.returns],
+            changes=[ChangeAnswer.of(change, money=money) for change in state.changes],
             holds=[HoldAnswer.of(hold, reasons=view is View.STAFF) for hold in state.holds],
             external_reference=state.external_reference,
             cancel_reason=_cancel_reason(state, view),

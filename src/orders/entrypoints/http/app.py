@@ -23,6 +23,7 @@ from orders.entrypoints import metrics
 from orders.entrypoints.container import Adapters, UseCases
 from orders.entrypoints.http.access_log import Observed
 from orders.entrypoints.http.authentication import Authentication
+from orders.entrypoints.http.changes import propose
 from orders.entrypoints.http.client_address import ClientAddresses
 from orders.entrypoints.http.command_handlers import command_handlers
 from orders.entrypoints.http.conditions import Edge
@@ -51,6 +52,7 @@ USE_CASES = (
     "place_order",
     "quote_order",
     "change_order",
+    "propose_change",
     "read_orders",
     "book_payment_event",
 )
@@ -180,7 +182,7 @@ async def openapi_document() -> Response[bytes]:
 
 
 def _published_routes() -> list[ControllerRouterHandler]:
-    v1 = [*ORDER_HANDLERS, *command_handlers(), *part_handlers(), *EVENT_HANDLERS]
+    v1 = [*ORDER_HANDLERS, propose, *command_handlers(), *part_handlers(), *EVENT_HANDLERS]
     return [Router("/v1", route_handlers=v1), *HEALTH_HANDLERS]
 
 

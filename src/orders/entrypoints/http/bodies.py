@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from orders.application.place_order import PaymentWish
+from orders.application.propose_change import ChangeWish
 from orders.domain.draft import OrderDraft
 from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import PartId
@@ -61,6 +62,10 @@ class LineBody(Body, frozen=True):
     tax: int = 0
     shippable: bool = True
 
+    def to_domain(self) -> DraftLine:
+        """The line as the domain checks it."""
+        return DraftLine(**msgspec.structs.asdict(self))
+
 
 class PaymentWishBody(Body, frozen=True):
     """How to pay while placing. `method` is a token of the payment service, never card data."""
@@ -90,7 +95,7 @@ class DraftBody(Body, frozen=True):
         """The draft as the domain checks it."""
         return OrderDraft(
             currency=self.currency,
-            lines=tuple(DraftLine(**msgspec.structs.asdict(line)) for line in self.lines),
+            lines=tuple(line.to_domain() for line in self.lines),
             shipping=_shipping(self.shipping),
             discount=self.discount,
             external_reference=self.external_reference,
@@ -157,6 +162,18 @@ class ItemBody(Body, frozen=True):
     quantity: int
 
 
+def items_of(bodies: list[ItemBody], member: str) -> Items:
+    """Units by line id.
+
+    Raises:
+        InvalidValue: If a line is named twice.
+    """
+    items = {PartId(item.line_id): item.quantity for item in bodies}
+    if len(items) < len(bodies):
+        raise InvalidValue(member, "must name each line once")
+    return items
+
+
 class ItemsBody(Body, frozen=True):
     """Some units of some lines; each line once."""
 
@@ -168,10 +185,29 @@ class ItemsBody(Body, frozen=True):
         Raises:
             InvalidValue: If a line is named twice.
         """
-        items = {PartId(item.line_id): item.quantity for item in self.items}
-        if len(items) < len(self.items):
-            raise InvalidValue("items", "must name each line once")
-        return items
+        return items_of(self.items, "items")
+
+
+class ChangeBody(Body, frozen=True):
+    """Units to take off and lines to add, at once. More of a line is a new line."""
+
+    reason: str
+    remove: list[ItemBody] = []
+    add: list[LineBody] = []
+    expected_total: int | None = None
+
+    def to_wish(self) -> ChangeWish:
+        """The wish as the use case takes it.
+
+        Raises:
+            InvalidValue: If a line is named twice.
+        """
+        return ChangeWish(
+            removed=items_of(self.remove, "remove"),
+            added=tuple(line.to_domain() for line in self.add),
+            reason=self.reason,
+            expected_total=self.expected_total,
+        )
 
 
 class CancelItemsBody(ItemsBody, frozen=True):

@@ -37,7 +37,13 @@ def _handler(command: Command) -> HTTPRouteHandler:
         dry_run: bool,
         part_id: str = "",
     ) -> Response[OrderAnswer]:
-        conditions = asked(request, data, needs_key=needs_key, dry_run=dry_run)
+        conditions = asked(
+            request,
+            data,
+            needs_key=needs_key,
+            needs_version=command.needs_version,
+            dry_run=dry_run,
+        )
 
         def tell(order: Order, by: Actor, now: datetime) -> None:
             command.tell(order, data, part_id, by=by, now=now)

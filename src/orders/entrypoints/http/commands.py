@@ -34,7 +34,8 @@ class Command:
     """A row: POST `path` under an order makes `tell` happen.
 
     `tell` gets the order, the body, the part's id from the path ("" without one) and, as
-    keywords, who acts and when. `creates` answers 201 and needs a key.
+    keywords, who acts and when. `creates` answers 201 and needs a key;
+    `needs_version` refuses a caller that does not say which version it decided on.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Command:
     summary: str
     creates: bool = False
     needs_key: bool = False
+    needs_version: bool = False
 
     @property
     def status(self) -> HTTPStatus:
@@ -79,6 +81,21 @@ COMMANDS: Final = (
         CancelItemsBody,
         lambda order, body, part, **who: order.cancel_items(body.to_items(), body.reason, **who),
         "Call some units off",
+    ),
+    Command(
+        "/changes/{part_id:str}/apply",
+        Operation.APPLY_CHANGE,
+        EmptyBody,
+        lambda order, body, part, **who: order.apply_change(part, **who),
+        "Let a proposed change count",
+        needs_version=True,
+    ),
+    Command(
+        "/changes/{part_id:str}/decline",
+        Operation.DECLINE_CHANGE,
+        EmptyBody,
+        lambda order, body, part, **who: order.decline_change(part, **who),
+        "Drop a proposed change",
     ),
     Command(
         "/holds",

@@ -33,6 +33,8 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.NotYetExpired: _S.CONFLICT,
         domain.AlreadyShipped: _S.CONFLICT,
         domain.UseCancel: _S.CONFLICT,
+        domain.ChangeOpen: _S.CONFLICT,
+        domain.ChangeOutdated: _S.CONFLICT,
         domain.QuantityExceeds: _S.CONFLICT,
         domain.NothingDue: _S.CONFLICT,
         domain.AmountExceedsDue: _S.CONFLICT,

@@ -112,7 +112,7 @@ def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]
         statuses |= {"408", "413", "415", "422", "409"}
     if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", ())):
         statuses |= {"412"}
-    if method == "patch":
+    if method == "patch" or path.endswith("/apply"):
         statuses |= {"428"}
     if path.endswith("/payment-events"):
         statuses |= {"408", "409", "413"}

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from orders.domain.changes import Change
 from orders.domain.lines import Items, Line
 from orders.domain.payments import Payment, Refund
 from orders.domain.returns import Credit, Return
@@ -190,6 +191,33 @@ class ReturnAnswer(Shown, frozen=True):
             reason=a_return.reason,
             created_at=a_return.created_at,
             credited=a_return.credited if money else UNSET,
+        )
+
+
+class ChangeAnswer(Shown, frozen=True):
+    """A change of the lines: proposed, applied or declined. `gross` is what it makes the order."""
+
+    id: str
+    status: str
+    reason: str
+    removed: list[ItemAnswer]
+    added: list[LineAnswer]
+    base_version: int
+    created_at: datetime
+    gross: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, change: Change, *, money: bool) -> ChangeAnswer:
+        """Show a change, with its prices or without."""
+        return cls(
+            id=change.id,
+            status=change.status,
+            reason=change.reason,
+            removed=_items(change.removed),
+            added=[LineAnswer.of(line, money=money) for line in change.added],
+            base_version=change.base_version,
+            created_at=change.created_at,
+            gross=change.gross if money else UNSET,
         )
 
 

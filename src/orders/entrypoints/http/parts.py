@@ -16,6 +16,7 @@ from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import OrderAnswer, Page
 from orders.entrypoints.http.orders import ONE, TAGS, Http
 from orders.entrypoints.http.part_answers import (
+    ChangeAnswer,
     CreditAnswer,
     HoldAnswer,
     NoteAnswer,
@@ -32,6 +33,7 @@ PARTS: Final[dict[str, type[Shown]]] = {
     "credits": CreditAnswer,
     "shipments": ShipmentAnswer,
     "returns": ReturnAnswer,
+    "changes": ChangeAnswer,
     "holds": HoldAnswer,
 }
 

@@ -1,0 +1,82 @@
+"""Propose a change of what was ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from orders.application.access import Operation, may_reach, require
+from orders.application.change_order import ChangeOrder
+from orders.application.errors import OrderNotFound
+from orders.application.place_order import PriceDraft
+from orders.application.ports import Clock, OrderRepository
+from orders.application.requests import Answer, Request, replay_of
+from orders.domain.draft import OrderDraft
+from orders.domain.identifiers import Actor, OrderId
+from orders.domain.lines import DraftLine, Items
+from orders.domain.order import Order
+from orders.domain.values import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeWish:
+    """What the caller wants changed. Added lines are priced as those of a new order."""
+
+    removed: Items
+    added: Sequence[DraftLine]
+    reason: str
+    expected_total: int | None = None
+
+
+class ProposeChange:
+    """Prices the lines to be added, and has the order work out the rest."""
+
+    def __init__(
+        self,
+        orders: OrderRepository,
+        change: ChangeOrder,
+        price: PriceDraft,
+        now: Clock,
+        limits: Limits,
+    ) -> None:
+        self._orders = orders
+        self._change = change
+        self._price = price
+        self._now = now
+        self._limits = limits
+
+    async def __call__(self, order_id: OrderId, wish: ChangeWish, *, request: Request) -> Answer:
+        """Store a proposal. With a request key it may be repeated.
+
+        Raises:
+            PriceUnknown: If the list has no price for something.
+            TotalChanged: If a stated price is not the list's, or the total is not as expected.
+            Exception: As `ChangeOrder` for everything else.
+        """
+        require(request.caller, Operation.PROPOSE_CHANGE)
+        added = await self._priced(order_id, wish, request) if wish.added else ()
+
+        def tell(order: Order, by: Actor, now: datetime) -> None:
+            order.propose_change(
+                removed=wish.removed,
+                added=added,
+                reason=wish.reason,
+                expected_total=wish.expected_total,
+                by=by,
+                now=now,
+                limits=self._limits,
+            )
+
+        return await self._change(order_id, Operation.PROPOSE_CHANGE, tell, request=request)
+
+    async def _priced(
+        self, order_id: OrderId, wish: ChangeWish, request: Request
+    ) -> Sequence[DraftLine]:
+        order = await self._orders.get(order_id)
+        if not may_reach(request.caller, Operation.PROPOSE_CHANGE, order.state):
+            raise OrderNotFound(order_id)
+        if replay_of(order, request, now=self._now()) is not None:
+            return ()  # It is answered from the order: what things cost today does not matter.
+        draft = OrderDraft(currency=order.state.currency, lines=tuple(wish.added))
+        return (await self._price(draft, request.caller)).lines
