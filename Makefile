@@ -16,6 +16,8 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
+# The certificates that this system trusts, as pip does: a company may have one of its own.
+export UV_SYSTEM_CERTS := 1
 # uv asks for a place to keep its cache, and has none without a home.
 ifeq ($(strip $(HOME)$(XDG_CACHE_HOME)$(UV_CACHE_DIR)),)
 export UV_CACHE_DIR := $(VENV)/.cache
