@@ -1,6 +1,9 @@
-"""Resolve `pyproject.toml` into the hashed locks, which name no host and suit every platform."""
+"""Resolve `pyproject.toml` into the hashed locks, which name no host and suit every platform.
 
-import re
+`dev.lock` is everything, `service.lock` what the container image runs, and `bootstrap.lock` what
+installs the others and builds the package.
+"""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -17,21 +20,21 @@ OPTIONS = [
 ]
 
 
+LOCKS = Path("requirements")
+RUNTIME = ("service", "rabbitmq", "kafka", "redis")
+TOOLS = ("uv", "hatchling")
+
+
 def main() -> None:
-    """Write both locks; arguments such as `--upgrade` go to the resolver."""
-    requirements = Path("requirements")
-    extra = sys.argv[1:]
-    resolve(
-        "pyproject.toml",
-        "--all-extras",
-        "--no-emit-package=orders",
-        *extra,
-        output=requirements / "dev.lock",
-    )
-    installer = re.search(r"^uv==\S+", (requirements / "dev.lock").read_text(), re.MULTILINE)
-    if installer is None:
-        sys.exit("uv is not among the development requirements")
-    resolve("-", output=requirements / "bootstrap.lock", given=installer[0])
+    """Write all locks; arguments such as `--upgrade` go to the resolver of the first."""
+    everything = LOCKS / "dev.lock"
+    project = ("pyproject.toml", "--no-emit-package=orders")
+    resolve(*project, "--all-extras", *sys.argv[1:], output=everything)
+    # The same versions as are tested.
+    same = f"--constraints={everything}"
+    extras = [f"--extra={extra}" for extra in RUNTIME]
+    resolve(*project, *extras, same, output=LOCKS / "service.lock")
+    resolve("-", same, output=LOCKS / "bootstrap.lock", given="\n".join(TOOLS))
 
 
 def resolve(source: str, *options: str, output: Path, given: str = "") -> None:

@@ -1,0 +1,227 @@
+"""The gateway: what it takes away, what it bounds, what it repeats, and how a colour goes live."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.blue_green import CONNECTIONS, there_and_back
+from tests.e2e.cases.running import ALWAYS
+from tests.gateway import Gateway, gateway
+
+
+class Upstream:
+    """A service that notes every request it gets, and answers it, or dies instead."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, dict[str, str]]] = []
+        self.dies = False
+        self.status = b"200 OK"
+        self.address = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request after another on a connection."""
+        while head := await _head(reader):
+            line, *fields = head.split("\r\n")
+            headers = dict(field.lower().split(": ", 1) for field in fields)
+            await reader.readexactly(int(headers.get("content-length", "0")))
+            self.heard.append((line, headers))
+            if self.dies:
+                break
+            writer.write(
+                b"HTTP/1.1 " + self.status + b"\r\nX-Content-Type-Options: nosniff\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+            )
+        writer.close()
+
+
+async def _head(reader: asyncio.StreamReader) -> str:
+    try:
+        return (await reader.readuntil(b"\r\n\r\n")).decode().strip()
+    except asyncio.IncompleteReadError:
+        return ""
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    found = Upstream()
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield found
+
+
+@pytest.fixture
+def gate(tmp_path: Path, upstream: Upstream) -> Iterator[Gateway]:
+    """A gateway with the same service as both colours; it takes 5 requests at once."""
+    with gateway(tmp_path, blue=upstream.address, green=upstream.address) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(gate: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=gate.url, verify=gate.trust) as running:
+        yield running
+
+
+def assert_own_refusal(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert len(problem["trace_id"]) == 32
+    for name, value in ALWAYS.items():
+        assert answer.headers.get_list(name) == [value], name
+    assert "max-age=31536000" in answer.headers["strict-transport-security"]
+    assert not re.search("[0-9]", answer.headers["server"])
+
+
+async def test_what_says_who_somebody_is_does_not_get_through(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    lies = {
+        "X-User-Id": "admin",
+        "X-Tenant": "other",
+        "X-Forwarded-For": "10.0.0.1",
+        "X-Forwarded-Host": "evil.test",
+        "X-Real-IP": "10.0.0.1",
+        "Forwarded": "for=10.0.0.1",
+        "X-Original-URL": "/metrics",
+        "X-HTTP-Method-Override": "DELETE",
+        "Cookie": "session=1",
+    }
+    await client.get("/v1/orders", headers={**lies, "Authorization": "Bearer t"})
+
+    (line, heard) = upstream.heard[0]
+    assert line == "GET /v1/orders HTTP/1.1"
+    assert heard["authorization"] == "bearer t"
+    assert heard["x-forwarded-for"] == "127.0.0.1"
+    kept = {"x-forwarded-for", "authorization"}
+    assert not {name.lower() for name in lies} - kept & heard.keys()
+    assert not any("10.0.0.1" in value or "evil" in value for value in heard.values())
+
+
+async def test_a_trace_begins_here_unless_the_caller_has_begun_it(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    theirs = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await client.get("/v1/orders", headers={"traceparent": theirs})
+    for broken in ("", "nonsense", theirs.replace("4bf9", "xyz!")):
+        await client.get("/v1/orders", headers={"traceparent": broken} if broken else {})
+
+    first, *others = [headers["traceparent"] for _, headers in upstream.heard]
+    assert first == theirs
+    assert all(re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", each) for each in others)
+    assert len(set(others)) == 3
+
+
+async def test_a_request_has_a_name_that_both_sides_see(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    named = await client.get("/v1/orders", headers={"X-Request-Id": "shop-17"})
+    nameless = await client.get("/v1/orders", headers={"X-Request-Id": "two words\ttab"})
+
+    assert named.headers["x-request-id"] == upstream.heard[0][1]["x-request-id"] == "shop-17"
+    assert re.fullmatch("[0-9a-f]{32}", nameless.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/v1", "/v1/../metrics", "/own/400", "/.git"])
+async def test_only_what_is_published_can_be_reached(
+    client: httpx.AsyncClient, upstream: Upstream, path: str
+) -> None:
+    answer = await client.get(httpx.URL(str(client.base_url)).copy_with(raw_path=path.encode()))
+    assert_own_refusal(answer, 404, "not-found")
+    assert upstream.heard == []
+
+
+async def test_too_much_is_refused_before_it_gets_through(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    body = await client.post("/v1/orders", content=b" " * (1024 * 1024 + 1))
+    assert_own_refusal(body, 413, "body-too-large")
+    assert_own_refusal(await client.get("/v1/" + "x" * 20_000), 414, "address-too-long")
+    header = await client.get("/v1/orders", headers={"X": "y" * 70_000})
+    assert_own_refusal(header, 431, "header-too-large")
+    assert_own_refusal(await client.request("TRACE", "/v1/orders"), 405, "method-not-allowed")
+    assert upstream.heard == []
+
+
+async def test_an_address_that_asks_too_often_waits(tmp_path: Path, upstream: Upstream) -> None:
+    limits = {"GATEWAY_RATE": "1", "GATEWAY_BURST": "4"}
+    with gateway(tmp_path, blue=upstream.address, green=upstream.address, **limits) as gate:
+        async with httpx.AsyncClient(base_url=gate.url, verify=gate.trust) as client:
+            answers = [await client.get("/v1/orders") for _ in range(12)]
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) >= 6
+    assert_own_refusal(refused[0], 429, "rate-limited")
+    assert refused[0].headers["retry-after"] == "1"
+
+
+async def test_plain_http_is_not_spoken(gate: Gateway) -> None:
+    async with httpx.AsyncClient() as plain:
+        answer = await plain.get(gate.url.replace("https", "http") + "/v1/orders")
+    assert_own_refusal(answer, 400, "bad-request")
+
+
+async def test_a_command_whose_answer_is_lost_is_not_sent_again(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.dies = True
+    answer = await client.post("/v1/orders", json={"currency": "EUR"})
+
+    assert_own_refusal(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert [line for line, _ in upstream.heard] == ["POST /v1/orders HTTP/1.1"]
+
+
+async def test_refusals_of_the_service_pass_as_they_are(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.status = b"503 Service Unavailable"
+    answer = await client.get("/v1/orders")
+    assert (answer.status_code, answer.json()) == (503, {})
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+
+
+async def test_a_colour_that_is_not_ready_does_not_go_live(
+    gate: Gateway, client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.status = b"503 Service Unavailable"
+    refused = await asyncio.to_thread(gate.switch, "green")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "green is not ready" in refused.stderr
+    assert (await asyncio.to_thread(gate.switch, "purple")).returncode == 2
+    assert (await client.get("/livez")).json()["live"] == "blue"
+
+    await client.get("/v1/orders")
+    assert json.loads(gate.log.read_text().splitlines()[-1])["upstream"] == upstream.address
+
+
+async def test_a_switch_that_the_gateway_does_not_see_is_undone(
+    gate: Gateway, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    gate.environ["GATEWAY_SWITCH"] = str(tmp_path / "elsewhere")
+
+    refused = await asyncio.to_thread(gate.switch, "green")
+
+    assert refused.returncode == 1
+    assert "blue stays live" in refused.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (await client.get("/livez")).json()["live"] == "blue"
+
+
+def test_switching_there_and_back_under_load_breaks_nothing(tmp_path: Path) -> None:
+    outcome = there_and_back(tmp_path, requests=1_200, switches=4)
+
+    assert outcome.failed == 0, (outcome.statuses, outcome.dropped)
+    assert outcome.sent == 1_200
+    assert min(outcome.by_upstream.values()) > 100
+    assert outcome.connections <= CONNECTIONS, "kept connections were lost"
