@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import aio_pika
@@ -75,7 +76,7 @@ async def bind(uri: str) -> None:
     """Keep all that the exchange gets."""
     async with await aio_pika.connect(uri) as connection:
         channel = await connection.channel()
-        arguments = {"alternate-exchange": f"{EXCHANGE}.unrouted"}
+        arguments: dict[str, Any] = {"alternate-exchange": f"{EXCHANGE}.unrouted"}
         exchange = await channel.declare_exchange(
             EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True, arguments=arguments
         )
@@ -107,9 +108,28 @@ def named(spans: list[Received], name: str) -> Received:
     return found
 
 
-def test_a_placed_and_paid_order_is_one_trace_from_the_gateway_to_the_broker_and_back(
-    ada: Caller, collector: OtlpReceiver, rabbit: RabbitServer
-) -> None:
+@dataclass(frozen=True)
+class Told:
+    """What everyone was told of one order that was placed and paid in one request."""
+
+    trace_id: str
+    gateway: str
+    order_id: str
+    spans: list[Received]
+    messages: list[aio_pika.abc.AbstractIncomingMessage]
+
+    @cached_property
+    def by_id(self) -> dict[str, Received]:
+        """The spans by their ids."""
+        return {each.span_id: each for each in self.spans}
+
+    def below(self, parent: Received) -> set[str]:
+        """The names of what a span was made of."""
+        return {each.name for each in self.spans if each.parent == parent.span_id}
+
+
+@pytest.fixture(scope="module")
+def told(ada: Caller, collector: OtlpReceiver, rabbit: RabbitServer) -> Told:
     trace_id, gateway = secrets.token_hex(16), secrets.token_hex(8)
     wanted = paid(
         capture=True,
@@ -117,39 +137,37 @@ def test_a_placed_and_paid_order_is_one_trace_from_the_gateway_to_the_broker_and
         external_reference=CANARY,
         metadata={"said": CANARY},
     )
-    answer = ada.place(wanted, headers={"traceparent": f"00-{trace_id}-{gateway}-01"})
+    traced = {"traceparent": f"00-{trace_id}-{gateway}-01"}
+    answer = ada.place(wanted, headers=traced)
     assert answer.status_code == 201, answer.text
+    assert ada.get(f"/v1/orders/by-reference/{CANARY}", headers=traced).status_code == 200
+    awaited = {
+        "POST /v1/payment-events",
+        "publish OrderPaid",
+        "publish OrderConfirmed",
+        "GET /v1/orders/by-reference/{external_reference}",
+    }
+    collector.wait_for(lambda it: awaited <= {each.name for each in it.trace(trace_id)})
     order_id = answer.json()["id"]
-    ada.get(
-        f"/v1/orders/by-reference/{CANARY}", headers={"traceparent": f"00-{trace_id}-{gateway}-01"}
-    )
+    sent = [each for each in asyncio.run(messages(rabbit.uri)) if order_id in str(each.message_id)]
+    return Told(trace_id, gateway, order_id, collector.trace(trace_id), sent)
 
-    def is_complete(receiver: OtlpReceiver) -> bool:
-        names = {each.name for each in receiver.trace(trace_id)}
-        return {
-            "POST /v1/orders",
-            "POST /v1/payment-events",
-            "publish OrderPaid",
-            "publish OrderConfirmed",
-            "GET /v1/orders/by-reference/{external_reference}",
-        } <= names
 
-    collector.wait_for(is_complete)
-    spans = collector.trace(trace_id)
-    by_id = {each.span_id: each for each in spans}
-
-    # From the gateway into the service, and down.
-    request = named(spans, "POST /v1/orders")
-    assert (request.kind, request.parent, request.service) == ("server", gateway, "orders")
+def test_a_request_goes_on_with_the_gateways_trace_under_its_route_template(told: Told) -> None:
+    request = named(told.spans, "POST /v1/orders")
+    assert (request.kind, request.parent, request.service) == ("server", told.gateway, "orders")
     assert request.attributes == {
         "http.request.method": "POST",
         "http.route": "/v1/orders",
         "http.response.status_code": 201,
-        "orders.order_id": order_id,
+        "orders.order_id": told.order_id,
     }
-    place = named(spans, "PlaceOrder")
-    assert (place.kind, place.parent) == ("internal", request.span_id)
-    insert = named(spans, "insert orders")
+
+
+def test_use_case_and_database_commands_are_below_the_request(told: Told) -> None:
+    place = named(told.spans, "PlaceOrder")
+    assert told.by_id[place.parent].name == "POST /v1/orders"
+    insert = named(told.spans, "insert orders")
     assert (insert.kind, insert.parent) == ("client", place.span_id)
     assert insert.attributes == {
         "db.system.name": "mongodb",
@@ -157,38 +175,43 @@ def test_a_placed_and_paid_order_is_one_trace_from_the_gateway_to_the_broker_and
         "db.operation.name": "insert",
         "db.collection.name": "orders",
     }
-    settle = by_id[named(spans, "payments authorize").parent]
-    assert (settle.name, settle.parent) == ("SettlePayments", place.span_id)
-    assert "update orders" in {each.name for each in spans if each.parent == settle.span_id}
 
-    # The provider was told, and tells back.
-    pay = named(spans, "payments authorize")
-    assert pay.kind == "client"
-    webhook = named(spans, "POST /v1/payment-events")
+
+def test_the_payment_service_is_told_the_trace_and_tells_it_back(told: Told) -> None:
+    pay = named(told.spans, "payments authorize")
+    settle = told.by_id[pay.parent]
+    assert (pay.kind, settle.name) == ("client", "SettlePayments")
+    assert told.by_id[settle.parent].name == "PlaceOrder"
+    assert "update orders" in told.below(settle)
+    webhook = named(told.spans, "POST /v1/payment-events")
     assert (webhook.kind, webhook.parent) == ("server", pay.span_id)
+    assert told.below(webhook) == {"BookPaymentEvent"}
 
-    # The worker sends what happened, in the trace in which it did.
-    sent = [each for each in asyncio.run(messages(rabbit.uri)) if order_id in str(each.message_id)]
-    assert {"OrderCreated", "OrderPaid", "OrderConfirmed"} <= {each.routing_key for each in sent}
-    for message in sent:
-        _, trace, span_id, flags = str(message.headers["traceparent"]).split("-")
-        assert (trace, flags) == (trace_id, "01")
-        publish = by_id[span_id]
+
+def test_a_message_goes_on_with_the_trace_that_caused_it(told: Told) -> None:
+    assert {"OrderCreated", "OrderPaid", "OrderConfirmed"} <= {
+        each.routing_key for each in told.messages
+    }
+    for message in told.messages:
+        _, trace_id, span_id, flags = str(message.headers["traceparent"]).split("-")
+        assert (trace_id, flags) == (told.trace_id, "01")
+        publish = told.by_id[span_id]
         assert (publish.kind, publish.name) == ("producer", f"publish {message.routing_key}")
         assert publish.attributes["messaging.message.id"] == message.message_id
-        _, trace, cause, _ = msgspec.json.decode(message.body)["traceparent"].split("-")
-        assert (trace, cause) == (trace_id, publish.parent)
-        assert cause in by_id
+        event = msgspec.json.decode(message.body)["traceparent"]
+        assert event == f"00-{told.trace_id}-{publish.parent}-01"
 
-    # Nothing hangs in the air, nothing failed, and nothing tells of a person.
-    assert all(each.parent == gateway or each.parent in by_id for each in spans)
-    assert not any(each.is_error for each in spans)
+
+def test_a_trace_hangs_together_and_tells_of_no_person(
+    told: Told, ada: Caller, collector: OtlpReceiver
+) -> None:
+    assert all(each.parent == told.gateway or each.parent in told.by_id for each in told.spans)
+    assert not any(each.is_error for each in told.spans)
     assert collector.paths == {"/v1/traces"}
     exported = b"".join(collector.raw).lower()
-    secrets_of_the_request = (CANARY, ada.token, ada.subject, "tok_ok", "Lovelace", "Red mug")
-    for secret in secrets_of_the_request:
+    signature = str(ada.token).rpartition(".")[2]
+    for secret in (CANARY, ada.token, signature, ada.subject, "tok_ok", "Lovelace", "Red mug"):
         assert str(secret).lower().encode() not in exported
-    assert str(ada.token).rpartition(".")[2].lower().encode() not in exported
 
 
 def test_what_a_caller_decided_not_to_record_is_not_recorded(

@@ -50,8 +50,10 @@ class SpanQueue(SpanProcessor):
         """A span has begun."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """A span has ended: it leaves soon, or is dropped."""
+        """A span has ended: it leaves soon, or is dropped. After the end it is forgotten."""
         waiting = self._waiting
+        if self._closing.is_set():
+            return
         if len(waiting) >= SPANS_AT_MOST:
             metrics.count_spans_dropped("queue-full", 1)
             return
@@ -66,6 +68,7 @@ class SpanQueue(SpanProcessor):
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
         if self._thread.is_alive():
             metrics.count_spans_dropped("not-exported", len(self._waiting))
+            self._waiting.clear()
         self._exporter.shutdown()
 
     def _run(self) -> None:

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
     ALWAYS_ON,
@@ -50,15 +50,15 @@ async def traced(settings: Settings) -> AsyncIterator[None]:
         await queue.close()
 
 
-def provider_of(queue: SpanQueue, *, ratio: float) -> TracerProvider:
-    """What makes spans for a queue, of `ratio` of the traces that start here."""
+def provider_of(ended: SpanProcessor, *, ratio: float) -> TracerProvider:
+    """What makes spans of `ratio` of the traces that start here, and hands them on once ended."""
     resource = Resource.create(
         {"service.name": "orders", "service.version": metadata.version("orders")}
     )
     provider = TracerProvider(
         sampler=ParentBased(LinkedOrRatio(ratio)), resource=resource, shutdown_on_exit=False
     )
-    provider.add_span_processor(queue)
+    provider.add_span_processor(ended)
     return provider
 
 
