@@ -150,7 +150,9 @@ class TestRabbitPublisher(EventPublisherContract):
         assert (message.content_type, message.routing_key) == (CONTENT_TYPE, "OrderCreated")
         assert (message.message_id, message.type) == (event.id, "orders.OrderCreated.v1")
         assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
-        assert msgspec.json.decode(message.body)["id"] == event.id
+        told = msgspec.json.decode(message.body)
+        assert told["id"] == event.id
+        assert message.headers == {"traceparent": told["traceparent"]}
 
     async def test_what_nobody_has_bound_is_confirmed_and_kept(
         self, publisher: RabbitPublisher, rabbit: RabbitServer, exchange: str
@@ -267,8 +269,12 @@ class TestKafkaPublisher(EventPublisherContract):
 
         partitions = defaultdict(set)
         for record in await broker.records():
-            assert record.headers == (("content-type", CONTENT_TYPE.encode()),)
-            assert msgspec.json.decode(record.value)["partitionkey"] == record.key.decode()
+            told = msgspec.json.decode(record.value)
+            assert dict(record.headers) == {
+                "content-type": CONTENT_TYPE.encode(),
+                **({"traceparent": t.encode()} if (t := told.get("traceparent")) else {}),
+            }
+            assert told["partitionkey"] == record.key.decode()
             partitions[record.key].add(record.partition)
         assert set(partitions) == {str(events[0].order_id).encode() for events in orders}
         assert all(len(each) == 1 for each in partitions.values())

@@ -34,7 +34,7 @@ def only(lines: Lines) -> JsonLine:
 
 
 async def test_placing_is_recorded(app: Litestar, lines: Lines) -> None:
-    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-00"}
     before = datetime.now(UTC) - timedelta(seconds=1)
     ada = Caller(app, address="198.51.100.7")
     ada.client.headers.update(headers)

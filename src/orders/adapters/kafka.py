@@ -15,7 +15,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
 )
 
-from orders.adapters.messages import CONTENT_TYPE, encode
+from orders.adapters.messages import CONTENT_TYPE, Sending, encode, untraced
 from orders.application.errors import PublisherUnavailable
 from orders.application.ports import LoggedEvent, Published
 from orders.application.publishing import EventRefused, publish_in_order
@@ -35,12 +35,18 @@ class KafkaPublisher:
     """
 
     def __init__(
-        self, bootstrap: str, *, topic: str = "orders.events", publish_seconds: float = 10
+        self,
+        bootstrap: str,
+        *,
+        topic: str = "orders.events",
+        publish_seconds: float = 10,
+        sending: Sending = untraced,
     ) -> None:
         """Take some brokers' addresses; `publish_seconds` bounds a call, connecting included."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._publish_seconds = publish_seconds
+        self._sending = sending
         self._producer: AIOKafkaProducer | None = None
         self._works = False
         self._turn = asyncio.Lock()
@@ -85,9 +91,13 @@ class KafkaPublisher:
         if self._producer is None or not self._works:
             raise PublisherUnavailable("the connection to Kafka is lost")
         try:
-            await self._producer.send_and_wait(
-                self._topic, encode(event), key=str(event.order_id).encode(), headers=_HEADERS
-            )
+            with self._sending(event) as traceparent:
+                await self._producer.send_and_wait(
+                    self._topic,
+                    encode(event),
+                    key=str(event.order_id).encode(),
+                    headers=_headers(traceparent),
+                )
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             self._works = False
             raise EventRefused("too-large-for-kafka") from error
@@ -117,3 +127,7 @@ class KafkaPublisher:
         with contextlib.suppress(KafkaError, OSError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await producer._sender.close()  # noqa: SLF001
+
+
+def _headers(traceparent: str | None) -> list[tuple[str, bytes]]:
+    return [*_HEADERS, ("traceparent", traceparent.encode())] if traceparent else _HEADERS

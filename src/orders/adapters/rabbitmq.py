@@ -12,11 +12,19 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed
 
-from orders.adapters.messages import CONTENT_TYPE, encode, event_name, message_type
+from orders.adapters.messages import (
+    CONTENT_TYPE,
+    Sending,
+    encode,
+    event_name,
+    message_type,
+    untraced,
+)
 from orders.application.errors import PublisherUnavailable
 from orders.application.ports import LoggedEvent, Published
 from orders.application.publishing import EventRefused, publish_in_order
 
+EXCHANGE: Final = "orders.events"
 UNROUTED: Final = ".unrouted"
 """Suffix of the exchange and the queue for what nobody has bound a queue for."""
 UNROUTED_AT_MOST: Final = 100_000
@@ -37,12 +45,18 @@ class RabbitPublisher:
     """
 
     def __init__(
-        self, uri: str, *, exchange: str = "orders.events", publish_seconds: float = 10
+        self,
+        uri: str,
+        *,
+        exchange: str = EXCHANGE,
+        publish_seconds: float = 10,
+        sending: Sending = untraced,
     ) -> None:
         """Take the broker's address; `publish_seconds` bounds a call, connecting included."""
         self._uri = uri
         self._name = exchange
         self._publish_seconds = publish_seconds
+        self._sending = sending
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
         self._turn = asyncio.Lock()
@@ -80,9 +94,12 @@ class RabbitPublisher:
         if self._exchange is None:
             raise PublisherUnavailable("the connection to RabbitMQ is lost")
         try:
-            await self._exchange.publish(
-                _message(event), routing_key=event_name(event.recorded), mandatory=True
-            )
+            with self._sending(event) as traceparent:
+                await self._exchange.publish(
+                    _message(event, traceparent),
+                    routing_key=event_name(event.recorded),
+                    mandatory=True,
+                )
         except ChannelPreconditionFailed as error:
             self._exchange = None
             raise EventRefused("refused-by-rabbitmq") from error
@@ -124,10 +141,11 @@ class RabbitPublisher:
                     await connection.close()
 
 
-def _message(event: LoggedEvent) -> aio_pika.Message:
+def _message(event: LoggedEvent, traceparent: str | None) -> aio_pika.Message:
     return aio_pika.Message(
         encode(event),
         content_type=CONTENT_TYPE,
+        headers={"traceparent": traceparent} if traceparent else None,
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         message_id=event.id,
         timestamp=event.recorded.occurred_at,

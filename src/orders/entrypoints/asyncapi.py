@@ -63,6 +63,16 @@ def _message(event: type[Any]) -> dict[str, Any]:
         "title": name,
         "summary": inspect.cleandoc(event.__doc__ or "").partition("\n")[0],
         "contentType": CONTENT_TYPE,
+        "headers": {
+            "type": "object",
+            "properties": {
+                "traceparent": {
+                    "type": "string",
+                    "description": "W3C trace context of this delivery, where it belongs to a "
+                    "trace; that of the event itself is in the payload",
+                }
+            },
+        },
         "payload": {"$ref": f"./{schema_file(event)}"},
         "bindings": {
             "amqp": {"messageType": message_type(name), "bindingVersion": "0.3.0"},

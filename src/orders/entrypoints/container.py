@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,14 @@ from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import connect, ping
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
+from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import migrate as make_indexes
+from orders.adapters.mongo.spans import CommandSpans
 from orders.adapters.payments_http.client import HttpPayments
 from orders.adapters.payments_http.sender import Limits as PaymentLimits
 from orders.adapters.payments_http.webhooks import WebhookVerifier as SignedWebhooks
@@ -50,9 +54,11 @@ from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
 from orders.domain.values import Limits
 from orders.entrypoints import clock, metrics
+from orders.entrypoints.measured_orders import MeasuredOrders
 from orders.entrypoints.measured_payments import MeasuredPayments
 from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import current_traceparent
+from orders.entrypoints.telemetry import current_traceparent, sending
+from orders.entrypoints.traced import traced
 
 _BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
@@ -76,17 +82,19 @@ class UseCases(containers.DeclarativeContainer):
     limits = providers.Object(Limits())
     expire_after = providers.Object(timedelta(days=1))
 
-    settle = providers.Singleton(SettlePayments, orders, payments, now)
+    settle = providers.Singleton(traced(SettlePayments), orders, payments, now)
     price = providers.Singleton(PriceDraft, prices, limits)
     place_order = providers.Singleton(
-        PlaceOrder, orders, settle, price, now, randomness, limits, expire_after
+        traced(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
     )
-    quote_order = providers.Singleton(QuoteOrder, price, limits)
-    change_order = providers.Singleton(ChangeOrder, orders, settle, now)
-    propose_change = providers.Singleton(ProposeChange, orders, change_order, price, now, limits)
-    read_orders = providers.Singleton(ReadOrders, orders, outbox, log, now)
-    book_payment_event = providers.Singleton(BookPaymentEvent, orders, webhooks, now)
-    do_due_work = providers.Singleton(DoDueWork, orders, settle, now)
+    quote_order = providers.Singleton(traced(QuoteOrder), price, limits)
+    change_order = providers.Singleton(traced(ChangeOrder), orders, settle, now)
+    propose_change = providers.Singleton(
+        traced(ProposeChange), orders, change_order, price, now, limits
+    )
+    read_orders = providers.Singleton(traced(ReadOrders), orders, outbox, log, now)
+    book_payment_event = providers.Singleton(traced(BookPaymentEvent), orders, webhooks, now)
+    do_due_work = providers.Singleton(traced(DoDueWork), orders, settle, now)
     relay_events = providers.Singleton(RelayEvents, outbox, log, publisher, now)
 
 
@@ -96,12 +104,17 @@ class Adapters:
     def __init__(self, settings: Settings) -> None:
         """Make every adapter; none of them connects before `opened`."""
         self._settings = settings
+        self._pool = PoolUse()
         self._mongo = connect(
             settings.mongo_uri,
             database=settings.database,
             pool_size=settings.mongo_pool_size,
             timeout_seconds=settings.mongo_timeout_seconds,
+            listeners=[self._pool, *([CommandSpans()] if settings.otlp_endpoint else [])],
         )
+        self._log = MongoEventLog(self._mongo)
+        self._backlog = MongoBacklog(self._mongo)
+        self.cause_of = self._log.cause_of
         self._payments = HttpPayments(
             settings.payment_url,
             credential=settings.payment_token,
@@ -121,9 +134,9 @@ class Adapters:
         """The use cases over these adapters."""
         settings = self._settings
         return UseCases(
-            orders=MongoOrders(self._mongo, traceparent=current_traceparent),
+            orders=MeasuredOrders(MongoOrders(self._mongo, traceparent=current_traceparent)),
             outbox=MongoOutbox(self._mongo),
-            log=MongoEventLog(self._mongo),
+            log=self._log,
             payments=MeasuredPayments(self._payments),
             prices=self._prices,
             publisher=PublishToAll(self._publishers) if self._publishers else None,
@@ -137,11 +150,25 @@ class Adapters:
 
     def states(self) -> list[tuple[Gauge, Callable[[], float]]]:
         """What `metrics.sampled` is to look at."""
-        payments, limiter = self._payments, self.limiter
+        payments, limiter, pool = self._payments, self.limiter, self._pool
         return [
             (metrics.BREAKER, lambda: _BREAKER_STATES[payments.breaker_state]),
             (metrics.LIMITER_LOCAL, lambda: float(not getattr(limiter, "is_shared", True))),
+            (metrics.MONGO_OPEN, lambda: pool.open),
+            (metrics.MONGO_IN_USE, lambda: pool.in_use),
+            (metrics.MONGO_WAITING, lambda: pool.waiting),
         ]
+
+    async def publish_backlog(self) -> None:
+        """Look at what waits, and publish it: not-a-number while the database gives no answer."""
+        try:
+            found = await self._backlog.look(now=clock.now())
+        except StoreUnavailable:
+            found = None
+        metrics.OUTBOX_WAITING.set(found.waiting_orders if found else nan)
+        metrics.OUTBOX_OLDEST.set(found.oldest_event_seconds if found else nan)
+        metrics.OUTBOX_PARKED.set(found.parked_orders if found else nan)
+        metrics.DUE_WORK_LAG.set(found.due_lag_seconds if found else nan)
 
     async def can_serve(self) -> bool:
         """Whether the orders can be reached and tokens be judged."""
@@ -205,14 +232,16 @@ def _token_rules(settings: Settings) -> TokenRules:
 def _publishers(settings: Settings) -> list[RabbitPublisher | KafkaPublisher]:
     publishers: list[RabbitPublisher | KafkaPublisher] = []
     if settings.rabbitmq_uri is not None:
-        from orders.adapters.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
+        from orders.adapters.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
 
-        publishers.append(RabbitPublisher(settings.rabbitmq_uri))
+        within = sending("rabbitmq", EXCHANGE)
+        publishers.append(RabbitPublisher(settings.rabbitmq_uri, sending=within))
     if settings.kafka_bootstrap:
         from orders.adapters.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
 
         brokers = ",".join(settings.kafka_bootstrap)
-        publishers.append(KafkaPublisher(brokers, topic=settings.kafka_topic))
+        topic = settings.kafka_topic
+        publishers.append(KafkaPublisher(brokers, topic=topic, sending=sending("kafka", topic)))
     return publishers
 
 

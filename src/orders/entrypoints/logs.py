@@ -16,6 +16,8 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from orders.entrypoints.telemetry import current_ids
+
 FIELDS: Final = (
     "action",
     "actor",
@@ -28,6 +30,7 @@ FIELDS: Final = (
     "replayed",
     "roles",
     "route",
+    "span_id",
     "status",
     "tenant",
     "trace_id",
@@ -85,6 +88,11 @@ class JsonLine(logging.Formatter):
         for name in FIELDS:
             if (value := given.get(name)) is not None:
                 line[name] = value
+        trace_id, span_id = current_ids()
+        if trace_id is not None:
+            line.setdefault("trace_id", trace_id)
+        if span_id is not None:
+            line["span_id"] = span_id
         if record.exc_info and (error := record.exc_info[1]):
             line["exception"] = [_described(each) for each in _chain(error)]
         return _ENCODER.encode(line).decode()

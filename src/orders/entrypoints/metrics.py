@@ -53,7 +53,9 @@ def _histogram(name: str, meaning: str, *labels: str, buckets: Iterable[float]) 
     return Histogram(name, meaning, labels, registry=REGISTRY, buckets=tuple(buckets))
 
 
-def _gauge(name: str, meaning: str, *, over_processes: Literal["livesum", "livemax"]) -> Gauge:
+def _gauge(
+    name: str, meaning: str, *, over_processes: Literal["livesum", "livemax"] = "livemax"
+) -> Gauge:
     _TABLE.append(MetricRow(name, "gauge", (), meaning))
     return Gauge(name, meaning, registry=REGISTRY, multiprocess_mode=over_processes)
 
@@ -100,6 +102,55 @@ _PARKED: Final = _counter(
 )
 _DUE_WORK: Final = _counter(
     "orders_due_work_total", "Orders for which a worker did what time asked for"
+)
+_ENTERED: Final = _counter(
+    "orders_entered_status_total", "Orders that came to each status", "status"
+)
+_MONEY: Final = {
+    movement: _counter(
+        f"orders_{movement}_minor_units_total",
+        f"Money {movement.replace('_', ' ')}, in minor units of its currency",
+        "currency",
+    )
+    for movement in ("captured", "refunded", "charged_back")
+}
+OUTBOX_WAITING: Final = _gauge(
+    "orders_outbox_waiting_orders",
+    "Orders with events that wait to be relayed, parked ones apart, counted up to 10 000; from "
+    "every worker",
+)
+OUTBOX_OLDEST: Final = _gauge(
+    "orders_outbox_oldest_seconds",
+    "Age of the oldest of those events; 0 while none waits; from every worker",
+)
+OUTBOX_PARKED: Final = _gauge(
+    "orders_outbox_parked_orders",
+    "Orders whose events are parked now, counted up to 10 000; from every worker",
+)
+DUE_WORK_LAG: Final = _gauge(
+    "orders_due_work_lag_seconds",
+    "How long the first due order has waited for a worker; 0 while none does; from every worker",
+)
+MONGO_OPEN: Final = _gauge(
+    "orders_mongo_connections_open", "Connections to MongoDB", over_processes="livesum"
+)
+MONGO_IN_USE: Final = _gauge(
+    "orders_mongo_connections_in_use",
+    "Connections to MongoDB that a call holds",
+    over_processes="livesum",
+)
+MONGO_WAITING: Final = _gauge(
+    "orders_mongo_connections_waiting",
+    "Calls that wait for a connection to MongoDB",
+    over_processes="livesum",
+)
+_SPANS_EXPORTED: Final = _counter(
+    "orders_spans_exported_total", "Spans that the collector has taken"
+)
+_SPANS_DROPPED: Final = _counter(
+    "orders_spans_dropped_total",
+    "Spans that were lost: queue-full or not-exported",
+    "reason",
 )
 _LOOP_LAG: Final = _histogram(
     "orders_event_loop_lag_seconds",
@@ -162,6 +213,26 @@ def count_relayed(events: int, *, parked: int = 0) -> None:
 def count_due_work(orders: int) -> None:
     """Count orders that a worker has seen to."""
     _DUE_WORK.inc(orders)
+
+
+def count_entered(status: str) -> None:
+    """Count an order that came to a status."""
+    _ENTERED.labels(status).inc()
+
+
+def count_money(movement: str, currency: str, minor: int) -> None:
+    """Count money that was captured, refunded or charged_back."""
+    _MONEY[movement].labels(currency).inc(minor)
+
+
+def count_spans_exported(spans: int) -> None:
+    """Count spans that have left."""
+    _SPANS_EXPORTED.inc(spans)
+
+
+def count_spans_dropped(reason: str, spans: int) -> None:
+    """Count spans that never will."""
+    _SPANS_DROPPED.labels(reason).inc(spans)
 
 
 @asynccontextmanager

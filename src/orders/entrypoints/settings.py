@@ -98,6 +98,13 @@ class Settings:
         default=None,
         secret=True,
     )
+    otlp_endpoint: str | None = url(
+        "OpenTelemetry collector that takes OTLP over HTTP, without /v1/traces; without it no "
+        "span is recorded",
+        "http",
+        "https",
+        default=None,
+    )
 
     # Who may
     issuer: str = printable("the one accepted iss of a token")
@@ -166,6 +173,9 @@ class Settings:
 
     # The process
     workers: int = whole("processes that serve", 1, 1, 64)
+    trace_ratio: float = number(
+        "share of the traces that is recorded, where the caller has not decided", 0.1, 0, 1
+    )
     log_level: str = choice("what is logged", "info", "debug", "info", "warning", "error")
 
     @classmethod

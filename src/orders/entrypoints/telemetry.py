@@ -1,54 +1,125 @@
-"""One trace from the caller's request to the events and payment calls that it causes.
+"""One trace from the caller's request to the events, payment calls and webhooks that it causes.
 
-Nothing is recorded or sent here: a request joins the caller's trace (W3C Trace Context), or
-starts one, so that problems, events and calls to the payment service name the same trace.
+A request joins its caller's trace (W3C Trace Context) or starts one, so that problems, logs,
+events and calls to the payment service name the same trace. Whether its spans are recorded is
+decided once, at its start; `tracing` says how, and where they go. Below a span that is not
+recorded none is made.
+
+Attributes are ids, templates and codes. What a caller wrote, and what an exception says, is in
+none.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Receive, Scope, Send
 from opentelemetry import context, trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from orders.entrypoints.http.problems import set_trace_id
+from orders.adapters.messages import Sending, event_name
+from orders.application.errors import ApplicationError
+from orders.application.ports import LoggedEvent
+from orders.domain.errors import OrderError
 
-_PROPAGATOR = TraceContextTextMapPropagator()
+Attributes = Mapping[str, str | int]
+
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+_TRACER: Final = trace.get_tracer("orders")
+_NOWHERE: Final = Context()
 
 
-class JoinTrace(ASGIMiddleware):
-    """Runs every request within its caller's trace, or within a new one."""
+def request_span(headers: Iterable[tuple[bytes, bytes]]) -> Span:
+    """The span of a request with these headers; end it, if it is recorded, and name it then.
 
-    scopes = (ScopeType.HTTP, ScopeType.ASGI)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Join the trace for as long as the request takes."""
-        given = [value for name, value in scope["headers"] if name == b"traceparent"]
-        carrier = {"traceparent": given[0].decode("latin-1")} if len(given) == 1 else {}
-        caller = trace.get_current_span(_PROPAGATOR.extract(carrier, context.Context()))
-        span = caller if caller.get_span_context().is_valid else _new_span()
-        set_trace_id(scope, trace.format_trace_id(span.get_span_context().trace_id))
-        token = context.attach(trace.set_span_in_context(span))
-        try:
-            await next_app(scope, receive, send)
-        finally:
-            context.detach(token)
+    Of several `traceparent` fields none is believed.
+    """
+    given = [value for name, value in headers if name == b"traceparent"]
+    caller = _span_of(given[0].decode("latin-1") if len(given) == 1 else None)
+    if _is_known(caller) and not caller.get_span_context().trace_flags.sampled:
+        return caller
+    span = _TRACER.start_span(
+        "request", context=trace.set_span_in_context(caller, _NOWHERE), kind=SpanKind.SERVER
+    )
+    return span if _is_known(span) else _new_span()
 
 
 @contextmanager
-def new_trace() -> Iterator[None]:
-    """Work within a trace of its own: what no request has asked for."""
-    token = context.attach(trace.set_span_in_context(_new_span()))
+def entered(span: Span) -> Iterator[Span]:
+    """Work within a span, and leave its end to others."""
+    token = context.attach(trace.set_span_in_context(span))
     try:
-        yield
+        yield span
     finally:
         context.detach(token)
+
+
+def is_recorded() -> bool:
+    """Whether what is being done now belongs to a trace that is kept."""
+    return trace.get_current_span().is_recording()
+
+
+@contextmanager
+def recorded(
+    name: str, *, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes | None = None
+) -> Iterator[Span]:
+    """Do a part of the work within a span of its own. For where `is_recorded`."""
+    with _kept(_TRACER.start_span(name, kind=kind, attributes=attributes)) as span:
+        yield span
+
+
+@contextmanager
+def due_work(cause: str | None, attributes: Attributes) -> Iterator[None]:
+    """Work that no request has asked for, in a trace of its own, linked to what once caused it."""
+    links = [trace.Link(of.get_span_context())] if _is_known(of := _span_of(cause)) else []
+    span = _TRACER.start_span("due work", context=_NOWHERE, attributes=attributes, links=links)
+    with _kept(span if _is_known(span) else _new_span()):
+        yield
+
+
+def sending(system: str, destination: str) -> Sending:
+    """How a broker's publisher sends an event: within a span of the trace that caused it.
+
+    The context gives the trace context that the message carries to its consumers.
+    """
+
+    @contextmanager
+    def send(event: LoggedEvent) -> Iterator[str | None]:
+        cause = _span_of(event.traceparent)
+        if not cause.get_span_context().trace_flags.sampled:
+            yield event.traceparent
+            return
+        name = event_name(event.recorded)
+        span = _TRACER.start_span(
+            f"publish {name}",
+            context=trace.set_span_in_context(cause, _NOWHERE),
+            kind=SpanKind.PRODUCER,
+            attributes={
+                "messaging.system": system,
+                "messaging.operation.name": "publish",
+                "messaging.operation.type": "send",
+                "messaging.destination.name": destination,
+                "messaging.message.id": event.id,
+                "orders.event": name,
+                "orders.order_id": str(event.order_id),
+            },
+        )
+        with _kept(span):
+            yield current_traceparent()
+
+    return send
 
 
 def current_traceparent() -> str | None:
@@ -58,11 +129,55 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
-def _new_span() -> trace.Span:
-    span_context = SpanContext(
-        trace_id=secrets.randbits(128) or 1,
-        span_id=secrets.randbits(64) or 1,
-        is_remote=False,
-        trace_flags=TraceFlags(TraceFlags.DEFAULT),
+def current_ids() -> tuple[str | None, str | None]:
+    """The ids of the trace being worked for, and of the span if it is recorded, in hex."""
+    span = trace.get_current_span()
+    found = span.get_span_context()
+    return (
+        trace.format_trace_id(found.trace_id) if found.is_valid else None,
+        trace.format_span_id(found.span_id) if span.is_recording() else None,
     )
-    return NonRecordingSpan(span_context)
+
+
+@contextmanager
+def _kept(span: Span) -> Iterator[Span]:
+    with entered(span):
+        try:
+            yield span
+        except BaseException as error:
+            _note(span, error)
+            raise
+        finally:
+            span.end()
+
+
+def _note(span: Span, error: BaseException) -> None:
+    """Say what ended a span: the code of a refusal, the type of anything else; never its text."""
+    if isinstance(error, OrderError | ApplicationError):
+        span.set_attribute("orders.refusal", error.code)
+        return
+    span.set_attribute("error.type", f"{type(error).__module__}.{type(error).__qualname__}")
+    span.set_status(Status(StatusCode.ERROR))
+
+
+def _span_of(traceparent: str | None) -> Span:
+    if traceparent is None:
+        return trace.INVALID_SPAN
+    found = _PROPAGATOR.extract({"traceparent": traceparent}, _NOWHERE)
+    return trace.get_current_span(found)
+
+
+def _is_known(span: Span) -> bool:
+    return span.get_span_context().is_valid
+
+
+def _new_span() -> Span:
+    """What names a trace where nothing is recorded."""
+    return NonRecordingSpan(
+        SpanContext(
+            trace_id=secrets.randbits(128) or 1,
+            span_id=secrets.randbits(64) or 1,
+            is_remote=False,
+            trace_flags=TraceFlags(TraceFlags.DEFAULT),
+        )
+    )

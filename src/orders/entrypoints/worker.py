@@ -6,15 +6,18 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from orders.application.do_due_work import DoDueWork
 from orders.application.errors import ApplicationError, PublisherUnavailable
 from orders.application.relay_events import RelayEvents
+from orders.domain.identifiers import OrderId
 from orders.entrypoints import logs, metrics
 from orders.entrypoints.container import Adapters
 from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import new_trace
+from orders.entrypoints.telemetry import due_work
+from orders.entrypoints.tracing import traced
 
 BATCH = 32
 """Orders with due work claimed at once."""
@@ -24,6 +27,11 @@ PAUSE_SECONDS = 0.25
 """Between looks while there is nothing to do."""
 TROUBLE_SECONDS = 2.0
 """Before the next try after something did not answer."""
+WATCH_SECONDS = 5.0
+"""Between looks at what waits."""
+
+CauseOf = Callable[[OrderId], Awaitable[str | None]]
+"""The trace context of the request that placed an order, where it is known."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,27 +50,35 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with (
+        traced(settings),
         adapters.opened(),
         metrics.sampled(adapters.states()),
         asyncio.TaskGroup() as tasks,
     ):
         use_cases = adapters.use_cases()
         due, relay = use_cases.do_due_work(), use_cases.relay_events()
-        tasks.create_task(_repeat(lambda: _due_work(due), stop))
+        # Where nothing is recorded there is nothing to look up.
+        cause_of = adapters.cause_of if settings.otlp_endpoint else _unknown
+        tasks.create_task(_repeat(lambda: _due_work(due, cause_of), stop))
         tasks.create_task(_repeat(lambda: _relay(relay), stop))
+        tasks.create_task(_watch(adapters.publish_backlog, stop))
 
 
-async def _due_work(due: DoDueWork) -> int:
+async def _due_work(due: DoDueWork, cause_of: CauseOf) -> int:
     claimed = await due.claim(limit=BATCH)
     # One at a time would let one slow payment hold up all others.
-    await asyncio.gather(*(_in_a_trace(due(order_id)) for order_id in claimed))
+    await asyncio.gather(*(_in_a_trace(due, each, cause_of) for each in claimed))
     metrics.count_due_work(len(claimed))
     return len(claimed)
 
 
-async def _in_a_trace(work: Awaitable[None]) -> None:
-    with new_trace():
-        await work
+async def _in_a_trace(due: DoDueWork, order_id: OrderId, cause_of: CauseOf) -> None:
+    with due_work(await cause_of(order_id), {"orders.order_id": str(order_id)}):
+        await due(order_id)
+
+
+async def _unknown(_: OrderId) -> str | None:
+    return None
 
 
 async def _relay(relay: RelayEvents) -> int:
@@ -75,6 +91,18 @@ async def _relay(relay: RelayEvents) -> int:
     return relayed.events
 
 
+async def _watch(publish_backlog: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await publish_backlog()
+        await _pause(stop, WATCH_SECONDS)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
 async def _repeat(turn: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
     """Take turns until told to stop: at once while there is work, else after a pause."""
     while not stop.is_set():
@@ -83,8 +111,4 @@ async def _repeat(turn: Callable[[], Awaitable[int]], stop: asyncio.Event) -> No
         except ApplicationError as trouble:
             _log.warning("%s; trying again", trouble.code)
             pause = TROUBLE_SECONDS
-        try:
-            async with asyncio.timeout(pause):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await _pause(stop, pause)

@@ -16,7 +16,7 @@ from pymongo.errors import (
     PyMongoError,
     WriteConcernError,
 )
-from pymongo.monitoring import CommandListener
+from pymongo.monitoring import CommandListener, ConnectionPoolListener
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -42,7 +42,7 @@ def connect(
     database: str,
     pool_size: int = 16,
     timeout_seconds: float = 1.5,
-    listeners: Sequence[CommandListener] = (),
+    listeners: Sequence[CommandListener | ConnectionPoolListener] = (),
 ) -> Database:
     """The database. Nothing is connected before the first call; close `database.client`.
 

@@ -59,6 +59,13 @@ class MongoEventLog:
         found = self._events.find(later).sort("position", ASCENDING).limit(limit)
         return [_logged(document) async for document in found]
 
+    @answered
+    async def cause_of(self, order_id: OrderId) -> str | None:
+        """The trace context of the request that placed an order; None if that is not known."""
+        first = {"order_id": order_id, "sequence": 1}
+        found = await self._events.find_one(first, {"traceparent": 1})
+        return None if found is None else found["traceparent"]
+
     async def _insert(self, documents: list[Document]) -> list[Document]:
         """Write documents in order up to the first that cannot be; returns what is left."""
         if not documents:

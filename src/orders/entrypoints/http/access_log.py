@@ -1,4 +1,4 @@
-"""What every request leaves behind: one line in the log, its numbers, and its audit record.
+"""What every request leaves behind: a line in the log, its numbers, its audit record, its span.
 
 It stands round the whole application, so it also sees what ends before or behind the routes, and
 what the exception handlers answered.
@@ -13,13 +13,22 @@ from typing import Any, Final
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from opentelemetry.trace import Span, Status, StatusCode, format_trace_id
 
 from orders.application.access import Caller
 from orders.entrypoints import metrics
-from orders.entrypoints.http.audit import Change, audit, expect_change, is_change, operation_of
+from orders.entrypoints.http.audit import (
+    Change,
+    audit,
+    expect_change,
+    is_change,
+    operation_of,
+    order_of,
+)
 from orders.entrypoints.http.client_address import ClientAddresses
 from orders.entrypoints.http.limits import limit_fields, note_client
-from orders.entrypoints.http.problems import code_of, trace_id_of
+from orders.entrypoints.http.problems import code_of, set_trace_id, trace_id_of
+from orders.entrypoints.telemetry import entered, request_span
 
 GONE: Final = 499
 """The status in logs when the client went away before there was an answer."""
@@ -55,15 +64,18 @@ class Observed:
         note_client(scope, self._addresses.client_of(scope))
         change = expect_change()
         metrics.in_flight.enter()
-        try:
-            await self._app(scope, receive, observed_send)
-        finally:
-            metrics.in_flight.leave()
-            self._record(scope, status, change, time.perf_counter() - began)
+        with entered(request_span(scope["headers"])) as span:
+            set_trace_id(scope, format_trace_id(span.get_span_context().trace_id))
+            try:
+                await self._app(scope, receive, observed_send)
+            finally:
+                metrics.in_flight.leave()
+                self._record(scope, status, change, time.perf_counter() - began)
+                if span.is_recording():
+                    _complete(span, scope, status, change)
 
     def _record(self, scope: HTTPScope, status: int, change: Change, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = scope.get("path_template", "unmatched")
+        method, route = _method(scope), _route(scope)
         code = code_of(scope)
         metrics.observe_request(method, route, status, seconds)
         metrics.count_refusal(code)
@@ -82,3 +94,30 @@ class Observed:
             "trace_id": trace_id_of(scope),
         }
         _log.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra=line)
+
+
+def _method(scope: HTTPScope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
+
+
+def _route(scope: HTTPScope) -> str:
+    """The template that the path fits; never the path."""
+    route: str = scope.get("path_template", "unmatched")
+    return route
+
+
+def _complete(span: Span, scope: HTTPScope, status: int, change: Change) -> None:
+    """End the request's span, now that it is known what was asked for."""
+    method, route = _method(scope), _route(scope)
+    span.update_name(f"{method} {route}")
+    span.set_attribute("http.request.method", method)
+    span.set_attribute("http.route", route)
+    if status != GONE:
+        span.set_attribute("http.response.status_code", status)
+    if (code := code_of(scope)) is not None:
+        span.set_attribute("error.type", code)
+    if (order_id := order_of(scope, change)) is not None:
+        span.set_attribute("orders.order_id", order_id)
+    if status >= 500 or status == GONE:
+        span.set_status(Status(StatusCode.ERROR))
+    span.end()

@@ -1,6 +1,6 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `access_log` → `telemetry` → `framing` → `limits` → `authentication` → `limits` →
+A request: `access_log` → `framing` → `limits` → `authentication` → `limits` →
 `decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
 """
 
@@ -46,7 +46,7 @@ from orders.entrypoints.http.orders import ORDER_HANDLERS
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import JoinTrace
+from orders.entrypoints.tracing import traced
 
 USE_CASES = (
     "place_order",
@@ -78,7 +78,11 @@ def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: 
         tokens=adapters.tokens,
         readiness=Readiness(is_draining, adapters.can_serve),
         limiter=adapters.limiter,
-        lifespan=[adapters.opened, lambda _: metrics.sampled(adapters.states())],
+        lifespan=[
+            lambda _: traced(settings),
+            adapters.opened,
+            lambda _: metrics.sampled(adapters.states()),
+        ],
     )
 
 
@@ -141,7 +145,6 @@ def _middleware(
     )
     rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
     passed: list[Middleware] = [
-        JoinTrace(),
         UnambiguousFraming(),
         InFlightLimit(settings.max_in_flight, listing_paths=LISTS, exempt_paths=HEALTH_PATHS),
     ]

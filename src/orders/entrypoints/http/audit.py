@@ -89,7 +89,7 @@ def audit(scope: HTTPScope, status: int, change: Change) -> None:
         "actor": caller.subject if caller else None,
         "tenant": caller.tenant if caller else None,
         "roles": sorted(caller.roles) if caller else None,
-        "order_id": change.order_id or _order_in(scope),
+        "order_id": order_of(scope, change),
         "owner": change.owner,
         "replayed": change.replayed if change.order_id else None,
         "client": client_of(scope),
@@ -98,6 +98,9 @@ def audit(scope: HTTPScope, status: int, change: Change) -> None:
     _log.info("refused" if refused else "changed" if status < 400 else "failed", extra=record)
 
 
-def _order_in(scope: HTTPScope) -> str | None:
-    order_id = scope["path_params"].get("order_id")
+def order_of(scope: HTTPScope, change: Change) -> str | None:
+    """The id of the order that a request is about, if it names or made one."""
+    if change.order_id is not None:
+        return change.order_id
+    order_id = scope.get("path_params", {}).get("order_id")
     return str(order_id) if order_id is not None else None

@@ -78,7 +78,7 @@ class RequestRefused(Exception):
 
 
 def trace_id_of(scope: Scope) -> str:
-    """The request's trace id, 32 hex digits: telemetry's if it set one, else one made and kept."""
+    """The request's trace id, 32 hex digits: `access_log` sets it; else one made and kept."""
     kept = cast("dict[str, str]", scope)
     if _TRACE_ID_KEY not in kept:
         kept[_TRACE_ID_KEY] = secrets.token_hex(16)

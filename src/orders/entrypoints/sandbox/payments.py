@@ -105,7 +105,10 @@ class _Service:
     async def authorize(self, request: web.Request) -> web.Response:
         """POST /v1/payments."""
         asked = await _body(request, Authorization)
-        return await self._book(request, lambda key: self._ledger.authorize(key, asked))
+        trace = request.headers.get("traceparent")
+        return await self._book(
+            request, lambda key: self._ledger.authorize(key, asked, traceparent=trace)
+        )
 
     async def capture(self, request: web.Request) -> web.Response:
         """POST /v1/payments/{id}/captures."""

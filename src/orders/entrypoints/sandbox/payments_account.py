@@ -59,6 +59,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     charged_back: int = 0
     decline_code: str | None = None
     settles_at: float | None = None
+    traceparent: str | None = None
+    """The trace that the payment began in: webhooks about it are sent with it."""
 
     @property
     def kept(self) -> int:

@@ -63,7 +63,9 @@ class Courier:
         timestamp = str(int(time.time()))
         content = f"{notice.id}.{timestamp}.".encode() + notice.body
         signature = base64.b64encode(hmac.digest(self._key, content, hashlib.sha256)).decode()
+        trace = {"traceparent": notice.traceparent} if notice.traceparent else {}
         return {
+            **trace,
             "Content-Type": "application/json",
             "webhook-id": notice.id,
             "webhook-timestamp": timestamp,

@@ -55,10 +55,14 @@ class PaymentLedger:
         self.close = self._store.close
         self.ledger = self._store.ledger
 
-    def authorize(self, key: str, asked: Authorization) -> Answer:
-        """Start a payment."""
+    def authorize(
+        self, key: str, asked: Authorization, *, traceparent: str | None = None
+    ) -> Answer:
+        """Start a payment; what is told of it later is told in that trace."""
         request = f"authorize {msgspec.json.encode(asked).decode()}"
-        return self._once(key, request, lambda calls: self._authorize(key, asked, calls))
+        return self._once(
+            key, request, lambda calls: self._authorize(key, asked, traceparent, calls)
+        )
 
     def capture(self, key: str, account_id: str, asked: Movement) -> Answer:
         """Capture some of a payment."""
@@ -160,7 +164,9 @@ class PaymentLedger:
                 self._store.keep_answer(key, status=answer.status, body=answer.body)
             return answer
 
-    def _authorize(self, key: str, asked: Authorization, calls: int) -> Answer:
+    def _authorize(
+        self, key: str, asked: Authorization, traceparent: str | None, calls: int
+    ) -> Answer:
         fate = FATES.get(asked.method)
         if fate is None:
             raise Refusal(422, "unknown_method")
@@ -176,6 +182,7 @@ class PaymentLedger:
             amount=asked.amount,
             capture=asked.capture,
             status="pending",
+            traceparent=traceparent,
         )
         return replace(self._start(account, fate, key), haste=fate.haste)
 

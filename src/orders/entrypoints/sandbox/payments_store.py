@@ -48,6 +48,7 @@ class Notice(msgspec.Struct, frozen=True):
     id: str
     body: bytes
     tries: int
+    traceparent: str | None = None
 
 
 class PaymentStore:
@@ -133,7 +134,10 @@ class PaymentStore:
     def due_notices(self, now: float, *, limit: int) -> list[Notice]:
         """The oldest webhooks whose time has come."""
         rows = self._db.execute(
-            "SELECT id, body, tries FROM notices WHERE due_at <= ? ORDER BY number LIMIT ?",
+            "SELECT notices.id, body, tries, json_extract(state_of.state, '$.traceparent')"
+            " FROM notices LEFT JOIN accounts AS state_of"
+            " ON state_of.id = json_extract(CAST(body AS TEXT), '$.data.id')"
+            " WHERE due_at <= ? ORDER BY number LIMIT ?",
             (now, limit),
         )
         return [Notice(*row) for row in rows]

@@ -1,0 +1,99 @@
+"""What a process tells of its database: what waits there, and how its connections are used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from math import isnan
+from typing import Any
+
+import pytest
+
+from orders.adapters.contracts.samples import a_new_order
+from orders.adapters.mongo.connection import Database
+from orders.application.relay_events import LEASE
+from orders.entrypoints import clock, metrics
+from orders.entrypoints.container import Adapters
+from orders.entrypoints.metrics import REGISTRY
+from orders.entrypoints.settings import Settings
+from tests.shop import WEBHOOK_SECRET
+
+
+def settings_for(mongo_uri: str, **more: Any) -> Settings:
+    return Settings(
+        mongo_uri=mongo_uri,
+        payment_url="http://127.0.0.1:9",
+        payment_webhook_secret=(WEBHOOK_SECRET,),
+        issuer="issuer",
+        audience="orders",
+        jwks_url="http://127.0.0.1:9",
+        **more,
+    )
+
+
+@pytest.fixture
+async def adapters(database_uri: str, database: Database) -> AsyncIterator[Adapters]:
+    settings = settings_for(database_uri, database=database.name, mongo_timeout_seconds=30)
+    adapters = Adapters(settings)
+    async with adapters.opened():
+        yield adapters
+
+
+def told(name: str) -> float:
+    value = REGISTRY.get_sample_value(name)
+    assert value is not None
+    return value
+
+
+def backlog() -> dict[str, float]:
+    names = ("outbox_waiting_orders", "outbox_oldest_seconds", "outbox_parked_orders")
+    return {name: told(f"orders_{name}") for name in (*names, "due_work_lag_seconds")}
+
+
+async def test_what_waits_is_told(adapters: Adapters) -> None:
+    await adapters.publish_backlog()
+    assert set(backlog().values()) == {0}
+    use_cases = adapters.use_cases()
+    an_hour_ago = clock.now() - 120 * LEASE
+    for _ in range(2):
+        await use_cases.orders().add(a_new_order(now=an_hour_ago))
+    (claimed,) = await use_cases.outbox().claim(now=clock.now(), lease=LEASE, limit=1)
+    await use_cases.outbox().park(claimed, reason="too-large", now=clock.now())
+
+    await adapters.publish_backlog()
+
+    found = backlog()
+    assert (found["outbox_waiting_orders"], found["outbox_parked_orders"]) == (1, 1)
+    assert 3_600 <= found["outbox_oldest_seconds"] < 7_200
+
+
+async def test_an_overdue_order_is_told(adapters: Adapters) -> None:
+    long_ago = clock.now() - 10_000 * LEASE
+    order = a_new_order(now=long_ago)
+    await adapters.use_cases().orders().add(order)
+    await adapters.publish_backlog()
+    assert order.state.due_at is not None
+    overdue = (clock.now() - order.state.due_at).total_seconds()
+    assert overdue - 600 < told("orders_due_work_lag_seconds") <= overdue
+
+
+async def test_what_is_not_known_is_no_number(unused_tcp_port: int) -> None:
+    settings = settings_for(f"mongodb://127.0.0.1:{unused_tcp_port}/", mongo_timeout_seconds=0.5)
+    adapters = Adapters(settings)
+    async with adapters.opened():
+        await adapters.publish_backlog()
+    assert all(isnan(value) for value in backlog().values())
+
+
+async def test_connections_are_told(adapters: Adapters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "SAMPLE_SECONDS", 0.0)
+    async with metrics.sampled(adapters.states()):
+        calls = [asyncio.create_task(adapters.publish_backlog()) for _ in range(32)]
+        waiting, in_use = 0.0, 0.0
+        while not all(each.done() for each in calls):
+            waiting = max(waiting, told("orders_mongo_connections_waiting"))
+            in_use = max(in_use, told("orders_mongo_connections_in_use"))
+            await asyncio.sleep(0)
+        assert waiting > 0
+        assert 0 < in_use <= 16
+        assert 0 < told("orders_mongo_connections_open") <= 17
