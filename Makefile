@@ -43,6 +43,9 @@ demo: $(READY) ## Replay a day's orders through a stack of its own (DATA=file.cs
 simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="--first 17")
 	@$(PY) -m tests.simulation $(ARGS)
 
+alerts: $(READY) ## Break a running shop part by part, and see which alerts fire
+	@$(PY) -m tests.operating $(ARGS)
+
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -64,4 +67,4 @@ $(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra
 	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
 	@printf '%s\n' "$(CURDIR)" > $@
 
-.PHONY: help run test demo simulate check format lock clean
+.PHONY: help run test demo simulate alerts check format lock clean
