@@ -32,16 +32,18 @@ def main() -> int:
     arguments.add_argument("--only", choices=INCIDENTS, nargs="*", default=[*INCIDENTS])
     chosen = arguments.parse_args()
     courses, failed = [], 0
-    with tempfile.TemporaryDirectory(prefix="orders-alerts-") as folder:
-        with running_shop(Path(folder), with_services=True) as shop:
-            shop.wait_until_quiet()
-            for name in chosen.only:
-                try:
-                    courses.append(play(INCIDENTS[name], shop))
-                    _tell(_row(courses[-1]))
-                except AssertionError as problem:
-                    failed += 1
-                    _tell(f"{name}: {problem}")
+    with (
+        tempfile.TemporaryDirectory(prefix="orders-alerts-") as folder,
+        running_shop(Path(folder), with_services=True) as shop,
+    ):
+        shop.wait_until_quiet()
+        for name in chosen.only:
+            try:
+                courses.append(play(INCIDENTS[name], shop))
+                _tell(_row(courses[-1]))
+            except AssertionError as problem:
+                failed += 1
+                _tell(f"{name}: {problem}")
     if not failed and set(chosen.only) == set(INCIDENTS):
         REPORT.write_text(_HEAD + "\n".join(map(_row, courses)) + "\n")
     return 1 if failed else 0
