@@ -12,6 +12,7 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+TOOLS := .venv-tools
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
@@ -53,6 +54,8 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@test ! -e infra/docs.py || $(PY) infra/docs.py --check
 
+tools: $(TOOLS)/.ready ## Install what checks the chart and the workflow (350 MB, in .venv-tools)
+
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
@@ -61,10 +64,18 @@ lock: $(READY) ## Resolve the locks anew (ARGS="--upgrade")
 	@$(PY) infra/setup/lock.py $(ARGS)
 
 clean: ## Remove the environment and caches, not the data in .orders/
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra/setup/environment.sh
 	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
 	@printf '%s\n' "$(CURDIR)" > $@
 
-.PHONY: help run test demo simulate alerts check format lock clean
+# actionlint is a program of Go: its hash is known to Go's checksum database.
+$(TOOLS)/.ready: requirements/tools.lock | $(READY)
+	@$(PY) -m uv venv --quiet --clear --python "$(PYTHON)" $(TOOLS)
+	@$(PY) -m uv pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements/tools.lock
+	@! command -v go >/dev/null || \
+		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@touch $@
+
+.PHONY: help run test demo simulate alerts check tools format lock clean

@@ -18,7 +18,7 @@ OPTIONS = [
 
 
 def main() -> None:
-    """Write both locks; arguments such as `--upgrade` go to the resolver."""
+    """Write the locks; arguments such as `--upgrade` go to the resolver."""
     requirements = Path("requirements")
     extra = sys.argv[1:]
     resolve(
@@ -28,6 +28,7 @@ def main() -> None:
         *extra,
         output=requirements / "dev.lock",
     )
+    resolve("--group=tools", *extra, output=requirements / "tools.lock")
     installer = re.search(r"^uv==\S+", (requirements / "dev.lock").read_text(), re.MULTILINE)
     if installer is None:
         sys.exit("uv is not among the development requirements")

@@ -29,9 +29,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* The settings of one process: (root, own). Secrets by reference only. */}}
 {{- define "orders.env" -}}
-{{- range $name, $value := merge dict .own .root.Values.settings }}
+{{- /* Not `merge`: it takes a false or a 0 for nothing. */}}
+{{- $settings := dict }}
+{{- range tuple .root.Values.settings .own }}
+{{- range $name, $value := . }}
+{{- /* A large number is not to be written as 2.097152e+06. */}}
+{{- $_ := set $settings $name (ternary (printf "%v" $value) (toJson $value) (kindIs "string" $value)) }}
+{{- end }}
+{{- end }}
+{{- range $name, $value := $settings }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ $value | quote }}
 {{- end }}
 - name: ORDERS_HOST
   value: "0.0.0.0"
@@ -62,7 +70,6 @@ securityContext:
   runAsNonRoot: true
   runAsUser: 10001
   runAsGroup: 10001
-  fsGroup: 10001
   seccompProfile: {type: RuntimeDefault}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
