@@ -19,7 +19,8 @@ as processes, customers who buy all the while, and a real Prometheus with the
 [published rules](../../infra/prometheus/rules) {FASTER} times as fast: a scrape every half second
 instead of every 15 s, two seconds for each minute in a window, a `for` or an age. Then it breaks
 one part at a time. What the service itself waits for (the breaker's 10 s, a lease's 30 s) takes as
-long as always.
+long as always; a few seconds of work on a busy machine count as minutes here, and that is what may
+be told beside the incident.
 
 | What happened | Told by | after s | also told | over after s |
 | --- | --- | --- | --- | --- |

@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orders.entrypoints import serve
 from orders.entrypoints.http.health import PATHS
@@ -137,6 +139,13 @@ def test_each_colour_keeps_its_image(charts: dict[str, Rendered]) -> None:
         "orders-worker": new,
         "orders-migration": new,
     }
+
+
+def test_the_chart_is_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    image = yaml.safe_load((CHART / "values.yaml").read_text())["image"]
+    assert (chart["version"], chart["appVersion"], image["tag"]) == (version, version, version)
 
 
 def test_probes_ask_what_the_service_answers(full: Rendered) -> None:

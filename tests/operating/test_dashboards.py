@@ -61,4 +61,4 @@ def test_a_panel_shows_something_of_a_busy_service(shop: RunningShop, panel: Pan
             found = shop.prometheus.query(expression)
             return any(each.value == each.value for each in found)  # not all NaN
 
-        eventually(shows, 20, expression)
+        eventually(shows, 60, expression)
