@@ -197,7 +197,7 @@ def test_traffic_is_denied_but_where_it_is_allowed(full: Rendered) -> None:
     everyone, api = full.of("NetworkPolicy").values()
     assert everyone["spec"]["policyTypes"] == ["Ingress", "Egress"]
     ports = [rule["ports"][0]["port"] for rule in everyone["spec"]["egress"]]
-    assert ports == [53, 27017, 443, 9092, 5671, 6379]
+    assert ports == [53, 27017, 443, 9092, 5671, 6379, 4318]
     allowed_in = [*everyone["spec"]["ingress"], *api["spec"]["ingress"]]
     assert [rule["ports"][0]["port"] for rule in allowed_in] == [9464, 8000]
     assert all(rule["from"] for rule in allowed_in)
