@@ -53,6 +53,8 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m mypy
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@test ! -e infra/docs.py || $(PY) infra/docs.py --check
+	@$(PY) infra/chart/generate.py --check
+	@$(PY) -m infra.grafana --check
 
 tools: $(TOOLS)/.ready ## Install what checks the chart and the workflow (350 MB, in .venv-tools)
 
