@@ -12,6 +12,7 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+TOOLS := .venv-tools
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
@@ -43,12 +44,19 @@ demo: $(READY) ## Replay a day's orders through a stack of its own (DATA=file.cs
 simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="--first 17")
 	@$(PY) -m tests.simulation $(ARGS)
 
+alerts: $(READY) ## Break a running shop part by part, and see which alerts fire
+	@$(PY) -m tests.operating $(ARGS)
+
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@test ! -e infra/docs.py || $(PY) infra/docs.py --check
+	@$(PY) infra/chart/generate.py --check
+	@$(PY) -m infra.grafana --check
+
+tools: $(TOOLS)/.ready ## Install what checks the chart and the workflow (600 MB, in .venv-tools)
 
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(PY) -m ruff check --fix .
@@ -58,10 +66,18 @@ lock: $(READY) ## Resolve the locks anew (ARGS="--upgrade")
 	@$(PY) infra/setup/lock.py $(ARGS)
 
 clean: ## Remove the environment and caches, not the data in .orders/
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra/setup/environment.sh
 	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
 	@printf '%s\n' "$(CURDIR)" > $@
 
-.PHONY: help run test demo simulate check format lock clean
+# actionlint is a program of Go: its hash is known to Go's checksum database.
+$(TOOLS)/.ready: requirements/tools.lock | $(READY)
+	@$(PY) -m uv venv --quiet --clear --python "$(PYTHON)" $(TOOLS)
+	@$(PY) -m uv pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements/tools.lock
+	@! command -v go >/dev/null || \
+		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@touch $@
+
+.PHONY: help run test demo simulate alerts check tools format lock clean

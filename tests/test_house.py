@@ -18,7 +18,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "orders"
 INNER = ("domain", "application")
-LOCKS = ("dev.lock", "bootstrap.lock")
+LOCKS = ("dev.lock", "bootstrap.lock", "tools.lock")
 
 # Below these, a known fault of the package is ours.
 FLOORS = {

@@ -1,7 +1,7 @@
 """Resolve `pyproject.toml` into the hashed locks, which name no host and suit every platform.
 
-`dev.lock` is everything, `service.lock` what the container image runs, and `bootstrap.lock` what
-installs the others and builds the package.
+`dev.lock` is everything, `service.lock` what the container image runs, `tools.lock` what checks the
+infrastructure, and `bootstrap.lock` what installs the others and builds the package.
 """
 
 import subprocess
@@ -34,6 +34,7 @@ def main() -> None:
     same = f"--constraints={everything}"
     extras = [f"--extra={extra}" for extra in RUNTIME]
     resolve(*project, *extras, same, output=LOCKS / "service.lock")
+    resolve("--group=tools", *sys.argv[1:], output=LOCKS / "tools.lock")
     resolve("-", same, output=LOCKS / "bootstrap.lock", given="\n".join(TOOLS))
 
 
