@@ -18,7 +18,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "orders"
 INNER = ("domain", "application")
-LOCKS = ("dev.lock", "bootstrap.lock", "tools.lock")
+LOCKS = ("dev.lock", "service.lock", "bootstrap.lock", "tools.lock")
 
 # Below these, a known fault of the package is ours.
 FLOORS = {
@@ -116,8 +116,12 @@ def test_the_lock_answers_the_requirements() -> None:
             )
 
 
-def test_the_installer_is_locked_once() -> None:
-    assert pins("bootstrap.lock") == {"uv": pins("dev.lock")["uv"]}
+@pytest.mark.parametrize("lock", ["bootstrap.lock", "service.lock"])
+def test_what_is_tested_is_what_installs_and_runs(lock: str) -> None:
+    tested = pins("dev.lock")
+    assert pins(lock).items() <= tested.items()
+    assert {"uv", "hatchling"} <= pins("bootstrap.lock").keys()
+    assert "pytest" not in pins("service.lock")
 
 
 @pytest.mark.parametrize(("package", "floor"), FLOORS.items())
