@@ -210,11 +210,19 @@ class Cluster:
             "ORDERS_AUTH_FAILURES_PER_SECOND": "100000",
         }
 
-    def _add_api(self, name: str, port: int, metrics_port: int) -> None:
+    def add_api(self, name: str, **environ: str) -> str:
+        """Have one more replica, with settings of its own, up and running; returns its address."""
+        self._add_api(name, *free_ports(2), **environ)
+        self.processes[name].start()
+        self.processes[name].wait_until_up()
+        return self.urls[name]
+
+    def _add_api(self, name: str, port: int, metrics_port: int, **environ: str) -> None:
         self.urls[name] = f"http://{_HOST}:{port}"
         self.metrics_urls[name] = f"http://{_HOST}:{metrics_port}/metrics"
         ports = {"ORDERS_PORT": str(port), "ORDERS_METRICS_PORT": str(metrics_port)}
-        self._add(name, _orders("serve"), answers=partial(is_ready, port), **ports)
+        answers = partial(is_ready, port)
+        self._add(name, _orders("serve"), answers=answers, **ports, **environ)
 
     def _add_worker(self, name: str, metrics_port: int) -> None:
         self.metrics_urls[name] = f"http://{_HOST}:{metrics_port}/metrics"

@@ -9,12 +9,17 @@ import pytest
 
 from orders.application.access import Operation
 from orders.application.do_due_work import LEASE
-from orders.application.errors import PaymentUnavailable, StoreUnavailable
+from orders.application.errors import PaymentNotAsked, PaymentUnavailable, StoreUnavailable
 from orders.application.settle_payments import TRIES
 from orders.domain.errors import IllegalTransition
 from orders.domain.lifecycle import OrderStatus, PaymentProgress
 from orders.domain.order import Order
-from orders.domain.payments import LOOK_UP_AFTER_SECONDS
+from orders.domain.payments import (
+    CALL_LEASE,
+    DECIDING_SECONDS,
+    LOOK_UP_AFTER_SECONDS,
+    UNASKED_SECONDS,
+)
 from tests.building import NOW
 from tests.shop import Shop
 
@@ -144,7 +149,37 @@ async def test_looks_again_ever_more_rarely_but_for_ever(shop: Shop) -> None:
         assert (await shop.see(order.id)).state.due_at == due_at
         await shop.work(after=SECOND / 1000)
 
-    assert waits == [*LOOK_UP_AFTER_SECONDS, 60, 60]
+    assert waits == [*LOOK_UP_AFTER_SECONDS, 15, 15, 15, 15]
+
+
+async def test_bothers_a_payment_service_that_has_not_decided_ever_more_rarely(shop: Shop) -> None:
+    order = (await shop.place(method="tok_pending")).order
+    waits = []
+
+    for _ in range(9):
+        due_at = (await shop.see(order.id)).state.due_at
+        assert due_at is not None
+        waits.append((due_at - shop.clock()).total_seconds())
+        await shop.work(after=due_at - shop.clock())
+
+    assert waits == [*DECIDING_SECONDS, 60, 60]
+
+
+async def test_a_call_that_was_not_made_is_made_soon_and_counts_as_no_try(shop: Shop) -> None:
+    shop.payments.before = _do_not_ask
+    order = (await shop.place(method="tok_ok")).order
+    assert (await shop.see(order.id)).version == 1
+
+    for _ in range(9):
+        due_at = (await shop.see(order.id)).state.due_at
+        assert due_at is not None
+        assert due_at - shop.clock() <= CALL_LEASE
+        await shop.work(after=due_at - shop.clock())
+    shop.payments.before = None
+    await shop.work(after=timedelta(seconds=UNASKED_SECONDS))
+
+    assert (await shop.see(order.id)).status is OrderStatus.CONFIRMED
+    assert shop.provider.calls == {f"{order.id}:1": 1}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +225,10 @@ async def test_a_payment_that_turns_up_after_the_cancellation_is_given_back(shop
         "RefundSucceeded",
     ]
     assert shop.provider.calls == {f"{order.id}:1": 1, f"{order.id}:refund:1": 1}
+
+
+async def _do_not_ask(name: str) -> None:
+    raise PaymentNotAsked("the payment service fails")
 
 
 async def _lose_the_answer(name: str) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from orders.adapters.contracts.event_outbox import TRACE, EventOutboxContract
-from orders.adapters.in_memory import InMemoryOrders
-from orders.adapters.mongo.connection import Database
+from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
+from orders.adapters.in_memory import FixedClock, InMemoryOrders, InMemoryPublisher
+from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
+from orders.application.relay_events import RelayEvents
+from tests.contract.round_trips import RoundTrips
 
 
 class TestInMemoryOutbox(EventOutboxContract):
@@ -39,3 +43,31 @@ class TestMongoOutbox(EventOutboxContract):
     @pytest.fixture
     def lost_outbox(self, lost_database: Database) -> MongoOutbox:
         return MongoOutbox(lost_database)
+
+
+async def test_a_turn_of_the_relay_is_six_round_trips_however_many_orders_it_has(
+    database: Database, database_uri: str
+) -> None:
+    trips = RoundTrips()
+    async with open_mongo(
+        database_uri, database=database.name, timeout_seconds=30, listeners=[trips]
+    ) as counted:
+        orders, broker = MongoOrders(counted), InMemoryPublisher()
+        for number in range(60):
+            order = a_new_order()
+            if number % 2:
+                order.hold("address", by=STAFF, now=NOW)
+            await orders.add(order)
+        trips.sent.clear()
+        relay = RelayEvents(MongoOutbox(counted), MongoEventLog(counted), broker, FixedClock(NOW))
+
+        relayed = await relay(limit=100)
+        assert (relayed.events, len(broker.published)) == (90, 90)
+        # Claim (find, mark, read), log, and a removal for each length that outboxes have.
+        assert trips.sent == ["find", "update", "find", "insert", "update", "update"]
+
+        await orders.add(a_new_order())
+        broker.unavailable = True
+        trips.sent.clear()
+        await relay(limit=100)
+        assert trips.sent == ["find", "update", "find", "insert", "update"]

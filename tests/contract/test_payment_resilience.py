@@ -23,6 +23,7 @@ from orders.adapters.payments_http.sender import Limits, Timing
 from orders.application.errors import (
     ApplicationError,
     PaymentDeclined,
+    PaymentNotAsked,
     PaymentRefused,
     PaymentUnavailable,
 )
@@ -374,12 +375,15 @@ async def test_an_open_circuit_asks_nothing_and_answers_at_once(fake: FakeTime) 
         HttpPayments(stub.url, timing=fake.timing) as payments,
     ):
         began: list[float] = []
+        outcomes = []
         for _ in range(300):
             began.append(time.perf_counter())
-            assert isinstance(await outcome(payments), PaymentUnavailable)
+            outcomes.append(await outcome(payments))
         began.append(time.perf_counter())
 
         assert len(stub.seen) == 20
+        assert not isinstance(outcomes[0], PaymentNotAsked)
+        assert all(isinstance(each, PaymentNotAsked) for each in outcomes[20:])
         assert max(end - start for start, end in list(pairwise(began))[20:]) <= 0.05
 
 

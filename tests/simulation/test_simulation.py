@@ -101,7 +101,7 @@ def forgotten_before_the_confirm(patch: pytest.MonkeyPatch) -> None:
         events = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
         for waiting in claimed:
-            await self._outbox.remove(waiting.order_id, up_to=waiting.events[-1].recorded.sequence)
+            await self._outbox.remove({waiting.order_id: waiting.events[-1].recorded.sequence})
         await self._publish(events)
         return Relayed(events=len(events))
 

@@ -122,6 +122,12 @@ class PaymentUnavailable(ApplicationError):
     code = "payment-unavailable"
 
 
+class PaymentNotAsked(PaymentUnavailable):
+    """Nothing was sent, as the payment service fails: the outcome is as unknown as it was."""
+
+    code = "payment-not-asked"
+
+
 class InvalidToken(ApplicationError):
     """The access token proves nothing. The reason never repeats the token."""
 

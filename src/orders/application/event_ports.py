@@ -82,17 +82,17 @@ class EventOutbox(Protocol):
         """
         ...
 
-    async def remove(self, order_id: OrderId, *, up_to: int) -> None:
-        """Take out an order's events up to a sequence number, and end its claim.
+    async def remove(self, up_to: Mapping[OrderId, int]) -> None:
+        """Take out the orders' events, of each up to a sequence number, and end their claims.
 
         Events that came meanwhile stay, and can be claimed at once: also parked ones.
         """
         ...
 
-    async def defer(self, waiting: WaitingEvents, *, until: datetime) -> None:
-        """Give an order's events to nobody until then, and remember `waiting.refusals`.
+    async def defer(self, waiting: Sequence[WaitingEvents], *, until: datetime) -> None:
+        """Give the orders' events to nobody until then, and remember the `refusals` of each.
 
-        Changes nothing if the first of them does not wait any more.
+        Changes nothing of an order if the first of them does not wait any more.
         """
         ...
 

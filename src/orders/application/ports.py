@@ -152,7 +152,8 @@ class PaymentGateway(Protocol):
     often it is sent, moves money once.
 
     Every method raises `PaymentDeclined` for a final no to the payer, `PaymentRefused` for a
-    final no to the call itself, and `PaymentUnavailable` when the outcome is unknown.
+    final no to the call itself, and `PaymentUnavailable` when the outcome is unknown:
+    `PaymentNotAsked` of its kind, if nothing was sent.
     """
 
     async def authorize(

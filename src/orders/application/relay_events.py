@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,14 +62,12 @@ class RelayEvents:
         await self._log.append(events)
         told = await self._publish(events)
         left = [rest for waiting in claimed if (rest := _left_of(waiting, told))]
-        await asyncio.gather(
-            *(self._outbox.remove(order_id, up_to=n) for order_id, n in told.confirmed.items())
-        )
-        await asyncio.gather(*(self._hold_back(rest, told) for rest in left))
+        await self._outbox.remove(told.confirmed)
+        await self._hold_back(left, told)
         return Relayed(
             events=len(events) - sum(len(rest.events) for rest in left),
             unconfirmed=sum(rest.order_id not in told.refused for rest in left),
-            parked=tuple(rest.order_id for rest in left if _is_hopeless(rest)),
+            parked=tuple(e.order_id for e in left if e.refusals >= REFUSALS_AT_MOST),
         )
 
     async def _publish(self, events: Sequence[LoggedEvent]) -> Published:
@@ -78,12 +75,17 @@ class RelayEvents:
             return Published(confirmed={each.order_id: each.recorded.sequence for each in events})
         return await self._publisher.publish(events)
 
-    async def _hold_back(self, rest: WaitingEvents, told: Published) -> None:
+    async def _hold_back(self, left: Sequence[WaitingEvents], told: Published) -> None:
         now = self._now()
-        if _is_hopeless(rest):
-            await self._outbox.park(rest, reason=told.refused[rest.order_id], now=now)
-        else:
-            await self._outbox.defer(rest, until=now + AGAIN_AFTER * 2**rest.refusals)
+        by_refusals: dict[int, list[WaitingEvents]] = {}
+        for rest in left:
+            by_refusals.setdefault(rest.refusals, []).append(rest)
+        for refusals, those in by_refusals.items():
+            if refusals < REFUSALS_AT_MOST:
+                await self._outbox.defer(those, until=now + AGAIN_AFTER * 2**refusals)
+                continue
+            for rest in those:
+                await self._outbox.park(rest, reason=told.refused[rest.order_id], now=now)
 
 
 def _left_of(waiting: WaitingEvents, told: Published) -> WaitingEvents | None:
@@ -95,7 +97,3 @@ def _left_of(waiting: WaitingEvents, told: Published) -> WaitingEvents | None:
         return None
     before = waiting.refusals if confirmed < waiting.first else 0
     return WaitingEvents(events=events, refusals=before + (order_id in told.refused))
-
-
-def _is_hopeless(rest: WaitingEvents) -> bool:
-    return rest.refusals >= REFUSALS_AT_MOST

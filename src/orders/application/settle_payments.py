@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from orders.application.errors import (
     ConcurrentUpdate,
     PaymentDeclined,
+    PaymentNotAsked,
     PaymentRefused,
     PaymentUnavailable,
     StoreUnavailable,
@@ -61,6 +62,8 @@ class SettlePayments:
             return lambda order: order.fail(call.key, code, now=self._now())
         except PaymentRefused:
             return lambda order: order.fail(call.key, "refused", now=self._now())
+        except PaymentNotAsked:
+            return lambda order: order.put_off(call.key, now=self._now())
         except PaymentUnavailable:
             return lambda order: order.postpone(call.key, now=self._now())
         return lambda order: order.settle(call.key, report, now=self._now())

@@ -14,6 +14,7 @@ from orders.domain.aggregate import Changing
 from orders.domain.identifiers import PROVIDER
 from orders.domain.parts import next_id, part
 from orders.domain.payments import (
+    DECIDING_SECONDS,
     IN_FLIGHT,
     CallKind,
     Payment,
@@ -80,7 +81,8 @@ class Booking(Changing):
         match call.kind:
             case CallKind.AUTHORIZE:
                 # The payment service has it, and has not decided yet.
-                self._change(PROVIDER, now, ledger=ledger.with_call(call.postponed(now)))
+                later = call.postponed(now, DECIDING_SECONDS)
+                self._change(PROVIDER, now, ledger=ledger.with_call(later))
             case CallKind.CAPTURE:
                 self._change(PROVIDER, now, ledger=ledger.without_call(key))
             case CallKind.VOID:
@@ -119,6 +121,12 @@ class Booking(Changing):
         if call is not None:
             ledger = self._state.ledger.with_call(call.postponed(now))
             self._change(PROVIDER, now, ledger=ledger)
+
+    def put_off(self, key: str, *, now: datetime) -> None:
+        """Note that a due call was not made: try again soon. It counts as no try."""
+        call = self._state.ledger.call(key)
+        if call is not None and (later := call.put_off(now)) is not call:
+            self._change(PROVIDER, now, ledger=self._state.ledger.with_call(later))
 
     def _refunded(
         self,

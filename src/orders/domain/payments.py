@@ -7,6 +7,7 @@ or out of order changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,8 +19,15 @@ from orders.domain.money import Money
 CALL_LEASE = timedelta(seconds=12)
 """How long a call belongs to the request that reserved it: its deadline of 10 s and a margin."""
 
-LOOK_UP_AFTER_SECONDS = (1, 2, 4, 8, 16, 30, 60)
-"""When a call of unknown outcome is looked at again; the last one is repeated for ever."""
+LOOK_UP_AFTER_SECONDS = (1, 2, 4, 8, 15)
+"""When a call of unknown outcome is looked at again; the last one is repeated for ever.
+
+Known within 30 s of the payment service's return: one wait, one call and its repetitions.
+"""
+DECIDING_SECONDS = (1, 2, 4, 8, 16, 30, 60)
+"""The same for a payment that the payment service has, and says it has not decided yet."""
+UNASKED_SECONDS = 10
+"""When a due call is tried that was not made, because the payment service fails."""
 
 
 class ProviderStatus(StrEnum):
@@ -193,10 +201,16 @@ class PaymentCall:
     refund_id: PartId | None = None
     tries: int = 0
 
-    def postponed(self, now: datetime) -> PaymentCall:
+    def postponed(self, now: datetime, waits: Sequence[int] = LOOK_UP_AFTER_SECONDS) -> PaymentCall:
         """The same call after a try whose outcome is unknown."""
-        wait = LOOK_UP_AFTER_SECONDS[min(self.tries, len(LOOK_UP_AFTER_SECONDS) - 1)]
+        wait = waits[min(self.tries, len(waits) - 1)]
         return replace(self, tries=self.tries + 1, due_at=now + timedelta(seconds=wait))
+
+    def put_off(self, now: datetime) -> PaymentCall:
+        """The same call when it was not made. While it is not due, that needs no note."""
+        if self.due_at > now:
+            return self
+        return replace(self, due_at=now + timedelta(seconds=UNASKED_SECONDS))
 
 
 def authorization_key(order_id: OrderId, payment_id: str) -> str:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.cases.running import Caller, Running
+from tests.e2e.cases.stage import Stage, staged
 
 _BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
 
@@ -47,6 +48,13 @@ def bob(running: Running) -> Caller:
 def admin(running: Running) -> Caller:
     """Whoever may do all."""
     return running.someone("admin")
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Three replicas with a payment service of the test's."""
+    with staged(tmp_path_factory.mktemp("stage")) as running:
+        yield running
 
 
 @contextmanager

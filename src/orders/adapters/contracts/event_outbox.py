@@ -92,7 +92,7 @@ class EventOutboxContract(HeldBackEvents):
         await orders.add(order := a_new_order())
         call = order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
         await orders.save(order)
-        await outbox.remove(order.id, up_to=2)
+        await outbox.remove({order.id: 2})
 
         order.postpone(call.key, now=NOW)
         await orders.save(order)
@@ -101,7 +101,7 @@ class EventOutboxContract(HeldBackEvents):
 
     async def test_knows_no_event_of_an_order_that_is_not_there(self, outbox: EventOutbox) -> None:
         assert list(await outbox.waiting_of(OrderId(uuid4()))) == []
-        await outbox.remove(OrderId(uuid4()), up_to=1)
+        await outbox.remove({OrderId(uuid4()): 1})
 
     # -- claiming ---------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class EventOutboxContract(HeldBackEvents):
 
         await _claimed(outbox)
         assert (await orders.get(order.id)).state == order.state
-        await outbox.remove(order.id, up_to=1)
+        await outbox.remove({order.id: 1})
 
         assert (await orders.get(order.id)).state == order.state
         order.add_note("Still mine to change", by=STAFF, now=NOW)
@@ -182,8 +182,8 @@ class EventOutboxContract(HeldBackEvents):
         order_id = expected[0].order_id
         await _claimed(outbox)
 
-        await outbox.remove(order_id, up_to=4)
-        await outbox.remove(order_id, up_to=4)
+        await outbox.remove({order_id: 4})
+        await outbox.remove({order_id: 4})
 
         assert list(await outbox.waiting_of(order_id)) == []
         assert await _claimed(outbox, now=NOW + 2 * LEASE) == []
@@ -198,22 +198,34 @@ class EventOutboxContract(HeldBackEvents):
         order.add_note("Meanwhile", by=STAFF, now=LATER)
         await orders.save(order)
 
-        await outbox.remove(order_id, up_to=4)
+        await outbox.remove({order_id: 4})
 
         (batch,) = await outbox.claim(now=NOW, lease=LEASE, limit=10)
         assert [event.recorded.sequence for event in batch.events] == [5]
+
+    async def test_removes_of_many_orders_what_is_named_of_each(
+        self, orders: OrderRepository, outbox: EventOutbox
+    ) -> None:
+        ids = [(await _a_saved_order(orders))[0].order_id for _ in range(5)]
+        await _claimed(outbox)
+
+        await outbox.remove(dict(zip(ids, [4, 2, 4, 3, 2], strict=True)))
+
+        left = [[e.recorded.sequence for e in await outbox.waiting_of(each)] for each in ids]
+        assert left == [[], [3, 4], [], [4], [3, 4]]
+        assert sorted(await _claimed(outbox)) == sorted([ids[1], ids[3], ids[4]])
 
     async def test_a_late_repetition_disturbs_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         order_id = (await _a_saved_order(orders))[0].order_id
         order = await orders.get(order_id)
-        await outbox.remove(order_id, up_to=4)
+        await outbox.remove({order_id: 4})
         order.add_note("Later", by=STAFF, now=LATER)
         await orders.save(order)
-        await outbox.remove(order_id, up_to=5)
+        await outbox.remove({order_id: 5})
 
-        await outbox.remove(order_id, up_to=4)
+        await outbox.remove({order_id: 4})
 
         assert await _claimed(outbox, now=NOW + LEASE) == []
         order.add_note("Later still", by=STAFF, now=LATER)
@@ -228,8 +240,8 @@ class EventOutboxContract(HeldBackEvents):
         waiting = WaitingEvents(events=logged_events()[:1])
         calls: list[Awaitable[object]] = [
             lost_outbox.claim(now=NOW, lease=LEASE, limit=1),
-            lost_outbox.remove(OrderId(uuid4()), up_to=1),
-            lost_outbox.defer(waiting, until=NOW),
+            lost_outbox.remove({OrderId(uuid4()): 1}),
+            lost_outbox.defer([waiting], until=NOW),
             lost_outbox.park(waiting, reason="too-large", now=NOW),
             lost_outbox.parked(limit=1),
             lost_outbox.resend(OrderId(uuid4())),

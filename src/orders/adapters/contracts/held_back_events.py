@@ -36,7 +36,7 @@ class HeldBackEvents:
         waiting = await _a_claim(orders, outbox)
         until = NOW + 2 * LEASE
 
-        await outbox.defer(replace(waiting, refusals=2), until=until)
+        await outbox.defer([replace(waiting, refusals=2)], until=until)
 
         assert await _claim(outbox, until - TICK) == []
         (again,) = await _claim(outbox, until)
@@ -48,18 +48,31 @@ class HeldBackEvents:
         waiting = await _a_claim(orders, outbox)
 
         for _ in range(2):
-            await outbox.defer(waiting, until=NOW + TICK)
+            await outbox.defer([waiting], until=NOW + TICK)
 
         assert len(await _claim(outbox, NOW + TICK)) == 1
+
+    async def test_remembers_the_refusals_of_each_of_many(
+        self, orders: OrderRepository, outbox: EventOutbox
+    ) -> None:
+        waiting = [await _a_claim(orders, outbox) for _ in range(3)]
+        await _one_more_event(orders, waiting[2].order_id)
+        await outbox.remove({waiting[2].order_id: 1})
+        refused = [replace(each, refusals=n) for n, each in enumerate(waiting)]
+
+        await outbox.defer(refused, until=NOW)
+
+        found = {each.order_id: each.refusals for each in await _claim(outbox, NOW)}
+        assert found == {each.order_id: n for each, n in zip(waiting, (0, 1, 0), strict=True)}
 
     async def test_a_late_deferral_of_what_was_relayed_since_changes_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await _a_claim(orders, outbox)
         await _one_more_event(orders, waiting.order_id)
-        await outbox.remove(waiting.order_id, up_to=1)
+        await outbox.remove({waiting.order_id: 1})
 
-        await outbox.defer(replace(waiting, refusals=3), until=LATER + FAR_AWAY)
+        await outbox.defer([replace(waiting, refusals=3)], until=LATER + FAR_AWAY)
         await outbox.park(waiting, reason="too-large", now=LATER)
 
         (again,) = await _claim(outbox, NOW)
@@ -71,9 +84,9 @@ class HeldBackEvents:
     ) -> None:
         waiting = await _a_claim(orders, outbox)
         await _one_more_event(orders, waiting.order_id)
-        await outbox.defer(replace(waiting, refusals=4), until=NOW)
+        await outbox.defer([replace(waiting, refusals=4)], until=NOW)
 
-        await outbox.remove(waiting.order_id, up_to=1)
+        await outbox.remove({waiting.order_id: 1})
 
         (again,) = await _claim(outbox, NOW)
         assert (again.first, again.refusals) == (2, 0)
@@ -95,7 +108,7 @@ class HeldBackEvents:
         waiting = await _a_claim(orders, outbox)
         await outbox.park(waiting, reason="too-large", now=NOW)
 
-        await outbox.defer(waiting, until=NOW)
+        await outbox.defer([waiting], until=NOW)
 
         assert await _claim(outbox, NOW + FAR_AWAY) == []
 
@@ -150,7 +163,7 @@ class HeldBackEvents:
         await outbox.park(waiting, reason="too-large", now=NOW)
         await _one_more_event(orders, waiting.order_id)
 
-        await outbox.remove(waiting.order_id, up_to=1)
+        await outbox.remove({waiting.order_id: 1})
 
         assert await outbox.parked(limit=10) == []
         (again,) = await _claim(outbox, NOW)
@@ -162,7 +175,7 @@ class HeldBackEvents:
         waiting = await _a_claim(orders, outbox)
         before = (await orders.get(waiting.order_id)).state
 
-        await outbox.defer(waiting, until=NOW)
+        await outbox.defer([waiting], until=NOW)
         await outbox.park(waiting, reason="too-large", now=NOW)
         await outbox.resend(waiting.order_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -122,20 +122,22 @@ class InMemoryOrders:
             kept.relay_at = now + lease
         return [WaitingEvents(events=kept.outbox, refusals=kept.refusals) for kept in first]
 
-    async def remove(self, order_id: OrderId, *, up_to: int) -> None:
-        """Take out an order's events up to a sequence number, and end its claim."""
+    async def remove(self, up_to: Mapping[OrderId, int]) -> None:
+        """Take out the orders' events, of each up to a sequence number, and end their claims."""
         self._require_available()
-        kept = self._kept.get(order_id)
-        if kept is not None and _first_of(kept) <= up_to:
-            kept.outbox = tuple(e for e in kept.outbox if e.recorded.sequence > up_to)
-            kept.relay_at, kept.refusals, kept.parked = _AT_ONCE, 0, None
+        for order_id, last in up_to.items():
+            kept = self._kept.get(order_id)
+            if kept is not None and _first_of(kept) <= last:
+                kept.outbox = tuple(e for e in kept.outbox if e.recorded.sequence > last)
+                kept.relay_at, kept.refusals, kept.parked = _AT_ONCE, 0, None
 
-    async def defer(self, waiting: WaitingEvents, *, until: datetime) -> None:
-        """Give an order's events to nobody until then, and remember `waiting.refusals`."""
+    async def defer(self, waiting: Sequence[WaitingEvents], *, until: datetime) -> None:
+        """Give the orders' events to nobody until then, and remember the `refusals` of each."""
         self._require_available()
-        kept = self._kept.get(waiting.order_id)
-        if kept is not None and _first_of(kept) == waiting.first and kept.parked is None:
-            kept.relay_at, kept.refusals = until, waiting.refusals
+        for each in waiting:
+            kept = self._kept.get(each.order_id)
+            if kept is not None and _first_of(kept) == each.first and kept.parked is None:
+                kept.relay_at, kept.refusals = until, each.refusals
 
     async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
         """Give an order's events to nobody until `resend`, nor those that come."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from pymongo import ASCENDING
 
@@ -13,6 +14,9 @@ from orders.adapters.mongo.documents import AT_ONCE, NEVER, Document, waiting_in
 from orders.adapters.mongo.schema import ORDERS
 from orders.application.ports import LoggedEvent, ParkedEvents, WaitingEvents
 from orders.domain.identifiers import OrderId
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 _EVENTS: Document = {"tenant": 1, "outbox": 1}
 _AT_ONCE: Document = {"$set": {"relay": {"at": AT_ONCE}}, "$unset": {"parked": ""}}
@@ -38,31 +42,40 @@ class MongoOutbox:
         ]
 
     @answered
-    async def remove(self, order_id: OrderId, *, up_to: int) -> None:
-        """Take out an order's events up to a sequence number, and end its claim."""
+    async def remove(self, up_to: Mapping[OrderId, int]) -> None:
+        """Take out the orders' events, of each up to a sequence number, and end their claims.
+
+        A round trip for each number that there is, however many orders: orders have few events.
+        """
+        for last, ids in _grouped(up_to.items(), by=lambda each: each[1]):
+            await self._remove([order_id for order_id, _ in ids], last)
+
+    async def _remove(self, ids: Sequence[OrderId], up_to: int) -> None:
         pulled: Document = {"$pull": {"outbox": {"sequence": {"$lte": up_to}}}}
         # `sequence` is that of the newest event, so it tells whether any is left.
-        result = await self._orders.update_one(
-            {"_id": order_id, "sequence": {"$lte": up_to}},
+        result = await self._orders.update_many(
+            {"_id": {"$in": ids}, "sequence": {"$lte": up_to}},
             {**pulled, "$unset": {"relay": "", "parked": ""}},
         )
-        if not result.matched_count:
-            await self._orders.update_one(
-                {"_id": order_id, "outbox.0.sequence": {"$lte": up_to}}, pulled | _AT_ONCE
+        if result.matched_count < len(ids):
+            await self._orders.update_many(
+                {"_id": {"$in": ids}, "outbox.0.sequence": {"$lte": up_to}}, pulled | _AT_ONCE
             )
 
     @answered
-    async def defer(self, waiting: WaitingEvents, *, until: datetime) -> None:
-        """Give an order's events to nobody until then, and remember `waiting.refusals`."""
-        turn: Document = {"at": until, "refusals": waiting.refusals}
-        query = {**_while_first(waiting), "parked": None}
-        await self._orders.update_one(query, {"$set": {"relay": turn}})
+    async def defer(self, waiting: Sequence[WaitingEvents], *, until: datetime) -> None:
+        """Give the orders' events to nobody until then, and remember the `refusals` of each."""
+        for (first, refusals), those in _grouped(waiting, by=lambda e: (e.first, e.refusals)):
+            query = {**_while_first(first, *(each.order_id for each in those)), "parked": None}
+            turn: Document = {"at": until, "refusals": refusals}
+            await self._orders.update_many(query, {"$set": {"relay": turn}})
 
     @answered
     async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
         """Give an order's events to nobody until `resend`, nor those that come."""
         marks: Document = {"relay": {"at": NEVER}, "parked": {"at": now, "reason": reason}}
-        await self._orders.update_one(_while_first(waiting), {"$set": marks})
+        query = _while_first(waiting.first, waiting.order_id)
+        await self._orders.update_one(query, {"$set": marks})
 
     @answered
     async def parked(self, *, limit: int) -> Sequence[ParkedEvents]:
@@ -85,12 +98,19 @@ class MongoOutbox:
         return [] if document is None else waiting_in(document)
 
 
-def _while_first(waiting: WaitingEvents) -> Document:
-    """The order, as long as the first of the events has not been removed.
+def _while_first(first: int, *order_ids: OrderId) -> Document:
+    """The orders, as long as the first of the events has not been removed.
 
     It fences off a relay whose lease is over: another may have sent them since.
     """
-    return {"_id": waiting.order_id, "outbox.0.sequence": waiting.first}
+    return {"_id": {"$in": [*order_ids]}, "outbox.0.sequence": first}
+
+
+def _grouped(each: Iterable[T], *, by: Callable[[T], K]) -> Iterable[tuple[K, list[T]]]:
+    groups: dict[K, list[T]] = {}
+    for one in each:
+        groups.setdefault(by(one), []).append(one)
+    return groups.items()
 
 
 def _parked_in(document: Document) -> ParkedEvents:

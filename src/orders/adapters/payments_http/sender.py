@@ -15,7 +15,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from orders.adapters.payments_http.breaker import BreakerRules, CircuitBreaker, CircuitOpen
 from orders.adapters.payments_http.exchange import MayBeRepeated, Request, exchange
 from orders.adapters.payments_http.repetition import RetryBudget, wait_seconds
-from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
+from orders.application.errors import (
+    PaymentDeclined,
+    PaymentNotAsked,
+    PaymentRefused,
+    PaymentUnavailable,
+)
 
 T = TypeVar("T")
 
@@ -98,7 +103,9 @@ class Sender:
                 answer: T = await retrying(self._try, request, read, deadline)
                 return answer
         except CircuitOpen as error:
-            raise PaymentUnavailable("the payment service fails and was not asked") from error
+            told = "the payment service fails and was not asked"
+            asked = retrying.statistics["attempt_number"] > 1
+            raise (PaymentUnavailable if asked else PaymentNotAsked)(told) from error
         except TimeoutError as error:
             raise PaymentUnavailable("the payment service gave no answer in time") from error
         except PaymentRefused as error:

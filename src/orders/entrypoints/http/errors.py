@@ -55,6 +55,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         application.PricesUnavailable: _S.SERVICE_UNAVAILABLE,
         application.StoreUnavailable: _S.SERVICE_UNAVAILABLE,
         application.PaymentUnavailable: _S.SERVICE_UNAVAILABLE,
+        application.PaymentNotAsked: _S.SERVICE_UNAVAILABLE,
         application.PaymentDeclined: _S.CONFLICT,
         application.PaymentRefused: _S.BAD_GATEWAY,
         application.PublisherUnavailable: _S.SERVICE_UNAVAILABLE,
