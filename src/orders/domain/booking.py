@@ -123,10 +123,11 @@ class Booking(Changing):
             self._change(PROVIDER, now, ledger=ledger)
 
     def put_off(self, key: str, *, now: datetime) -> None:
-        """Note that a due call was not made: try again soon. It counts as no try."""
+        """Note that a call was not made: try again soon, without growing patience."""
         call = self._state.ledger.call(key)
-        if call is not None and (later := call.put_off(now)) is not call:
-            self._change(PROVIDER, now, ledger=self._state.ledger.with_call(later))
+        if call is not None:
+            ledger = self._state.ledger.with_call(call.put_off(now))
+            self._change(PROVIDER, now, ledger=ledger)
 
     def _refunded(
         self,

@@ -27,7 +27,7 @@ Known within 30 s of the payment service's return: one wait, one call and its re
 DECIDING_SECONDS = (1, 2, 4, 8, 16, 30, 60)
 """The same for a payment that the payment service has, and says it has not decided yet."""
 UNASKED_SECONDS = 10
-"""When a due call is tried that was not made, because the payment service fails."""
+"""When a call is tried that was not made, because the payment service fails."""
 
 
 class ProviderStatus(StrEnum):
@@ -207,10 +207,13 @@ class PaymentCall:
         return replace(self, tries=self.tries + 1, due_at=now + timedelta(seconds=wait))
 
     def put_off(self, now: datetime) -> PaymentCall:
-        """The same call when it was not made. While it is not due, that needs no note."""
-        if self.due_at > now:
-            return self
-        return replace(self, due_at=now + timedelta(seconds=UNASKED_SECONDS))
+        """The same call when it was not made, as the payment service was known to fail.
+
+        However often that is, it counts as one try: the request that reserved it is over, and
+        the waits do not grow.
+        """
+        due_at = now + timedelta(seconds=UNASKED_SECONDS)
+        return replace(self, tries=max(1, self.tries), due_at=due_at)
 
 
 def authorization_key(order_id: OrderId, payment_id: str) -> str:
