@@ -1,7 +1,8 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `access_log` → `telemetry` → `framing` → `limits` → `authentication` → `limits` →
-`decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
+A request: `overload` → `access_log` → `telemetry` → `framing` → `limits` → `authentication` →
+`limits` → `decoding` → a handler → a use case → `answers` or `errors` → `headers` →
+`access_log`, `audit`.
 """
 
 from __future__ import annotations
@@ -35,17 +36,15 @@ from orders.entrypoints.http.framing import UnambiguousFraming
 from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
-from orders.entrypoints.http.limits import (
-    FailedAuthenticationLimit,
-    InFlightLimit,
-    PrincipalLimit,
-)
+from orders.entrypoints.http.limits import FailedAuthenticationLimit, PrincipalLimit
 from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
 from orders.entrypoints.http.orders import ORDER_HANDLERS
+from orders.entrypoints.http.overload import Farewell, OverloadProtection
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import JoinTrace
+from orders.entrypoints.turns import Turns
 
 USE_CASES = (
     "place_order",
@@ -95,6 +94,7 @@ def build_app(
         max_key_length=settings.max_key_length,
         max_page=settings.max_page,
     )
+    headers = AnswerHeaders(cors_origins=settings.cors_origins)
     app = Litestar(
         route_handlers=[
             *_published_routes(),
@@ -110,7 +110,7 @@ def build_app(
             StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
         ],
         exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
-        before_send=[AnswerHeaders(cors_origins=settings.cors_origins)],
+        before_send=[headers],
         request_max_body_size=settings.max_body_bytes,
         # Litestar would serve its own description; ours is `openapi_document`.
         openapi_config=None,
@@ -120,11 +120,15 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Observed(
+    observed = Observed(
         app.asgi_handler,
         addresses=ClientAddresses(settings.trusted_proxies),
         quiet_paths=HEALTH_PATHS,
     )
+    # More at once than the database is asked at once would only wait behind each other there.
+    turns = Turns(min(settings.mongo_pool_size, settings.max_in_flight), settings.max_in_flight)
+    protected = OverloadProtection(observed, turns, headers, lists=LISTS, exempt=HEALTH_PATHS)
+    app.asgi_handler = Farewell(protected, readiness.is_draining)
     return app
 
 
@@ -138,11 +142,7 @@ def _middleware(
         burst=max(1, round(settings.auth_failures_per_second * 3)),
     )
     rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
-    passed: list[Middleware] = [
-        JoinTrace(),
-        UnambiguousFraming(),
-        InFlightLimit(settings.max_in_flight, listing_paths=LISTS, exempt_paths=HEALTH_PATHS),
-    ]
+    passed: list[Middleware] = [JoinTrace(), UnambiguousFraming()]
     if limiter is not None and failures.per_second:
         passed.append(FailedAuthenticationLimit(limiter, failures))
     passed.append(
