@@ -8,6 +8,7 @@ connection, a new one if need be.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import subprocess
@@ -15,8 +16,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, cast
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple, cast
 
 import uvloop
 
@@ -61,15 +62,36 @@ class Answer:
     """By how much the generator itself was late."""
 
 
-@dataclass(slots=True)
+class _Asked(NamedTuple):
+    kind: str
+    key: str
+    sent: float
+    at: float
+    late: float
+
+
 class _Pool:
-    host: str
-    port: int
-    idle: deque[_Connection] = field(default_factory=deque)
-    answers: list[Answer] = field(default_factory=list)
-    open: int = 0
-    waiting: int = 0
-    most_open: int = 0
+    """The idle connections, and all that was answered over any."""
+
+    def __init__(self) -> None:
+        self.idle: deque[_Connection] = deque()
+        self.answers: list[Answer] = []
+        self.open = self.most_open = self.waiting = 0
+        self._done = asyncio.Event()
+
+    def note(self, asked: _Asked, status: int, *, waits: bool = False) -> None:
+        took = time.perf_counter() - asked.sent
+        self.answers.append(
+            Answer(asked.kind, asked.at, took, status, waits, asked.key, asked.late)
+        )
+        self.waiting -= 1
+        if not self.waiting:
+            self._done.set()
+
+    async def all_answered(self) -> None:
+        while self.waiting:
+            self._done.clear()
+            await self._done.wait()
 
 
 class _Connection(asyncio.Protocol):
@@ -78,9 +100,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self, pool: _Pool) -> None:
         self._pool = pool
         self._received = b""
-        self._asked: tuple[str, str, float, float, float] | None = None
+        self._asked: _Asked | None = None
         self._transport: asyncio.Transport | None = None
-        self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -90,10 +111,9 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._pool.open -= 1
         self._transport = None
-        if self._asked is not None:
-            self._note(_LOST, waits=False)
+        self._answered(_LOST)
 
-    def send(self, raw: bytes, asked: tuple[str, str, float, float, float]) -> bool:
+    def send(self, raw: bytes, asked: _Asked) -> bool:
         """Send a request; False if the connection has gone."""
         if self._transport is None or self._transport.is_closing():
             return False
@@ -101,8 +121,8 @@ class _Connection(asyncio.Protocol):
         self._transport.write(raw)
         return True
 
-    def give_up(self, before: float) -> None:
-        if self._asked is not None and self._asked[2] < before and self._transport is not None:
+    def close(self) -> None:
+        if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -111,82 +131,82 @@ class _Connection(asyncio.Protocol):
         if not found:
             return
         fields = head.lower()
-        at = fields.find(b"\r\ncontent-length: ")
-        length = int(fields[at + 18 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(rest) < length:
+        _, _, length = fields.partition(b"\r\ncontent-length: ")
+        if len(rest) < int(length.partition(b"\r\n")[0] or 0):
             return
         self._received = b""
-        self._note(int(head[9:12]), waits=b"\r\nretry-after: " in fields)
+        self._answered(int(head[9:12]), waits=b"\r\nretry-after: " in fields)
         if b"\r\nconnection: close" in fields:
-            if self._transport is not None:
-                self._transport.close()
+            self.close()
         else:
             self._pool.idle.append(self)
 
-    def _note(self, status: int, *, waits: bool) -> None:
-        assert self._asked is not None
-        kind, key, sent, at, late = self._asked
-        self._asked = None
-        self._pool.waiting -= 1
-        took = time.perf_counter() - sent
-        self._pool.answers.append(Answer(kind, at, took, status, waits, key, late))
+    def _answered(self, status: int, *, waits: bool = False) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self._pool.note(asked, status, waits=waits)
 
 
-async def _send_all(load: Load) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
-    chance = random.Random(load.seed)
-    pool = _Pool(load.host, load.port)
-    everyone: list[_Connection] = []
-    openings: set[asyncio.Task[None]] = set()
-    weights = [kind.weight for kind in load.kinds]
-    salt = f"{load.seed}-{time.time_ns():x}"
+class _Arrivals:
+    """Sends each request when it is due, over an idle connection or a new one."""
 
-    async def open_and_send(raw: bytes, asked: tuple[str, str, float, float, float]) -> None:
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._chance = random.Random(load.seed)
+        self._weights = [kind.weight for kind in load.kinds]
+        self._salt = f"{load.seed}-{time.time_ns():x}"
+        self._pool = _Pool()
+        self._all: list[_Connection] = []
+        self._openings: set[asyncio.Task[None]] = set()
+
+    async def send(self) -> dict[str, Any]:
+        begin = time.perf_counter()
+        due, number = 0.0, 0
+        while due < self._load.seconds:
+            now = time.perf_counter() - begin
+            if due > now:
+                await asyncio.sleep(due - now)
+                continue
+            self._send_one(number, now, due)
+            number += 1
+            due += self._chance.expovariate(self._load.rate)
+            if number % 64 == 0:
+                await asyncio.sleep(0)  # answers come in also while we are late
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                await asyncio.gather(*self._openings)
+                await self._pool.all_answered()
+        for each in self._all:
+            each.close()
+        await asyncio.sleep(0)
+        answers = [[*asdict(each).values()] for each in self._pool.answers]
+        return {"answers": answers, "connections": self._pool.most_open}
+
+    def _send_one(self, number: int, now: float, due: float) -> None:
+        kind = self._chance.choices(self._load.kinds, self._weights)[0]
+        key = f"{self._salt}-{number}"
+        raw = self._chance.choice(kind.raw).replace("@key@", key).encode()
+        asked = _Asked(kind.name, key, time.perf_counter(), now, now - due)
+        self._pool.waiting += 1
+        while self._pool.idle:
+            if self._pool.idle.pop().send(raw, asked):
+                return
+        task = asyncio.create_task(self._open_and_send(raw, asked))
+        self._openings.add(task)
+        task.add_done_callback(self._openings.discard)
+
+    async def _open_and_send(self, raw: bytes, asked: _Asked) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            _, fresh = await loop.create_connection(lambda: _Connection(pool), load.host, load.port)
+            _, fresh = await loop.create_connection(
+                lambda: _Connection(self._pool), self._load.host, self._load.port
+            )
         except OSError:
-            pool.waiting -= 1
-            took = time.perf_counter() - asked[2]
-            pool.answers.append(Answer(asked[0], asked[3], took, _LOST, False, asked[1], asked[4]))
+            self._pool.note(asked, _LOST)
             return
-        everyone.append(fresh)
+        self._all.append(fresh)
         if not fresh.send(raw, asked):
-            pool.waiting -= 1
-            pool.answers.append(Answer(asked[0], asked[3], 0, _LOST, False, asked[1], asked[4]))
-
-    begin = time.perf_counter()
-    due, number = 0.0, 0
-    while due < load.seconds:
-        now = time.perf_counter() - begin
-        if due > now:
-            await asyncio.sleep(due - now)
-            continue
-        kind = chance.choices(load.kinds, weights)[0]
-        key = f"{salt}-{number}"
-        raw = chance.choice(kind.raw).replace("@key@", key).encode()
-        asked = (kind.name, key, time.perf_counter(), now, now - due)
-        pool.waiting += 1
-        while pool.idle:
-            if pool.idle.pop().send(raw, asked):
-                break
-        else:
-            task = asyncio.create_task(open_and_send(raw, asked))
-            openings.add(task)
-            task.add_done_callback(openings.discard)
-        number += 1
-        due += chance.expovariate(load.rate)
-        if number % 64 == 0:
-            await asyncio.sleep(0)  # answers come in also while we are late
-    give_up_at = time.perf_counter() + GIVE_UP_SECONDS
-    while pool.waiting and time.perf_counter() < give_up_at:
-        await asyncio.sleep(0.02)
-    for each in everyone:
-        each.give_up(float("inf"))
-    await asyncio.sleep(0)
-    return {
-        "answers": [[*asdict(each).values()] for each in pool.answers],
-        "connections": pool.most_open,
-    }
+            self._pool.note(asked, _LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +263,11 @@ def request(
     return "\r\n".join(fields) + "\r\n\r\n" + content
 
 
-def _main() -> None:
-    told = json.load(sys.stdin)
-    told["kinds"] = [Kind(**each) for each in told["kinds"]]
-    json.dump(uvloop.run(_send_all(Load(**told))), sys.stdout)
+async def _main(load: Load) -> dict[str, Any]:
+    return await _Arrivals(load).send()
 
 
 if __name__ == "__main__":
-    _main()
+    told = json.load(sys.stdin)
+    told["kinds"] = [Kind(**each) for each in told["kinds"]]
+    json.dump(uvloop.run(_main(Load(**told))), sys.stdout)

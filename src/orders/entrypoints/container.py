@@ -50,6 +50,7 @@ from orders.application.settle_payments import SettlePayments
 from orders.domain.values import Limits
 from orders.entrypoints import clock, metrics
 from orders.entrypoints.measured_payments import MeasuredPayments
+from orders.entrypoints.patient_prices import PatientPrices
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import current_traceparent
 
@@ -123,7 +124,7 @@ class Adapters:
             outbox=MongoOutbox(self._mongo),
             log=MongoEventLog(self._mongo),
             payments=MeasuredPayments(self._payments),
-            prices=self._prices,
+            prices=PatientPrices(self._prices),
             publisher=PublishToAll(self._publishers) if self._publishers else None,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,

@@ -50,10 +50,9 @@ class Turns:
         self._overloaded = False
         self._sweep: asyncio.TimerHandle | None = None
 
-    @property
-    def overloaded(self) -> bool:
+    def is_overloaded(self) -> bool:
         """Whether there is more to do than can be done in time."""
-        return self._overloaded
+        return self._judge(asyncio.get_running_loop().time())
 
     async def take(self, *, is_list: bool) -> bool:
         """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
@@ -67,7 +66,7 @@ class Turns:
         if not waiting and self._taken < self._at_once:
             self._taken += 1
             return True
-        if self._is_overloaded(now) and waiting >= self._at_once:
+        if self._judge(now) and waiting >= self._at_once:
             return self._refuse(now)
         if not waiting:
             self._waiting_since = now
@@ -111,7 +110,7 @@ class Turns:
         """Refuse those who have waited too long, as long as anybody waits."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        longest = SHORT_WAIT_SECONDS if self._is_overloaded(now) else PATIENCE_SECONDS
+        longest = SHORT_WAIT_SECONDS if self._judge(now) else PATIENCE_SECONDS
         for waiting in (self._others, self._lists):
             while waiting and now - waiting[0].since >= longest:
                 place = waiting.popleft()
@@ -120,7 +119,7 @@ class Turns:
         anyone = self._others or self._lists
         self._sweep = loop.call_later(SHORT_WAIT_SECONDS / 2, self._look) if anyone else None
 
-    def _is_overloaded(self, now: float) -> bool:
+    def _judge(self, now: float) -> bool:
         if self._overloaded:
             self._overloaded = now - self._refused_at < CALM_AFTER_SECONDS
             if not self._overloaded:

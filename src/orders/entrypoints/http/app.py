@@ -94,7 +94,6 @@ def build_app(
         max_key_length=settings.max_key_length,
         max_page=settings.max_page,
     )
-    headers = AnswerHeaders(cors_origins=settings.cors_origins)
     app = Litestar(
         route_handlers=[
             *_published_routes(),
@@ -110,7 +109,7 @@ def build_app(
             StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
         ],
         exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
-        before_send=[headers],
+        before_send=[AnswerHeaders(cors_origins=settings.cors_origins)],
         request_max_body_size=settings.max_body_bytes,
         # Litestar would serve its own description; ours is `openapi_document`.
         openapi_config=None,
@@ -127,7 +126,13 @@ def build_app(
     )
     # More at once than the database is asked at once would only wait behind each other there.
     turns = Turns(min(settings.mongo_pool_size, settings.max_in_flight), settings.max_in_flight)
-    protected = OverloadProtection(observed, turns, headers, lists=LISTS, exempt=HEALTH_PATHS)
+    protected = OverloadProtection(
+        observed,
+        turns,
+        request_seconds=settings.request_seconds,
+        lists=LISTS,
+        exempt=HEALTH_PATHS,
+    )
     app.asgi_handler = Farewell(protected, readiness.is_draining)
     return app
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
-import time
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
@@ -13,40 +11,40 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from orders.application.deadline import Deadline, within
 from orders.entrypoints import metrics
-from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
 from orders.entrypoints.turns import Turns, a_turn, others_turn
 
 RETRY_AFTER_SECONDS: Final = 1
-_SAID_EVERY_SECONDS: Final = 1.0
 _CODE: Final = "overloaded"
 _TRACE: Final = "0" * 32
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_log: Final = logging.getLogger(__name__)
 
 
 class OverloadProtection:
     """Lets a request into `app` when its turn comes, or refuses it with 503 and Retry-After.
 
     A refusal must cost next to nothing, or refusing would be what the service is busy with. So
-    it is made here, before routes, tokens and bodies are looked at, and is no line in the log:
-    all of a second are one. `lists` are the addresses whose GETs wait behind everything else;
-    at `exempt` addresses nobody waits.
+    it is made here, before routes, tokens and bodies are looked at, and is neither a line in the
+    log nor a metric of its own: `metrics.sampled` tells of all together. `lists` are the
+    addresses whose GETs wait behind everything else; at `exempt` addresses nobody waits.
+
+    A request has `request_seconds` from when it has come in: nothing is begun for it later.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         turns: Turns,
-        headers: AnswerHeaders,
         *,
+        request_seconds: float,
         lists: Collection[str] = (),
         exempt: Collection[str] = (),
     ) -> None:
         self._app = app
+        self._request_seconds = request_seconds
         self._turns = turns
-        self._headers = headers
         self._lists = frozenset(lists)
         self._exempt = frozenset(exempt)
         self._before, self._after = msgspec.json.encode(_PROBLEM).split(_TRACE.encode())
@@ -56,8 +54,6 @@ class OverloadProtection:
             (b"content-length", b"%d" % length),
             (b"retry-after", b"%d" % RETRY_AFTER_SECONDS),
         ]
-        self._refused = 0
-        self._said_at = float("-inf")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or have it answered."""
@@ -68,37 +64,26 @@ class OverloadProtection:
         if not await self._turns.take(is_list=is_list):
             await self._refuse(scope, send)
             return
-        with a_turn(self._turns):
-            await self._app(scope, _patiently(receive), send)
+        deadline = Deadline(self._request_seconds)
+        with a_turn(self._turns), within(deadline):
+            await self._app(scope, _patiently(receive, deadline), send)
 
     async def _refuse(self, scope: HTTPScope, send: Send) -> None:
-        start: Message = {
-            "type": "http.response.start",
-            "status": 503,
-            "headers": self._fields,
-        }
-        await self._headers(start, scope)
-        await send(start)
+        # `headers` completes what is sent here, too.
+        await send({"type": "http.response.start", "status": 503, "headers": self._fields})
         body = b"%b%b%b" % (self._before, _trace_of(scope), self._after)
         await send({"type": "http.response.body", "body": body, "more_body": False})
-        metrics.observe_request(scope["method"], "refused", 503, 0.0)
-        metrics.count_refusal(_CODE)
-        self._say()
-
-    def _say(self) -> None:
-        self._refused += 1
-        now = time.monotonic()
-        if now - self._said_at >= _SAID_EVERY_SECONDS:
-            _log.warning("overloaded: %d requests refused", self._refused)
-            self._refused, self._said_at = 0, now
+        metrics.overload.refused += 1
 
 
-def _patiently(receive: Receive) -> Receive:
+def _patiently(receive: Receive, deadline: Deadline) -> Receive:
     """A body comes as slowly as its sender likes: meanwhile it is others' turn."""
 
     async def received() -> Any:
         with others_turn():
-            return await receive()
+            message = await receive()
+        deadline.set()
+        return message
 
     return received
 
