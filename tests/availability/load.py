@@ -236,7 +236,8 @@ class Sending:
     def finish(self) -> Sent:
         """Wait until all is sent and answered, and return it."""
         assert self._process.stdout is not None
-        found = json.loads(self._process.stdout.read())
+        with self._process.stdout:
+            found = json.loads(self._process.stdout.read())
         assert self._process.wait() == 0
         answers = [Answer(*each) for each in found["answers"]]
         return Sent(self._load, answers, found["connections"])

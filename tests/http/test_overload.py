@@ -226,7 +226,7 @@ async def test_a_slow_body_takes_nothing_of_the_time_to_answer() -> None:
 
     async def send(message: Any) -> None: ...
 
-    protected = OverloadProtection(app, Turns(1, 1), request_seconds=1)  # type: ignore[arg-type]
-    scope = {"type": "http", "method": "POST", "path": "/v1/orders", "headers": []}
+    protected = OverloadProtection(app, Turns(1, 1), request_seconds=1)
+    scope: Any = {"type": "http", "method": "POST", "path": "/v1/orders", "headers": []}
     await protected(scope, receive, send)
     assert now_left[0] > 0.97
