@@ -27,7 +27,7 @@ $(shell rm -f $(READY))
 endif
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## Start the whole stack on this machine (ARGS="--port 0")
 	@$(PY) -m orders dev $(ARGS)
@@ -40,6 +40,9 @@ demo: $(READY) ## Replay a day's orders through a stack of its own (DATA=file.cs
 
 simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="--first 17")
 	@$(PY) -m tests.simulation $(ARGS)
+
+availability: $(READY) ## Restart, crash, overload and soak it; an hour (ARGS="roll --rate 50")
+	@$(PY) -m tests.availability $(ARGS)
 
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
@@ -62,4 +65,4 @@ $(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra
 	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
 	@printf '%s\n' "$(CURDIR)" > $@
 
-.PHONY: help run test demo simulate check format lock clean
+.PHONY: help run test demo simulate availability check format lock clean

@@ -30,6 +30,11 @@ class Run:
     deaths: int
     normal_after: float
 
+    @property
+    def goodput(self) -> float:
+        """What is left of the peak."""
+        return self.over.good_per_second / self.peak.good_per_second
+
 
 def overload(folder: Path, options: argparse.Namespace) -> str:
     """Goodput, times and recovery at three times the capacity, measured in the same run."""
@@ -43,8 +48,7 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
             f"{run.peak.good_per_second:.0f}",
             f"{run.peak.good_p99:.0f}",
             f"{run.rate:.0f}",
-            f"{run.over.good_per_second:.0f} "
-            f"({100 * run.over.good_per_second / run.peak.good_per_second:.0f} %)",
+            f"{run.over.good_per_second:.0f} ({100 * run.goodput:.0f} %)",
             f"{run.over.good_p50:.0f} / {run.over.good_p99:.0f}",
             run.over.refused,
             f"{run.over.refused_p50:.0f} / {run.over.refused_p99:.0f}",
@@ -55,7 +59,7 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
         ]
         for run in runs
     ]
-    goodput = statistics.median(r.over.good_per_second / r.peak.good_per_second for r in runs)
+    goodput = statistics.median(run.goodput for run in runs)
     slower = statistics.median(r.over.good_p99 / r.peak.good_p99 for r in runs)
     header = [
         "peak/s", "its p99 ms", "sent/s", "good/s", "accepted p50 / p99 ms", "refused",
@@ -125,5 +129,3 @@ class _Probe:
     def _ask(self) -> None:
         while not self._stop.wait(0.2):
             self._statuses.append(status_of(self._url, "/livez"))
-
-

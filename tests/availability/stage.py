@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from orders.entrypoints.sandbox.database import database_uri
 from orders.entrypoints.processes import free_ports
+from orders.entrypoints.sandbox.database import database_uri
 from tests.cluster import Process, Shape, accepts, cluster
 from tests.e2e.cases.fleet import Fleet
 from tests.e2e.cases.running import Running

@@ -160,10 +160,13 @@ def events_at(broker: RabbitServer) -> list[dict[str, Any]]:
 
 
 async def _events_at(broker: RabbitServer) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     async with await aio_pika.connect(broker.uri) as connection:
         channel = await connection.channel()
-        queue = await channel.declare_queue(UNROUTED, passive=True)
+        try:
+            queue = await channel.declare_queue(UNROUTED, passive=True)
+        except aio_pika.exceptions.ChannelNotFoundEntity:  # nothing was ever sent
+            return found
         while message := await queue.get(no_ack=True, fail=False):
             found.append(json.loads(message.body))
     return found
