@@ -11,6 +11,8 @@ from orders.application.deadline import seconds_left
 from orders.entrypoints import metrics, turns
 from orders.entrypoints.http.overload import OverloadProtection
 from orders.entrypoints.http.problems import Problem
+from orders.entrypoints.measured_payments import MeasuredPayments
+from orders.entrypoints.patient_prices import PatientPrices
 from orders.entrypoints.turns import Turns, a_turn, others_turn
 from tests.http.calling import assert_problem
 from tests.http.observing import Caller, an_app
@@ -127,6 +129,28 @@ async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> 
     assert not third.done()
     one.leave()
     assert await third
+
+
+async def test_whoever_asks_another_service_lets_others_work() -> None:
+    one = Turns(1, 100)
+
+    class Slow:
+        """A service that answers once somebody else had the turn."""
+
+        async def void(self, *_: object, **__: object) -> None:
+            assert await one.take(is_list=False)
+            one.leave()
+
+        async def prices(self, *_: object) -> dict[str, int]:
+            await self.void()
+            return {"A": 1}
+
+    slow: Any = Slow()
+    assert await one.take(is_list=False)
+    with a_turn(one):
+        async with asyncio.timeout(5):
+            await MeasuredPayments(slow).void("p", reference="r")
+            assert await PatientPrices(slow).prices(["A"], "EUR") == {"A": 1}
 
 
 async def test_who_goes_away_while_waiting_costs_nobody_a_turn() -> None:
