@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.availability.load import Answer, Sent
 
 REPORT = Path(__file__).parents[2] / "docs/reports/availability.md"
+REFUSALS = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ def figures(sent: Sent, *, after: float = 0.0) -> Figures:
     """The figures of a load, less those requests sent in its first `after` seconds."""
     answers = [each for each in sent.answers if each.at >= after]
     good = [each for each in answers if 200 <= each.status < 300]
-    refused = [each for each in answers if each.status in {429, 503}]
-    others = Counter(each.status for each in answers if each not in {*good, *refused})
+    refused = [each for each in answers if each.status in REFUSALS]
+    statuses = Counter(each.status for each in answers)
+    failed = {n: count for n, count in statuses.items() if n // 100 != 2 and n not in REFUSALS}
     return Figures(
         sent=len(answers),
         good=len(good),
@@ -47,7 +49,7 @@ def figures(sent: Sent, *, after: float = 0.0) -> Figures:
         refused_p50=percentile(refused, 50),
         refused_p99=percentile(refused, 99),
         refused_without_retry_after=sum(not each.waits for each in refused),
-        failed=others,
+        failed=Counter(failed),
     )
 
 

@@ -14,7 +14,7 @@ from tests.availability.stage import staged
 from tests.e2e.cases.fleet import Crowd, status_of
 
 SECONDS = 60.0
-STEP_SECONDS = 6.0
+STEP_SECONDS = 5.0
 WARM_SECONDS = 1.0
 MIX = {"places": 3.0, "reads": 7.0}
 
@@ -88,7 +88,7 @@ def _run(crowd: Crowd, url: str, seconds: float) -> Run:
 
 def _peak(crowd: Crowd, url: str) -> Figures:
     """The best of rising rates, with the p99 of the last one that was taken whole."""
-    rate, best, calm = 60.0, 0.0, None
+    rate, best, calm = 100.0, 0.0, None
     poor = 0
     while poor < 2:
         sent = crowd.come(url, rate=rate, seconds=STEP_SECONDS, **MIX).finish()
@@ -97,7 +97,7 @@ def _peak(crowd: Crowd, url: str) -> Figures:
             calm = now
         poor = poor + 1 if now.good < 0.9 * now.sent else 0
         best = max(best, now.good_per_second)
-        rate *= 1.25
+        rate *= 1.3
     assert calm is not None, "not even the lowest rate is taken"
     return Figures(
         **{name: getattr(calm, name) for name in Figures.__slots__} | {"good_per_second": best}
