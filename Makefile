@@ -30,7 +30,7 @@ $(shell rm -f $(READY))
 endif
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## Start the whole stack on this machine (ARGS="--port 0")
 	@$(PY) -m orders dev $(ARGS)
@@ -46,6 +46,9 @@ simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="-
 
 alerts: $(READY) ## Break a running shop part by part, and see which alerts fire
 	@$(PY) -m tests.operating $(ARGS)
+
+availability: $(READY) ## Restart, crash, overload and soak it; an hour (ARGS="roll --rate 50")
+	@$(PY) -m tests.availability $(ARGS)
 
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
@@ -80,4 +83,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate alerts check tools format lock clean
+.PHONY: help run test demo simulate alerts availability check tools format lock clean

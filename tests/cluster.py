@@ -85,6 +85,14 @@ class Process:
         """Send a signal to it and to all that it started."""
         os.killpg(self.pid, number)
 
+    def freeze(self) -> None:
+        """Stop answering, with all connections left open, until `thaw`."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self.signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it and all it started at once, as a power cut would. May be repeated."""
         if self._running is not None and self._running.poll() is None:
@@ -210,19 +218,18 @@ class Cluster:
             "ORDERS_AUTH_FAILURES_PER_SECOND": "100000",
         }
 
-    def add_api(self, name: str, **environ: str) -> str:
-        """Have one more replica, with settings of its own, up and running; returns its address."""
-        self._add_api(name, *free_ports(2), **environ)
-        self.processes[name].start()
-        self.processes[name].wait_until_up()
-        return self.urls[name]
+    def add_api(self, name: str, **environ: str) -> Process:
+        """One more API replica, with settings of its own. It is not started."""
+        port, metrics_port = free_ports(2)
+        self._add_api(name, port, metrics_port, **environ)
+        return self.processes[name]
 
     def _add_api(self, name: str, port: int, metrics_port: int, **environ: str) -> None:
         self.urls[name] = f"http://{_HOST}:{port}"
         self.metrics_urls[name] = f"http://{_HOST}:{metrics_port}/metrics"
         ports = {"ORDERS_PORT": str(port), "ORDERS_METRICS_PORT": str(metrics_port)}
         answers = partial(is_ready, port)
-        self._add(name, _orders("serve"), answers=answers, **ports, **environ)
+        self._add(name, _orders("serve"), answers=answers, **ports | environ)
 
     def _add_worker(self, name: str, metrics_port: int) -> None:
         self.metrics_urls[name] = f"http://{_HOST}:{metrics_port}/metrics"

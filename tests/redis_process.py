@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -45,6 +46,16 @@ class RedisProcess:
                 if wire.recv(7) == b"+PONG\r\n":
                     return
         raise TimeoutError("redis-server does not answer")
+
+    def freeze(self) -> None:
+        """Stop answering, with all connections left open, until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once. Killing it twice does nothing."""

@@ -164,12 +164,12 @@ async def test_events_wait_from_when_they_happened_whoever_has_claimed_them(
     assert (found.waiting_orders, found.oldest_event_seconds) == (3, 7)
 
     (claimed,) = await outbox.claim(now=NOW, lease=LEASE, limit=1)
-    await outbox.defer(claimed, until=NOW + LEASE)
+    await outbox.defer([claimed], until=NOW + LEASE)
     found = await look(database, after=9 * SECOND)
     assert (found.waiting_orders, found.oldest_event_seconds) == (3, 9)
 
-    for each in await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10):
-        await outbox.remove(each.order_id, up_to=each.events[-1].recorded.sequence)
+    waiting = await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10)
+    await outbox.remove({each.order_id: each.events[-1].recorded.sequence for each in waiting})
     found = await look(database, after=9 * SECOND)
     assert (found.waiting_orders, found.oldest_event_seconds) == (0, 0)
 

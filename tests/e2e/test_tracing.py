@@ -245,6 +245,19 @@ def test_a_log_line_names_the_span_that_it_is_about(
     assert [(each["event"], each["span_id"]) for each in lines] == [("request", request.span_id)]
 
 
+def test_a_worker_looks_at_what_waits(ada: Caller, service: Cluster, rabbit: RabbitServer) -> None:
+    """It tells of events that a frozen broker keeps waiting, and that none waits afterwards."""
+    rabbit.freeze()
+    try:
+        ada.placed()
+        url, name = service.metrics_urls["worker-0"], "orders_outbox_waiting_orders"
+        eventually(lambda: number(url, name) == 1, seconds=60)
+        assert number(url, "orders_outbox_oldest_seconds") > 0
+    finally:
+        rabbit.thaw()
+    eventually(lambda: number(url, name) == 0, seconds=60)
+
+
 def test_a_collector_that_hangs_holds_up_no_answer_and_no_end(
     ada: Caller, service: Cluster, collector: OtlpReceiver
 ) -> None:

@@ -31,7 +31,13 @@ async def always() -> bool:
     return True
 
 
-def an_app(shop: Shop, limiter: RateLimiter | None = None, **settings: Any) -> Litestar:
+def an_app(
+    shop: Shop,
+    limiter: RateLimiter | None = None,
+    *,
+    is_draining: Any = lambda: False,
+    **settings: Any,
+) -> Litestar:
     """The application over a shop in memory."""
     given: dict[str, Any] = {
         "mongo_uri": "mongodb://127.0.0.1",
@@ -44,7 +50,7 @@ def an_app(shop: Shop, limiter: RateLimiter | None = None, **settings: Any) -> L
         shop.use_cases,
         settings=Settings(**given | settings),
         tokens=StaticTokens(PEOPLE),
-        readiness=Readiness(lambda: False, always),
+        readiness=Readiness(is_draining, always),
         limiter=limiter,
     )
 

@@ -56,6 +56,7 @@ from orders.domain.values import Limits
 from orders.entrypoints import clock, metrics
 from orders.entrypoints.measured_orders import MeasuredOrders
 from orders.entrypoints.measured_payments import MeasuredPayments
+from orders.entrypoints.patient_prices import PatientPrices
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import current_traceparent, sending
 from orders.entrypoints.traced import traced
@@ -138,7 +139,7 @@ class Adapters:
             outbox=MongoOutbox(self._mongo),
             log=self._log,
             payments=MeasuredPayments(self._payments),
-            prices=self._prices,
+            prices=PatientPrices(self._prices),
             publisher=PublishToAll(self._publishers) if self._publishers else None,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,

@@ -7,6 +7,7 @@ With several processes, set `PROMETHEUS_MULTIPROC_DIR` before this module is imp
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple
@@ -24,6 +25,7 @@ SAMPLE_SECONDS: Final = 0.5
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
+_log: Final = logging.getLogger(__name__)
 
 
 class MetricRow(NamedTuple):
@@ -173,9 +175,22 @@ class InFlight:
         self.count -= 1
 
 
+class Overload:
+    """Requests refused because there is too much to do. Told by `sampled`: counting is free."""
+
+    refused = 0
+
+    def tell(self) -> None:
+        """Publish and log those since the last time."""
+        refused, self.refused = self.refused, 0
+        if refused:
+            _REFUSED.labels("overloaded").inc(refused)
+            _log.warning("overloaded: %d requests refused", refused)
+
+
 in_flight: Final = InFlight()
+overload: Final = Overload()
 _STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
-_REFUSALS: Final = frozenset({"rate-limited", "overloaded"})
 _requests: Final[dict[tuple[str, str, int], Histogram]] = {}
 
 
@@ -190,7 +205,7 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 def count_refusal(code: str | None) -> None:
     """Count an answer whose problem has this code, if it is one that protects the service."""
-    if code in _REFUSALS:
+    if code == "rate-limited":
         _REFUSED.labels(code).inc()
 
 
@@ -252,6 +267,7 @@ async def _sample(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
     while True:
         for gauge, state in gauges:
             gauge.set(state())
+        overload.tell()
         due_at = loop.time() + SAMPLE_SECONDS
         await asyncio.sleep(SAMPLE_SECONDS)
         _LOOP_LAG.observe(max(0.0, loop.time() - due_at))

@@ -24,6 +24,10 @@ from orders.entrypoints.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
+_BACKLOG = 4_096
+_MOST_FILES = 65_536
+_OTHER_FILES = 256
+"""Descriptors of a process that are no caller's connection."""
 _EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
 # What granian says goes the way of all logs.
 _NO_HANDLERS_OF_ITS_OWN = {
@@ -87,6 +91,8 @@ def serve(settings: Settings) -> None:
         loop=Loops.auto if sys.platform == "win32" else Loops.uvloop,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),  # ms
+        backlog=_BACKLOG,
+        backpressure=_open_files() - _OTHER_FILES,
         websockets=False,
         log_level=LogLevels.warning,
         log_dictconfig=_NO_HANDLERS_OF_ITS_OWN,
@@ -96,6 +102,22 @@ def serve(settings: Settings) -> None:
     load = partial(_application, settings, draining, os.getpid())
     with metrics_of_children(settings.host, settings.metrics_port):
         server.serve(target_loader=load, wrap_loader=False)
+
+
+def _open_files() -> int:
+    """Raise the number of open files to what the system allows, and return it.
+
+    Granian takes as many connections as it has places for requests waiting, by default: those
+    that are idle, or that say nothing, would keep all others out.
+    """
+    if sys.platform == "win32":
+        return _MOST_FILES
+    import resource  # noqa: PLC0415  # not there on Windows
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def _application(settings: Settings, draining: Draining, parent: int) -> Litestar:

@@ -160,11 +160,18 @@ class Settings:
         100_000,
     )
     max_in_flight: int = whole(
-        "requests at once per process, then 503; lists may be 60 % of them", 256, 1, 10_000
+        "requests at once per process, then 503; lists may be 60 % of them. As many as "
+        "ORDERS_MONGO_POOL_SIZE are worked for, the others wait for others or their turn",
+        256,
+        1,
+        10_000,
     )
 
     # How long
     body_seconds: float = number("until a body has come in", 10, 1, 60)
+    request_seconds: float = number(
+        "from when a request has come in: nothing is begun for it later", 10, 1, 10
+    )
     payment_connect_seconds: float = number("connecting to the payment service", 1, 0.05, 10)
     payment_read_seconds: float = number("waiting for its answer", 5, 0.05, 20)
     payment_total_seconds: float = number("one payment call with its retries", 8, 0.1, 25)

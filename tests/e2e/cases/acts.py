@@ -127,7 +127,7 @@ def after(gate: threading.Event, act: Act, arrived: threading.Event) -> Act:
 
     async def wait(turn: Turn) -> web.StreamResponse:
         arrived.set()
-        await asyncio.to_thread(gate.wait, 30)
+        await turn.provider.wait_for(gate)
         return await act(turn)
 
     return wait

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,6 +120,7 @@ class Provider:
     """Played for every authorisation, whatever its part says."""
     _parts: dict[str, dict[str, list[Act]]] = field(default_factory=dict)
     _methods: dict[str, str] = field(default_factory=dict)
+    _waiters: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64))
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def part(self, **acts: list[Act]) -> str:
@@ -140,6 +142,10 @@ class Provider:
         """What moved money of an order, in the order it did."""
         moved = [each for name, each in self.books.moved.items() if name.startswith(order_id)]
         return [one for each in moved for one in each]
+
+    async def wait_for(self, gate: threading.Event) -> None:
+        """Return once a test has opened the gate."""
+        await asyncio.get_running_loop().run_in_executor(self._waiters, gate.wait, 30)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         call = await self._read(request)
@@ -203,6 +209,7 @@ def providing() -> Iterator[Provider]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+        provider._waiters.shutdown()
 
 
 def _json(status: int, body: object) -> web.Response:

@@ -22,6 +22,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from orders.adapters.mongo.documents import CODEC, Document
+from orders.application.deadline import seconds_left
 from orders.application.errors import StoreUnavailable
 
 Database = AsyncDatabase[Document]
@@ -78,10 +79,15 @@ async def open_mongo(uri: str, **options: Any) -> AsyncIterator[Database]:
 
 
 def answered(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """A call to the database that raises `StoreUnavailable` when no answer came in time."""
+    """A call to the database that raises `StoreUnavailable` when no answer came in time.
+
+    Nothing is asked any more for a request whose deadline is over.
+    """
 
     @wraps(call)
     async def within(*args: P.args, **kwargs: P.kwargs) -> T:
+        if seconds_left() <= 0:
+            raise StoreUnavailable("the time of the request is over")
         try:
             return await call(*args, **kwargs)
         except PyMongoError as error:

@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from orders.adapters.payments_http.breaker import BreakerRules, CircuitBreaker, CircuitOpen
 from orders.adapters.payments_http.exchange import MayBeRepeated, Request, exchange
 from orders.adapters.payments_http.repetition import RetryBudget, wait_seconds
+from orders.application.deadline import TO_BOOK_SECONDS, seconds_left
 from orders.application.errors import (
     PaymentDeclined,
     PaymentNotAsked,
@@ -91,15 +92,20 @@ class Sender:
     async def send(self, request: Request, read: Callable[[bytes], T]) -> T:
         """Send a request, several times if need be, and read the answer with `read`.
 
+        It takes no more of the current request's time than leaves enough to book the answer.
+
         Raises:
             PaymentDeclined: A final no of the business.
             PaymentRefused: A final no to the request, which was sent once.
             PaymentUnavailable: The outcome is unknown.
         """
+        seconds = min(self._limits.total_seconds, seconds_left() - TO_BOOK_SECONDS)
+        if seconds <= 0:
+            raise PaymentUnavailable("there is no time left to ask the payment service")
         self._budget.pay_in()
-        retrying = self._retrying()
+        retrying = self._retrying(seconds)
         try:
-            async with asyncio.timeout(self._limits.total_seconds) as deadline:
+            async with asyncio.timeout(seconds) as deadline:
                 answer: T = await retrying(self._try, request, read, deadline)
                 return answer
         except CircuitOpen as error:
@@ -142,9 +148,9 @@ class Sender:
             raise RuntimeError("open() comes before the first call")
         return self._session
 
-    def _retrying(self) -> AsyncRetrying:
+    def _retrying(self, seconds: float) -> AsyncRetrying:
         # A new one for each call, as it keeps the state of a call in itself.
-        ends_at = asyncio.get_running_loop().time() + self._limits.total_seconds
+        ends_at = asyncio.get_running_loop().time() + seconds
         return AsyncRetrying(
             sleep=self._timing.sleep,
             retry=retry_if_exception_type(MayBeRepeated),

@@ -1,6 +1,6 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `access_log` → `framing` → `limits` → `authentication` → `limits` →
+A request: `overload` → `access_log` → `framing` → `limits` → `authentication` → `limits` →
 `decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
 """
 
@@ -36,17 +36,15 @@ from orders.entrypoints.http.framing import UnambiguousFraming
 from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
-from orders.entrypoints.http.limits import (
-    FailedAuthenticationLimit,
-    InFlightLimit,
-    PrincipalLimit,
-)
+from orders.entrypoints.http.limits import FailedAuthenticationLimit, PrincipalLimit
 from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
 from orders.entrypoints.http.orders import ORDER_HANDLERS
+from orders.entrypoints.http.overload import Farewell, OverloadProtection
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.tracing import traced
+from orders.entrypoints.turns import Turns
 
 USE_CASES = (
     "place_order",
@@ -126,11 +124,21 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Observed(
+    observed = Observed(
         app.asgi_handler,
         addresses=ClientAddresses(settings.trusted_proxies),
         quiet_paths=HEALTH_PATHS,
     )
+    # More at once than the database is asked at once would only wait behind each other there.
+    turns = Turns(min(settings.mongo_pool_size, settings.max_in_flight), settings.max_in_flight)
+    protected = OverloadProtection(
+        observed,
+        turns,
+        request_seconds=settings.request_seconds,
+        lists=LISTS,
+        exempt=HEALTH_PATHS,
+    )
+    app.asgi_handler = Farewell(protected, readiness.is_draining)
     return app
 
 
@@ -144,10 +152,7 @@ def _middleware(
         burst=max(1, round(settings.auth_failures_per_second * 3)),
     )
     rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
-    passed: list[Middleware] = [
-        UnambiguousFraming(),
-        InFlightLimit(settings.max_in_flight, listing_paths=LISTS, exempt_paths=HEALTH_PATHS),
-    ]
+    passed: list[Middleware] = [UnambiguousFraming()]
     if limiter is not None and failures.per_second:
         passed.append(FailedAuthenticationLimit(limiter, failures))
     passed.append(

@@ -24,12 +24,12 @@ class Readiness:
     def __init__(
         self, is_draining: Callable[[], bool], can_serve: Callable[[], Awaitable[bool]]
     ) -> None:
-        self._is_draining = is_draining
+        self.is_draining = is_draining
         self._can_serve = can_serve
 
     async def status(self) -> str:
         """Ok, draining or unavailable. Takes at most as long as a look at the store may."""
-        if self._is_draining():
+        if self.is_draining():
             return "draining"
         return "ok" if await self._can_serve() else "unavailable"
 

@@ -1,4 +1,4 @@
-"""What a caller may take: so many requests at once in all, and so many a second each.
+"""What a caller may take: so many requests a second. (How many at once in all: `overload`.)
 
 A refused request has reached no use case: nothing is stored, and its Idempotency-Key is unused.
 """
@@ -6,7 +6,6 @@ A refused request has reached no use case: nothing is stored, and its Idempotenc
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -19,57 +18,8 @@ from orders.application.ports import Admission, RateLimiter, RatePolicy
 from orders.entrypoints.http.client_address import network_of
 from orders.entrypoints.http.problems import RequestRefused
 
-LISTING_SHARE: Final = 0.6
-"""Of all requests at once; the rest is kept for those that place, pay and cancel."""
-
 _CLIENT_KEY: Final = "orders.client"
 _FIELDS_KEY: Final = "orders.rate_limit"
-
-
-class InFlightLimit(ASGIMiddleware):
-    """Refuses early what could only be answered late.
-
-    `listing_paths` are as the router names them; their GETs are the first to be refused. At
-    `exempt_paths` nobody is.
-
-    Raises:
-        RequestRefused: 503 with Retry-After, before anything of the request was looked at.
-    """
-
-    scopes = (ScopeType.HTTP,)
-
-    def __init__(
-        self,
-        most: int,
-        *,
-        listing_paths: Collection[str] = (),
-        exempt_paths: Collection[str] = (),
-    ) -> None:
-        self._most = most
-        self._most_with_lists = max(1, int(most * LISTING_SHARE))
-        self._listing_paths = frozenset(listing_paths)
-        self._exempt_paths = frozenset(exempt_paths)
-        self._in_flight = 0
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Count the request for as long as it takes."""
-        path = scope["path_template"]
-        if path in self._exempt_paths:
-            await next_app(scope, receive, send)
-            return
-        is_list = path in self._listing_paths and scope.get("method") == "GET"
-        if self._in_flight >= (self._most_with_lists if is_list else self._most):
-            raise RequestRefused(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "overloaded",
-                "The service has more to do than it can. Repeat the request.",
-                headers={"retry-after": "1"},
-            )
-        self._in_flight += 1
-        try:
-            await next_app(scope, receive, send)
-        finally:
-            self._in_flight -= 1
 
 
 class FailedAuthenticationLimit(ASGIMiddleware):

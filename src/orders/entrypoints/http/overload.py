@@ -1,0 +1,130 @@
+"""What stands in front of the whole application: refuse early, drain, and set the deadline."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from orders.application.deadline import Deadline, within
+from orders.entrypoints import metrics
+from orders.entrypoints.http.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
+from orders.entrypoints.turns import Turns, a_turn, others_turn
+
+RETRY_AFTER_SECONDS: Final = 1
+_CODE: Final = "overloaded"
+_TRACE: Final = "0" * 32
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class OverloadProtection:
+    """Lets a request into `app` when its turn comes, or refuses it with 503 and Retry-After.
+
+    A refusal must cost next to nothing, or refusing would be what the service is busy with. So
+    it is made here, before routes, tokens and bodies are looked at, and is neither a line in the
+    log nor a metric of its own: `metrics.sampled` tells of all together. `lists` are the
+    addresses whose GETs wait behind everything else; at `exempt` addresses nobody waits.
+
+    A request has `request_seconds` from when it has come in: nothing is begun for it later.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        turns: Turns,
+        *,
+        request_seconds: float,
+        lists: Collection[str] = (),
+        exempt: Collection[str] = (),
+    ) -> None:
+        self._app = app
+        self._request_seconds = request_seconds
+        self._turns = turns
+        self._lists = frozenset(lists)
+        self._exempt = frozenset(exempt)
+        self._before, self._after = msgspec.json.encode(_PROBLEM).split(_TRACE.encode())
+        length = len(self._before) + len(_TRACE) + len(self._after)
+        self._fields = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", b"%d" % length),
+            (b"retry-after", b"%d" % RETRY_AFTER_SECONDS),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or have it answered."""
+        if scope["type"] != ScopeType.HTTP or scope["path"] in self._exempt:
+            await self._app(scope, receive, send)
+            return
+        is_list = scope["method"] == "GET" and scope["path"] in self._lists
+        if not await self._turns.take(is_list=is_list):
+            await self._refuse(scope, send)
+            return
+        deadline = Deadline(self._request_seconds)
+        with a_turn(self._turns), within(deadline):
+            await self._app(scope, _patiently(receive, deadline), send)
+
+    async def _refuse(self, scope: HTTPScope, send: Send) -> None:
+        # `headers` completes what is sent here, too.
+        await send({"type": "http.response.start", "status": 503, "headers": self._fields})
+        body = b"%b%b%b" % (self._before, _trace_of(scope), self._after)
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        metrics.overload.refused += 1
+
+
+def _patiently(receive: Receive, deadline: Deadline) -> Receive:
+    """A body comes as slowly as its sender likes: meanwhile it is others' turn."""
+
+    async def received() -> Any:
+        with others_turn():
+            message = await receive()
+        deadline.set()
+        return message
+
+    return received
+
+
+def _trace_of(scope: HTTPScope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
+            return found[1]
+    return secrets.token_hex(16).encode()
+
+
+class Farewell:
+    """Says `Connection: close` on every answer while draining: clients go elsewhere in time.
+
+    Otherwise a request could come over an idle connection at the moment it is closed, and its
+    sender could not know whether it was carried out.
+    """
+
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_draining = is_draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and close its connection behind it if we go."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+
+        async def last_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._is_draining():
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, last_send)
+
+
+_PROBLEM: Final = Problem(
+    type=TYPE_PREFIX + _CODE,
+    title=_CODE.capitalize(),
+    status=503,
+    code=_CODE,
+    detail="The service has more to do than it can. Repeat the request.",
+    trace_id=_TRACE,
+)

@@ -1,0 +1,131 @@
+"""Three times as much as can be done."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.availability.figures import Figures, figures, table
+from tests.availability.load import Sent
+from tests.availability.stage import staged
+from tests.e2e.cases.fleet import Crowd, status_of
+
+SECONDS = 60.0
+STEP_SECONDS = 5.0
+WARM_SECONDS = 1.0
+MIX = {"places": 3.0, "reads": 7.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One measurement: the best that there is, three times as much, and what comes after it."""
+
+    peak: Figures
+    rate: float
+    over: Figures
+    lives: int
+    deaths: int
+    normal_after: float
+
+    @property
+    def goodput(self) -> float:
+        """What is left of the peak."""
+        return self.over.good_per_second / self.peak.good_per_second
+
+
+def overload(folder: Path, options: argparse.Namespace) -> str:
+    """Goodput, times and recovery at three times the capacity, measured in the same run."""
+    seconds = options.seconds or SECONDS
+    with staged(folder, options) as fleet:
+        crowd, url = Crowd(fleet.running), fleet.running.url
+        crowd.come(url, rate=50, seconds=3, **MIX).finish()
+        runs = [_run(crowd, url, seconds) for _ in range(options.runs)]
+    rows = [
+        [
+            f"{run.peak.good_per_second:.0f}",
+            f"{run.peak.good_p99:.0f}",
+            f"{run.rate:.0f}",
+            f"{run.over.good_per_second:.0f} ({100 * run.goodput:.0f} %)",
+            f"{run.over.good_p50:.0f} / {run.over.good_p99:.0f}",
+            run.over.refused,
+            f"{run.over.refused_p50:.0f} / {run.over.refused_p99:.0f}",
+            run.over.refused_without_retry_after,
+            run.over.failed.total(),
+            f"{run.lives} / {run.deaths}",
+            f"{run.normal_after:.1f}",
+        ]
+        for run in runs
+    ]
+    goodput = statistics.median(run.goodput for run in runs)
+    slower = statistics.median(r.over.good_p99 / r.peak.good_p99 for r in runs)
+    header = [
+        "peak/s", "its p99 ms", "sent/s", "good/s", "accepted p50 / p99 ms", "refused",
+        "refused p50 / p99 ms", "without Retry-After", "failed", "live yes / no", "normal after s",
+    ]  # fmt: skip
+    return (
+        "## Overload\n\n"
+        f"One replica; reads and placed orders 7 : 3; three times the peak for {seconds:g} s, "
+        f"{len(runs)} times. The peak is the most of good answers a second at any rate; its p99 "
+        f"is that of the highest rate at which 99 % were taken. Median: goodput "
+        f"{100 * goodput:.0f} % of the peak, accepted p99 {slower:.1f} times that at the peak.\n\n"
+        + table(header, rows)
+    )
+
+
+def _run(crowd: Crowd, url: str, seconds: float) -> Run:
+    peak = _peak(crowd, url)
+    rate = 3 * peak.good_per_second
+    probe = _Probe(url)
+    load = crowd.come(url, rate=rate, seconds=seconds, **MIX)
+    over = figures(load.finish())
+    lives, deaths = probe.end()
+    after = crowd.come(url, rate=peak.good_per_second / 2, seconds=12, **MIX).finish()
+    return Run(peak, rate, over, lives, deaths, _last_trouble(after))
+
+
+def _peak(crowd: Crowd, url: str) -> Figures:
+    """The best of rising rates, with the p99 of the last one that was taken whole."""
+    rate, best, calm = 100.0, 0.0, None
+    poor = 0
+    while poor < 2:
+        sent = crowd.come(url, rate=rate, seconds=STEP_SECONDS, **MIX).finish()
+        now = figures(sent, after=WARM_SECONDS)
+        if now.good >= 0.99 * now.sent:
+            calm = now
+        poor = poor + 1 if now.good < 0.9 * now.sent else 0
+        best = max(best, now.good_per_second)
+        rate *= 1.3
+    assert calm is not None, "not even the lowest rate is taken"
+    return Figures(
+        **{name: getattr(calm, name) for name in Figures.__slots__} | {"good_per_second": best}
+    )
+
+
+def _last_trouble(after: Sent) -> float:
+    """When the last request that was refused, or lost, was sent."""
+    return max((each.at for each in after.answers if not 200 <= each.status < 300), default=0.0)
+
+
+class _Probe:
+    """Asks, five times a second, whether the process is alive."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._statuses: list[int] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def end(self) -> tuple[int, int]:
+        """How often it was, and was not."""
+        self._stop.set()
+        self._thread.join()
+        lives = self._statuses.count(200)
+        return lives, len(self._statuses) - lives
+
+    def _ask(self) -> None:
+        while not self._stop.wait(0.2):
+            self._statuses.append(status_of(self._url, "/livez"))

@@ -1,0 +1,256 @@
+"""More to do than can be done: whose turn it is, who waits, and who is told so at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from orders.application.deadline import seconds_left
+from orders.entrypoints import metrics, turns
+from orders.entrypoints.http.overload import OverloadProtection
+from orders.entrypoints.http.problems import Problem
+from orders.entrypoints.measured_payments import MeasuredPayments
+from orders.entrypoints.patient_prices import PatientPrices
+from orders.entrypoints.turns import Turns, a_turn, others_turn
+from tests.http.calling import assert_problem
+from tests.http.observing import Caller, an_app
+from tests.shop import Shop
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All waits a few milliseconds."""
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "SHORT_WAIT_SECONDS", 0.005)
+    monkeypatch.setattr(turns, "CALM_AFTER_SECONDS", 0.1)
+
+
+async def asked(turns: Turns, count: int, *, is_list: bool = False) -> list[asyncio.Task[bool]]:
+    """So many requests that have asked for their turn."""
+    tasks = [asyncio.create_task(turns.take(is_list=is_list)) for _ in range(count)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return tasks
+
+
+def served(tasks: list[asyncio.Task[bool]]) -> int:
+    """How many of them have a turn."""
+    return sum(task.done() and task.result() for task in tasks)
+
+
+async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
+    few = Turns(2, 100)
+    tasks = await asked(few, 5)
+    for n in range(2, 5):
+        assert [task.done() for task in tasks] == [True] * n + [False] * (5 - n)
+        few.leave()
+        await asyncio.sleep(0)
+    assert served(tasks) == 5
+
+
+async def test_lists_wait_behind_everything_else() -> None:
+    one = Turns(1, 100)
+    assert await one.take(is_list=False)
+    lists = await asked(one, 2, is_list=True)
+    others = await asked(one, 2)
+    for served_others, served_lists in ((1, 0), (2, 0), (2, 1), (2, 2)):
+        one.leave()
+        await asyncio.sleep(0)
+        assert (served(others), served(lists)) == (served_others, served_lists)
+
+
+async def test_a_burst_may_wait_and_is_served() -> None:
+    two = Turns(2, 100)
+
+    async def work() -> bool:
+        if not await two.take(is_list=False):
+            return False
+        with a_turn(two):
+            await asyncio.sleep(0)
+        return True
+
+    assert all(await asyncio.gather(*(work() for _ in range(100))))
+    assert not two.is_overloaded()
+
+
+async def test_whoever_is_one_too_many_is_refused_at_once() -> None:
+    two = Turns(2, 10)
+    tasks = await asked(two, 12)
+    assert [task.result() for task in tasks if task.done()] == [True, True, False, False]
+    assert two.is_overloaded()
+    for task in tasks:
+        task.cancel()
+
+
+async def test_a_queue_that_stands_is_cut_short_and_calm_comes_back(short: None) -> None:
+    one = Turns(1, 100)
+    assert await one.take(is_list=False)
+    waiting = await asked(one, 20)
+    assert await asyncio.gather(*waiting) == [False] * 20  # nobody left: the burst lasted too long
+    assert one.is_overloaded()
+    now_short = await asked(one, 3)
+    assert await asyncio.gather(*now_short) == [False] * 3
+    one.leave()
+    assert await one.take(is_list=False)
+    await asyncio.sleep(turns.CALM_AFTER_SECONDS * 1.5)  # the time without a refusal is the rule
+    (patient,) = await asked(one, 1)
+    assert not one.is_overloaded()
+    one.leave()
+    assert await patient
+
+
+async def test_while_overloaded_only_a_few_may_wait(short: None) -> None:
+    two = Turns(2, 100)
+    two._overloaded, two._refused_at = True, asyncio.get_running_loop().time() + 60
+    tasks = await asked(two, 10)
+    assert [task.result() for task in tasks if task.done()] == [True] * 2 + [False] * 6
+
+
+async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> None:
+    one = Turns(1, 100)
+    assert await one.take(is_list=False)
+    answered, stored = asyncio.Event(), asyncio.Event()
+
+    async def pay() -> None:
+        with a_turn(one):
+            with others_turn():
+                await answered.wait()
+            stored.set()
+
+    paying = asyncio.create_task(pay())
+    (other,) = await asked(one, 1)
+    assert served([other]) == 1
+    answered.set()
+    await stored.wait()  # though the other one has the turn
+    await paying
+    (third,) = await asked(one, 1)
+    assert not third.done()
+    one.leave()
+    assert await third
+
+
+async def test_whoever_asks_another_service_lets_others_work() -> None:
+    one = Turns(1, 100)
+
+    class Slow:
+        """A service that answers once somebody else had the turn."""
+
+        async def void(self, *_: object, **__: object) -> None:
+            assert await one.take(is_list=False)
+            one.leave()
+
+        async def prices(self, *_: object) -> dict[str, int]:
+            await self.void()
+            return {"A": 1}
+
+    slow: Any = Slow()
+    assert await one.take(is_list=False)
+    with a_turn(one):
+        async with asyncio.timeout(5):
+            await MeasuredPayments(slow).void("p", reference="r")
+            assert await PatientPrices(slow).prices(["A"], "EUR") == {"A": 1}
+
+
+async def test_who_goes_away_while_waiting_costs_nobody_a_turn() -> None:
+    one = Turns(1, 100)
+    assert await one.take(is_list=False)
+    gone, next_one = await asked(one, 2)
+    gone.cancel()
+    one.leave()
+    assert await next_one
+    about_to, last = await asked(one, 2)
+    one.leave()  # `about_to` has the turn, and is gone before it knows
+    about_to.cancel()
+    assert await last
+
+
+async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> None:
+    before = metrics.overload.refused
+    ada = Caller(an_app(shop, max_in_flight=1, cors_origins=("https://shop.example",)))
+    sending, body = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> Any:
+        yield b"{"
+        sending.set()
+        await body.wait()
+        yield b"}"
+
+    headers = {"content-type": "application/json", "idempotency-key": "k"}
+    slow = asyncio.create_task(ada.client.post("/orders", content=slowly(), headers=headers))
+    await sending.wait()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    refused = await ada.client.get(
+        "/orders/x",
+        headers={
+            "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+            "origin": "https://shop.example",
+        },
+    )
+    body.set()
+    assert_problem(refused, 503, "overloaded")
+    assert refused.json()["trace_id"] == trace
+    assert set(refused.json()) == {*Problem.__struct_fields__} - {"blocked_by", "errors"}
+    assert int(refused.headers["content-length"]) == len(refused.content)
+    assert refused.headers["access-control-allow-origin"] == "https://shop.example"
+    assert metrics.overload.refused == before + 1
+    assert (await slow).status_code == 422
+
+
+async def test_callers_who_send_slowly_keep_nobody_out(shop: Shop) -> None:
+    ada = Caller(an_app(shop, mongo_pool_size=1))
+    body = asyncio.Event()
+
+    async def slowly() -> Any:
+        yield b"{"
+        await body.wait()
+
+    headers = {"content-type": "application/json", "idempotency-key": "k"}
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(ada.client.post("/orders", content=slowly(), headers=headers))
+        await asyncio.sleep(0)
+        assert (await ada.place()).status_code == 201
+        body.set()
+
+
+async def test_while_draining_every_answer_ends_its_connection(shop: Shop) -> None:
+    draining = False
+    ada = Caller(an_app(shop, is_draining=lambda: draining))
+    assert "connection" not in (await ada.place("a")).headers
+    draining = True
+    for answer in (await ada.place("b"), await ada.get("/orders"), await ada.get("/nothing")):
+        assert answer.headers["connection"] == "close"
+
+
+async def test_adapters_are_told_how_long_a_request_is_worth_working_for(shop: Shop) -> None:
+    left: list[float] = []
+
+    async def prices(skus: Any, currency: str) -> dict[str, int]:
+        left.append(seconds_left())
+        return {}
+
+    shop.prices.prices = prices  # type: ignore[method-assign]
+    await Caller(an_app(shop, request_seconds=7)).place()
+    assert 0 < left[0] <= 7
+    assert seconds_left() == float("inf")
+
+
+async def test_a_slow_body_takes_nothing_of_the_time_to_answer() -> None:
+    now_left: list[float] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        now_left.append(seconds_left())
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.05)  # a sender who takes their time
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None: ...
+
+    protected = OverloadProtection(app, Turns(1, 1), request_seconds=1)
+    scope: Any = {"type": "http", "method": "POST", "path": "/v1/orders", "headers": []}
+    await protected(scope, receive, send)
+    assert now_left[0] > 0.97
