@@ -7,6 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3
 DATA ?= examples/day.csv
 ARGS ?=
+# What `make bench` orders: real days where they are at hand.
+BENCH_DATA ?= $(or $(wildcard ../shared/data/online-retail),$(DATA))
 
 # Relative paths throughout: make cannot quote a directory with spaces in its name.
 VENV := .venv
@@ -29,7 +31,7 @@ $(shell rm -f $(READY))
 endif
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## Start the whole stack on this machine (ARGS="--port 0")
 	@$(PY) -m orders dev $(ARGS)
@@ -42,6 +44,15 @@ demo: $(READY) ## Replay a day's orders through a stack of its own (DATA=file.cs
 
 simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="--first 17")
 	@$(PY) -m tests.simulation $(ARGS)
+
+bench: $(READY) ## Measure it against the least that could do the same (DATA=folder)
+	@$(PY) -m tests.bench --data $(BENCH_DATA) $(ARGS)
+
+bench-compare: $(READY) ## Compare two runs of `make bench` (A=one.json B=other.json)
+	@$(PY) -m tests.bench --compare "$(A)" "$(B)"
+
+bench-database: ## Install a faster database for `make bench`; needs cargo, takes minutes
+	@sh infra/setup/bench_database.sh .bench
 
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
@@ -64,4 +75,4 @@ $(READY): pyproject.toml requirements/bootstrap.lock requirements/dev.lock infra
 	@PYTHON="$(PYTHON)" sh infra/setup/environment.sh $(VENV)
 	@printf '%s\n' "$(CURDIR)" > $@
 
-.PHONY: help run test demo simulate check format lock clean
+.PHONY: help run test demo simulate bench bench-compare bench-database check format lock clean
