@@ -73,9 +73,7 @@ class Line:
         price = self.unit_price * units
         if not discount and not self.tax:
             return price
-        return (
-            price + self.tax_of(units) - share_of_units(discount, units=units, of=self.quantity)
-        )
+        return price + self.tax_of(units) - share_of_units(discount, units=units, of=self.quantity)
 
     def tax_of(self, units: int) -> int:
         """The part of the line's tax that its first `units` carry."""
