@@ -8,12 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo.monitoring import (
-    CommandFailedEvent,
-    CommandListener,
-    CommandStartedEvent,
-    CommandSucceededEvent,
-)
 
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
@@ -31,6 +25,7 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from tests.contract.forgetful_proxy import ForgetfulProxy
+from tests.contract.round_trips import RoundTrips
 
 
 class TestInMemoryOrders(OrderRepositoryContract):
@@ -56,20 +51,6 @@ class TestMongoOrders(OrderRepositoryContract):
 
 
 # -- round trips ------------------------------------------------------------------------------
-
-
-class RoundTrips(CommandListener):
-    """The commands that were sent for the calls under test."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.sent.append(event.command_name)
-
-    def succeeded(self, event: CommandSucceededEvent) -> None: ...
-
-    def failed(self, event: CommandFailedEvent) -> None: ...
 
 
 async def test_adding_reading_and_saving_are_one_round_trip_each(
