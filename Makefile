@@ -7,6 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3
 DATA ?= examples/day.csv
 ARGS ?=
+# What `make bench` orders: real days where they are at hand.
+BENCH_DATA ?= $(or $(wildcard ../shared/data/online-retail),$(DATA))
 
 # Relative paths throughout: make cannot quote a directory with spaces in its name.
 VENV := .venv
@@ -30,7 +32,7 @@ $(shell rm -f $(READY))
 endif
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY) ## Start the whole stack on this machine (ARGS="--port 0")
 	@$(PY) -m orders dev $(ARGS)
@@ -49,6 +51,15 @@ alerts: $(READY) ## Break a running shop part by part, and see which alerts fire
 
 availability: $(READY) ## Restart, crash, overload and soak it; an hour (ARGS="roll --rate 50")
 	@$(PY) -m tests.availability $(ARGS)
+
+bench: $(READY) ## Measure it against the least that could do the same (DATA=folder)
+	@$(PY) -m tests.bench --data $(BENCH_DATA) $(ARGS)
+
+bench-compare: $(READY) ## Compare two runs of `make bench` (A=one.json B=other.json)
+	@$(PY) -m tests.bench --compare "$(A)" "$(B)"
+
+bench-database: ## Install a faster database for `make bench`; needs cargo, takes minutes
+	@sh infra/setup/bench_database.sh .bench
 
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
@@ -83,4 +94,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate alerts availability check tools format lock clean
+.PHONY: help run test demo simulate alerts availability bench bench-compare bench-database check tools format lock clean

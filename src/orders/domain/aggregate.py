@@ -21,7 +21,7 @@ from orders.domain.lifecycle import (
     return_progress,
 )
 from orders.domain.state import OrderState
-from orders.domain.totals import totals_of
+from orders.domain.totals import Worth, totals_of
 
 
 class Changing:
@@ -90,23 +90,26 @@ class Changing:
         """Take the new values, work out what follows from them, and record what happened."""
         before = self._state
         state = replace(before, updated_at=now, **changes)
+        # Lines are many, and most changes are about something else.
+        same_lines = state.lines is before.lines
         totals = totals_of(
-            state.lines,
+            Worth.known_from(before.totals) if same_lines else Worth.of(state.lines),
             shipping=state.shipping.price if state.shipping else 0,
             credits=state.credits,
             ledger=state.ledger,
             ended_unpaid=state.status in ENDED_UNPAID,
         )
-        state = replace(
-            state,
-            totals=totals,
-            payment_status=payment_progress_of(totals, state.ledger),
-            fulfillment_status=fulfillment_progress(state.lines),
-            return_status=return_progress(state.lines, state.returns),
-        )
-        if state.payment_status is PaymentProgress.PAID is not before.payment_status:
+        payment_status = payment_progress_of(totals, state.ledger)
+        if payment_status is PaymentProgress.PAID is not before.payment_status:
             news = (*news, happened.OrderPaid(amount=totals.net))
-        self._state = replace(state, due_at=due_at(state), sequence=state.sequence + len(news))
+        derived: dict[str, Any] = {"totals": totals, "payment_status": payment_status}
+        if not same_lines:
+            derived["fulfillment_status"] = fulfillment_progress(state.lines)
+        if not same_lines or state.returns is not before.returns:
+            derived["return_status"] = return_progress(state.lines, state.returns)
+        state = replace(state, sequence=state.sequence + len(news), **derived)
+        due = due_at(state)
+        self._state = state if due == state.due_at else replace(state, due_at=due)
         self._events += tuple(
             self._recorded(event, before.sequence + place, by, now)
             for place, event in enumerate(news, start=1)

@@ -15,7 +15,7 @@ from orders.domain.guards import cancellable_units
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lines import DraftLine, Items, Line, lines_of, move_units, require_units
 from orders.domain.parts import next_id, part, replaced
-from orders.domain.totals import totals_of
+from orders.domain.totals import Worth, totals_of
 from orders.domain.values import Limits, code
 
 
@@ -109,7 +109,7 @@ class Amending(Changing):
 
     def _gross_of(self, lines: tuple[Line, ...]) -> int:
         shipping = self._state.shipping
-        return totals_of(lines, shipping=shipping.price if shipping else 0).gross
+        return totals_of(Worth.of(lines), shipping=shipping.price if shipping else 0).gross
 
 
 def _numbered(added: Sequence[DraftLine], *, after: int, limits: Limits) -> tuple[Line, ...]:

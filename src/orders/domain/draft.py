@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from orders.domain.errors import TotalChanged
 from orders.domain.lines import DraftLine, Line, lines_of
 from orders.domain.money import exponent
-from orders.domain.totals import Totals, totals_of
+from orders.domain.totals import Totals, Worth, totals_of
 from orders.domain.values import MAX_NOTE, Limits, Shipping, amount, code, metadata, reference, text
 
 
@@ -54,7 +54,7 @@ def quote(draft: OrderDraft, *, limits: Limits) -> Quote:
     metadata(draft.metadata, "metadata")
     discount = amount(draft.discount, "discount")
     lines = lines_of(draft.lines, order_discount=discount, limits=limits)
-    totals = totals_of(lines, shipping=_shipping_price(draft.shipping))
+    totals = totals_of(Worth.of(lines), shipping=_shipping_price(draft.shipping))
     if draft.expected_total not in (None, totals.gross):
         raise TotalChanged(stated=draft.expected_total or 0, actual=totals.gross)
     return Quote(currency=draft.currency, lines=lines, totals=totals)

@@ -149,10 +149,14 @@ class FulfillmentProgress(StrEnum):
 
 def fulfillment_progress(lines: Sequence[Line]) -> FulfillmentProgress:
     """The `fulfillment_status` of lines. The first rule that fits decides."""
-    shippable = [line for line in lines if line.shippable]
-    live = sum(line.live for line in shippable)
-    delivered = sum(line.delivered for line in shippable)
-    shipped = sum(line.shipped for line in shippable)
+    shippable = live = delivered = shipped = allocated = 0
+    for line in lines:
+        if line.shippable:
+            shippable += 1
+            live += line.live
+            delivered += line.delivered
+            shipped += line.shipped
+            allocated += line.allocated
     rules = (
         (not shippable, FulfillmentProgress.NOT_REQUIRED),
         (live == 0, FulfillmentProgress.CANCELLED),
@@ -160,7 +164,7 @@ def fulfillment_progress(lines: Sequence[Line]) -> FulfillmentProgress:
         (delivered > 0, FulfillmentProgress.PARTIALLY_DELIVERED),
         (shipped == live, FulfillmentProgress.SHIPPED),
         (shipped > 0, FulfillmentProgress.PARTIALLY_SHIPPED),
-        (any(line.allocated for line in shippable), FulfillmentProgress.IN_PROGRESS),
+        (allocated > 0, FulfillmentProgress.IN_PROGRESS),
         (True, FulfillmentProgress.UNFULFILLED),
     )
     return next(progress for fits, progress in rules if fits)

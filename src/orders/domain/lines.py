@@ -70,11 +70,10 @@ class Line:
         """What the first `units` cost. Differences of this are what any later run costs."""
         # Both discounts in one share: apart, their roundings could take a unit below zero.
         discount = self.discount + self.order_discount
-        return (
-            self.unit_price * units
-            + self.tax_of(units)
-            - share_of_units(discount, units=units, of=self.quantity)
-        )
+        price = self.unit_price * units
+        if not discount and not self.tax:
+            return price
+        return price + self.tax_of(units) - share_of_units(discount, units=units, of=self.quantity)
 
     def tax_of(self, units: int) -> int:
         """The part of the line's tax that its first `units` carry."""

@@ -128,5 +128,7 @@ def share_of_units(amount: int, *, units: int, of: int) -> int:
     The shares of a run of units are differences of this, so any way of cutting the units into
     runs adds up to exactly the amount.
     """
+    if not amount:
+        return 0
     each, left = divmod(amount, of)
     return each * units + min(units, left)

@@ -199,8 +199,7 @@ class Order(Paying, Fulfilling, Returning, Amending):
         self._state = replace(self._state, requests=kept)
 
     def _all_cancelled(self) -> tuple[Line, ...]:
-        live = {line.id: line.live for line in self._state.lines}
-        return move_units(self._state.lines, live, cancelled=1)
+        return tuple(replace(line, cancelled=line.quantity) for line in self._state.lines)
 
     def _follow_up(self, before: OrderState, now: datetime) -> None:
         self._send_back(before, now)

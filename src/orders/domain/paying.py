@@ -224,10 +224,9 @@ def _refunds_done(state: OrderState) -> int:
 
 
 def _needs_no_more(state: OrderState) -> bool:
-    delivered = all(line.delivered == line.live for line in state.lines if line.shippable)
     return (
         state.status is OrderStatus.CONFIRMED
-        and delivered
         and state.totals.net >= state.totals.due
         and not state.ledger.capturing()
+        and all(line.delivered == line.live for line in state.lines if line.shippable)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orders.domain.errors import AmountTooLarge
 from orders.domain.ledger import Ledger
@@ -59,12 +60,36 @@ class Totals:
         return max(0, min(self.refundable, self.gross - self.credits))
 
 
+class Worth(NamedTuple):
+    """What the live units of all lines cost: before tax and discounts, their tax, and in all."""
+
+    subtotal: int
+    tax: int
+    gross: int
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> Worth:
+        """Add up lines."""
+        subtotal = tax = gross = 0
+        for line in lines:
+            live = line.live
+            subtotal += line.unit_price * live
+            tax += line.tax_of(live)
+            gross += line.value_of(live)
+        return cls(subtotal, tax, gross)
+
+    @classmethod
+    def known_from(cls, totals: Totals) -> Worth:
+        """What the lines were worth that these totals are of."""
+        return cls(totals.subtotal, totals.tax, totals.gross - totals.shipping)
+
+
 def totals_of(
-    lines: Sequence[Line],
+    worth: Worth,
     *,
     shipping: int,
     credits: Iterable[Credit] = (),
-    ledger: Ledger | None = None,
+    ledger: Ledger = Ledger(),  # noqa: B008 - frozen
     ended_unpaid: bool = False,
 ) -> Totals:
     """Add up an order. `ended_unpaid`: it was cancelled or has expired, so nothing is due.
@@ -72,10 +97,7 @@ def totals_of(
     Raises:
         AmountTooLarge: If the sum is 2**53 minor units or more.
     """
-    ledger = ledger or Ledger()
-    subtotal = sum(line.unit_price * line.live for line in lines)
-    lines_gross = sum(line.gross for line in lines)
-    tax = sum(line.tax_of(line.live) for line in lines)
+    subtotal, tax, lines_gross = worth
     gross = lines_gross + shipping
     if max(gross, subtotal + tax + shipping) >= AMOUNT_LIMIT:
         raise AmountTooLarge

@@ -62,12 +62,11 @@ def operation_of(scope: HTTPScope) -> str | None:
 
 def is_change(scope: HTTPScope) -> bool:
     """Whether the request asked for something to be changed, and not just as a dry run."""
-    return (
-        scope["method"] not in _SAFE
-        and operation_of(scope) not in _HARMLESS
-        # Read as the handler reads it: what is spelled otherwise is refused, or for real.
-        and (b"dry_run", b"true") not in parse_qsl(scope["query_string"])
-    )
+    if scope["method"] in _SAFE or operation_of(scope) in _HARMLESS:
+        return False
+    query = scope["query_string"]
+    # Read as the handler reads it: what is spelled otherwise is refused, or for real.
+    return not query or (b"dry_run", b"true") not in parse_qsl(query)
 
 
 def audit(scope: HTTPScope, status: int, change: Change) -> None:

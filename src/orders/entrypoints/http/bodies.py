@@ -64,7 +64,7 @@ class LineBody(Body, frozen=True):
 
     def to_domain(self) -> DraftLine:
         """The line as the domain checks it."""
-        return DraftLine(**msgspec.structs.asdict(self))
+        return msgspec.convert(self, DraftLine, from_attributes=True)
 
 
 class PaymentWishBody(Body, frozen=True):

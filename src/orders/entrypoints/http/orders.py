@@ -175,7 +175,8 @@ async def list_orders(
         last = page[-1].state
         place_of_last = Position(at=last.created_at, order_id=last.id)
         next_cursor = edge.cursors.write(place_of_last, of=list_name)
-    items = [OrderAnswer.of(order.state, view_of(caller)) for order in page]
+    view = view_of(caller)
+    items = [OrderAnswer.of(order.state, view) for order in page]
     return page_of(request, items, next_cursor)
 
 

@@ -6,9 +6,8 @@ Amounts are minor units of the order's currency, times RFC 3339 in UTC.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, convert
 
 from orders.domain.changes import Change
 from orders.domain.lines import Items, Line
@@ -47,13 +46,6 @@ class LineAnswer(Shown, frozen=True):
     @classmethod
     def of(cls, line: Line, *, money: bool) -> LineAnswer:
         """Show a line, with its prices or without."""
-        shown: dict[str, Any] = {
-            "unit_price": line.unit_price,
-            "discount": line.discount,
-            "order_discount": line.order_discount,
-            "tax": line.tax,
-            "total": line.gross,
-        }
         return cls(
             id=line.id,
             sku=line.sku,
@@ -65,7 +57,11 @@ class LineAnswer(Shown, frozen=True):
             shipped=line.shipped,
             delivered=line.delivered,
             returned=line.returned,
-            **(shown if money else {}),
+            unit_price=line.unit_price if money else UNSET,
+            discount=line.discount if money else UNSET,
+            order_discount=line.order_discount if money else UNSET,
+            tax=line.tax if money else UNSET,
+            total=line.gross if money else UNSET,
         )
 
 
@@ -93,7 +89,7 @@ class TotalsAnswer(Shown, frozen=True):
     @classmethod
     def of(cls, totals: Totals) -> TotalsAnswer:
         """Show all amounts."""
-        return cls(**{name: getattr(totals, name) for name in cls.__struct_fields__})
+        return convert(totals, cls, from_attributes=True)
 
 
 class PaymentAnswer(Shown, frozen=True):

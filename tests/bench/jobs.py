@@ -1,0 +1,63 @@
+"""The jobs: what callers do all day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tests.bench.load import Connection, Measured, at_a_rate, at_full_speed
+from tests.bench.shop import Shop
+
+RELAY: Final = "relay an event"
+"""What the worker does; it has no requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something callers do. `count` requests are one turn of a contender."""
+
+    name: str
+    count: int
+    requests: Callable[[Shop], Iterator[bytes]]
+    status: int = 200
+    places: bool = False
+    target: float | None = None
+    """How many times the floor's CPU it may take."""
+
+    async def prepared(self, shop: Shop, connections: list[Connection], count: int) -> None:
+        """Have enough orders to cancel."""
+        if self is CANCEL and (missing := count - shop.cancellable) > 0:
+            await PLACE.done(shop, connections, missing)
+
+    async def done(
+        self,
+        shop: Shop,
+        connections: list[Connection],
+        count: int,
+        *,
+        per_second: float | None = None,
+    ) -> Measured:
+        """Send so many requests: at full speed, or at a rate."""
+        requests = self.requests(shop)
+        if per_second is None:
+            measured = await at_full_speed(connections, requests, count, status=self.status)
+        else:
+            measured = await at_a_rate(
+                connections, requests, count, per_second=per_second, status=self.status
+            )
+        if self.places:
+            shop.learn(measured.answers, may_cancel=self is PLACE)
+        return measured
+
+
+PLACE: Final = Job("place", 60, lambda shop: shop.placing(), 201, True, 2.0)
+CANCEL: Final = Job("cancel", 40, lambda shop: shop.cancelling())
+JOBS: Final = (
+    PLACE,
+    Job("place with payment", 25, lambda shop: shop.placing(payment=True), 201, True, 2.0),
+    Job("read one", 150, lambda shop: shop.reading(), target=1.5),
+    Job("list 20 of a customer", 24, lambda shop: shop.listing(), target=1.5),
+    Job("list 20 by status", 16, lambda shop: shop.listing_by_status(), target=1.5),
+    CANCEL,
+)
