@@ -60,7 +60,7 @@ async def test_refuses_a_command_decided_on_another_version(
     assert shop.provider.calls == {}
 
 
-@pytest.mark.parametrize("if_match", ["1", '"1', "", "W/1", '"1" "2"', '"1",', "*, *"])
+@pytest.mark.parametrize("if_match", ["1", '"1', "", "W/1", '"1" "2"', ",", "*, *"])
 async def test_refuses_what_is_no_entity_tag(api: Api, if_match: str) -> None:
     order = await api.placed()
 
@@ -70,6 +70,25 @@ async def test_refuses_what_is_no_entity_tag(api: Api, if_match: str) -> None:
     ):
         assert_problem(answer, 400, "invalid-etag")
     assert (await api.get(f"/orders/{order['id']}")).json() == order
+
+
+@pytest.mark.parametrize("if_match", ['"1",', ', "1"', '"a,b", "1"', '"7",,\t"1"', '"*","1"'])
+async def test_a_list_may_have_empty_elements_and_a_tag_commas(api: Api, if_match: str) -> None:
+    order = await api.placed()
+
+    answer = await _patch(api, order, {"note": "x"}, if_match)
+
+    assert answer.status_code == 200
+    assert answer.json()["note"] == "x"
+
+
+@pytest.mark.parametrize("if_match", ['"aW/1"', 'W/"1"', '"1,2"', '"01"', '"1!"'])
+async def test_what_looks_like_the_version_is_not_it(api: Api, if_match: str) -> None:
+    order = await api.placed()
+
+    answer = await _patch(api, order, {"note": "x"}, if_match)
+
+    assert_problem(answer, 412, "stale-version")
 
 
 async def test_a_stale_command_of_a_stranger_is_not_found(api: Api) -> None:

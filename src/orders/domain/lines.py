@@ -9,7 +9,7 @@ from typing import Literal
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceeds
 from orders.domain.identifiers import PartId
 from orders.domain.money import allocate, share_of_units
-from orders.domain.values import Limits, amount, sku, text
+from orders.domain.values import MAX_NAME, Limits, amount, sku, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def _line_of(draft: DraftLine, index: int, limits: Limits) -> Line:
     return Line(
         id=PartId(str(index + 1)),
         sku=sku(draft.sku, f"{field}/sku"),
-        name=text(draft.name, f"{field}/name", most=500),
+        name=text(draft.name, f"{field}/name", most=MAX_NAME),
         quantity=quantity,
         unit_price=price,
         discount=amount(draft.discount, f"{field}/discount", most=price * quantity),

@@ -11,19 +11,25 @@ from orders.domain.errors import InvalidValue
 from orders.domain.money import AMOUNT_LIMIT
 
 # `\Z`, never `$`: a `$` lets a trailing newline through.
-_SKU = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+:#-]{0,62}[A-Za-z0-9._/+:#-])?\Z")
-_CODE = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
-_REFERENCE = re.compile(r"[\x21-\x7e]{1,255}\Z")
-_TOKEN = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
-_METADATA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_COUNTRY = re.compile(r"[A-Z]{2}\Z")
+SKU: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+:#-]{0,62}[A-Za-z0-9._/+:#-])?\Z")
+CODE: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
+REFERENCE: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
+TOKEN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
+METADATA_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 # The controls of ASCII and Latin-1 but tab and line feed; lone surrogates, which UTF-8 cannot hold.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 MAX_METADATA: Final = 50
 """Entries of metadata an order may carry."""
+MAX_METADATA_TEXT: Final = 500
+"""Code points of one entry."""
 MAX_NOTE: Final = 2_000
 """Code points of a note, the customer's or staff's."""
+MAX_NAME: Final = 500
+"""Code points of the name of what is ordered."""
+MAX_TEXT: Final = 200
+"""Code points of a part of an address, a carrier or its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,40 +57,40 @@ def text(value: str, field: str, *, most: int) -> str:
 
 
 def optional_text(value: str | None, field: str) -> str | None:
-    """Free text of at most 200 code points, or none."""
-    return None if value is None else text(value, field, most=200)
+    """Free text of at most `MAX_TEXT` code points, or none."""
+    return None if value is None else text(value, field, most=MAX_TEXT)
 
 
 def sku(value: str, field: str) -> str:
     """A stock keeping unit: 1 to 64 ASCII letters, digits, inner spaces and `._/+:#-`."""
-    return _matched(_SKU, value, field, "must be 1 to 64 letters, digits, spaces or ._/+:#-")
+    return _matched(SKU, value, field, "must be 1 to 64 letters, digits, spaces or ._/+:#-")
 
 
 def code(value: str, field: str) -> str:
     """A machine-readable reason: a lower-case word such as `suspected-fraud`."""
-    return _matched(_CODE, value, field, "must be a lower-case word of at most 64 characters")
+    return _matched(CODE, value, field, "must be a lower-case word of at most 64 characters")
 
 
 def reference(value: str, field: str) -> str:
     """Somebody else's name for a thing: 1 to 255 printable ASCII characters, no space."""
-    return _matched(_REFERENCE, value, field, "must be 1 to 255 printable ASCII characters")
+    return _matched(REFERENCE, value, field, "must be 1 to 255 printable ASCII characters")
 
 
 def method_token(value: str, field: str) -> str:
     """A payment method's token, as the payment service gave it. Never a card number."""
-    token = _matched(_TOKEN, value, field, "must be a token of the payment service")
+    token = _matched(TOKEN, value, field, "must be a token of the payment service")
     if sum(character.isdigit() for character in token) >= 12 and not re.search("[A-Za-z]", token):
         raise InvalidValue(field, "must be a token, not a card number")
     return token
 
 
 def metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]:
-    """The caller's own notes for programs: up to 50 short names with text of at most 500."""
+    """The caller's own notes for programs: up to 50 short names with short texts."""
     if len(value) > MAX_METADATA:
         raise InvalidValue(field, f"must have at most {MAX_METADATA} members")
     for name, content in value.items():
-        _matched(_METADATA_NAME, name, field, "names must be 1 to 64 of A-Z a-z 0-9 _ -")
-        text(content, f"{field}/{name}", most=500)
+        _matched(METADATA_NAME, name, field, "names must be 1 to 64 of A-Z a-z 0-9 _ -")
+        text(content, f"{field}/{name}", most=MAX_METADATA_TEXT)
     return dict(value)
 
 
@@ -122,8 +128,8 @@ class Address:
         for field in ("name", "line1", "line2", "city", "region", "postal_code", "phone"):
             value: str | None = getattr(self, field)
             if value is not None:
-                text(value, f"shipping/address/{field}", most=200)
-        _matched(_COUNTRY, self.country, "shipping/address/country", "must be two capitals")
+                text(value, f"shipping/address/{field}", most=MAX_TEXT)
+        _matched(COUNTRY, self.country, "shipping/address/country", "must be two capitals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

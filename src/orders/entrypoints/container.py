@@ -145,7 +145,7 @@ class Adapters:
                 settings.payment_webhook_secret,
                 tolerance_seconds=settings.webhook_tolerance_seconds,
             ),
-            limits=_limits(settings),
+            limits=limits_of(settings),
             expire_after=timedelta(seconds=settings.expire_after_seconds),
         )
 
@@ -202,7 +202,8 @@ async def migrate(settings: Settings) -> None:
     await make_indexes(settings.mongo_uri, database=settings.database)
 
 
-def _limits(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> Limits:
+    """How much one order may hold."""
     return Limits(
         lines=settings.max_lines,
         quantity=settings.max_quantity,

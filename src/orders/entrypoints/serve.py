@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from ctypes import c_bool
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from orders.entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
+
+Build = Callable[..., "Litestar"]
 
 _BACKLOG = 4_096
 _MOST_FILES = 65_536
@@ -70,8 +73,10 @@ class _DrainingServer(MPServer):
             delay.start()
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, build: Build | None = None) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish what is in flight, within 30 s.
+
+    `build` makes the application in each worker process; without it, that of the service.
 
     Raises:
         ProcessFailed: If the port is taken.
@@ -99,7 +104,7 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=round(_EXIT_WITHIN_SECONDS - settings.drain_seconds),
     )
-    load = partial(_application, settings, draining, os.getpid())
+    load = partial(_application, settings, draining, os.getpid(), build)
     with metrics_of_children(settings.host, settings.metrics_port):
         server.serve(target_loader=load, wrap_loader=False)
 
@@ -120,10 +125,12 @@ def _open_files() -> int:
     return most
 
 
-def _application(settings: Settings, draining: Draining, parent: int) -> Litestar:
+def _application(
+    settings: Settings, draining: Draining, parent: int, build: Build | None
+) -> Litestar:
     """Build the application, in the worker process that will run it."""
     from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
 
     end_with(parent)
     logs.configure(settings.log_level)
-    return create_app(settings, is_draining=draining)
+    return (build or create_app)(settings, is_draining=draining)

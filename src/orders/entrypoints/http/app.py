@@ -20,9 +20,10 @@ from litestar.types import ControllerRouterHandler, Middleware
 
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
 from orders.entrypoints import metrics
-from orders.entrypoints.container import Adapters, UseCases
+from orders.entrypoints.container import Adapters, UseCases, limits_of
 from orders.entrypoints.http.access_log import Observed
 from orders.entrypoints.http.authentication import Authentication
+from orders.entrypoints.http.bounds import PublishedLimits
 from orders.entrypoints.http.changes import propose
 from orders.entrypoints.http.client_address import ClientAddresses
 from orders.entrypoints.http.command_handlers import command_handlers
@@ -38,7 +39,7 @@ from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
 from orders.entrypoints.http.limits import FailedAuthenticationLimit, PrincipalLimit
 from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
-from orders.entrypoints.http.orders import ORDER_HANDLERS
+from orders.entrypoints.http.orders import ORDER_HANDLERS, Http
 from orders.entrypoints.http.overload import Farewell, OverloadProtection
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -118,7 +119,7 @@ def build_app(
         request_max_body_size=settings.max_body_bytes,
         # Litestar would serve its own description; ours is `openapi_document`.
         openapi_config=None,
-        state=State({"edge": edge}),
+        state=State({"edge": edge, "published_limits": _published_limits(settings)}),
         lifespan=lifespan,
         # The process says what is logged, and how; Litestar would start a thread for it.
         logging_config=None,
@@ -163,8 +164,11 @@ def _middleware(
     return passed
 
 
-def description() -> dict[str, Any]:
-    """The published description of the API, made without anything to run it on."""
+def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
+    """The published description of the API, made without anything to run it on.
+
+    Without `limits`, those of the settings' defaults.
+    """
     nothing = {
         name: Provide(lambda: None, sync_to_thread=False) for name in ("readiness", *USE_CASES)
     }
@@ -174,19 +178,26 @@ def description() -> dict[str, Any]:
             dependencies=nothing,
             plugins=[StrictRequests()],
             openapi_config=openapi_config(_VERSION),
-        )
+        ),
+        limits or PublishedLimits(),
     )
 
 
 @cache
-def _document() -> bytes:
-    return msgspec.json.encode(description())
+def _document(limits: PublishedLimits) -> bytes:
+    return msgspec.json.encode(description(limits))
 
 
 @get(DOCUMENT, include_in_schema=False)
-async def openapi_document() -> Response[bytes]:
+async def openapi_document(request: Http) -> Response[bytes]:
     """The description of this API, made at its first request."""
-    return Response(_document(), media_type="application/json")
+    return Response(_document(request.app.state.published_limits), media_type="application/json")
+
+
+def _published_limits(settings: Settings) -> PublishedLimits:
+    return PublishedLimits(
+        order=limits_of(settings), key_length=settings.max_key_length, page=settings.max_page
+    )
 
 
 def _published_routes() -> list[ControllerRouterHandler]:

@@ -37,8 +37,11 @@ DryRun = Annotated[
 _RAW_KEY: Final = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*\Z")
 # An sf-string of RFC 9651: what draft-ietf-httpapi-idempotency-key-header-07 asks for.
 _QUOTED_KEY: Final = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"\Z')
-_ENTITY_TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"\Z')
-_VERSION: Final = re.compile(r'"(0|[1-9][0-9]{0,15})"\Z')
+_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e]*"'
+# A list may have empty elements (RFC 9110, 5.6.1.2), and a tag a comma.
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*\Z")
+_EACH_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,23 +89,26 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def versions(header: str | None) -> frozenset[int] | None:
+def versions(header: str | None, *, weakly: bool = False) -> frozenset[int] | None:
     """The versions that an If-Match or If-None-Match names; None for any.
 
-    Tags that are none of ours are left out: they match nothing.
+    Tags that are none of ours are left out: they match nothing. So are weak ones, unless they
+    are compared `weakly` (RFC 9110, 8.8.3.2).
 
     Raises:
         RequestRefused: 400 if the header is no list of entity tags (RFC 9110, 8.8.3).
     """
     if header is None or header == "*":
         return None
-    tags = [tag.strip(" \t") for tag in header.split(",")]
-    if not all(_ENTITY_TAG.match(tag) for tag in tags):
+    if not _TAGS.match(header):
         raise RequestRefused(
             HTTPStatus.BAD_REQUEST, "invalid-etag", 'Send an entity tag such as "3".'
         )
-    # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
-    return frozenset(int(match[1]) for tag in tags if (match := _VERSION.match(tag)))
+    return frozenset(
+        int(text)
+        for weak, text in _EACH_TAG.findall(header)
+        if (weakly or not weak) and _VERSION.match(text)
+    )
 
 
 def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
@@ -110,7 +116,7 @@ def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
     header = _header(request, "if-none-match")
     if header is None:
         return False
-    known = versions(header.replace("W/", ""))
+    known = versions(header, weakly=True)
     return known is None or version in known
 
 

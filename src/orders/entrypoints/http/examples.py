@@ -42,4 +42,17 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "DispatchBody": {"tracking": "RM123456785GB"},
     "ReturnBody": {"items": _ITEMS, "reason": "damaged"},
     "EmptyBody": {},
+    "PaymentMessage": {
+        "type": "payment.captured",
+        "data": {
+            "id": "pay_1",
+            "reference": "8c9e6b1e-2f0a-8d3b-9c58-0f6a4b1d2e3f:1",
+            "status": "captured",
+            "amount": 2500,
+            "currency": "GBP",
+            "captured": 2500,
+            "refunded": 0,
+            "decline_code": None,
+        },
+    },
 }

@@ -1,7 +1,8 @@
 """The published description of the API: OpenAPI 3.1, made from the handlers and completed here.
 
 Litestar writes what it knows from signatures; what it does not know is added: that bodies are
-strict, which problems every operation answers with, how to authenticate, and examples.
+strict and how long (`bounds`), which problems every operation answers with, how to authenticate,
+what answers carry and lead to (`links`), and examples.
 """
 
 import re
@@ -12,14 +13,22 @@ import msgspec
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 
+from orders.entrypoints.http.bounds import PublishedLimits, add_bounds
+from orders.entrypoints.http.commands import COMMANDS
 from orders.entrypoints.http.examples import EXAMPLES
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
+from orders.entrypoints.http.links import add_headers, add_links
 from orders.entrypoints.http.problems import Problem
+from orders.entrypoints.http.webhooks import describe_webhook
 
 TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
 DOCS: Final = "/schema/docs"
 _PUBLIC: Final = (*HEALTH_PATHS, "/v1/payment-events")
+_NEEDS_KEY: Final = {
+    "place",
+    *(command.operation for command in COMMANDS if command.creates or command.needs_key),
+}
 _STRICT: Final = ("Body", "Answer", "Page")
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Answer_")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
@@ -47,7 +56,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
     return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
 
 
-def published(app: Litestar) -> dict[str, Any]:
+def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     """The whole description of an application's API."""
     # Litestar names generic types by their modules.
     text = msgspec.json.encode(app.openapi_schema.to_schema()).decode()
@@ -66,6 +75,10 @@ def published(app: Litestar) -> dict[str, Any]:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
             _complete(operation, path, method, schemas)
+    add_bounds(description, limits)
+    add_headers(description)
+    add_links(description)
+    describe_webhook(description)
     return description
 
 
@@ -80,12 +93,14 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
     if body := operation.get("requestBody"):
         (content,) = body["content"].values()
         name = content["schema"]["$ref"].rpartition("/")[2]
-        body["required"] = bool(schemas[name].get("required"))
+        # Litestar notes there what a handler takes where no body comes.
+        body["required"] = "default" not in schemas[name]
     if path in _PUBLIC:
         # Litestar leaves an empty list out, and the whole description's rule would hold here.
         operation["security"] = []
     answers = operation["responses"]
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
+    _tell_conditions(operation)
     if "If-None-Match" in names:
         answers["304"] = {"description": "The caller has this version of the order"}
     if "dry_run" in names and "201" in answers:
@@ -99,6 +114,14 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         }
     if path == "/readyz":
         answers["503"] = answers["200"] | {"description": "No: it is draining or has no store"}
+
+
+def _tell_conditions(operation: dict[str, Any]) -> None:
+    """Tell people which conditions must be sent; OpenAPI has no "unless it is a dry run"."""
+    needed = {"edit": "If-Match"} | dict.fromkeys(_NEEDS_KEY, "Idempotency-Key")
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == needed.get(operation["operationId"]):
+            parameter["description"] += " Required, unless it is a dry run."
 
 
 def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:

@@ -152,7 +152,7 @@ async def list_orders(
         payment_status=tuple(payment_status or ()),
         fulfillment_status=tuple(fulfillment_status or ()),
         return_status=tuple(return_status or ()),
-        number=number and read_order_number(number),
+        number=None if number is None else read_order_number(number),
         external_reference=external_reference,
         created_from=_aware(created_from, "created_from"),
         created_before=_aware(created_before, "created_before"),
