@@ -61,6 +61,9 @@ bench-compare: $(READY) ## Compare two runs of `make bench` (A=one.json B=other.
 bench-database: ## Install a faster database for `make bench`; needs cargo, takes minutes
 	@sh infra/setup/bench_database.sh .bench
 
+chaos: $(READY) ## Kill every process at every crash point (ARGS="--runs 2 --storm 100")
+	@$(PY) -m tests.chaos $(ARGS)
+
 check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -94,4 +97,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate alerts availability bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos alerts availability bench bench-compare bench-database check tools format lock clean

@@ -117,6 +117,10 @@ class Shape:
     """Where the database is; None starts one of the cluster's own."""
     payment_url: str | None = None
     """Where the service finds payments: a proxy, or a stub; None is the sandbox itself."""
+    own_environ: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What only one process is told, by its name; it goes before all else."""
+    database: Callable[[Path, int], Sequence[str]] = database_command
+    """The command that serves what a folder holds at a port."""
 
 
 class Cluster:
@@ -128,6 +132,7 @@ class Cluster:
         database, self._payments, self._issuer = free_ports(3)
         self._ports = iter(free_ports(2 * shape.apis + shape.workers))
         self._own_database = shape.mongo_uri is None
+        self._own_environ = shape.own_environ
         self.mongo_uri = shape.mongo_uri or database_uri(database)
         self.payments_url = f"http://{_HOST}:{self._payments}"
         self.jwks_url = f"http://{_HOST}:{self._issuer}/.well-known/jwks.json"
@@ -138,7 +143,7 @@ class Cluster:
         if self._own_database:
             self._add(
                 "database",
-                database_command(self.data.database, database),
+                shape.database(self.data.database, database),
                 answers=partial(accepts, database),
             )
         for number in range(shape.apis):
@@ -153,17 +158,21 @@ class Cluster:
         if self._own_database:
             self.processes["database"].start()
             self.processes["database"].wait_until_up()
+        self.migrate()
+        for name, process in self.processes.items():
+            if name != "database":
+                process.start()
+        for process in self.processes.values():
+            process.wait_until_up()
+
+    def migrate(self) -> None:
+        """Make the indexes, once the database answers."""
         subprocess.run(
             _orders("migrate", "--wait", str(PATIENCE_SECONDS)),
             env=self.environ,
             check=True,
             capture_output=True,
         )
-        for name, process in self.processes.items():
-            if name != "database":
-                process.start()
-        for process in self.processes.values():
-            process.wait_until_up()
 
     def close(self) -> None:
         """End all."""
@@ -246,7 +255,7 @@ class Cluster:
         self.processes[name] = Process(
             name,
             command,
-            environ=self.environ | environ,
+            environ=self.environ | environ | dict(self._own_environ.get(name, {})),
             log=self.data.logs / f"{name}.log",
             answers=answers,
         )

@@ -62,9 +62,8 @@ class RabbitServer:
 
     def start(self) -> None:
         """Start the node; returns once it takes connections."""
-        command = [str(_BINARIES / "rabbitmq-server")]
-        self._server = _spawn(command, self._environ(), self._directory / "server.log")
-        _wait_until(partial(_speaks_amqp, self.port), self._server, self._directory)
+        self._server = _spawn(self.command, self.environ(), self._directory / "server.log")
+        _wait_until(self.answers, self._server, self._directory)
 
     def kill(self) -> None:
         """End the node at once, as a power cut would. Only `start` brings it back."""
@@ -86,7 +85,17 @@ class RabbitServer:
         assert self._server is not None
         os.killpg(self._server.pid, number)
 
-    def _environ(self) -> Mapping[str, str]:
+    @property
+    def command(self) -> Sequence[str]:
+        """What `start` runs, with `environ`."""
+        return [str(_BINARIES / "rabbitmq-server")]
+
+    def answers(self) -> bool:
+        """Whether the node takes connections."""
+        return _speaks_amqp(self.port)
+
+    def environ(self) -> Mapping[str, str]:
+        """What tells the node who and where it is."""
         data = str(self._directory)
         return {
             "PATH": os.environ["PATH"],
