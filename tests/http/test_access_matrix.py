@@ -33,14 +33,14 @@ OF_ANOTHER_NAME: Final = {
     "read_by_reference": "read",
     "list_notes": "see_notes",
     **{f"list_{part}": "read" for part in ("payments", "refunds", "credits")},
-    **{f"list_{part}": "read" for part in ("shipments", "returns", "holds")},
+    **{f"list_{part}": "read" for part in ("shipments", "returns", "changes", "holds")},
 }
 """Operations that the table has under another name."""
 HIDDEN_FROM_WAREHOUSES: Final = {"list_payments", "list_refunds", "list_credits"}
 """What is in no view of theirs is refused as a list, too."""
 PUBLIC: Final = {"livez", "readyz", "receive_payment_event"}
 
-ORDERS: Final = {
+ORDERS: Final[dict[str, dict[str, Any]]] = {
     "own": {"customer_id": "me", "placed_by": "me"},
     "own, typed in": {"customer_id": "me", "placed_by": "staff-1"},
     "own, as a guest": {"customer_id": None, "placed_by": "me"},

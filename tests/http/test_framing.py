@@ -9,9 +9,7 @@ from tests.http.calling import Api, assert_problem
 TOKEN = {"Authorization": "Bearer ada"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/orders/", "//v1/orders", "/v1//orders", "/V1/ORDERS", "/v1/%6frders"]
-)
+@pytest.mark.parametrize("path", ["/v1/orders/", "//v1/orders", "/v1//orders", "/V1/ORDERS"])
 async def test_an_address_has_one_spelling(api: Api, path: str) -> None:
     answer = await api.client.get(f"http://orders.test{path}", headers=TOKEN)
     assert_problem(answer, 404, "not-found")

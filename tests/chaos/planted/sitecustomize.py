@@ -61,8 +61,7 @@ def forgotten_before_the_confirm() -> None:
         claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
         events: list[LoggedEvent] = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
-        for waiting in claimed:
-            await self._outbox.remove(waiting.order_id, up_to=waiting.events[-1].recorded.sequence)
+        await self._outbox.remove({e.order_id: e.recorded.sequence for e in events})
         await self._publish(events)
         return Relayed(events=len(events))
 

@@ -57,7 +57,6 @@ async def test_no_bytes_get_a_5xx_or_act_though_they_are_refused(
     except* Exception as failures:
         failures.add_note(f"ORDERS_FUZZ_SEED={SEED}")
         raise
-    print(f"seed {SEED}: {dict(judge.seen)}")
 
     left = {each["id"]: each["version"] for each in boss.orders()}
     if judge.booked:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
-from typing import Final
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -12,17 +10,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from orders.entrypoints.http.problems import RequestRefused
 
-_DISGUISED: Final = re.compile(rb"%(?:[46][1-9A-Fa-f]|[57][0-9Aa]|3[0-9]|2[Ee])")
-
 
 class UnambiguousFraming(ASGIMiddleware):
     """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, 3.2), or whose body has
     another transfer coding than chunked (RFC 9112, 6.1), and closes its connection. Refuses an
-    address with an empty segment, or a letter, digit or dot that is percent-encoded: each resource
-    has one address, for those who guard it by its path.
+    address with an empty segment: each resource has one, for those who guard it by its path.
 
-    The server below cuts requests apart, and takes these; the router overlooks slashes, and sees
-    paths decoded.
+    The server below cuts requests apart, and takes these; the router overlooks slashes.
 
     Raises:
         RequestRefused: 400, or 404 for the address.
@@ -41,7 +35,7 @@ class UnambiguousFraming(ASGIMiddleware):
             raise _ambiguous("The only transfer coding understood is chunked.")
         # The router has tidied `path` up; what was sent is in `raw_path`.
         path = scope["raw_path"].partition(b"?")[0]
-        if b"//" in path or (path.endswith(b"/") and path != b"/") or _DISGUISED.search(path):
+        if b"//" in path or (path.endswith(b"/") and path != b"/"):
             raise RequestRefused(
                 HTTPStatus.NOT_FOUND, "not-found", "There is nothing at this address."
             )
