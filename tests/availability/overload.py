@@ -24,6 +24,7 @@ class Run:
     """One measurement: the best that there is, three times as much, and what comes after it."""
 
     peak: Figures
+    calm: Figures
     rate: float
     over: Figures
     lives: int
@@ -47,6 +48,7 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
         [
             f"{run.peak.good_per_second:.0f}",
             f"{run.peak.good_p99:.0f}",
+            f"{run.calm.good_per_second:.0f} / {run.calm.good_p99:.0f}",
             f"{run.rate:.0f}",
             f"{run.over.good_per_second:.0f} ({100 * run.goodput:.0f} %)",
             f"{run.over.good_p50:.0f} / {run.over.good_p99:.0f}",
@@ -62,46 +64,43 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
     goodput = statistics.median(run.goodput for run in runs)
     slower = statistics.median(r.over.good_p99 / r.peak.good_p99 for r in runs)
     header = [
-        "peak/s", "its p99 ms", "sent/s", "good/s", "accepted p50 / p99 ms", "refused",
+        "peak/s", "its p99 ms", "all taken up to /s, p99 ms", "sent/s", "good/s",
+        "accepted p50 / p99 ms", "refused",
         "refused p50 / p99 ms", "without Retry-After", "failed", "live yes / no", "normal after s",
     ]  # fmt: skip
     return (
         "## Overload\n\n"
         f"One replica; reads and placed orders 7 : 3; three times the peak for {seconds:g} s, "
-        f"{len(runs)} times. The peak is the most of good answers a second at any rate; its p99 "
-        f"is that of the highest rate at which 99 % were taken. Median: goodput "
+        f"{len(runs)} time(s). The peak is the most of good answers a second at any of rising "
+        f"rates; beside it stands the highest rate at which 99 % were taken. Median: goodput "
         f"{100 * goodput:.0f} % of the peak, accepted p99 {slower:.1f} times that at the peak.\n\n"
         + table(header, rows)
     )
 
 
 def _run(crowd: Crowd, url: str, seconds: float) -> Run:
-    peak = _peak(crowd, url)
+    peak, calm = _peak(crowd, url)
     rate = 3 * peak.good_per_second
     probe = _Probe(url)
     load = crowd.come(url, rate=rate, seconds=seconds, **MIX)
     over = figures(load.finish())
     lives, deaths = probe.end()
     after = crowd.come(url, rate=peak.good_per_second / 2, seconds=12, **MIX).finish()
-    return Run(peak, rate, over, lives, deaths, _last_trouble(after))
+    return Run(peak, calm, rate, over, lives, deaths, _last_trouble(after))
 
 
-def _peak(crowd: Crowd, url: str) -> Figures:
-    """The best of rising rates, with the p99 of the last one that was taken whole."""
-    rate, best, calm = 100.0, 0.0, None
-    poor = 0
+def _peak(crowd: Crowd, url: str) -> tuple[Figures, Figures]:
+    """Of rising rates, that with the most good answers, and the highest that was taken whole."""
+    rate, poor = 100.0, 0
+    steps: list[Figures] = []
     while poor < 2:
         sent = crowd.come(url, rate=rate, seconds=STEP_SECONDS, **MIX).finish()
-        now = figures(sent, after=WARM_SECONDS)
-        if now.good >= 0.99 * now.sent:
-            calm = now
-        poor = poor + 1 if now.good < 0.9 * now.sent else 0
-        best = max(best, now.good_per_second)
+        steps.append(figures(sent, after=WARM_SECONDS))
+        poor = poor + 1 if steps[-1].good < 0.9 * steps[-1].sent else 0
         rate *= 1.3
-    assert calm is not None, "not even the lowest rate is taken"
-    return Figures(
-        **{name: getattr(calm, name) for name in Figures.__slots__} | {"good_per_second": best}
-    )
+    whole = [step for step in steps if step.good >= 0.99 * step.sent]
+    assert whole, "not even the lowest rate is taken"
+    return max(steps, key=lambda step: step.good_per_second), whole[-1]
 
 
 def _last_trouble(after: Sent) -> float:

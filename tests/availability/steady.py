@@ -19,7 +19,16 @@ from tests.e2e.cases.fleet import Crowd, children_of, open_files, placed
 from tests.haproxy import haproxy
 
 PAGE_BYTES = resource.getpagesize()
-_HEADER = ["sent", "good", "p50 / p99 ms", "refused", "failed", "orders acknowledged", "stored"]
+_HEADER = [
+    "sent",
+    "good",
+    "p50 / p99 ms",
+    "refused",
+    "by us",
+    "failed",
+    "orders acknowledged",
+    "stored",
+]
 
 
 def roll(folder: Path, options: argparse.Namespace) -> str:
@@ -57,10 +66,10 @@ def crash(folder: Path, options: argparse.Namespace) -> str:
             victim = fleet.cluster.processes[name]
             victim.kill()
             sent = load.finish()
-            rows.append(_row(sent.answers, figures(sent), crowd))
             victim.start()
             victim.wait_until_up()
             balancer.wait_for(name)
+            rows.append(_row(sent.answers, figures(sent), crowd))
     return (
         f"## A replica dies\n\nOne of three, behind HAProxy, of SIGKILL, at {rate:g} requests a "
         f"second for {seconds:g} s; each of them once.\n\n" + table(_HEADER, rows)
@@ -116,7 +125,10 @@ def soak(folder: Path, options: argparse.Namespace) -> str:
 def _row(answers: Sequence[Answer], now: Figures, crowd: Crowd) -> list[object]:
     times = f"{now.good_p50:.0f} / {now.good_p99:.0f}"
     lost = dict(now.failed) or 0
-    return [now.sent, now.good, times, now.refused, lost, placed(answers), crowd.orders()]
+    by_us = now.refused - now.refused_without_retry_after
+    return [
+        now.sent, now.good, times, now.refused, by_us, lost, placed(answers), crowd.orders(),
+    ]  # fmt: skip
 
 
 def _resident(process: Process) -> int:
