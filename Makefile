@@ -52,6 +52,12 @@ alerts: $(READY) ## Break a running shop part by part, and see which alerts fire
 availability: $(READY) ## Restart, crash, overload and soak it; an hour (ARGS="roll --rate 50")
 	@$(PY) -m tests.availability $(ARGS)
 
+sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
+	@$(PY) -m infra.supply.sbom
+
+fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
+	@$(PY) -m tests.fuzzing $(ARGS)
+
 bench: $(READY) ## Measure it against the least that could do the same (DATA=folder)
 	@$(PY) -m tests.bench --data $(BENCH_DATA) $(ARGS)
 
@@ -70,6 +76,7 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) -m mypy
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@test ! -e infra/docs.py || $(PY) infra/docs.py --check
+	@$(PY) -m infra.supply.secrets
 	@$(PY) infra/chart/generate.py --check
 	@$(PY) -m infra.grafana --check
 
@@ -97,4 +104,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos alerts availability bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz sbom alerts availability bench bench-compare bench-database check tools format lock clean

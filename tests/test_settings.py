@@ -14,7 +14,7 @@ from orders.entrypoints.settings import Settings, SettingsError, settings_table
 COMPLETE = {
     "ORDERS_MONGO_URI": "mongodb://writer:hunter2@db/",
     "ORDERS_PAYMENT_URL": "https://payments.internal",
-    "ORDERS_PAYMENT_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "ORDERS_PAYMENT_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # not a secret
     "ORDERS_ISSUER": "https://auth.internal",
     "ORDERS_AUDIENCE": "orders",
     "ORDERS_JWKS_URL": "https://auth.internal/keys",

@@ -32,7 +32,7 @@ from tests.contract.payment_contract import (
 )
 from tests.contract.payment_stub import books, running
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # not a secret
 AMOUNT = Money(1999, "EUR")
 
 

@@ -75,7 +75,8 @@ def test_reads_a_message_that_is_signed_well(verifier: WebhookVerifier) -> None:
 
 
 def test_agrees_with_the_example_that_the_standard_publishes() -> None:
-    verifier = WebhookVerifier(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    # The standard's example.
+    verifier = WebhookVerifier(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])  # not a secret
     example = {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",

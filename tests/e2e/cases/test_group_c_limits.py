@@ -14,10 +14,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 
@@ -54,7 +55,7 @@ def alone(stage: Stage) -> Iterator[Alone]:
 def started(stage: Stage, stack: ExitStack, payment_url: str) -> Running:
     """One more API process, until the stack is left."""
     name = f"alone-{next(_NUMBERS)}"
-    url = stage.cluster.add_api(
+    process = stage.cluster.add_api(
         name,
         ORDERS_PAYMENT_URL=payment_url,
         ORDERS_DATABASE="alone",
@@ -62,8 +63,10 @@ def started(stage: Stage, stack: ExitStack, payment_url: str) -> Running:
         ORDERS_PAYMENT_READ_SECONDS="5",
         ORDERS_PAYMENT_TOTAL_SECONDS="8",
     )
-    stack.callback(stage.cluster.processes[name].kill)
-    return replace(seen_at(stack, stage.cluster, url, stage.at().data), url=url)
+    stack.callback(process.kill)
+    process.start()
+    process.wait_until_up()
+    return seen_at(stack, stage.cluster, stage.cluster.urls[name], stage.at().data)
 
 
 def calls(alone: Alone, order: dict[str, Any]) -> list[float]:
@@ -113,7 +116,7 @@ def test_pay_409(alone: Alone) -> None:
 
 @pytest.mark.parametrize("status", [501, 505, 302, 204])
 def test_what_no_repetition_mends_is_not_repeated(alone: Alone, status: int) -> None:
-    order = alone.play(says(status))
+    order = alone.play(*[says(status)] * 3)
     assert order["payment_status"] == "pending"
     assert len(calls(alone, order)) == (3 if status == 505 else 1)
 
@@ -159,7 +162,12 @@ def test_pay_bulk(alone: Alone) -> None:
     reader = alone.someone()
     order = reader.placed(body())
     callers = [alone.someone() for _ in range(80)]
-    placing = [threading.Thread(target=caller.place, args=(paid(),)) for caller in callers]
+    answers: dict[str, httpx.Response] = {}
+
+    def place(caller: Caller) -> None:
+        answers[caller.subject] = caller.place(paid(), allowed=(503,))
+
+    placing = [threading.Thread(target=place, args=(caller,)) for caller in callers]
     for each in placing:
         each.start()
     eventually(lambda: alone.provider.in_flight == 32)
@@ -170,8 +178,14 @@ def test_pay_bulk(alone: Alone) -> None:
     for each in placing:
         each.join()
     assert alone.provider.most_in_flight == 32
-    statuses = [caller.orders()[0]["status"] for caller in callers]
-    assert statuses == ["confirmed"] * 80
+    shed = [caller for caller in callers if answers[caller.subject].status_code == 503]
+    for caller in shed:
+        assert int(answers[caller.subject].headers["retry-after"]) >= 1
+        assert caller.orders() == []
+    for caller in callers:
+        if caller not in shed:
+            assert [order["status"] for order in caller.orders()] == ["confirmed"]
+    assert len(shed) < 80 - 32
 
 
 @pytest.mark.parametrize("fault", ["refused", "unknown-host", "no-tls", "silent", "not-http"])
