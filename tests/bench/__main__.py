@@ -21,6 +21,7 @@ from tests.bench.comparing import compared
 from tests.bench.contenders import CONTENDERS, SERVICE, Place
 from tests.bench.databases import Database, running_database
 from tests.bench.days import sales_of
+from tests.bench.growth import growth_of
 from tests.bench.jobs import JOBS
 from tests.bench.load import connected
 from tests.bench.report import summary, versions, written
@@ -62,13 +63,13 @@ def _options() -> argparse.Namespace:
 
 def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any]:
     sales = sales_of(data)
+    by_size = sorted(sales, key=lambda sale: sale.lines)
     result: dict[str, Any] = {"machine": machine(), "versions": versions()}
-    lines = sorted(sale.lines for sale in sales)
+    middle, largest = by_size[len(sales) // 2], by_size[-1]
     result["load"] = {
-        "orders": len(sales),
-        "lines of an order: median": lines[len(lines) // 2],
-        "lines of an order: largest": lines[-1],
+        "orders": f"{len(sales)}, of {middle.lines} lines in the middle, {largest.lines} at most"
     }
+    result["growth"] = {f"{each.lines} lines": growth_of(each) for each in (middle, largest)}
     with ExitStack() as stack:
         given = os.environ.get("ORDERS_MONGO_URI")
         database = stack.enter_context(running_database(folder / "database", given))

@@ -14,6 +14,8 @@ from tests.bench.jobs import JOBS, RELAY
 from tests.bench.plot import bars
 
 PACKAGES: Final = ("litestar", "granian", "uvloop", "pymongo", "msgspec", "aiohttp")
+BEGIN: Final = "<!-- measured -->"
+END: Final = "<!-- end of what was measured -->"
 _TARGETS: Final = {job.name: job.target for job in JOBS}
 
 
@@ -46,7 +48,7 @@ def written(result: dict[str, Any], out: Path) -> None:
     """Write the raw figures, the tables and the plot next to each other."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-    out.with_suffix(".md").write_text(summary(result))
+    _write_tables(out.with_suffix(".md"), summary(result))
     jobs = jobs_of(result)
     out.with_suffix(".svg").write_text(
         bars(
@@ -61,6 +63,14 @@ def written(result: dict[str, Any], out: Path) -> None:
     )
 
 
+def _write_tables(page: Path, tables: str) -> None:
+    """Write the tables where the page has its marks, or as the whole page."""
+    text = page.read_text() if page.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    page.write_text(f"{before}{begin}\n\n{tables}\n{end}{after}" if end else tables)
+
+
 def summary(result: dict[str, Any]) -> str:
     """The tables."""
     parts = [
@@ -70,6 +80,7 @@ def summary(result: dict[str, Any]) -> str:
         _half_load(result),
         _wire(result),
         _start(result),
+        _growth(result),
         *([_scale(result)] if result["scale"] else []),
     ]
     return "\n\n".join(parts) + "\n"
@@ -168,6 +179,15 @@ def _start(result: dict[str, Any]) -> str:
         ["", "s", "CPU s", "MiB", "MiB after the run"],
         rows,
     )
+
+
+def _growth(result: dict[str, Any]) -> str:
+    sizes = list(result["growth"])
+    rows = [
+        [step, *(f"{result['growth'][size][step]:,}" for size in sizes)]
+        for step in result["growth"][sizes[0]]
+    ]
+    return _table("Bytes of an order's document over its life", ["", *sizes], rows)
 
 
 def _scale(result: dict[str, Any]) -> str:

@@ -128,7 +128,7 @@ async def test_an_operation_on_an_order_takes_no_more_round_trips_than_it_must(
     assert trips.sent == expected
 
 
-async def test_relaying_many_orders_takes_four_round_trips_and_one_for_each_order(
+async def test_relaying_takes_five_round_trips_however_many_orders(
     mongo: Database, shop: Shop, trips: RoundTrips
 ) -> None:
     for number in range(5):
@@ -138,4 +138,4 @@ async def test_relaying_many_orders_takes_four_round_trips_and_one_for_each_orde
     relayed = await RelayEvents(MongoOutbox(mongo), MongoEventLog(mongo), None, shop.clock)(limit=5)
 
     assert relayed.events == 5
-    assert trips.sent == ["find", "update", "find", "insert", *["update"] * 5]
+    assert trips.sent == ["find", "update", "find", "insert", "update"]
