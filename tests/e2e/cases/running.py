@@ -91,7 +91,7 @@ def line(**members: object) -> dict[str, Any]:
     return body(lines=[{**MUG, **members}])
 
 
-def eventually(holds: Callable[[], T], seconds: float = 20) -> T:
+def eventually(holds: Callable[[], T | None], seconds: float = 20) -> T:
     """Wait until it holds, and return what it then is."""
     give_up_at = time.monotonic() + seconds
     while not (found := holds()):

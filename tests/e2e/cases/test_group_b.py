@@ -219,7 +219,7 @@ def test_cp_late(stage: Stage) -> None:
 
 # -- accounts that contradict each other ----------------------------------------------------------
 
-LIES = {
+LIES: dict[str, dict[str, Any]] = {
     "more": {"amount": 1251, "captured": 1251},
     "less": {"amount": 1249, "captured": 1249},
     "nothing": {"amount": 0, "captured": 0},
@@ -306,6 +306,7 @@ def test_cp_envelope(stage: Stage) -> None:
             "position",
         }  # fmt: skip
         assert {*event["data"]} == {"change", "after"}
+        assert caller.token is not None
         assert not any(word in str(event) for word in (method, "door", "pay_", caller.token))
 
 
@@ -401,7 +402,7 @@ def test_webhooks_in_the_wrong_order_end_at_the_same(stage: Stage) -> None:
     ],
 )
 def test_a_webhook_that_the_provider_did_not_sign_changes_nothing(
-    stage: Stage, changed: dict[str, str], secret: str
+    stage: Stage, changed: dict[str, Any], secret: str
 ) -> None:
     caller, order, payment = a_paid_order(stage)
     answer = stage.tell("refunded", {**payment, "refunded": 1250}, secret=secret, **changed)

@@ -54,7 +54,7 @@ def alone(stage: Stage) -> Iterator[Alone]:
 def started(stage: Stage, stack: ExitStack, payment_url: str) -> Running:
     """One more API process, until the stack is left."""
     name = f"alone-{next(_NUMBERS)}"
-    url = stage.cluster.add_api(
+    process = stage.cluster.add_api(
         name,
         ORDERS_PAYMENT_URL=payment_url,
         ORDERS_DATABASE="alone",
@@ -62,7 +62,10 @@ def started(stage: Stage, stack: ExitStack, payment_url: str) -> Running:
         ORDERS_PAYMENT_READ_SECONDS="5",
         ORDERS_PAYMENT_TOTAL_SECONDS="8",
     )
-    stack.callback(stage.cluster.processes[name].kill)
+    stack.callback(process.kill)
+    process.start()
+    process.wait_until_up()
+    url = stage.cluster.urls[name]
     return replace(seen_at(stack, stage.cluster, url, stage.at().data), url=url)
 
 
