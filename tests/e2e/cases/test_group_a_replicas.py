@@ -21,8 +21,7 @@ def test_a_thousand_duplicates_make_one_order_for_each_key(stage: Stage, *, pays
     for _ in range(KEYS):
         caller, k = stage.someone(), key()
         content = paid(stage.provider.part(), capture=True) if pays else line(quantity=3)
-        replicas = itertools.cycle(stage.everywhere(caller))
-        copies = itertools.islice(replicas, COPIES)
+        copies = itertools.islice(itertools.cycle(stage.everywhere(caller)), COPIES)
         answers = at_once(*[partial(at.place, content, with_key=k) for at in copies])
         statuses.update(answer.status_code for answer in answers)
         made = [a for a in answers if a.status_code == 201]
