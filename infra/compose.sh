@@ -1,0 +1,32 @@
+#!/bin/sh
+# `docker compose` for the whole architecture: compose.sh up, compose.sh ps, compose.sh down …
+# At its first run it makes what must be secret, in .orders/compose, which git ignores.
+set -eu
+cd "$(dirname "$0")"
+kept=../.orders/compose
+mkdir -p "$kept/gateway/switch" "$kept/alertmanager"
+[ -f ../.orders/.gitignore ] || printf '*\n' > ../.orders/.gitignore
+sh gateway/certificate.sh "$kept/gateway"
+# The gateway runs as a user of its own, who reads and switches these.
+chmod 644 "$kept/gateway/tls.key"
+chmod 777 "$kept/gateway/switch"
+# Where alerts go: put a pager's key and a chat's address here to hear of them.
+[ -f "$kept/alertmanager/pager-key" ] || echo unset > "$kept/alertmanager/pager-key"
+[ -f "$kept/alertmanager/chat-url" ] || echo http://127.0.0.1:9/ > "$kept/alertmanager/chat-url"
+if [ ! -f "$kept/env" ]; then
+    umask 077
+    {
+        echo "RABBITMQ_PASSWORD=$(openssl rand -hex 24)"
+        echo "PAYMENT_TOKEN=$(openssl rand -hex 24)"
+        echo "PAYMENT_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)"
+    } > "$kept/env"
+fi
+case ${1:-} in
+    up) shift; set -- up --detach --wait "$@" ;;
+    switch) shift; set -- exec gateway sh /usr/local/bin/switch.sh "$@" ;;
+    '') echo "usage: compose.sh up | switch blue|green | ps | logs | down …" >&2; exit 2 ;;
+esac
+# COMPOSE names the program where it is no plug-in of docker.
+# shellcheck disable=SC2086 # words of their own
+exec ${COMPOSE:-docker compose} --env-file "$kept/env" --file compose.yaml \
+    ${COMPOSE_LOCAL:+--file compose.local.yaml} "$@"

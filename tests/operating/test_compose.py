@@ -1,0 +1,98 @@
+"""The Compose file, held to its own rules; where an engine has the images it is simply run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from orders.entrypoints.settings import settings_table
+
+INFRA: Final = Path(__file__).parents[2] / "infra"
+COMPOSE: Final = yaml.safe_load((INFRA / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
+NAMED_IN_THE_SEED: Final = {
+    "gateway", "api-blue", "api-green", "worker", "migrate", "sandbox", "mongo", "rabbitmq",
+    "kafka", "redis", "prometheus", "alertmanager", "grafana", "jaeger",
+}  # fmt: skip
+EXTRA_RIGHTS: Final = {"gateway": {"CHOWN", "SETGID", "SETUID"}}
+"""Of a program that gives its rights up by itself."""
+
+
+def test_the_whole_architecture_is_there() -> None:
+    assert SERVICES.keys() == NAMED_IN_THE_SEED
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_pinned_bounded_and_has_no_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"[\w./-]+:(?:v?\d+\.\d+[\w.-]*|\$\{\w+:-local\})", service["image"])
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert set(service.get("cap_add", ())) <= EXTRA_RIGHTS.get(name, set())
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert not service.get("privileged")
+    assert "docker.sock" not in str(service.get("volumes"))
+    assert "healthcheck" in service
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_outside_of_this_machine_is_listened_to(name: str) -> None:
+    for port in SERVICES[name].get("ports", ()):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
+
+
+def test_what_holds_data_is_reached_through_the_service_only() -> None:
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    for name in ("mongo", "kafka", "redis", "sandbox", "worker", "api-blue", "api-green"):
+        assert set(SERVICES[name]["networks"]) == {"inside"}
+        assert "ports" not in SERVICES[name]
+
+
+@pytest.mark.parametrize("name", ["api-blue", "api-green", "worker", "migrate", "sandbox"])
+def test_every_setting_is_one_that_there_is(name: str) -> None:
+    known = {row.name for row in settings_table()}
+    required = {row.name for row in settings_table() if row.default is None}
+    given = SERVICES[name]["environment"].keys()
+    assert given <= known
+    assert required <= given
+    secret = {row.name for row in settings_table() if row.secret} & given
+    for setting in secret - {"ORDERS_MONGO_URI", "ORDERS_REDIS_URI"}:
+        assert ":?run infra/compose.sh}" in SERVICES[name]["environment"][setting]
+
+
+def test_the_gateway_is_told_all_that_its_template_asks_for() -> None:
+    template = (INFRA / "gateway" / "gateway.conf.template").read_text(encoding="utf-8")
+    given = SERVICES["gateway"]["environment"].keys()
+    assert set(re.findall(r"\$\{(GATEWAY_[A-Z]+)\}", template)) <= given
+    for colour in ("BLUE", "GREEN"):
+        host = SERVICES["gateway"]["environment"][f"GATEWAY_{colour}"].partition(":")[0]
+        assert host in SERVICES
+
+
+def test_what_is_mounted_is_there() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            if source.startswith(".") and ".orders" not in source:
+                assert (INFRA / source).exists(), source
+
+
+def test_prometheus_looks_where_the_processes_are() -> None:
+    told = yaml.safe_load((INFRA / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    names = {
+        name
+        for job in told["scrape_configs"]
+        for found in job["dns_sd_configs"]
+        for name in found["names"]
+    }
+    aliases = {
+        alias
+        for name in ("api-blue", "api-green")
+        for alias in SERVICES[name]["networks"]["inside"]["aliases"]
+    }
+    assert names <= SERVICES.keys() | aliases
