@@ -85,15 +85,16 @@ async def test_what_is_not_known_is_no_number(unused_tcp_port: int) -> None:
     assert all(isnan(value) for value in backlog().values())
 
 
-async def test_connections_are_told(adapters: Adapters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "SAMPLE_SECONDS", 0.0)
-    async with metrics.sampled(adapters.states()):
-        calls = [asyncio.create_task(adapters.publish_backlog()) for _ in range(32)]
-        waiting, in_use = 0.0, 0.0
-        while not all(each.done() for each in calls):
+async def test_connections_are_told(database_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "SAMPLE_SECONDS", 0.001)
+    settings = settings_for(database_uri, mongo_pool_size=1, mongo_timeout_seconds=30)
+    adapters = Adapters(settings)
+    async with adapters.opened(), metrics.sampled(adapters.states()):
+        calls = {asyncio.create_task(adapters.publish_backlog()) for _ in range(4)}
+        waiting, in_use, left = 0.0, 0.0, calls
+        while left:
             waiting = max(waiting, told("orders_mongo_connections_waiting"))
             in_use = max(in_use, told("orders_mongo_connections_in_use"))
-            await asyncio.sleep(0)
-        assert waiting > 0
-        assert 0 < in_use <= 16
-        assert 0 < told("orders_mongo_connections_open") <= 17
+            _, left = await asyncio.wait(left, timeout=0.001)
+        assert 0 < waiting <= 4
+        assert in_use == told("orders_mongo_connections_open") == 1
