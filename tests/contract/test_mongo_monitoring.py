@@ -139,6 +139,9 @@ async def test_what_a_lost_database_takes_with_it_is_counted_no_longer(
         told = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in told} == {StoreUnavailable}
         assert (use.open, use.in_use, use.waiting) == (0, 0, 0)
+        await proxy.restore()
+        # A client that is closed while it looks for its server leaves a socket behind.
+        await opened.command("ping")
 
 
 # -- what waits -------------------------------------------------------------------------------
