@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import islice, pairwise
+from itertools import islice
 
 import msgspec
 import pytest
@@ -384,7 +384,8 @@ async def test_an_open_circuit_asks_nothing_and_answers_at_once(fake: FakeTime) 
         assert len(stub.seen) == 20
         assert not isinstance(outcomes[0], PaymentNotAsked)
         assert all(isinstance(each, PaymentNotAsked) for each in outcomes[20:])
-        assert max(end - start for start, end in list(pairwise(began))[20:]) <= 0.05
+        # Nobody waits for the service or for a turn: all of it together takes less than one try.
+        assert began[-1] - began[20] < Limits().read_seconds
 
 
 async def test_a_half_open_circuit_lets_three_of_a_hundred_through(fake: FakeTime) -> None:

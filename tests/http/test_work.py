@@ -132,12 +132,12 @@ async def _cancel(api: Api, meter: Meter, size: int) -> int:
 
 
 BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], int, int]]] = {
-    "place": (_place, 640, 31),
-    "place with a payment": (_place_paid, 1_000, 31),
-    "read": (_read, 320, 5),
-    "list 20": (_list, 1_240, 68),
-    "hold": (_hold, 570, 5),
-    "cancel": (_cancel, 560, 19),
+    "place": (_place, 690, 31),
+    "place with a payment": (_place_paid, 1_080, 31),
+    "read": (_read, 350, 5),
+    "list 20": (_list, 1_300, 70),
+    "hold": (_hold, 610, 5),
+    "cancel": (_cancel, 600, 20),
 }
 """For each request: the calls for an order of one line, and for each line more."""
 
