@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine 'Connection.close' was never awaited"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def swept() -> Iterator[None]:
+    """Collect what killed connections left behind here, and not in somebody else's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -118,6 +118,9 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         talk = self._talk()
         pumps = [
             asyncio.create_task(self._ask(talk, reader, up_writer)),
