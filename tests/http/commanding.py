@@ -15,7 +15,7 @@ from tests.http.calling import Api, assert_problem, id_of
 ONE_PEN = {"items": [{"line_id": "1", "quantity": 1}]}
 BODIES: dict[str, dict[str, Any]] = {
     "cancel_items": ONE_PEN,
-    "propose_change": {"remove": ONE_PEN["items"], "reason": "other"},
+    "propose_change": {**ONE_PEN, "reason": "other"},
     "hold": {"reason": "address"},
     "add_note": {"text": "Called"},
     "pay": {"method": "tok_ok"},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.http.calling import Api, assert_problem
 
 ONE_LAMP_MORE = {
-    "add": [{"sku": "LAMP", "name": "Lamp", "quantity": 1}],
-    "remove": [{"line_id": "1", "quantity": 1}],
+    "lines": [{"sku": "LAMP", "name": "Lamp", "quantity": 1}],
+    "items": [{"line_id": "1", "quantity": 1}],
     "reason": "customer",
 }
 
@@ -59,7 +61,7 @@ async def test_customers_state_no_prices_in_a_change_either(api: Api) -> None:
     order = await api.placed()
     cheap = [{"sku": "LAMP", "name": "Lamp", "quantity": 1, "unit_price": 1}]
 
-    answer = await api.post(f"/orders/{order['id']}/changes", {**ONE_LAMP_MORE, "add": cheap})
+    answer = await api.post(f"/orders/{order['id']}/changes", {**ONE_LAMP_MORE, "lines": cheap})
 
     assert_problem(answer, 422, "total-changed")
     assert (await api.get(f"/orders/{order['id']}")).json() == order
@@ -90,6 +92,26 @@ async def test_a_warehouse_sees_what_changes_and_not_what_it_costs(api: Api) -> 
     (change,) = (await api.get(f"/orders/{order['id']}", who="wes")).json()["changes"]
     assert "gross" not in change
     assert "unit_price" not in change["added"][0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer"),
+    [
+        ({"items": [], "lines": []}, "/items"),
+        ({"items": [{"line_id": "1", "quantity": 0}], "lines": []}, "/items"),
+        ({"items": [{"line_id": "1", "quantity": 1}] * 2}, "/items"),
+        ({"lines": [{"sku": "LAMP", "name": "Lamp", "quantity": 0}]}, "/lines/0/quantity"),
+        ({"lines": [{"sku": "LAMP", "name": " ", "quantity": 1}]}, "/lines/0/name"),
+        ({"reason": "No Code"}, "/reason"),
+    ],
+)
+async def test_a_refusal_points_at_what_was_sent(
+    api: Api, sent: dict[str, Any], pointer: str
+) -> None:
+    order = await api.placed()
+    answer = await api.post(f"/orders/{order['id']}/changes", {**ONE_LAMP_MORE, **sent})
+    problem = assert_problem(answer, 422, "invalid-value")
+    assert [each["pointer"] for each in problem["errors"]] == [pointer]
 
 
 def order_tag(order: dict[str, Any]) -> str:

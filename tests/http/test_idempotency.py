@@ -136,7 +136,7 @@ async def test_what_creates_or_moves_money_needs_a_key(api: Api, shop: Shop, pat
     calls = dict(shop.provider.calls)
     bodies = {
         "orders": {"currency": "EUR", "lines": list(LINES)},
-        "changes": {"remove": [{"line_id": "1", "quantity": 1}], "reason": "other"},
+        "changes": {"items": [{"line_id": "1", "quantity": 1}], "reason": "other"},
         "holds": {"reason": "address"},
         "notes": {"text": "Called"},
         "payments": {"method": "tok_ok"},

@@ -39,7 +39,7 @@ CALLS: Final[Mapping[str, tuple[str, str, Any]]] = {
     "propose_change": (
         "POST",
         "/v1/orders/{id}/changes?dry_run=true",
-        {"add": [{"sku": "MUG-RED", "name": "Red mug", "quantity": 1}], "reason": "customer"},
+        {"lines": [{"sku": "MUG-RED", "name": "Red mug", "quantity": 1}], "reason": "customer"},
     ),
     "apply_change": ("POST", "/v1/orders/{id}/changes/1/apply?dry_run=true", {}),
     "decline_change": ("POST", "/v1/orders/{id}/changes/1/decline?dry_run=true", {}),

@@ -162,18 +162,6 @@ class ItemBody(Body, frozen=True):
     quantity: int
 
 
-def items_of(bodies: list[ItemBody], member: str) -> Items:
-    """Units by line id.
-
-    Raises:
-        InvalidValue: If a line is named twice.
-    """
-    items = {PartId(item.line_id): item.quantity for item in bodies}
-    if len(items) < len(bodies):
-        raise InvalidValue(member, "must name each line once")
-    return items
-
-
 class ItemsBody(Body, frozen=True):
     """Some units of some lines; each line once."""
 
@@ -185,15 +173,18 @@ class ItemsBody(Body, frozen=True):
         Raises:
             InvalidValue: If a line is named twice.
         """
-        return items_of(self.items, "items")
+        items = {PartId(item.line_id): item.quantity for item in self.items}
+        if len(items) < len(self.items):
+            raise InvalidValue("items", "must name each line once")
+        return items
 
 
-class ChangeBody(Body, frozen=True):
-    """Units to take off and lines to add, at once. More of a line is a new line."""
+class ChangeBody(ItemsBody, frozen=True, kw_only=True):
+    """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
 
     reason: str
-    remove: list[ItemBody] = []
-    add: list[LineBody] = []
+    items: list[ItemBody] = []
+    lines: list[LineBody] = []
     expected_total: int | None = None
 
     def to_wish(self) -> ChangeWish:
@@ -203,8 +194,8 @@ class ChangeBody(Body, frozen=True):
             InvalidValue: If a line is named twice.
         """
         return ChangeWish(
-            removed=items_of(self.remove, "remove"),
-            added=tuple(line.to_domain() for line in self.add),
+            removed=self.to_items(),
+            added=tuple(line.to_domain() for line in self.lines),
             reason=self.reason,
             expected_total=self.expected_total,
         )
