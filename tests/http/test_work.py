@@ -1,7 +1,8 @@
 """How much Python runs for a request: counted, not timed, so a busy machine changes nothing.
 
-Each bound is what was counted when it was written, and a tenth more. Whoever needs more raises it
-in the same change, and says what for.
+Each bound is what was counted when it was written, and a twentieth more; 22 of the calls are those
+of a tracer that samples a request out, which is there once another test has installed it. Whoever
+needs more raises a bound in the same change, and says what for.
 """
 
 from __future__ import annotations
@@ -132,12 +133,12 @@ async def _cancel(api: Api, meter: Meter, size: int) -> int:
 
 
 BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], int, int]]] = {
-    "place": (_place, 690, 31),
-    "place with a payment": (_place_paid, 1_080, 31),
-    "read": (_read, 350, 5),
-    "list 20": (_list, 1_300, 70),
-    "hold": (_hold, 610, 5),
-    "cancel": (_cancel, 600, 20),
+    "place": (_place, 660, 31),
+    "place with a payment": (_place_paid, 1_050, 31),
+    "read": (_read, 340, 5),
+    "list 20": (_list, 1_260, 68),
+    "hold": (_hold, 590, 5),
+    "cancel": (_cancel, 570, 19),
 }
 """For each request: the calls for an order of one line, and for each line more."""
 
