@@ -5,10 +5,8 @@ What dies is started again by its name, where it was. Every process is a child o
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 from orders.entrypoints.processes import end_with, free_ports
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, TENANT, DataDirectory
 from orders.entrypoints.sandbox.database import database_command, database_uri
+from orders.entrypoints.stack import accepts, is_ready
 
 PATIENCE_SECONDS = 60
 _HOST = "127.0.0.1"
@@ -279,27 +278,6 @@ def cluster(folder: Path, shape: Shape) -> Iterator[Cluster]:
         stack.callback(running.close)
         running.start()
         yield running
-
-
-def accepts(port: int) -> bool:
-    """Whether somebody listens there."""
-    try:
-        socket.create_connection((_HOST, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def is_ready(port: int) -> bool:
-    """Whether an API replica says that requests may come."""
-    connection = http.client.HTTPConnection(_HOST, port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _orders(*arguments: str) -> list[str]:

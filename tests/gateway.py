@@ -16,7 +16,8 @@ from string import Template
 import pytest
 
 from orders.entrypoints.processes import free_ports
-from tests.cluster import Process, accepts
+from orders.entrypoints.stack import accepts
+from tests.cluster import Process
 
 GATEWAY = Path(__file__).parents[1] / "infra" / "gateway"
 _MAIN = Template("""\

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from orders.entrypoints.processes import end_with, free_ports
-from tests.cluster import accepts
+from orders.entrypoints.stack import accepts
 from tests.e2e.cases.running import eventually
 
 # Requests that did not get through are sent elsewhere; a POST that may have got through is not.

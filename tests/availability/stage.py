@@ -11,7 +11,8 @@ import httpx
 
 from orders.entrypoints.processes import free_ports
 from orders.entrypoints.sandbox.database import database_uri
-from tests.cluster import Process, Shape, accepts, cluster
+from orders.entrypoints.stack import accepts
+from tests.cluster import Process, Shape, cluster
 from tests.e2e.cases.fleet import Fleet
 from tests.e2e.cases.running import Running
 

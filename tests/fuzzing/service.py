@@ -13,7 +13,8 @@ from pathlib import Path
 import jwt
 
 from orders.entrypoints.processes import free_ports
-from tests.cluster import Process, is_ready
+from orders.entrypoints.stack import is_ready
+from tests.cluster import Process
 from tests.shop import WEBHOOK_SECRET
 
 _SECRET = "for a service that forgets all when it ends"

@@ -99,9 +99,9 @@ class Stack:
         )
         # Beside the others, which wait for the database too; nobody is told to come before.
         await children.run("migrate", _orders("migrate", "--wait", str(_PATIENCE_SECONDS)))
-        await _until(partial(_accepts, self._ports.payments), "the payment service")
-        await _until(partial(_accepts, self._ports.issuer), "the token issuer")
-        await _until(partial(_is_ready, self._reachable, self._ports.api), "the API")
+        await _until(partial(accepts, self._ports.payments), "the payment service")
+        await _until(partial(accepts, self._ports.issuer), "the token issuer")
+        await _until(partial(is_ready, self._ports.api, self._reachable), "the API")
 
     def addresses(self) -> dict[str, str]:
         """Return where everything is, as the ready file says it."""
@@ -170,7 +170,8 @@ async def _until(answers: Callable[[], bool], what: str) -> None:
         pause = min(pause * 1.5, 0.5)
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Whether somebody listens there, on this machine."""
     try:
         socket.create_connection((_LOOPBACK, port), timeout=1).close()
     except OSError:
@@ -178,7 +179,8 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def _is_ready(host: str, port: int) -> bool:
+def is_ready(port: int, host: str = _LOOPBACK) -> bool:
+    """Whether an API says that requests may come."""
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/readyz")
