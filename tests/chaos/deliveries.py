@@ -13,7 +13,8 @@ from typing import Any
 import aio_pika
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
-_EXCHANGE = "orders.events"
+from orders.adapters.rabbitmq import EXCHANGE, UNROUTED
+
 _AGAIN_SECONDS = 0.5
 
 
@@ -67,10 +68,10 @@ class Deliveries:
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=200)
             exchange = await channel.declare_exchange(
-                _EXCHANGE,
+                EXCHANGE,
                 aio_pika.ExchangeType.TOPIC,
                 durable=True,
-                arguments={"alternate-exchange": f"{_EXCHANGE}.unrouted"},
+                arguments={"alternate-exchange": EXCHANGE + UNROUTED},
             )
             queue = await channel.declare_queue("chaos", durable=True)
             await queue.bind(exchange, "#")

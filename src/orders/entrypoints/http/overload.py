@@ -13,10 +13,10 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from orders.application.deadline import Deadline, within
 from orders.entrypoints import metrics
+from orders.entrypoints.http.errors import RETRY_AFTER_SECONDS
 from orders.entrypoints.http.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
 from orders.entrypoints.turns import Turns, a_turn, others_turn
 
-RETRY_AFTER_SECONDS: Final = 1
 _CODE: Final = "overloaded"
 _TRACE: Final = "0" * 32
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
