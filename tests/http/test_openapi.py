@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from typing import Any
@@ -177,6 +178,14 @@ def test_every_problem_is_published_as_one(operations: dict[str, dict[str, Any]]
         for status, answer in operation["responses"].items():
             if status >= "400" and (name, status) != ("readyz", "503"):
                 assert [*answer["content"]] == ["application/problem+json"]
+
+
+def test_making_it_leaves_the_log_of_the_process_alone() -> None:
+    before = [*logging.getLogger().handlers], logging.getLogger().level
+
+    description()
+
+    assert ([*logging.getLogger().handlers], logging.getLogger().level) == before
 
 
 def test_it_tells_no_secret_and_no_name_of_a_class(document: dict[str, Any]) -> None:

@@ -178,6 +178,8 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
             dependencies=nothing,
             plugins=[StrictRequests()],
             openapi_config=openapi_config(_VERSION),
+            # Litestar would send the whole process's log through its own handler and form.
+            logging_config=None,
         ),
         limits or PublishedLimits(),
     )
