@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from litestar import Litestar
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext
 from pymongo.monitoring import _EventListeners
@@ -29,41 +28,16 @@ from orders.entrypoints import logs, telemetry
 from orders.entrypoints.http import access_log
 from orders.entrypoints.tracing import provider_of
 from tests.http.observing import an_app
+from tests.measurements.asking import Headers, cpu_of
 from tests.shop import Shop
 
 TURNS = 300
 REQUESTS = 20
-Headers = list[tuple[bytes, bytes]]
 _NOBODY = NonRecordingSpan(SpanContext(1, 1, is_remote=False))
-_CALLER = [(b"host", b"orders.test"), (b"authorization", b"Bearer ada")]
+_CALLER = [(b"authorization", b"Bearer ada")]
 _COMMAND = {"find": "orders", "filter": {"_id": 1}, "$db": "orders"}
 _AT_ONCE = timedelta()
 _SERVER = ("127.0.0.1", 27017)
-
-
-async def _get(app: Litestar, path: str, headers: Headers) -> None:
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
-        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
-        "scheme": "http", "headers": [*_CALLER, *headers],
-        "client": ("127.0.0.1", 1), "server": ("orders.test", 80),
-    }  # fmt: skip
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, object]) -> None:
-        if message["type"] == "http.response.start":
-            assert message["status"] == 200, message
-
-    await app(scope, receive, send)  # type: ignore[arg-type]
-
-
-async def _turn(app: Litestar, path: str, headers: Headers) -> float:
-    began = time.process_time_ns()
-    for _ in range(REQUESTS):
-        await _get(app, path, headers)
-    return (time.process_time_ns() - began) / REQUESTS / 1_000
 
 
 def main() -> None:
@@ -93,7 +67,7 @@ async def _compare() -> list[str]:
     for turn in range(TURNS + 10):
         for name, (within, headers) in kinds.items():
             with within():
-                cost = await _turn(app, path, headers)
+                cost = await cpu_of(app, "GET", path, [[*_CALLER, *headers]] * REQUESTS)
             if turn >= 10:
                 found[name].append(cost)
     base = found["none"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -31,6 +32,11 @@ _BACKLOG = 4_096
 _MOST_FILES = 65_536
 _OTHER_FILES = 256
 """Descriptors of a process that are no caller's connection."""
+_COLLECT_AFTER = (10_000, 20, 100)
+"""Objects, and collections of the younger, before garbage in circles is looked for.
+
+A page of orders is some thousand objects: Python would look several times meanwhile.
+"""
 _EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
 # What granian says goes the way of all logs.
 _NO_HANDLERS_OF_ITS_OWN = {
@@ -133,4 +139,9 @@ def _application(
 
     end_with(parent)
     logs.configure(settings.log_level)
-    return (build or create_app)(settings, is_draining=draining)
+    app = (build or create_app)(settings, is_draining=draining)
+    # What is there now stays; what requests make goes when they end, by its count of references.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
+    return app

@@ -108,7 +108,7 @@ def build_app(
         ],
         dependencies={
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
-            **{name: _provided(getattr(use_cases, name)) for name in USE_CASES},
+            **{name: provided(getattr(use_cases, name)) for name in USE_CASES},
         },
         middleware=_middleware(settings, tokens, limiter),
         plugins=[
@@ -207,6 +207,7 @@ def _published_routes() -> list[ControllerRouterHandler]:
     return [Router("/v1", route_handlers=v1), *HEALTH_HANDLERS]
 
 
-def _provided(provider: Any) -> Provide:
+def provided(provider: Any) -> Provide:
+    """A provider of the container, as a dependency of handlers."""
     # Litestar inspects what it calls, and a container's provider has no signature.
     return Provide(lambda: provider(), sync_to_thread=False)  # noqa: PLW0108
