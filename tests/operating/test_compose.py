@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +73,22 @@ def test_the_gateway_is_told_all_that_its_template_asks_for() -> None:
     for colour in ("BLUE", "GREEN"):
         host = SERVICES["gateway"]["environment"][f"GATEWAY_{colour}"].partition(":")[0]
         assert host in SERVICES
+
+
+def test_a_colour_made_anew_is_where_the_gateway_looks_for_it() -> None:
+    (pool,) = COMPOSE["networks"]["inside"]["ipam"]["config"]
+    given = ip_network(pool["ip_range"])
+    fixed = {
+        name: ip_address(SERVICES[name]["networks"]["inside"]["ipv4_address"])
+        for name in ("gateway", "api-blue", "api-green")
+    }
+    assert len({*fixed.values()}) == len(fixed)
+    for address in fixed.values():
+        assert address in ip_network(pool["subnet"])
+        assert address not in given
+    for name in ("api-blue", "api-green"):
+        trusted = SERVICES[name]["environment"]["ORDERS_TRUSTED_PROXIES"]
+        assert ip_network(trusted) == ip_network(fixed["gateway"])
 
 
 def test_what_is_mounted_is_there() -> None:
