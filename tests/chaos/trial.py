@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import aiohttp
 
 from tests.chaos.client import Client
-from tests.chaos.crash_points import SPEAKER, CrashPoint, Kill, turn
+from tests.chaos.crash_points import SPEAKER, Kill, turn
 from tests.chaos.deliveries import Deliveries
 from tests.chaos.deployment import PAYMENTS, Deployment
 from tests.chaos.invariants import (
@@ -93,42 +93,43 @@ class Trial:
         point, (method, capture) = turn(name, number, self.deployment.processes)
         await self.deployment.enough_up()
         case = self.new_case(method, capture=capture, point=name)
-        trap = self._set(case, point.kill)
+        kills = [point.kill] if point.again is None else [point.kill, point.again]
+        traps = self._set(case, kills)
         flight = self._set_notice(case)
         try:
             await point.story(case, self.scene(flight.sprung))
             case.done = True
-            await self._sprung(case, point, trap)
+            await self._sprung(case, traps)
         finally:
-            self.deployment.traps.remove(flight)
-            if trap in self.deployment.traps:
-                self.deployment.traps.remove(trap)
+            over = [flight, *traps]
+            waiting = self.deployment.traps
+            waiting[:] = [each for each in waiting if all(each is not trap for trap in over)]
         return case
 
-    async def _sprung(self, case: Case, point: CrashPoint, trap: Trap) -> None:
+    async def _sprung(self, case: Case, traps: Sequence[Trap]) -> None:
         try:
-            async with asyncio.timeout(_SPRINGS_WITHIN_SECONDS):
-                await trap.sprung.wait()
-            if point.again is not None:
-                self.deployment.traps.remove(trap)
-                again = self._set(case, point.again)
-                try:
-                    async with asyncio.timeout(_SPRINGS_WITHIN_SECONDS):
-                        await again.sprung.wait()
-                finally:
-                    self.deployment.traps.remove(again)
+            for trap in traps:
+                async with asyncio.timeout(_SPRINGS_WITHIN_SECONDS):
+                    await trap.sprung.wait()
         except TimeoutError:
             case.missed = True
 
-    def _set(self, case: Case, kill: Kill) -> Trap:
-        def spring(wire: Wire) -> None:
+    def _set(self, case: Case, kills: Sequence[Kill]) -> list[Trap]:
+        """A trap for each kill. The next one is there from the moment at which one springs."""
+        traps: list[Trap] = []
+
+        def spring(number: int, wire: Wire) -> None:
+            kill = kills[number]
             victim = wire.owner if kill.kills == SPEAKER else kill.kills
             self.deployment.kill(victim)
             case.kills.append(self.deployment.killed[-1])
+            self.deployment.traps += traps[number + 1 : number + 2]
 
-        trap = Trap(kill.at, kill.when, marks(case.order_id, case.key), spring)
-        self.deployment.traps.append(trap)
-        return trap
+        about = marks(case.order_id, case.key)
+        for number, kill in enumerate(kills):
+            traps.append(Trap(kill.at, kill.when, about, partial(spring, number)))
+        self.deployment.traps.append(traps[0])
+        return traps
 
     def _set_notice(self, case: Case) -> Trap:
         """Tells that the order's payment is under way."""
