@@ -41,18 +41,14 @@ def rabbitmq_is_installed() -> bool:
 class RabbitServer:
     """A RabbitMQ node of ours alone. It keeps its data and its port when it is killed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, largest_message: int = LARGEST_MESSAGE) -> None:
         self._directory = directory
         self.port, self._epmd_port, self._node_port = free_ports(3)
         self.uri = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._server: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "plugins").write_text("[].\n")
-        (directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"max_message_size = {LARGEST_MESSAGE}\n"
-            "disk_free_limit.absolute = 10MB\n"
-        )
+        self._configure(largest_message)
         # Erlang's port mapper, which the node would else start by itself and leave behind.
         self._mapper = _spawn(
             ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
@@ -64,6 +60,19 @@ class RabbitServer:
         """Start the node; returns once it takes connections."""
         self._server = _spawn(self.command, self.environ(), self._directory / "server.log")
         _wait_until(self.answers, self._server, self._directory)
+
+    def take_messages_of(self, size: int) -> None:
+        """Start the node again with another limit, in bytes."""
+        self.kill()
+        self._configure(size)
+        self.start()
+
+    def _configure(self, largest_message: int) -> None:
+        (self._directory / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"max_message_size = {largest_message}\n"
+            "disk_free_limit.absolute = 10MB\n"
+        )
 
     def kill(self) -> None:
         """End the node at once, as a power cut would. Only `start` brings it back."""
@@ -116,9 +125,11 @@ class RabbitServer:
 
 
 @contextlib.contextmanager
-def rabbit_server(directory: Path) -> Iterator[RabbitServer]:
+def rabbit_server(
+    directory: Path, largest_message: int = LARGEST_MESSAGE
+) -> Iterator[RabbitServer]:
     """A node that is up, until the block is left."""
-    server = RabbitServer(directory)
+    server = RabbitServer(directory, largest_message)
     try:
         server.start()
         yield server
