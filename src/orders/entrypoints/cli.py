@@ -271,7 +271,7 @@ def _settings(_: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    from orders.entrypoints.sandbox import __main__ as sandbox
+    from orders.entrypoints.sandbox import both as sandbox
 
     _run_until_told(sandbox.run(options))
     return 0

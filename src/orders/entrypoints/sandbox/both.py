@@ -1,15 +1,13 @@
-"""The sandbox process: a payment service and a token issuer, for development only."""
+"""The sandbox process: a payment service and a token issuer at once, for development only."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
-import sys
 
 from aiohttp import web
 
-from orders.entrypoints.cli import main
 from orders.entrypoints.sandbox import issuer, payments
 from orders.entrypoints.sandbox.data_directory import DataDirectory
 
@@ -54,7 +52,3 @@ async def _listen(app: web.Application, host: str, port: int) -> web.AppRunner:
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner
-
-
-if __name__ == "__main__":
-    sys.exit(main(["sandbox", *sys.argv[1:]]))
