@@ -23,14 +23,14 @@ class ProcessFailed(CommandFailed):
     """A process did not start, did not answer, or ended by itself."""
 
 
-def end_with(parent: int) -> None:
-    """Make the calling process get SIGTERM when the process `parent` dies, even of SIGKILL.
+def end_with(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
+    """Make the calling process get a signal when the process `parent` dies, even of SIGKILL.
 
     For a fresh child. The kernel watches the *thread* that forked it, so fork from the main one.
     Does nothing where the system cannot do it.
     """
     if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # it was gone before we asked
             os._exit(1)
 

@@ -37,6 +37,8 @@ _COLLECT_AFTER = (10_000, 20, 100)
 
 A page of orders is some thousand objects: Python would look several times meanwhile.
 """
+_STOP = signal.SIGINT
+"""Tells a worker process to finish what is in flight and go; SIGTERM does not reach it."""
 _EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
 # What granian says goes the way of all logs.
 _NO_HANDLERS_OF_ITS_OWN = {
@@ -77,6 +79,12 @@ class _DrainingServer(MPServer):
             delay = threading.Timer(self._drain_seconds, super().signal_handler_interrupt)
             delay.daemon = True
             delay.start()
+
+    def _stop_workers(self) -> None:
+        for worker in self.wrks:
+            if worker.inner.is_alive():
+                os.kill(worker.inner.pid, _STOP)
+        super()._stop_workers()  # type: ignore[no-untyped-call]
 
 
 def serve(settings: Settings, build: Build | None = None) -> None:
@@ -137,7 +145,11 @@ def _application(
     """Build the application, in the worker process that will run it."""
     from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
 
-    end_with(parent)
+    # A SIGTERM to all our processes at once, as some supervisors send it, is for the parent, which
+    # drains first. Until the server takes the other signal over, it simply ends this process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(_STOP, signal.SIG_DFL)
+    end_with(parent, by=_STOP)
     logs.configure(settings.log_level)
     app = (build or create_app)(settings, is_draining=draining)
     # What is there now stays; what requests make goes when they end, by its count of references.

@@ -101,14 +101,16 @@ def test_one_of_three_replicas_dies(fleet: Fleet, balancer: haproxy.HaProxy, cro
     assert placed(answers) <= crowd.orders() - before <= placed(answers) + len(failed(answers))
 
 
-def test_av_term(fleet: Fleet) -> None:
+@pytest.mark.parametrize("told", [os.kill, os.killpg], ids=["the-server", "all-its-processes"])
+def test_av_term(fleet: Fleet, told: Callable[[int, signal.Signals], None]) -> None:
     """What is in flight at SIGTERM is answered; readiness goes off, and the process ends with 0."""
-    with fleet.replica("api-term", ORDERS_DRAIN_SECONDS="2") as replica:
+    with fleet.replica("api-term", ORDERS_DRAIN_SECONDS="2", ORDERS_WORKERS="2") as replica:
         ada = replica.running.someone()
 
         def stop() -> dict[str, str]:
             eventually(lambda: replica.metric("orders_http_requests_in_flight") >= 1)
-            os.kill(replica.process.pid, signal.SIGTERM)
+            told(replica.process.pid, signal.SIGTERM)
+            assert {status_of(replica.running.url, "/livez") for _ in range(50)} == {200}
             eventually(lambda: status_of(replica.running.url, "/readyz") == 503, 5)
             answer = ada.get("/v1/orders")
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")
