@@ -13,14 +13,14 @@ chmod 777 "$kept/gateway/switch"
 # Where alerts go: put a pager's key and a chat's address here to hear of them.
 [ -f "$kept/alertmanager/pager-key" ] || echo unset > "$kept/alertmanager/pager-key"
 [ -f "$kept/alertmanager/chat-url" ] || echo http://127.0.0.1:9/ > "$kept/alertmanager/chat-url"
-if [ ! -f "$kept/env" ]; then
-    umask 077
-    {
-        echo "RABBITMQ_PASSWORD=$(openssl rand -hex 24)"
-        echo "PAYMENT_TOKEN=$(openssl rand -hex 24)"
-        echo "PAYMENT_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)"
-    } > "$kept/env"
-fi
+# One that was made before stays as it is: the data of the first run knows it.
+made() { grep -q "^$1=" "$kept/env" || echo "$1=$2" >> "$kept/env"; }
+(umask 077 && touch "$kept/env")
+made MONGO_PASSWORD "$(openssl rand -hex 24)"
+made RABBITMQ_PASSWORD "$(openssl rand -hex 24)"
+made REDIS_PASSWORD "$(openssl rand -hex 24)"
+made PAYMENT_TOKEN "$(openssl rand -hex 24)"
+made PAYMENT_WEBHOOK_SECRET "whsec_$(openssl rand -base64 32)"
 case ${1:-} in
     up) shift; set -- up --detach --wait "$@" ;;
     switch) shift; set -- exec gateway sh /usr/local/bin/switch.sh "$@" ;;
