@@ -58,6 +58,9 @@ sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
 	@$(PY) -m tests.fuzzing $(ARGS)
 
+blue-green: $(READY) ## Switch colours under load, and count what breaks (ARGS=--compose)
+	@$(PY) -m tests.blue_green $(ARGS)
+
 bench: $(READY) ## Measure it against the least that could do the same (DATA=folder)
 	@$(PY) -m tests.bench --data $(BENCH_DATA) $(ARGS)
 
@@ -104,4 +107,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz sbom alerts availability bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz sbom alerts availability blue-green bench bench-compare bench-database check tools format lock clean

@@ -4,7 +4,8 @@ ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-      curl gettext-base nginx-light prometheus rabbitmq-server redis-server wget \
+      curl gettext-base nginx-light prometheus prometheus-alertmanager rabbitmq-server \
+      redis-server wget \
  && rm -rf /var/lib/apt/lists/*
 ENV UV_SYSTEM_CERTS=1
 COPY requirements/bootstrap.lock requirements/dev.lock /build/

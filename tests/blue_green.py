@@ -37,7 +37,7 @@ _ABOUT = {
     "The gateway alone": "Two versions as processes behind nginx, and the embedded database.",
     "In Compose": (
         "The stack of `infra/compose.yaml` in containers, as `infra/compose.local.yaml` has it:\n"
-        "without Kafka, Grafana, Alertmanager and Jaeger, with the embedded database. Before each\n"
+        "without Kafka, Grafana and Jaeger, with the embedded database. Before each\n"
         "switch the waiting colour's container is removed and made anew, while the other serves."
     ),
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +51,35 @@ def test_nobody_outside_of_this_machine_is_listened_to(name: str) -> None:
         assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
 
 
+def test_no_secret_is_in_the_file_and_each_is_made_where_it_is_asked_for() -> None:
+    text = (INFRA / "compose.yaml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{([A-Z_]+):\?run infra/compose\.sh\}", text))
+    made = re.findall(r"^made ([A-Z_]+) ", (INFRA / "compose.sh").read_text(), re.MULTILINE)
+    assert asked == set(made)
+    assert not re.search(r"(?i)\$\{\w*(?:password|secret|token)\w*:?-", text)
+    for store in ("mongo", "redis", "rabbitmq"):
+        assert ":?run infra/compose.sh}" in str(SERVICES[store]["environment"])
+
+
+def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    copied = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("chart"))
+    run = partial(
+        subprocess.run,
+        ["sh", str(copied / "compose.sh"), "config"],
+        env=os.environ | {"COMPOSE": "true"},
+        check=True,
+    )
+    run()
+    kept = tmp_path / ".orders" / "compose" / "env"
+    first = kept.read_text()
+    kept.write_text(first.replace("REDIS_PASSWORD", "OLDER_PASSWORD"))  # as an older version had it
+    run()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    *as_before, new = kept.read_text().splitlines()
+    assert as_before == first.replace("REDIS_PASSWORD", "OLDER_PASSWORD").splitlines()
+    assert re.fullmatch(r"REDIS_PASSWORD=[0-9a-f]{48}", new)
+
+
 def test_what_holds_data_is_reached_through_the_service_only() -> None:
     assert COMPOSE["networks"]["inside"]["internal"] is True
     for name in ("mongo", "kafka", "redis", "sandbox", "worker", "api-blue", "api-green"):
@@ -62,7 +95,7 @@ def test_every_setting_is_one_that_there_is(name: str) -> None:
     assert given <= known
     assert required <= given
     secret = {row.name for row in settings_table() if row.secret} & given
-    for setting in secret - {"ORDERS_MONGO_URI", "ORDERS_REDIS_URI"}:
+    for setting in secret:
         assert ":?run infra/compose.sh}" in SERVICES[name]["environment"][setting]
 
 
