@@ -147,7 +147,8 @@ def _application(
 
     # A SIGTERM to all our processes at once, as some supervisors send it, is for the parent, which
     # drains first. Until the server takes the other signal over, it simply ends this process.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(_STOP, signal.SIG_DFL)
     end_with(parent, by=_STOP)
     logs.configure(settings.log_level)
