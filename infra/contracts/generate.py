@@ -1,4 +1,4 @@
-"""Write the published form of events from the code, or check that it is as the code says.
+"""Write the published forms of events and of GraphQL from the code, or check that they are so.
 
 A golden message is written once and stays: a form that would change it is a new version.
 """
@@ -15,7 +15,7 @@ import msgspec
 from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.messages import EVENTS, encode, event_name, schema_of
 from orders.entrypoints import asyncapi
-from orders.entrypoints.schema import text_of
+from orders.entrypoints.schema import graphql_text, text_of
 
 CONTRACTS = Path(__file__).parent
 ORDER_ID = UUID("6f1c7a52-9c1e-8d0b-a4c3-1f2e3d4c5b6a")
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def files() -> Iterator[tuple[Path, str]]:
     """Every file with what the code says it holds."""
     yield CONTRACTS / "asyncapi.json", text_of(asyncapi.description()) + "\n"
+    yield CONTRACTS / "orders.graphql", graphql_text() + "\n"
     for event in EVENTS:
         yield CONTRACTS / asyncapi.schema_file(event), text_of(schema_of(event)) + "\n"
     for sample in EVERY_EVENT:

@@ -21,7 +21,7 @@ OPTIONS = [
 
 
 LOCKS = Path("requirements")
-RUNTIME = ("service", "rabbitmq", "kafka", "redis")
+RUNTIME = ("service", "graphql", "rabbitmq", "kafka", "redis")
 TOOLS = ("uv", "hatchling")
 
 

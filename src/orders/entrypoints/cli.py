@@ -137,7 +137,7 @@ def _add_demo(parser: _Parser) -> None:
 
 
 def _add_schema(parser: _Parser) -> None:
-    parser.add_argument("kind", choices=["openapi", "asyncapi", "events"])
+    parser.add_argument("kind", choices=["openapi", "asyncapi", "events", "graphql"])
 
 
 def _add_sandbox(parser: _Parser) -> None:

@@ -12,13 +12,27 @@ from orders.entrypoints import asyncapi
 
 
 def render(kind: str) -> str:
-    """The description of a kind: `openapi`, `asyncapi`, or `events`, the schemas by type."""
+    """The description of a kind: `openapi`, `asyncapi`, `graphql`, or `events`, the
+    schemas by type.
+    """
+    if kind == "graphql":
+        return graphql_text()
     return text_of(_KINDS[kind]())
 
 
 def text_of(description: object) -> str:
     """A description as it stands in its file, without the last newline."""
     return msgspec.json.format(msgspec.json.encode(description), indent=2).decode()
+
+
+def graphql_text() -> str:
+    """The GraphQL schema in its own language, without the last newline."""
+    # Late: needs an extra.
+    from graphql import print_schema  # noqa: PLC0415
+
+    from orders.entrypoints.graphql.queries import build_schema  # noqa: PLC0415
+
+    return print_schema(build_schema())
 
 
 def _openapi() -> dict[str, Any]:

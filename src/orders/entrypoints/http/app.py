@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -38,8 +39,9 @@ from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
 from orders.entrypoints.http.limits import FailedAuthenticationLimit, PrincipalLimit
+from orders.entrypoints.http.listing import Http
 from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
-from orders.entrypoints.http.orders import ORDER_HANDLERS, Http
+from orders.entrypoints.http.orders import ORDER_HANDLERS
 from orders.entrypoints.http.overload import Farewell, OverloadProtection
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -105,6 +107,7 @@ def build_app(
             *_published_routes(),
             openapi_document,
             docs_router(path=DOCS, schema_url=DOCUMENT),
+            *_graphql(introspection=settings.graphql_introspection),
         ],
         dependencies={
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
@@ -141,6 +144,15 @@ def build_app(
     )
     app.asgi_handler = Farewell(protected, readiness.is_draining)
     return app
+
+
+def _graphql(*, introspection: bool) -> list[ControllerRouterHandler]:
+    """The GraphQL route, where the extra is installed."""
+    if find_spec("graphql") is None:
+        return []
+    from orders.entrypoints.graphql.route import graphql_handler  # noqa: PLC0415
+
+    return [graphql_handler(introspection=introspection)]
 
 
 def _middleware(

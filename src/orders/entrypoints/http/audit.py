@@ -21,7 +21,9 @@ from orders.entrypoints.http.problems import code_of, trace_id_of
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = frozenset({401, 403})
-_HARMLESS: Final = frozenset({"quote"})
+REFUSALS: Final = frozenset({"forbidden", "order-not-found"})
+"""Codes that GraphQL answers with 200, too."""
+_HARMLESS: Final = frozenset({"quote", "graphql"})
 """Operations that change nothing, though they are a POST."""
 _log: Final = logging.getLogger("audit")
 
@@ -75,7 +77,7 @@ def audit(scope: HTTPScope, status: int, change: Change) -> None:
     429 and 503 are left out: nothing was decided, and a flood of them must not flood the trail.
     """
     code = code_of(scope)
-    refused = status in _REFUSED or code == "order-not-found"
+    refused = status in _REFUSED or code in REFUSALS
     if status in {429, 503} or not (refused or is_change(scope)) or "path_template" not in scope:
         return
     caller: Caller | None = scope.get("user")

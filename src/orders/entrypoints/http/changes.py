@@ -13,7 +13,8 @@ from orders.entrypoints.http.answers import OrderAnswer, shown
 from orders.entrypoints.http.bodies import ChangeBody
 from orders.entrypoints.http.command_handlers import TAG
 from orders.entrypoints.http.conditions import DryRun, IdempotencyKey, IfMatch, asked
-from orders.entrypoints.http.orders import ONE, Http
+from orders.entrypoints.http.listing import Http
+from orders.entrypoints.http.orders import ONE
 
 
 @post(

@@ -13,7 +13,8 @@ from orders.application.book_payment_event import BookPaymentEvent
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import EventAnswer, Page
-from orders.entrypoints.http.orders import ONE, Http, within_a_page
+from orders.entrypoints.http.listing import Http, within_a_page
+from orders.entrypoints.http.orders import ONE
 
 TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
@@ -40,7 +41,7 @@ async def see_feed(
     """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
     skips one, and is the same position while there is nothing new.
     """
-    limit = within_a_page(request, limit)
+    limit = within_a_page(request.app.state.edge, limit)
     events = await read_orders.feed(after, limit=limit, caller=request.user)
     last = events[-1].position if events else after
     items = [EventAnswer.of(event, to_staff=True) for event in events]

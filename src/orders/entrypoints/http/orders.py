@@ -2,18 +2,18 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from litestar import Request, Response, get, patch, post
+from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from orders.application.access import Caller, Operation, view_of
 from orders.application.change_order import ChangeOrder
 from orders.application.place_order import PlaceOrder, QuoteOrder
-from orders.application.ports import OrderFilter, Position
+from orders.application.ports import OrderFilter
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import Actor, OrderId, read_order_number
 from orders.domain.lifecycle import (
@@ -34,7 +34,6 @@ from orders.entrypoints.http.answers import (
 from orders.entrypoints.http.bodies import DraftBody, EditOrderBody, PlaceOrderBody
 from orders.entrypoints.http.conditions import (
     DryRun,
-    Edge,
     IdempotencyKey,
     IfMatch,
     IfNoneMatch,
@@ -43,12 +42,10 @@ from orders.entrypoints.http.conditions import (
     not_modified,
 )
 from orders.entrypoints.http.decoding import StrictMergePatch
-from orders.entrypoints.http.problems import InvalidMember, RequestRefused
+from orders.entrypoints.http.listing import Http, Listed, Sort, aware
 
-Http = Request[Any, Any, Any]
 TAGS: Final = ["Orders"]
 ONE: Final = "/orders/{order_id:uuid}"
-Sort = Literal["created_at", "-created_at"]
 
 
 @post("/orders", operation_id="place", summary="Place an order", tags=TAGS)
@@ -154,29 +151,15 @@ async def list_orders(
         return_status=tuple(return_status or ()),
         number=None if number is None else read_order_number(number),
         external_reference=external_reference,
-        created_from=_aware(created_from, "created_from"),
-        created_before=_aware(created_before, "created_before"),
+        created_from=aware(created_from, "created_from"),
+        created_before=aware(created_before, "created_before"),
         outstanding=outstanding,
     )
-    edge: Edge = request.app.state.edge
-    limit = within_a_page(request, limit)
-    list_name = f"{caller.subject} {sort} {where}"
-    found = await read_orders.some(
-        where,
-        newest_first=sort == "-created_at",
-        after=edge.cursors.read(cursor, of=list_name) if cursor is not None else None,
-        # One more than asked for tells whether there is a next page.
-        limit=limit + 1,
-        caller=caller,
-    )
-    page = found[:limit]
-    next_cursor = None
-    if len(found) > limit:
-        last = page[-1].state
-        place_of_last = Position(at=last.created_at, order_id=last.id)
-        next_cursor = edge.cursors.write(place_of_last, of=list_name)
+    listed = Listed(request, where, sort)
+    page = await listed.page(read_orders, limit=limit, cursor=cursor)
     view = view_of(caller)
-    items = [OrderAnswer.of(order.state, view) for order in page]
+    next_cursor = listed.cursor_of(page.orders[-1]) if page.has_next else None
+    items = [OrderAnswer.of(order.state, view) for order in page.orders]
     return page_of(request, items, next_cursor)
 
 
@@ -232,18 +215,6 @@ ORDER_HANDLERS: Final = (
 )
 
 
-def within_a_page(request: Http, limit: int) -> int:
-    """The number of items asked for.
-
-    Raises:
-        RequestRefused: 400 if a page may not hold as many.
-    """
-    edge: Edge = request.app.state.edge
-    if limit > edge.max_page:
-        raise _bad_query(f"limit must be from 1 to {edge.max_page}", "limit")
-    return limit
-
-
 def page_of(request: Http, items: list[Any], next_cursor: str | None) -> Response[Page[Any]]:
     """A page, with a Link header (RFC 8288) to the next one."""
     headers = {}
@@ -260,18 +231,3 @@ def _one(request: Http, order: Order) -> Response[OrderAnswer | None]:
     if not_modified(request, state.version):
         return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(OrderAnswer.of(state, view_of(request.user)), headers=headers)
-
-
-def _aware(time: datetime | None, name: str) -> datetime | None:
-    if time is not None and time.tzinfo is None:
-        raise _bad_query(f"{name} must have an offset, such as Z", name)
-    return time
-
-
-def _bad_query(detail: str, parameter: str) -> RequestRefused:
-    return RequestRefused(
-        HTTPStatus.BAD_REQUEST,
-        "invalid-request",
-        detail,
-        errors=[InvalidMember(detail, parameter=parameter)],
-    )

@@ -14,7 +14,8 @@ from orders.application.errors import Forbidden
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import OrderAnswer, Page
-from orders.entrypoints.http.orders import ONE, TAGS, Http
+from orders.entrypoints.http.listing import Http
+from orders.entrypoints.http.orders import ONE, TAGS
 from orders.entrypoints.http.part_answers import (
     ChangeAnswer,
     CreditAnswer,

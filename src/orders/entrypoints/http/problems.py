@@ -95,6 +95,11 @@ def code_of(scope: Scope) -> str | None:
     return cast("dict[str, str]", scope).get(_CODE_KEY)
 
 
+def set_code(scope: Scope, code: str) -> None:
+    """Make `code` the one that the log, the metrics and the audit trail have for this request."""
+    cast("dict[str, str]", scope)[_CODE_KEY] = code
+
+
 def problem(
     request: Request[Any, Any, Any],
     *,
@@ -106,7 +111,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
     """Build the answer. The title follows from `code`, as RFC 9457 wants one title per type."""
-    cast("dict[str, str]", request.scope)[_CODE_KEY] = code
+    set_code(request.scope, code)
     return Response(
         Problem(
             type=TYPE_PREFIX + code,

@@ -1,0 +1,259 @@
+"""What can be asked. Every field at the root is one question to a use case."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLID,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLString,
+)
+
+from orders.application.access import Operation, View, view_of
+from orders.application.errors import OrderNotFound
+from orders.application.ports import OrderFilter
+from orders.application.read_orders import ReadOrders
+from orders.domain.identifiers import OrderId, read_order_number
+from orders.domain.lifecycle import (
+    FulfillmentProgress,
+    OrderStatus,
+    PaymentProgress,
+    ReturnProgress,
+)
+from orders.domain.order import Order
+from orders.domain.values import reference
+from orders.entrypoints.graphql.documents import PAGE
+from orders.entrypoints.graphql.types import TIME, Types, camel, member_of
+from orders.entrypoints.http.answers import EventAnswer, OrderAnswer
+from orders.entrypoints.http.listing import Http, Listed, aware
+from orders.entrypoints.http.part_answers import NoteAnswer
+
+SORTS: Final = {"CREATED_AT_ASC": "created_at", "CREATED_AT_DESC": "-created_at"}
+_STATUSES: Final[dict[str, type[StrEnum]]] = {
+    "status": OrderStatus,
+    "payment_status": PaymentProgress,
+    "fulfillment_status": FulfillmentProgress,
+    "return_status": ReturnProgress,
+}
+_TIMES: Final = ("created_from", "created_before")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose query it is. Its fields are answered one after the other: it has one turn."""
+
+    request: Http
+    read_orders: ReadOrders
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+Resolver = Callable[..., Awaitable[Any]]
+
+
+def _in_turn(resolve: Callable[..., Awaitable[Any]]) -> Resolver:
+    async def resolved(_: object, info: Any, **arguments: Any) -> Any:
+        asked: Asked = info.context
+        async with asked.turn:
+            return await resolve(asked, **arguments)
+
+    return resolved
+
+
+@_in_turn
+async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
+    order = await asked.read_orders.one(_order_id(id), caller=asked.request.user)
+    return _shown(order, asked)
+
+
+@_in_turn
+async def _by_number(asked: Asked, number: str) -> Any:
+    canonical = read_order_number(number)
+    return _shown(await asked.read_orders.by_number(canonical, caller=asked.request.user), asked)
+
+
+@_in_turn
+async def _by_reference(asked: Asked, reference_: str) -> Any:
+    wanted = reference(reference_, "external_reference")
+    return _shown(await asked.read_orders.by_reference(wanted, caller=asked.request.user), asked)
+
+
+@_in_turn
+async def _events(asked: Asked, id: str) -> Any:  # noqa: A002
+    caller = asked.request.user
+    to_staff = view_of(caller) is View.STAFF
+    events = await asked.read_orders.timeline(_order_id(id), caller=caller)
+    return [_plain(EventAnswer.of(event, to_staff=to_staff)) for event in events]
+
+
+@_in_turn
+async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
+    order = await asked.read_orders.one(
+        _order_id(id), caller=asked.request.user, operation=Operation.SEE_NOTES
+    )
+    return [_plain(NoteAnswer.of(note)) for note in order.state.notes]
+
+
+@_in_turn
+async def _orders(
+    asked: Asked,
+    first: int,
+    sort: Any,
+    filter: dict[str, Any] | None = None,  # noqa: A002
+    after: str | None = None,
+) -> Any:
+    listed = Listed(asked.request, _where(asked, filter or {}), sort)
+    page = await listed.page(asked.read_orders, limit=first, cursor=after)
+    edges = [
+        {"cursor": listed.cursor_of(order), "node": _shown(order, asked)} for order in page.orders
+    ]
+    ends = [edge["cursor"] for edge in edges]
+    return {
+        "edges": edges,
+        "page_info": {
+            "has_next_page": page.has_next,
+            "has_previous_page": after is not None,
+            "start_cursor": ends[0] if ends else None,
+            "end_cursor": ends[-1] if ends else None,
+        },
+    }
+
+
+def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
+    number = given.get("number")
+    statuses: dict[str, Any] = {
+        name: tuple(dict.fromkeys(map(kind, given.get(name) or ())))
+        for name, kind in _STATUSES.items()
+    }
+    return OrderFilter(
+        tenant=asked.request.user.tenant,
+        customer_id=given.get("customer_id"),
+        number=None if number is None else read_order_number(number),
+        external_reference=given.get("external_reference"),
+        outstanding=given.get("outstanding"),
+        created_from=aware(given.get("created_from"), "created_from"),
+        created_before=aware(given.get("created_before"), "created_before"),
+        **statuses,
+    )
+
+
+def _shown(order: Order, asked: Asked) -> Any:
+    return _plain(OrderAnswer.of(order.state, view_of(asked.request.user)))
+
+
+def _plain(answer: msgspec.Struct) -> Any:
+    """An answer as REST would write it: what is hidden is not in it."""
+    return msgspec.to_builtins(answer)
+
+
+def _order_id(text: str) -> OrderId:
+    try:
+        return OrderId(UUID(text))
+    except ValueError:
+        raise OrderNotFound("with this id") from None
+
+
+def build_schema() -> GraphQLSchema:
+    """The published schema."""
+    types = Types()
+    order = types.of(OrderAnswer)
+    an_id = {"id": GraphQLArgument(GraphQLNonNull(GraphQLID))}
+    text = GraphQLNonNull(GraphQLString)
+    query = {
+        "order": GraphQLField(order, an_id, _order, description="One order, by its id."),
+        "orderByNumber": GraphQLField(
+            order,
+            {"number": GraphQLArgument(text)},
+            _by_number,
+            description="One order, by its number; case and spaces are forgiven.",
+        ),
+        "orderByReference": GraphQLField(
+            order,
+            {"reference": GraphQLArgument(text, out_name="reference_")},
+            _by_reference,
+            description="The newest order placed with this external reference.",
+        ),
+        "orders": GraphQLField(
+            _connection(order),
+            _list_arguments(types),
+            _orders,
+            description="The caller's orders that fit every filter, newest first.",
+        ),
+        "orderEvents": GraphQLField(
+            _list_of(types.of(EventAnswer)),
+            an_id,
+            _events,
+            description="What happened to an order.",
+        ),
+        "orderNotes": GraphQLField(
+            _list_of(types.of(NoteAnswer)), an_id, _notes, description="What staff wrote for staff."
+        ),
+    }
+    return GraphQLSchema(GraphQLObjectType("Query", query))
+
+
+def _connection(order: GraphQLObjectType) -> GraphQLObjectType:
+    """A page, in the form that Relay and others know."""
+    text, yes_or_no = GraphQLNonNull(GraphQLString), GraphQLNonNull(GraphQLBoolean)
+    edge = _object("OrderEdge", {"cursor": text, "node": GraphQLNonNull(order)})
+    page = _object(
+        "PageInfo",
+        {
+            "has_next_page": yes_or_no,
+            "has_previous_page": yes_or_no,
+            "start_cursor": GraphQLString,
+            "end_cursor": GraphQLString,
+        },
+    )
+    edges = GraphQLNonNull(GraphQLList(GraphQLNonNull(edge)))
+    return _object("OrderConnection", {"edges": edges, "page_info": GraphQLNonNull(page)})
+
+
+def _object(name: str, members: dict[str, Any]) -> GraphQLObjectType:
+    fields = {
+        camel(member): GraphQLField(kind, resolve=member_of(member))
+        for member, kind in members.items()
+    }
+    return GraphQLObjectType(name, fields)
+
+
+def _list_of(kind: GraphQLObjectType) -> GraphQLList[Any]:
+    return GraphQLList(GraphQLNonNull(kind))
+
+
+def _list_arguments(types: Types) -> dict[str, GraphQLArgument]:
+    statuses = {
+        camel(name): GraphQLInputField(GraphQLList(GraphQLNonNull(types.enum(kind))), out_name=name)
+        for name, kind in _STATUSES.items()
+    }
+    texts = {
+        camel(name): GraphQLInputField(GraphQLString, out_name=name)
+        for name in ("customer_id", "number", "external_reference")
+    }
+    times = {camel(name): GraphQLInputField(TIME, out_name=name) for name in _TIMES}
+    owed = {"outstanding": GraphQLInputField(GraphQLBoolean)}
+    where = GraphQLInputObjectType("OrderFilter", {**statuses, **texts, **times, **owed})
+    return {
+        "filter": GraphQLArgument(where),
+        "sort": GraphQLArgument(
+            GraphQLNonNull(GraphQLEnumType("OrderSort", SORTS)), default_value="-created_at"
+        ),
+        "first": GraphQLArgument(GraphQLNonNull(GraphQLInt), default_value=PAGE),
+        "after": GraphQLArgument(GraphQLString),
+    }
