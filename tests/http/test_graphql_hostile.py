@@ -21,6 +21,10 @@ TOO_COSTLY = {
     "doubling fragments": f"{{...f0}} {DOUBLING} fragment f40 on Query {{__typename}}",
     "deep": "{a" * 16 + "}" * 16,
     "very deep": "{a" * 200 + "}" * 200,
+    "aliases below the root": "{order(id: 1) {a: lines {id} b: lines {id}}}",
+    "aliases through fragments": (
+        "{order(id: 1) {...f a: lines {id}}} fragment f on Order {lines {id}}"
+    ),
     "large pages": "{" + " ".join(f"a{n}: {PAGE}" for n in range(5)) + "}",
 }
 INVALID = {

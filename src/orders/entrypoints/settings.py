@@ -148,9 +148,6 @@ class Settings:
     max_quantity: int = whole("units of a line", 100_000, 1, 10_000_000)
     max_unit_price: int = whole("minor units a unit may cost", 10**10, 1, 10**12)
     max_page: int = whole("items of a page", 100, 1, 1_000)
-    graphql_introspection: bool = flag(
-        "GraphQL tells its schema; it is published as a file, too", default=False
-    )
     rate_per_second: float = number(
         "requests of a principal on average; 0 turns the limit off", 20, 0, 100_000
     )

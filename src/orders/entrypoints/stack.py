@@ -135,7 +135,6 @@ class Stack:
             "ORDERS_DEFAULT_TENANT": TENANT,
             "ORDERS_PRICE_LIST": str(Path(__file__).with_name("sandbox") / "catalogue.json"),
             "ORDERS_DRAIN_SECONDS": "0",
-            "ORDERS_GRAPHQL_INTROSPECTION": "true",
             # The embedded database sorts all that a list matches, on one slow core.
             "ORDERS_MONGO_TIMEOUT_SECONDS": "5",
             # One developer is a whole shop here, and a replay a whole day in a minute.

@@ -56,11 +56,10 @@ class _Size:
 class Documents:
     """Reads queries, and keeps the last ones that were valid."""
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+    def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._rules = [*specified_rules]
-        if not introspection:
-            self._rules.append(NoSchemaIntrospectionCustomRule)
+        # The schema is a published file.
+        self._rules = [*specified_rules, NoSchemaIntrospectionCustomRule]
         self.read = lru_cache(KEPT)(self._read)
 
     def _read(self, query: str) -> DocumentNode:

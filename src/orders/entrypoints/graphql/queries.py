@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -40,7 +38,7 @@ from orders.domain.lifecycle import (
 from orders.domain.order import Order
 from orders.domain.values import reference
 from orders.entrypoints.graphql.documents import PAGE
-from orders.entrypoints.graphql.types import TIME, Types, camel, member_of
+from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
 from orders.entrypoints.http.answers import EventAnswer, OrderAnswer
 from orders.entrypoints.http.listing import Http, Listed, aware
 from orders.entrypoints.http.part_answers import NoteAnswer
@@ -57,44 +55,27 @@ _TIMES: Final = ("created_from", "created_before")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose query it is. Its fields are answered one after the other: it has one turn."""
+    """Whose query it is, and who answers."""
 
     request: Http
     read_orders: ReadOrders
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-Resolver = Callable[..., Awaitable[Any]]
-
-
-def _in_turn(resolve: Callable[..., Awaitable[Any]]) -> Resolver:
-    async def resolved(_: object, info: Any, **arguments: Any) -> Any:
-        asked: Asked = info.context
-        async with asked.turn:
-            return await resolve(asked, **arguments)
-
-    return resolved
-
-
-@_in_turn
 async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
     order = await asked.read_orders.one(_order_id(id), caller=asked.request.user)
     return _shown(order, asked)
 
 
-@_in_turn
 async def _by_number(asked: Asked, number: str) -> Any:
     canonical = read_order_number(number)
     return _shown(await asked.read_orders.by_number(canonical, caller=asked.request.user), asked)
 
 
-@_in_turn
 async def _by_reference(asked: Asked, reference_: str) -> Any:
     wanted = reference(reference_, "external_reference")
     return _shown(await asked.read_orders.by_reference(wanted, caller=asked.request.user), asked)
 
 
-@_in_turn
 async def _events(asked: Asked, id: str) -> Any:  # noqa: A002
     caller = asked.request.user
     to_staff = view_of(caller) is View.STAFF
@@ -102,7 +83,6 @@ async def _events(asked: Asked, id: str) -> Any:  # noqa: A002
     return [_plain(EventAnswer.of(event, to_staff=to_staff)) for event in events]
 
 
-@_in_turn
 async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
     order = await asked.read_orders.one(
         _order_id(id), caller=asked.request.user, operation=Operation.SEE_NOTES
@@ -110,7 +90,6 @@ async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
     return [_plain(NoteAnswer.of(note)) for note in order.state.notes]
 
 
-@_in_turn
 async def _orders(
     asked: Asked,
     first: int,
@@ -226,10 +205,7 @@ def _connection(order: GraphQLObjectType) -> GraphQLObjectType:
 
 
 def _object(name: str, members: dict[str, Any]) -> GraphQLObjectType:
-    fields = {
-        camel(member): GraphQLField(kind, resolve=member_of(member))
-        for member, kind in members.items()
-    }
+    fields = {camel(member): a_field(member, kind) for member, kind in members.items()}
     return GraphQLObjectType(name, fields)
 
 

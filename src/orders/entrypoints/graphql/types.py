@@ -102,9 +102,7 @@ class Types:
             name = re.sub("(Answer|Body)$", "", answer.__name__)
             hints = get_type_hints(answer)
             fields = {
-                camel(member): GraphQLField(
-                    self._type(name, member, hint), resolve=member_of(member)
-                )
+                camel(member): a_field(member, self._type(name, member, hint))
                 for member, hint in hints.items()
                 if not member.startswith("__")
             }
@@ -139,6 +137,6 @@ def camel(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-def member_of(name: str) -> Any:
-    """Reads a member of an answer that is plain JSON; null where it was left out."""
-    return lambda answer, _: answer.get(name)
+def a_field(member: str, kind: Any) -> GraphQLField:
+    """A field that shows a member of REST's answer."""
+    return GraphQLField(kind, extensions={"member": member})

@@ -107,7 +107,7 @@ def build_app(
             *_published_routes(),
             openapi_document,
             docs_router(path=DOCS, schema_url=DOCUMENT),
-            *_graphql(introspection=settings.graphql_introspection),
+            *_graphql(),
         ],
         dependencies={
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
@@ -146,13 +146,13 @@ def build_app(
     return app
 
 
-def _graphql(*, introspection: bool) -> list[ControllerRouterHandler]:
+def _graphql() -> list[ControllerRouterHandler]:
     """The GraphQL route, where the extra is installed."""
     if find_spec("graphql") is None:
         return []
     from orders.entrypoints.graphql.route import graphql_handler  # noqa: PLC0415
 
-    return [graphql_handler(introspection=introspection)]
+    return [graphql_handler()]
 
 
 def _middleware(
