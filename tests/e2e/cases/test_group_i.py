@@ -111,7 +111,7 @@ def test_av_term(fleet: Fleet, told: Callable[[int, signal.Signals], None]) -> N
             eventually(lambda: replica.metric("orders_http_requests_in_flight") >= 1)
             told(replica.process.pid, signal.SIGTERM)
             assert {status_of(replica.running.url, "/livez") for _ in range(50)} == {200}
-            eventually(lambda: status_of(replica.running.url, "/readyz") == 503, 5)
+            eventually(lambda: status_of(replica.running.url, "/readyz") == 503, 1)
             answer = ada.get("/v1/orders")
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")
             return {}
