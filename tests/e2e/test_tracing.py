@@ -5,28 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import aio_pika
 import httpx
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from orders.adapters.rabbitmq import EXCHANGE
 from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import (
-    RABBITMQ_MISSING,
-    RabbitServer,
-    rabbit_server,
-    rabbitmq_is_installed,
-)
+from tests.contract.brokers import RabbitServer
 from tests.e2e.cases.running import Caller, Running, eventually, paid
-from tests.otlp_receiver import OtlpReceiver, Received, otlp_receiver
+from tests.e2e.told import Told, messages, named, traced_rabbit
+from tests.otlp_receiver import OtlpReceiver, otlp_receiver
 
-QUEUE = "traced"
 CANARY = f"canary{secrets.token_hex(4)}"
 ADDRESS = {
     "name": f"{CANARY} Lovelace",
@@ -45,10 +36,7 @@ def collector() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    if not rabbitmq_is_installed():
-        pytest.skip(RABBITMQ_MISSING)
-    with rabbit_server(tmp_path_factory.mktemp("rabbit")) as server:
-        asyncio.run(bind(server.uri))
+    with traced_rabbit(tmp_path_factory.mktemp("rabbit")) as server:
         yield server
 
 
@@ -72,28 +60,6 @@ def ada(service: Cluster) -> Iterator[Caller]:
         yield Running(service.apis[0], service.data.path, service.addresses(), client).someone()
 
 
-async def bind(uri: str) -> None:
-    """Keep all that the exchange gets."""
-    async with await aio_pika.connect(uri) as connection:
-        channel = await connection.channel()
-        arguments: dict[str, Any] = {"alternate-exchange": f"{EXCHANGE}.unrouted"}
-        exchange = await channel.declare_exchange(
-            EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True, arguments=arguments
-        )
-        queue = await channel.declare_queue(QUEUE, durable=True)
-        await queue.bind(exchange, "#")
-
-
-async def messages(uri: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
-    """What came; it is taken out."""
-    found = []
-    async with await aio_pika.connect(uri) as connection:
-        queue = await (await connection.channel()).declare_queue(QUEUE, passive=True)
-        while message := await queue.get(no_ack=True, fail=False):
-            found.append(message)
-    return found
-
-
 def number(url: str, name: str, **labels: str) -> float:
     """What a process publishes of itself."""
     for family in text_string_to_metric_families(httpx.get(url).text):
@@ -101,31 +67,6 @@ def number(url: str, name: str, **labels: str) -> float:
             if sample.name == name and labels.items() <= sample.labels.items():
                 return float(sample.value)
     return 0.0
-
-
-def named(spans: list[Received], name: str) -> Received:
-    (found,) = (each for each in spans if each.name == name)
-    return found
-
-
-@dataclass(frozen=True)
-class Told:
-    """What everyone was told of one order that was placed and paid in one request."""
-
-    trace_id: str
-    gateway: str
-    order_id: str
-    spans: list[Received]
-    messages: list[aio_pika.abc.AbstractIncomingMessage]
-
-    @cached_property
-    def by_id(self) -> dict[str, Received]:
-        """The spans by their ids."""
-        return {each.span_id: each for each in self.spans}
-
-    def below(self, parent: Received) -> set[str]:
-        """The names of what a span was made of."""
-        return {each.name for each in self.spans if each.parent == parent.span_id}
 
 
 @pytest.fixture(scope="module")
