@@ -58,12 +58,12 @@ class Process:
         assert self._running is not None, f"{self.name} was never started"
         return self._running.poll()
 
-    def start(self) -> None:
-        """Start it; `wait_until_up` says when it can be used."""
+    def start(self, **environ: str) -> None:
+        """Start it, with these settings besides; `wait_until_up` says when it can be used."""
         with self.log.open("ab") as output:
             self._running = subprocess.Popen(
                 self._command,
-                env=self._environ,
+                env={**self._environ, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

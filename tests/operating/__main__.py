@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.operating.incidents import INCIDENTS, Course, play, running_shop
+from tests.operating.incidents import INCIDENTS, Course, play
+from tests.operating.shop import running_shop
 from tests.prometheus_process import FASTER
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "alerts.md"

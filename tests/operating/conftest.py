@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.operating.incidents import RunningShop, running_shop
+from tests.operating.shop import RunningShop, running_shop
 from tests.prometheus_process import installed
 
 

@@ -2,132 +2,271 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-import httpx
-
-from orders.entrypoints.sandbox.tokens import sandbox_token
-from tests.cluster import Cluster, Process, Shape, cluster
-from tests.contract.brokers import RabbitServer, rabbit_server
-from tests.prometheus_process import PrometheusProcess, eventually, prometheus_process
-from tests.redis_process import RedisProcess, redis_process
-
-_BUYERS: Final = 3
-LOST: Final = frozenset({"OrdersApiDown", "OrdersDatabaseLost", "OrdersWorkerGone"})
-"""What a part that is gone is told by, and a machine that is merely slow is not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningShop:
-    """A service under load, the brokers if it has any, and the Prometheus that watches it."""
-
-    service: Cluster
-    prometheus: PrometheusProcess
-    rabbit: RabbitServer | None = None
-    redis: RedisProcess | None = None
-
-    def kill(self, name: str) -> None:
-        """End a process of the service, or several whose names begin so."""
-        for process in self._named(name):
-            process.kill()
-
-    def start(self, name: str) -> None:
-        """Have it up again."""
-        for process in self._named(name):
-            process.start()
-        for process in self._named(name):
-            process.wait_until_up()
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to it."""
-        for process in self._named(name):
-            process.signal(number)
-
-    def wait_until_quiet(self, alerts: frozenset[str] = LOST) -> None:
-        """Return once none of these fires."""
-        eventually(lambda: not self.prometheus.firing() & alerts, 120, f"quiet: {alerts}")
-
-    def _named(self, name: str) -> list[Process]:
-        return [each for key, each in self.service.processes.items() if key.startswith(name)]
+from tests.contract.brokers import LARGEST_MESSAGE, RabbitServer
+from tests.operating.shop import MUG, PAID, UNPAID, RunningShop, buying, crowd
+from tests.prometheus_process import eventually
+from tests.redis_process import RedisProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """How it comes about, how it ends, and who must be told."""
+    """What happens until the block is left, and who must be told."""
 
     what: str
-    begin: Callable[[RunningShop], None]
-    end: Callable[[RunningShop], None]
+    happens: Callable[[RunningShop], AbstractContextManager[None]]
     alerts: frozenset[str]
     within_seconds: float = 120
 
 
-def _rabbit(shop: RunningShop) -> RabbitServer:
-    assert shop.rabbit is not None
-    return shop.rabbit
+@contextmanager
+def killed(shop: RunningShop, name: str) -> Iterator[None]:
+    """A process, or several whose names begin so, is gone."""
+    shop.kill(name)
+    try:
+        yield
+    finally:
+        shop.start(name)
 
 
-def _redis(shop: RunningShop) -> RedisProcess:
-    assert shop.redis is not None
-    return shop.redis
+@contextmanager
+def lost(server: RabbitServer | RedisProcess | None) -> Iterator[None]:
+    """A server beside the service is gone."""
+    assert server is not None
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def hanging(shop: RunningShop, name: str) -> Iterator[None]:
+    """A process does nothing, with all connections left open."""
+    shop.signal(name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        shop.signal(name, signal.SIGCONT)
+
+
+@contextmanager
+def throttled(shop: RunningShop, name: str) -> Iterator[None]:
+    """A process gets the processor only for a part of the time, as below a limit of its pod."""
+    over = threading.Event()
+
+    def keep_on() -> None:
+        while not over.is_set():
+            shop.signal(name, signal.SIGSTOP)
+            over.wait(0.4)
+            shop.signal(name, signal.SIGCONT)
+            over.wait(0.3)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(keep_on)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+@contextmanager
+def told_otherwise(shop: RunningShop, name: str, **environ: str) -> Iterator[None]:
+    """A process was started with other settings."""
+    shop.kill(name)
+    shop.start(name, **environ)
+    try:
+        yield
+    finally:
+        shop.kill(name)
+        shop.start(name)
+
+
+@contextmanager
+def far_from_its_database(shop: RunningShop, name: str, seconds: float) -> Iterator[None]:
+    """Each answer of the database comes later by so much."""
+    for way in shop.ways_of(name):
+        way.answers_late_by_seconds = seconds
+    try:
+        yield
+    finally:
+        for way in shop.ways_of(name):
+            way.answers_late_by_seconds = 0
+
+
+@contextmanager
+def without_its_database(shop: RunningShop, name: str) -> Iterator[None]:
+    """The database is there for all others. It is waited for half a second, as rules are hasty."""
+    with told_otherwise(shop, name, ORDERS_MONGO_TIMEOUT_SECONDS="0.5"):
+        for way in shop.ways_of(name):
+            way.cut()
+        try:
+            yield
+        finally:
+            for way in shop.ways_of(name):
+                way.mend()
+
+
+@contextmanager
+def slow_for_all(shop: RunningShop) -> Iterator[None]:
+    """Placing takes several answers of the database: over a second together."""
+    with (
+        far_from_its_database(shop, "api", 0.5),
+        crowd(shop.service, buying(shop.service), 12),
+    ):
+        yield
+
+
+@contextmanager
+def flooded(shop: RunningShop) -> Iterator[None]:
+    """More come than have a turn and may wait for one."""
+    with (
+        far_from_its_database(shop, "api", 0.3),
+        crowd(shop.service, buying(shop.service, UNPAID), 80, pause_seconds=0.02),
+    ):
+        yield
+
+
+@contextmanager
+def more_due_than_can_be_done(shop: RunningShop, late_by_seconds: float) -> Iterator[None]:
+    """Orders that nobody pays expire after a second, and the worker's database is slow."""
+    with (
+        told_otherwise(shop, "api-1", ORDERS_EXPIRE_AFTER_SECONDS="1"),
+        far_from_its_database(shop, "worker", late_by_seconds),
+        crowd(shop.service, buying(shop.service, UNPAID), 12),
+    ):
+        yield
+
+
+@contextmanager
+def one_connection(shop: RunningShop) -> Iterator[None]:
+    """A worker has more at once than its pool allows, and each call takes long."""
+    with (
+        told_otherwise(shop, "worker", ORDERS_MONGO_POOL_SIZE="1"),
+        more_due_than_can_be_done(shop, 0.1),
+    ):
+        yield
+
+
+@contextmanager
+def collector_hangs(shop: RunningShop) -> Iterator[None]:
+    """Every request is recorded, and no export is answered."""
+    shop.collector.hang()
+    traced = {"ORDERS_OTLP_ENDPOINT": shop.collector.url, "ORDERS_TRACE_RATIO": "1"}
+    with told_otherwise(shop, "api", **traced):
+        try:
+            yield
+        finally:
+            shop.collector.answer()
+
+
+@contextmanager
+def too_large_for_the_broker(shop: RunningShop) -> Iterator[None]:
+    """A shipment of a thousand lines; it is sent after all once the broker takes it."""
+    order = shop.post("/v1/orders", {**PAID, "lines": [MUG] * 1_000}, role="admin")
+    items = [{"line_id": each["id"], "quantity": 1} for each in order["lines"]]
+    shop.post(f"/v1/orders/{order['id']}/shipments", {"items": items}, role="admin")
+    try:
+        yield
+    finally:
+        assert shop.rabbit is not None
+        shop.rabbit.take_messages_of(LARGEST_MESSAGE)
+        shop.orders("outbox", "resend", "--order", order["id"])
 
 
 INCIDENTS: Final = {
     "database": Incident(
         what="the database is killed",
-        begin=lambda shop: shop.kill("database"),
-        end=lambda shop: shop.start("database"),
+        happens=lambda shop: killed(shop, "database"),
         alerts=frozenset({"OrdersDatabaseLost", "OrdersErrorBudgetBurn"}),
     ),
     "worker": Incident(
         what="the only worker is killed",
-        begin=lambda shop: shop.kill("worker"),
-        end=lambda shop: shop.start("worker"),
+        happens=lambda shop: killed(shop, "worker"),
         alerts=frozenset({"OrdersWorkerGone"}),
     ),
     "hanging-worker": Incident(
         what="the only worker hangs (SIGSTOP)",
-        begin=lambda shop: shop.signal("worker", signal.SIGSTOP),
-        end=lambda shop: shop.signal("worker", signal.SIGCONT),
+        happens=lambda shop: hanging(shop, "worker"),
         alerts=frozenset({"OrdersWorkerGone"}),
     ),
     "payments": Incident(
         what="the payment service is killed",
-        begin=lambda shop: shop.kill("sandbox"),
-        end=lambda shop: shop.start("sandbox"),
+        happens=lambda shop: killed(shop, "sandbox"),
         alerts=frozenset({"OrdersPaymentsFailing", "OrdersPaymentBreakerOpen"}),
+    ),
+    "refused": Incident(
+        what="the replicas have a wrong `ORDERS_PAYMENT_TOKEN`",
+        happens=lambda shop: told_otherwise(shop, "api", ORDERS_PAYMENT_TOKEN="wrong"),
+        alerts=frozenset({"OrdersPaymentsRefused"}),
     ),
     "replica": Incident(
         what="one API replica is killed",
-        begin=lambda shop: shop.kill("api-1"),
-        end=lambda shop: shop.start("api-1"),
+        happens=lambda shop: killed(shop, "api-1"),
         alerts=frozenset({"OrdersReplicaDown"}),
+    ),
+    "not-ready": Incident(
+        what="one API replica alone does not reach the database",
+        happens=lambda shop: without_its_database(shop, "api-1"),
+        alerts=frozenset({"OrdersReplicaNotReady"}),
     ),
     "api": Incident(
         what="all API replicas are killed",
-        begin=lambda shop: shop.kill("api"),
-        end=lambda shop: shop.start("api"),
+        happens=lambda shop: killed(shop, "api"),
         alerts=frozenset({"OrdersApiDown"}),
     ),
     "broker": Incident(
         what="RabbitMQ is killed",
-        begin=lambda shop: _rabbit(shop).kill(),
-        end=lambda shop: _rabbit(shop).start(),
+        happens=lambda shop: lost(shop.rabbit),
         alerts=frozenset({"OrdersEventsStuck"}),
+    ),
+    "parked": Incident(
+        what="an event is larger than RabbitMQ takes",
+        happens=too_large_for_the_broker,
+        alerts=frozenset({"OrdersEventsParked"}),
     ),
     "redis": Incident(
         what="Redis is killed",
-        begin=lambda shop: _redis(shop).kill(),
-        end=lambda shop: _redis(shop).start(),
+        happens=lambda shop: lost(shop.redis),
         alerts=frozenset({"OrdersLimiterLocal"}),
+    ),
+    "collector": Incident(
+        what="the OpenTelemetry collector hangs",
+        happens=collector_hangs,
+        alerts=frozenset({"OrdersSpansDropped"}),
+    ),
+    "throttled": Incident(
+        what="one API replica has the processor for three parts of seven",
+        happens=lambda shop: throttled(shop, "api-1"),
+        alerts=frozenset({"OrdersEventLoopLag"}),
+    ),
+    "slow-database": Incident(
+        what="the database answers 0.5 s late",
+        happens=slow_for_all,
+        alerts=frozenset({"OrdersLatencyBudgetBurn"}),
+        within_seconds=240,
+    ),
+    "flood": Incident(
+        what="eighty customers at once, and the database answers 0.3 s late",
+        happens=flooded,
+        alerts=frozenset({"OrdersShedding"}),
+    ),
+    "due-work": Incident(
+        what="more orders expire than a worker whose database answers 1 s late can see to",
+        happens=lambda shop: more_due_than_can_be_done(shop, 1),
+        alerts=frozenset({"OrdersDueWorkLate"}),
+    ),
+    "pool": Incident(
+        what="a worker with `ORDERS_MONGO_POOL_SIZE=1` has many orders to see to",
+        happens=one_connection,
+        alerts=frozenset({"OrdersPoolExhausted"}),
     ),
 }
 
@@ -149,85 +288,14 @@ def play(incident: Incident, shop: RunningShop) -> Course:
     ending = frozenset(each for each in incident.alerts if not each.endswith("BudgetBurn"))
     shop.wait_until_quiet(ending)
     before = prometheus.firing()
-    incident.begin(shop)
-    try:
+    with incident.happens(shop):
         told_after = eventually(
             lambda: incident.alerts <= prometheus.firing(), incident.within_seconds, incident.what
         )
         also = prometheus.firing() - incident.alerts - before
-    finally:
-        incident.end(shop)
     over_after = eventually(
         lambda: not ending & prometheus.firing(), incident.within_seconds, f"{incident.what}: over"
     )
     return Course(
         incident=incident, told_after=told_after, also=frozenset(also), over_after=over_after
     )
-
-
-@contextmanager
-def running_shop(folder: Path, *, with_services: bool) -> Iterator[RunningShop]:
-    """A shop of two replicas and a worker, busy until the block is left."""
-    with ExitStack() as stack:
-        rabbit = stack.enter_context(rabbit_server(folder / "rabbit")) if with_services else None
-        redis = stack.enter_context(redis_process(folder)) if with_services else None
-        environ = {
-            **({"ORDERS_RABBITMQ_URI": rabbit.uri} if rabbit else {}),
-            **({"ORDERS_REDIS_URI": redis.uri} if redis else {}),
-        }
-        shape = Shape(apis=2, workers=1, environ=environ)
-        service = stack.enter_context(cluster(folder / "service", shape))
-        targets = {
-            f"orders-{job}": [
-                url for name, url in service.metrics_urls.items() if name.startswith(job)
-            ]
-            for job in ("api", "worker")
-        }
-        stack.enter_context(_busy(service))
-        prometheus = stack.enter_context(prometheus_process(folder / "prometheus", targets))
-        yield RunningShop(service=service, prometheus=prometheus, rabbit=rabbit, redis=redis)
-
-
-@contextmanager
-def _busy(service: Cluster) -> Iterator[None]:
-    """Customers buy, and an orchestrator asks for readiness, until the block is left."""
-    token = sandbox_token(service.data, subject="ada", roles=["customer"], ttl_seconds=3600)
-    closed = threading.Event()
-
-    def buy(client: httpx.Client, api: str) -> None:
-        line = {"sku": "MUG-RED", "name": "Red mug", "quantity": 1}
-        client.post(
-            f"{api}/v1/orders",
-            headers={
-                "Authorization": f"Bearer {token}",
-                "Idempotency-Key": secrets.token_hex(8),
-            },
-            json={
-                "currency": "GBP",
-                "lines": [line],
-                "payment": {"method": "tok_ok", "capture": True},
-            },
-        )
-
-    def ask(client: httpx.Client, api: str) -> None:
-        client.get(f"{api}/readyz")
-
-    def keep_on(act: Callable[[httpx.Client, str], None], pause_seconds: float) -> None:
-        with httpx.Client(timeout=15) as client:
-            while True:
-                for api in service.apis:
-                    if closed.wait(pause_seconds):
-                        return
-                    try:
-                        act(client, api)
-                    except httpx.HTTPError:
-                        continue  # what is down does not answer
-
-    with ThreadPoolExecutor(_BUYERS + 1) as pool:
-        for _ in range(_BUYERS):
-            pool.submit(keep_on, buy, 0.1)
-        pool.submit(keep_on, ask, 0.1)
-        try:
-            yield
-        finally:
-            closed.set()

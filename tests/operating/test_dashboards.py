@@ -10,7 +10,7 @@ from infra.grafana.__main__ import main
 from infra.grafana.boards import PANELS, dashboards
 from infra.grafana.panels import Panel
 from orders.entrypoints.metrics import metrics_table
-from tests.operating.incidents import RunningShop
+from tests.operating.shop import RunningShop
 from tests.prometheus_process import RULES, eventually
 
 SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}

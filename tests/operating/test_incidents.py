@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 
-from tests.operating.incidents import INCIDENTS, LOST, RunningShop, play
+from tests.operating.incidents import INCIDENTS, play
+from tests.operating.shop import LOST, RunningShop
 
 QUIET_SECONDS = 4  # two minutes of the rules
 
@@ -22,3 +23,14 @@ def test_nothing_is_told_while_all_is_well(shop: RunningShop) -> None:
 def test_a_lost_database_is_told_until_it_is_back(shop: RunningShop) -> None:
     course = play(INCIDENTS["database"], shop)
     assert not course.also & LOST
+
+
+def test_a_replica_that_alone_lost_its_database_is_told_apart(shop: RunningShop) -> None:
+    course = play(INCIDENTS["not-ready"], shop)
+    assert "OrdersDatabaseLost" not in course.also
+
+
+def test_a_wrong_credential_is_told_as_ours(shop: RunningShop) -> None:
+    course = play(INCIDENTS["refused"], shop)
+    assert "OrdersPaymentsFailing" not in course.also
+    assert "payments authorize: the payment service answered 401" in shop.service.logged()

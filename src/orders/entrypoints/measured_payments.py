@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from opentelemetry.trace import SpanKind
 
@@ -17,6 +18,7 @@ from orders.entrypoints.telemetry import is_recorded, recorded
 from orders.entrypoints.turns import others_turn
 
 T = TypeVar("T")
+_log: Final = logging.getLogger(__name__)
 
 
 class MeasuredPayments:
@@ -71,8 +73,9 @@ async def _measured(name: str, call: Awaitable[T]) -> T:
     except PaymentDeclined:
         outcome = "declined"
         raise
-    except PaymentRefused:
+    except PaymentRefused as refusal:
         outcome = "refused"
+        _log.warning("payments %s: %s", name, refusal)  # the status: what is wrong with us
         raise
     except PaymentUnavailable:
         raise
