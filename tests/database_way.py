@@ -27,8 +27,8 @@ class DatabaseWay:
 
     @property
     def uri(self) -> str:
-        """What the process is told instead of the database's own."""
-        return database_uri(self.port)
+        """What the process is told instead of the database's own; it asks for no other way."""
+        return f"{database_uri(self.port)}?directConnection=true"
 
     def cut(self) -> None:
         """End all connections, and take none until `mend`."""
