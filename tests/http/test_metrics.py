@@ -219,6 +219,10 @@ def test_one_port_tells_of_all_workers_of_a_server(tmp_path: Path) -> None:
             assert time.monotonic() < deadline  # the last is counted once it has been answered
         assert counted == 40
         assert list(values(metrics_port, "orders_http_requests_in_flight")) == [""]
+        # A rate is seen from a count that was there before: there are some from the start.
+        assert values(metrics_port, "orders_http_requests_refused_total")["code=overloaded"] == 0
+        dropped = values(metrics_port, "orders_spans_dropped_total")
+        assert dropped == {"reason=not-exported": 0, "reason=queue-full": 0}
         assert fetch(port, "/metrics")[0] == 404
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", metrics_port), 1)

@@ -5,10 +5,12 @@ All incidents: `make alerts`; its last report is in `docs/reports/`.
 
 from __future__ import annotations
 
+import re
 import time
 
 from tests.operating.incidents import INCIDENTS, play
 from tests.operating.shop import LOST, RunningShop
+from tests.prometheus_process import RULES
 
 QUIET_SECONDS = 4  # two minutes of the rules
 
@@ -18,6 +20,12 @@ def test_nothing_is_told_while_all_is_well(shop: RunningShop) -> None:
     while time.monotonic() < until:
         assert not shop.prometheus.firing() & LOST
     assert shop.prometheus.troubled_rules() == {}
+
+
+def test_each_alert_is_caused_by_an_incident() -> None:
+    rules = "".join(file.read_text(encoding="utf-8") for file in RULES.glob("*.yml"))
+    caused = frozenset().union(*(each.alerts for each in INCIDENTS.values()))
+    assert caused == {*re.findall(r"alert: (\w+)", rules)}
 
 
 def test_a_lost_database_is_told_until_it_is_back(shop: RunningShop) -> None:

@@ -253,6 +253,10 @@ def count_spans_dropped(reason: str, spans: int) -> None:
 @asynccontextmanager
 async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
     """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    for code in ("rate-limited", "overloaded"):
+        _REFUSED.labels(code)  # A rate is seen from a count that was there before.
+    for reason in ("queue-full", "not-exported"):
+        _SPANS_DROPPED.labels(reason)
     gauges = ((_IN_FLIGHT, lambda: float(in_flight.count)), *states)
     task = asyncio.create_task(_sample(gauges))
     try:
