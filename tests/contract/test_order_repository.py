@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from beanie import init_beanie
 
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
@@ -15,7 +17,7 @@ from orders.adapters.in_memory import InMemoryOrders
 from orders.adapters.mongo.connection import Database, open_mongo, ping
 from orders.adapters.mongo.listing import matching
 from orders.adapters.mongo.orders import MongoOrders
-from orders.adapters.mongo.schema import OrderDocument, migrate
+from orders.adapters.mongo.schema import ORDERS, OrderDocument, migrate, models_for
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import OrderFilter, Position
 from orders.domain.lifecycle import (
@@ -187,6 +189,20 @@ async def test_migrating_again_changes_nothing(database_uri: str, database: Data
 
     assert {*before} == declared | {"_id_"}
     assert await database["orders"].index_information() == before
+
+
+async def test_a_cluster_is_asked_for_no_unique_index_that_it_would_refuse(
+    database_uri: str,
+) -> None:
+    """Said by `mongos` of itself; it wants unique indexes to begin with the shard key."""
+    async with open_mongo(database_uri, database=f"test_{uuid4().hex}", timeout_seconds=30) as made:
+        await init_beanie(database=made, document_models=models_for({"msg": "isdbgrid"}))
+        information = await made[ORDERS].index_information()
+        await made.client.drop_database(made.name)
+
+    declared = {str(index.document["name"]) for index in OrderDocument.Settings.indexes}
+    assert {*information} == declared | {"_id_"}
+    assert not any(index.get("unique") for index in information.values())
 
 
 # -- lost answers and lost servers -----------------------------------------------------------

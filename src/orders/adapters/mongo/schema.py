@@ -6,6 +6,7 @@ Beanie keeps it: `migrate` has it make the indexes. The rest of a document is `O
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -41,10 +42,10 @@ class Turn(BaseModel):
     at: datetime
 
 
-class OrderDocument(Document):
+class SearchedOrder(BaseModel):
     """What is searched of an order."""
 
-    id: UUID  # type: ignore[assignment]
+    id: UUID
     tenant: str
     number: str
     customer_id: str | None
@@ -66,23 +67,45 @@ class OrderDocument(Document):
     """When time asks for something; absent while it does not."""
     version: int
 
+
+_ORDER_INDEXES: Final = (
+    _index("listed", "tenant", "listed"),
+    _listed_by("owner"),
+    _listed_by("status"),
+    _listed_by("payment_status"),
+    _listed_by("fulfillment_status"),
+    # Of orders with returns, not of the many without: "none" sorts before the others.
+    _listed_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
+    _listed_by("owes"),
+    _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
+    _listed_by("external_reference", partialFilterExpression=_given("external_reference")),
+    _index("relay", "relay.at", sparse=True),
+    _index("parked", "parked.at", sparse=True),
+    _index("wake", "wake.at", sparse=True),
+)
+
+
+class OrderDocument(SearchedOrder, Document):  # type: ignore[misc]
+    """An order in a database of one shard."""
+
     class Settings:
         name = ORDERS
         indexes: ClassVar[list[IndexModel]] = [
             _index("number", "tenant", "number", unique=True),
-            _index("listed", "tenant", "listed"),
-            _listed_by("owner"),
-            _listed_by("status"),
-            _listed_by("payment_status"),
-            _listed_by("fulfillment_status"),
-            # Of orders with returns, not of the many without: "none" sorts before the others.
-            _listed_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
-            _listed_by("owes"),
-            _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
-            _listed_by("external_reference", partialFilterExpression=_given("external_reference")),
-            _index("relay", "relay.at", sparse=True),
-            _index("parked", "parked.at", sparse=True),
-            _index("wake", "wake.at", sparse=True),
+            *_ORDER_INDEXES,
+        ]
+
+
+class ShardedOrderDocument(SearchedOrder, Document):  # type: ignore[misc]
+    """An order on a cluster that is sharded by id. A unique index would have to begin with the
+    shard key there: a number is unique by its 60 random bits alone.
+    """
+
+    class Settings:
+        name = ORDERS
+        indexes: ClassVar[list[IndexModel]] = [
+            _index("number", "tenant", "number"),
+            *_ORDER_INDEXES,
         ]
 
 
@@ -114,4 +137,11 @@ async def migrate(uri: str, *, database: str) -> None:
         PyMongoError: If the database cannot be reached, or an index cannot be made.
     """
     async with open_mongo(uri, database=database, timeout_seconds=_INDEX_SECONDS) as opened:
-        await init_beanie(database=opened, document_models=[OrderDocument, EventDocument])
+        models = models_for(await opened.command("hello"))
+        await init_beanie(database=opened, document_models=models)
+
+
+def models_for(hello: Mapping[str, Any]) -> list[type[Document]]:
+    """What is declared where a server says this of itself; `mongos` stands before a cluster."""
+    is_cluster = hello.get("msg") == "isdbgrid"
+    return [ShardedOrderDocument if is_cluster else OrderDocument, EventDocument]
