@@ -51,13 +51,13 @@ class Job:
         return measured
 
 
-PLACE: Final = Job("place", 60, lambda shop: shop.placing(), 201, True, 2.0)
-CANCEL: Final = Job("cancel", 40, lambda shop: shop.cancelling())
+PLACE: Final = Job("place", 200, lambda shop: shop.placing(), 201, True, 2.0)
+CANCEL: Final = Job("cancel", 120, lambda shop: shop.cancelling())
 JOBS: Final = (
     PLACE,
-    Job("place with payment", 25, lambda shop: shop.placing(payment=True), 201, True, 2.0),
-    Job("read one", 150, lambda shop: shop.reading(), target=1.5),
-    Job("list 20 of a customer", 24, lambda shop: shop.listing(), target=1.5),
-    Job("list 20 by status", 16, lambda shop: shop.listing_by_status(), target=1.5),
+    Job("place with payment", 80, lambda shop: shop.placing(payment=True), 201, True, 2.0),
+    Job("read one", 600, lambda shop: shop.reading(), target=1.5),
+    Job("list 20 of a customer", 80, lambda shop: shop.listing(), target=1.5),
+    Job("list 20 by status", 48, lambda shop: shop.listing_by_status(), target=1.5),
     CANCEL,
 )
