@@ -198,7 +198,7 @@ def _scale(result: dict[str, Any]) -> str:
         for what in ("cpu", "database_cpu", "p99"):
             for size in sizes:
                 found = [turn[what] for turn in result["scale"][size][job]]
-                known = median(found) if None not in found else None
+                known = median(found) if found and None not in found else None
                 row.append(_ms(known) if what == "p99" else _whole(known))
         rows.append(row)
     heads = [f"{what}, {int(size):,}" for what in ("CPU", "database", "p99 ms") for size in sizes]

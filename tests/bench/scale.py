@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import count, islice
@@ -18,6 +19,7 @@ from orders.domain.identifiers import OrderId
 from tests.bench.contenders import SERVICE
 from tests.bench.databases import Database
 from tests.bench.jobs import JOBS
+from tests.bench.load import LoadFailed
 from tests.bench.rounds import Course
 
 TURNS: Final = 5
@@ -45,12 +47,14 @@ def scaled(
 
 
 async def _turns(course: Course) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
     for job in JOBS:
-        await course.full_speed(job, SERVICE, share=0.3)
-    return {
-        job.name: [asdict(await course.full_speed(job, SERVICE)) for _ in range(TURNS)]
-        for job in JOBS
-    }
+        found[job.name] = []
+        # A database that reads all there is to find twenty does not answer in time.
+        with suppress(LoadFailed):
+            await course.full_speed(job, SERVICE, share=0.3)
+            found[job.name] = [asdict(await course.full_speed(job, SERVICE)) for _ in range(TURNS)]
+    return found
 
 
 def _copies(originals: list[Document]) -> Iterator[Document]:

@@ -11,7 +11,7 @@ none.
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -175,8 +175,9 @@ def _new_span() -> Span:
     """What names a trace where nothing is recorded."""
     return NonRecordingSpan(
         SpanContext(
-            trace_id=secrets.randbits(128) or 1,
-            span_id=secrets.randbits(64) or 1,
+            # As the SDK makes them: names, not secrets. Forked processes make others.
+            trace_id=random.getrandbits(128) or 1,
+            span_id=random.getrandbits(64) or 1,
             is_remote=False,
             trace_flags=TraceFlags(TraceFlags.DEFAULT),
         )
