@@ -30,6 +30,8 @@ from tests.bench.scale import scaled
 from tests.bench.shop import Shop
 from tests.bench.wire import CountingProxy
 
+SUSTAINED_SECONDS: Final = 4
+"""For how long a contender goes as fast as it can before half of that is asked of it."""
 WARM: Final = 20
 """Requests of each job that are sent through the counting proxy."""
 
@@ -112,7 +114,9 @@ async def _measured(course: Course, rounds: int) -> tuple[list[Any], dict[str, A
         half[job.name] = {}
         for name in CONTENDERS:
             rates = sorted(each[job.name][name]["per_second"] for each in done)
-            rate = rates[len(rates) // 2] / 2
+            # A burst says how much is done at once, not for how long.
+            share = max(1.0, SUSTAINED_SECONDS * rates[len(rates) // 2] / job.count)
+            rate = (await course.full_speed(job, name, share=share)).per_second / 2
             measured = await course.at_half_load(job, name, rate)
             _tell(f"half load: {job.name}, {name}")
             half[job.name][name] = {

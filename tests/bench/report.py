@@ -142,7 +142,7 @@ def _half_load(result: dict[str, Any]) -> str:
             row.append(f"{told['p99'] / told['p50']:.1f}")
         rows.append(row)
     return _table(
-        "At half of that: requests per second, p50 / p95 / p99 in ms, and p99 over p50",
+        "At half of what it sustains: requests per second, p50 / p95 / p99 in ms, and p99 over p50",
         ["", "service", "ms", "p99 / p50", "floor", "ms", "p99 / p50"],
         rows,
     )
