@@ -66,7 +66,9 @@ class Settings:
     mongo_uri: str = url("MongoDB", "mongodb", "mongodb+srv", secret=True)
     database: str = printable("database in MongoDB", "orders")
     mongo_pool_size: int = whole("connections to MongoDB per process", 16, 1, 500)
-    mongo_timeout_seconds: float = number("limit of a database call", 1.5, 0.1, 30)
+    mongo_timeout_seconds: float = number(
+        "limit of a database call; one more half second while no server is found", 1.25, 0.1, 30
+    )
     payment_url: str = url("payment service", "http", "https")
     payment_token: str | None = setting(
         "our own credential at the payment service", "text", str, default=None, secret=True

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,12 +34,23 @@ from tests.e2e.cases.fleet import (
     placed,
     status_of,
 )
-from tests.e2e.cases.running import Caller, Running, at_once, eventually, paid
+from tests.e2e.cases.running import Caller, Running, T, at_once, eventually, paid
+from tests.e2e.cases.stage import DEADLINE_SECONDS
 from tests.redis_process import redis_process
 
-STRICT = {"ORDERS_MONGO_TIMEOUT_SECONDS": "1.5"}
+PATIENCE = next(r for r in settings_table() if r.name == "ORDERS_MONGO_TIMEOUT_SECONDS").default
+STRICT = {"ORDERS_MONGO_TIMEOUT_SECONDS": str(PATIENCE)}
 """As it is by default; the other replicas have more patience with a slow machine."""
+REFUSED_SECONDS = 2.0
+"""Within which whatever needs a lost database is refused."""
+NOT_READY_SECONDS = 10.0
 HEALS_SECONDS = 10.0
+AT_ONCE_SECONDS = 5.0
+"""What ends at once; the children of a process have to be told, and waited for."""
+ASKED = 3
+"""How often something is asked that must be answered in time: the median counts, so that one
+answer that a busy machine delays does not matter.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +80,12 @@ def replicas(fleet: Fleet) -> list[Process]:
 
 def took(began: float) -> float:
     return time.monotonic() - began
+
+
+def timed(call: Callable[[], T]) -> tuple[float, T]:
+    began = time.monotonic()
+    answer = call()
+    return took(began), answer
 
 
 def test_av_roll(fleet: Fleet, balancer: haproxy.HaProxy, crowd: Crowd) -> None:
@@ -127,7 +145,7 @@ def test_a_second_sigterm_stops_at_once(fleet: Fleet) -> None:
         eventually(lambda: not replica.is_ready())
         began = time.monotonic()
         assert replica.process.stop(30) == 0
-        assert took(began) < 12  # of the 15 s that it would drain
+        assert took(began) < AT_ONCE_SECONDS  # of the 15 s that it would drain
 
 
 def assert_refused(running: Running, known: str) -> None:
@@ -141,10 +159,10 @@ def assert_refused(running: Running, known: str) -> None:
         lambda: ada.get("/v1/events", allowed=[503]),
     )
     for call in calls:
-        began = time.monotonic()
-        answer = call()
-        assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
-        assert took(began) < 2 + 2  # a machine that is busy with other things may add some
+        asked = [timed(call) for _ in range(ASKED)]
+        for _, answer in asked:
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
+        assert median(seconds for seconds, _ in asked) <= REFUSED_SECONDS
 
 
 @pytest.mark.parametrize("lost", ["dead", "frozen"])
@@ -155,7 +173,7 @@ def test_av_db(fleet: Fleet, lost: str) -> None:
         known = replica.running.someone().placed()["id"]
         gone = fleet.without(database) if lost == "dead" else fleet.frozen(database)
         with gone:
-            eventually(lambda: status_of(replica.running.url, "/readyz") == 503)
+            eventually(lambda: status_of(replica.running.url, "/readyz") == 503, NOT_READY_SECONDS)
             assert status_of(replica.running.url, "/livez") == 200
             assert_refused(replica.running, known)
             assert status_of(replica.running.url, "/livez") == 200
@@ -189,17 +207,19 @@ def test_av_pay_and_the_auth_service_with_it(fleet: Fleet, lost: str) -> None:
     ada = fleet.running.someone()
     known = ada.placed()
     with fleet.without(sandbox) if lost == "dead" else fleet.frozen(sandbox):
-        began = time.monotonic()
-        order = ada.placed(paid())
-        assert took(began) < 10 + 2
-        assert (order["status"], order["payment_status"]) == ("pending", "pending")
+        asked = at_once(*[lambda: timed(lambda: ada.placed(paid()))] * ASKED)
+        assert median(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
+        orders = [order for _, order in asked]
+        for order in orders:
+            assert (order["status"], order["payment_status"]) == ("pending", "pending")
         assert ada.order(known["id"])["id"] == known["id"]
-        assert len(ada.orders()) == 2
+        assert len(ada.orders()) == 1 + ASKED
         assert ada.post(f"/v1/orders/{known['id']}/cancel").status_code == 200
         assert status_of(fleet.running.url, "/readyz") == 200
         assert fleet.running.bearing("x.y.z").get("/v1/orders").status_code == 401
-    eventually(lambda: ada.order(order["id"])["status"] == "confirmed", 60)
-    assert len(fleet.running.charges(order["id"])) == 1
+    for order in orders:
+        eventually(lambda: ada.order(order["id"])["status"] == "confirmed", 60)  # noqa: B023 - now
+        assert len(fleet.running.charges(order["id"])) == 1
 
 
 def test_without_keys_nobody_is_let_in_until_they_come(fleet: Fleet) -> None:
@@ -303,7 +323,7 @@ def test_av_over(fleet: Fleet, crowd: Crowd) -> None:
         assert all(each.waits for each in answers)
         refused = replica.metric('orders_http_requests_refused_total{code="overloaded"}')
         assert refused > len(answers) / 2
-        # Two had turns for 1.5 s each; all others were told at once, not after as long.
+        # Two had turns for over a second each; all others were told at once, not after as long.
         assert sorted(each.took for each in answers)[len(answers) // 2] < 0.5
         eventually(replica.is_ready, HEALS_SECONDS)
         eventually(

@@ -42,13 +42,14 @@ def connect(
     *,
     database: str,
     pool_size: int = 16,
-    timeout_seconds: float = 1.5,
+    timeout_seconds: float = 1.25,
     listeners: Sequence[CommandListener | ConnectionPoolListener] = (),
 ) -> Database:
     """The database. Nothing is connected before the first call; close `database.client`.
 
-    `timeout_seconds` bounds every single call, with its retries and the search for a server;
-    `pool_size` the connections. It heals by itself when the database comes back.
+    `timeout_seconds` bounds every single call, with its retries and the search for a server,
+    which the driver gives up up to half a second late: it looks at the clock as often.
+    `pool_size` bounds the connections. It heals by itself when the database comes back.
     """
     milliseconds = round(timeout_seconds * 1000)
     to_reach_it = min(milliseconds, _REACHED_WITHIN_MILLISECONDS)
