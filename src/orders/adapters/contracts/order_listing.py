@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +68,11 @@ class OrderListing:
             ({"created_before": NOW + TICK}, "A"),
             ({"created_from": NOW + TICK, "created_before": NOW + 3 * TICK}, "BC"),
             ({"created_from": NOW + TICK / 2, "created_before": NOW + TICK / 2}, ""),
+            ({"created_from": datetime.min.replace(tzinfo=UTC)}, "ABCDE"),
+            ({"created_before": NOW.replace(year=1969)}, ""),
+            ({"created_before": NOW.replace(year=2300)}, "ABCDE"),
+            ({"created_from": NOW.replace(year=2300)}, ""),
+            ({"created_before": datetime.max.replace(tzinfo=UTC)}, "ABCDE"),
             ({"owner": "customer-1", "status": [OrderStatus.PENDING], "outstanding": True}, "AD"),
         ],
         ids=str,

@@ -109,9 +109,10 @@ def listed_at(at: datetime, order_id: OrderId | None = None) -> str:
     """The key that lists are sorted by: the time, and the id where times are equal.
 
     Without an id it is before every order of that time, rounded up to the millisecond. One
-    string, because a place in a list is then one bound of one index.
+    string, because a place in a list is then one bound of one index. A time outside of what 13
+    digits hold, 1970 to 2286, is the first or the last of them: no order is from then.
     """
-    milliseconds = -((AT_ONCE - at) // _MILLISECOND)
+    milliseconds = min(max(0, -((AT_ONCE - at) // _MILLISECOND)), 10**13 - 1)
     return f"{milliseconds:013d}" + (order_id.hex if order_id is not None else "")
 
 
