@@ -32,6 +32,7 @@ FLOORS = {
 }
 # A module over 300 lines stands here with its reason, or is split.
 LONG_MODULES = {
+    "domain/errors.py": "all refusals stand in one file: their codes are published, each once",
     "domain/events.py": "all events stand in one file: their union is the published contract",
 }
 

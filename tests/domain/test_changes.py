@@ -171,9 +171,19 @@ def test_all_units_may_go_when_others_come() -> None:
 def test_an_order_has_as_many_lines_as_it_may_and_no_more() -> None:
     order = a_placed_order()
     propose(order, None, INK, limits=Limits(lines=4))
-    decline(order)
+    apply(order)
     with pytest.raises(InvalidValue):
-        propose(order, None, INK, INK, limits=Limits(lines=4))
+        propose(order, None, INK, limits=Limits(lines=4))
+
+
+def test_lines_that_were_declined_count_too() -> None:
+    """They are kept: an order that could be offered lines without end could grow without end."""
+    order = a_placed_order()
+    propose(order, None, INK, limits=Limits(lines=5))
+    decline(order)
+    with pytest.raises(InvalidValue, match="declined ones included"):
+        propose(order, None, INK, INK, limits=Limits(lines=5))
+    propose(order, None, INK, limits=Limits(lines=5))
 
 
 def test_a_change_at_another_price_than_expected_is_refused() -> None:

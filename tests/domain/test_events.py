@@ -13,6 +13,7 @@ import pytest
 
 from orders.domain import errors, events
 from orders.domain.actions import Action
+from orders.domain.guards import MAX_PARTS
 from orders.domain.identifiers import PROVIDER, SYSTEM
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
@@ -274,6 +275,10 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
             lambda o: o.cancel_items(items(_2=1), "inventory", by=STAFF, now=NOW),
         ),
         Action.APPLY_CHANGE,
+    ),
+    errors.TooManyParts: lambda: after(
+        restored(a_placed_order(), holds=done(Action.HOLD).state.holds * MAX_PARTS),
+        lambda o: carry_out(o, Action.HOLD),
     ),
     errors.QuantityExceeds: lambda: a_placed_order().cancel_items(
         items(_1=4), "customer", by=CUSTOMER, now=NOW

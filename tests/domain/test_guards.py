@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -30,10 +30,11 @@ from orders.domain.errors import (
     PaymentNotCovered,
     QuantityExceeds,
     StillOpen,
+    TooManyParts,
     TotalChanged,
     UseCancel,
 )
-from orders.domain.guards import limits
+from orders.domain.guards import MAX_PARTS, limits
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order import CANCEL_REASONS, Order
 from orders.domain.payments import ProviderStatus
@@ -548,6 +549,55 @@ def test_late_money_whose_refund_failed_is_refunded_by_hand(status: OrderStatus)
     order.refund(amount=TOTAL, reason="late", by=STAFF, now=NOW)
     settle_refund(order, "2")
     assert order.state.totals.net == 0
+
+
+# -- growth ------------------------------------------------------------------------------------
+
+
+def decline_payment(order: Order) -> None:
+    call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
+    order.fail(call.key, "declined", now=NOW)
+
+
+def unpack(order: Order) -> None:
+    shipment = pack(order, items(_2=1))
+    order.cancel_shipment(shipment, by=STAFF, now=NOW)
+
+
+def propose_in_vain(order: Order) -> None:
+    wish: dict[str, Any] = {"removed": items(_1=1), "added": (), "reason": "customer"}
+    order.propose_change(**wish, by=CUSTOMER, now=NOW)
+    order.decline_change(order.state.changes[-1].id, by=CUSTOMER, now=NOW)
+
+
+GROWTH: dict[str, tuple[Callable[[], Order], Callable[[Order], object]]] = {
+    "payments": (a_placed_order, decline_payment),
+    "notes": (a_placed_order, lambda o: o.add_note("called", by=STAFF, now=NOW)),
+    "holds": (a_placed_order, lambda o: o.hold("address", by=STAFF, now=NOW)),
+    "changes": (a_placed_order, propose_in_vain),
+    "shipments": (lambda: an_order_that_is(CONFIRMED), unpack),
+    "returns": (
+        lambda: an_order_ready_for(Action.REQUEST_RETURN, CONFIRMED),
+        lambda o: return_units(o, "decline", units=items(_1=1)),
+    ),
+    "credits": (
+        lambda: an_order_ready_for(Action.GRANT_CREDIT, CONFIRMED),
+        lambda o: o.grant_credit(1, "goodwill", by=STAFF, now=NOW),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GROWTH)
+def test_an_order_does_not_grow_without_end(kind: str) -> None:
+    """Or its customer could make it too large to store, and what is told of it would be lost."""
+    start, grow = GROWTH[kind]
+    order = start()
+    parts = order.state.ledger if kind == "payments" else order.state
+    for _ in range(MAX_PARTS - len(getattr(parts, kind))):
+        grow(order)
+    with refused(order, TooManyParts, "too-many-parts") as refusal:
+        grow(order)
+    assert (refusal.value.kind, refusal.value.most) == (kind, MAX_PARTS)
 
 
 # -- what callers are told ---------------------------------------------------------------------

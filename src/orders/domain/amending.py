@@ -46,7 +46,7 @@ class Amending(Changing):
         self._require(Action.PROPOSE_CHANGE, now)
         if not removed and not added:
             raise InvalidValue("items", "must take units off or add a line")
-        lines = _numbered(added, after=len(self._state.lines), limits=limits)
+        lines = self._numbered(added, limits)
         gross = self._gross_of(self._lines_with(removed, lines))
         if expected_total not in (None, gross):
             raise TotalChanged(stated=expected_total or 0, actual=gross)
@@ -111,14 +111,17 @@ class Amending(Changing):
         shipping = self._state.shipping
         return totals_of(Worth.of(lines), shipping=shipping.price if shipping else 0).gross
 
-
-def _numbered(added: Sequence[DraftLine], *, after: int, limits: Limits) -> tuple[Line, ...]:
-    """The added lines, checked, with the numbers that follow those there are."""
-    if not added:
-        return ()
-    if after + len(added) > limits.lines:
-        raise InvalidValue("lines", f"an order has at most {limits.lines} lines")
-    lines = lines_of(added, order_discount=0, limits=limits)
-    return tuple(
-        replace(line, id=PartId(str(after + place))) for place, line in enumerate(lines, start=1)
-    )
+    def _numbered(self, added: Sequence[DraftLine], limits: Limits) -> tuple[Line, ...]:
+        """The added lines, checked, with the numbers that follow those there are."""
+        if not added:
+            return ()
+        after = len(self._state.lines)
+        # What was declined is kept, too, and could otherwise be proposed again without end.
+        declined = sum(len(each.added) for each in self._state.changes if not each.is_applied)
+        if after + declined + len(added) > limits.lines:
+            raise InvalidValue(
+                "lines", f"an order has at most {limits.lines} lines, declined ones included"
+            )
+        lines = lines_of(added, order_discount=0, limits=limits)
+        numbered = enumerate(lines, start=after + 1)
+        return tuple(replace(line, id=PartId(str(number))) for number, line in numbered)

@@ -36,3 +36,8 @@ class Change:
     """What the order costs with it. Applied at this price or not at all."""
     created_at: datetime
     status: ChangeStatus = ChangeStatus.PROPOSED
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether its lines are the order's."""
+        return self.status is ChangeStatus.APPLIED

@@ -186,6 +186,17 @@ class ChangeOpen(OrderError):
         self.change_id = change_id
 
 
+class TooManyParts(OrderError):
+    """The order has as many parts of this kind as one can hold."""
+
+    code = "too-many-parts"
+
+    def __init__(self, kind: str, *, most: int) -> None:
+        super().__init__(f"an order has at most {most} {kind}")
+        self.kind = kind
+        self.most = most
+
+
 class ChangeOutdated(OrderError):
     """The order has changed since the change was proposed: it would cost something else now."""
 

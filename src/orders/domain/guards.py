@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from orders.domain.actions import Action
 from orders.domain.errors import (
@@ -23,6 +24,7 @@ from orders.domain.errors import (
     PaymentInFlight,
     PaymentNotCovered,
     StillOpen,
+    TooManyParts,
 )
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import TRANSITIONS
@@ -30,6 +32,11 @@ from orders.domain.payments import IN_FLIGHT, PaymentStatus
 from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
 from orders.domain.state import OrderState
+
+MAX_PARTS: Final = 250
+"""How many of each kind of part commands give an order. One that grew without end could no longer
+be stored one day: not even what the payment service says of it.
+"""
 
 
 def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderError]:
@@ -94,14 +101,26 @@ def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
     return StillOpen(", ".join(names)) if names else None
 
 
+def _room_for(kind: str) -> Guard:
+    def guard(state: OrderState, _: datetime) -> OrderError | None:
+        parts = state.ledger.payments if kind == "payments" else getattr(state, kind)
+        return TooManyParts(kind, most=MAX_PARTS) if len(parts) >= MAX_PARTS else None
+
+    return guard
+
+
 Guard = Callable[[OrderState, datetime], OrderError | None]
 _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.CONFIRM: (_no_hold, _covered),
     Action.EXPIRE: (_past_its_time, _no_money),
     Action.CANCEL: (_nothing_packed,),
-    Action.PROPOSE_CHANGE: (_no_open_change,),
-    Action.PAY: (_something_to_pay,),
-    Action.CREATE_SHIPMENT: (_no_hold,),
+    Action.PROPOSE_CHANGE: (_no_open_change, _room_for("changes")),
+    Action.ADD_NOTE: (_room_for("notes"),),
+    Action.HOLD: (_room_for("holds"),),
+    Action.PAY: (_something_to_pay, _room_for("payments")),
+    Action.GRANT_CREDIT: (_room_for("credits"),),
+    Action.REQUEST_RETURN: (_room_for("returns"),),
+    Action.CREATE_SHIPMENT: (_no_hold, _room_for("shipments")),
     Action.DISPATCH: (_no_hold,),
     Action.DELIVER: (_no_hold,),
     Action.CANCEL_SHIPMENT: (_no_hold,),

@@ -35,6 +35,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.UseCancel: _S.CONFLICT,
         domain.ChangeOpen: _S.CONFLICT,
         domain.ChangeOutdated: _S.CONFLICT,
+        domain.TooManyParts: _S.CONFLICT,
         domain.QuantityExceeds: _S.CONFLICT,
         domain.NothingDue: _S.CONFLICT,
         domain.AmountExceedsDue: _S.CONFLICT,
