@@ -184,6 +184,13 @@ async def test_refuses_a_query_it_cannot_mean(api: Api, query: dict[str, Any]) -
     assert answer.json()["code"] in {"invalid-request", "invalid-query", "invalid-cursor"}
 
 
+@pytest.mark.parametrize("limit", ["01", "-0", "+1", "1e1", "1 ", "\uff11"])
+async def test_says_that_a_number_is_misspelled(api: Api, limit: str) -> None:
+    answer = await api.get("/orders", limit=limit)
+    problem = assert_problem(answer, 400, "invalid-request")
+    assert problem["detail"] == "limit: must be a whole number"
+
+
 async def test_refuses_a_number_with_a_misread_character(api: Api) -> None:
     assert_problem(await api.get("/orders", number="AAAA-AAAA-AAAAA"), 422, "invalid-value")
 

@@ -32,7 +32,7 @@ _JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
 # Litestar also takes 1e1 for ten, False and 0 for false, and 0 for the year 1970.
 _SPELLINGS: Final = {
     bool: ("true or false", re.compile(r"true|false")),
-    int: ("a whole number", re.compile(r"-?[0-9]{1,19}")),
+    int: ("a whole number", re.compile(r"0|-?[1-9][0-9]{0,18}")),
     datetime: ("a time as RFC 3339 has it", re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*")),
 }
 
