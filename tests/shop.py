@@ -65,6 +65,9 @@ PEOPLE = {
     "art": a_caller("art", "auditor"),
     "root": a_caller("root", "admin"),
     "reader": a_caller("reader", "customer", scopes={"orders:read"}),
+    "packer": a_caller("packer", "integrator", scopes={"orders:fulfill"}),
+    # Sees all orders, and may do something to their own only.
+    "peer": a_caller("peer", "auditor", "customer"),
     "nobody": a_caller("nobody"),
     "eve": a_caller("eve", "customer", tenant="elsewhere"),
     "boss": a_caller("boss", "admin", tenant="elsewhere"),

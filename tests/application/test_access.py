@@ -230,6 +230,15 @@ def test_what_is_shown_follows_from_the_widest_role(roles: tuple[str, ...], view
     assert view_of(a_caller(*roles)) is view
 
 
+@pytest.mark.parametrize("role", [Role.INTEGRATOR, Role.FULFILLMENT, Role.SUPPORT, Role.ADMIN])
+@pytest.mark.parametrize("scope", Scope)
+def test_money_is_shown_for_scopes_that_read_or_move_it(role: Role, scope: Scope) -> None:
+    """A scanner's token that was narrowed to its work tells its thief no more than that."""
+    shown = view_of(a_caller(role, scopes={scope})) is not View.FULFILLMENT
+    worth = {Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND, Scope.PRICE}
+    assert shown == (scope in worth and role is not Role.FULFILLMENT)
+
+
 @pytest.mark.parametrize("role", Role)
 def test_orders_remember_customers_as_customers_and_all_others_as_staff(role: Role) -> None:
     actor = actor_of(a_caller(role, subject=STAFF.subject))

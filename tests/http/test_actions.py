@@ -180,3 +180,18 @@ async def test_actions_names_only_commands_that_the_caller_may_give(api: Api) ->
         "art": set(),
     }
     assert_problem(await api.get(f"{path}/actions", who="bob"), 404, "order-not-found")
+
+
+async def test_actions_names_no_command_on_an_order_that_is_only_there_to_be_seen(
+    api: Api,
+) -> None:
+    order, own = await api.placed(), await api.placed(who="peer")
+
+    async def named(order_id: str) -> set[str]:
+        actions = (await api.get(f"/orders/{order_id}/actions", who="peer")).json()["items"]
+        return {action["action"] for action in actions}
+
+    answer = await api.post(f"/orders/{order['id']}/cancel", who="peer")
+    assert_problem(answer, 404, "order-not-found")
+    assert await named(order["id"]) == set()
+    assert "cancel" in await named(own["id"])

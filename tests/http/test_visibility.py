@@ -138,6 +138,25 @@ async def test_a_warehouse_reads_the_lists_of_its_work(api: Api, path: str, part
     assert members(answer) & MONEY == set()
 
 
+@pytest.mark.parametrize("query", [{"customer_id": "customer-1"}, {"outstanding": "true"}])
+async def test_a_warehouse_does_not_ask_by_what_it_is_not_shown(
+    api: Api, path: str, query: dict[str, str]
+) -> None:
+    """Whoever may ask whether an order is a customer's is told whose it is."""
+    assert_problem(await api.get("/orders", who="wes", **query), 403, "forbidden")
+    answer = await api.get("/orders", who="sue", **query)
+    assert answer.status_code == 200
+
+
+async def test_a_token_for_the_warehouses_work_is_shown_as_little(api: Api) -> None:
+    order = await api.placed(payment={"method": "tok_ok"}, note="Ring twice")
+    body = {"items": [{"line_id": "1", "quantity": 1}]}
+
+    packed = await api.done(f"/orders/{order['id']}/shipments", body, who="packer")
+
+    assert members(packed) & (MONEY | CUSTOMERS_OWN) == set()
+
+
 async def test_a_warehouse_is_shown_as_little_by_commands_lists_and_actions(api: Api) -> None:
     order = await api.placed(payment={"method": "tok_ok"}, note="Ring twice")
     body = {"items": [{"line_id": "1", "quantity": 1}]}

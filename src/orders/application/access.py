@@ -149,6 +149,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
 
 _WIDENING: Final = frozenset({Scope.PRICE})
 _NARROWING: Final = frozenset(Scope) - _WIDENING
+_WORTH_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
 
 
 def may(caller: Caller, operation: Operation) -> bool:
@@ -207,7 +208,14 @@ class View(StrEnum):
 
 
 def view_of(caller: Caller) -> View:
-    """What the caller is shown of the orders they reach; the widest of their roles decides."""
+    """What the caller is shown of the orders they reach; the widest of their roles decides.
+
+    A token that was narrowed to scopes which neither read orders nor move money shows no more
+    than a warehouse's: commands answer with the order.
+    """
+    narrowed = (caller.scopes or frozenset()) & _NARROWING
+    if narrowed and not narrowed & _WORTH_MONEY:
+        return View.FULFILLMENT
     if _giving(caller, Scope.READ, _READERS):
         return View.STAFF
     if Role.FULFILLMENT in caller.roles:

@@ -9,12 +9,14 @@ from datetime import datetime
 from orders.application.access import (
     Caller,
     Operation,
+    View,
     may,
     may_reach,
     reaches_all,
     require,
+    view_of,
 )
-from orders.application.errors import OrderNotFound
+from orders.application.errors import Forbidden, OrderNotFound
 from orders.application.ports import (
     Clock,
     EventLog,
@@ -91,9 +93,12 @@ class ReadOrders:
         """A page of the caller's orders that fit a filter.
 
         Raises:
-            Forbidden: If the caller may list nothing.
+            Forbidden: If the caller may list nothing, or asks by what they are not shown.
         """
         require(caller, Operation.LIST)
+        by_what_is_hidden = where.customer_id is not None or where.outstanding is not None
+        if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
+            raise Forbidden(Operation.LIST)
         own = None if reaches_all(caller, Operation.LIST) else caller.subject
         where = replace(where, tenant=caller.tenant, owner=own)
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
@@ -102,11 +107,8 @@ class ReadOrders:
         """Every command the caller may give, and what stands in its way now. Raises as `one`."""
         order = await self.one(order_id, caller=caller, operation=Operation.SEE_ACTIONS)
         now = self._now()
-        return [
-            _possible(order, action, now)
-            for action in Action
-            if action is not Action.EXPIRE and may(caller, Operation(action.value))
-        ]
+        mine = [action for action in Action if _is_theirs(action, caller, order)]
+        return [_possible(order, action, now) for action in mine]
 
     async def timeline(self, order_id: OrderId, *, caller: Caller) -> Sequence[LoggedEvent]:
         """What happened to an order, in sequence, up to its last change. Raises as `one`."""
@@ -132,6 +134,13 @@ def _reached(order: Order, operation: Operation, caller: Caller, *, wanted: obje
     if not may_reach(caller, operation, order.state):
         raise OrderNotFound(wanted)
     return order
+
+
+def _is_theirs(action: Action, caller: Caller, order: Order) -> bool:
+    if action is Action.EXPIRE:  # the clock's
+        return False
+    operation = Operation(action.value)
+    return may(caller, operation) and may_reach(caller, operation, order.state)
 
 
 def _possible(order: Order, action: Action, now: datetime) -> PossibleAction:
