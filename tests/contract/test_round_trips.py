@@ -61,8 +61,8 @@ async def _place_declined(shop: Shop) -> None:
     assert answer.order.state.payment_status == "failed"
 
 
-async def _place_dry(shop: Shop) -> None:
-    request = a_request("sue", key="dry", dry_run=True)
+async def _place_dry(shop: Shop, key: str = "") -> None:
+    request = a_request("sue", key=key, dry_run=True)
     await shop.use_cases.place_order()(a_draft(), customer_id="ada", payment=None, request=request)
 
 
@@ -89,6 +89,7 @@ ON_NO_ORDER: Final[Mapping[str, tuple[Callable[[Shop], Awaitable[object]], list[
     "place with a payment": (_place_paid, ["insert", "update"]),
     "place with a declined payment": (_place_declined, ["insert", "update"]),
     "place as a dry run": (_place_dry, []),
+    "place as a dry run with a key": (lambda shop: _place_dry(shop, "dry"), ["find"]),
     "list": (_list, ["find"]),
 }
 

@@ -188,6 +188,16 @@ async def test_a_quoted_key_is_the_same_key(api: Api) -> None:
     assert quoted.headers["idempotency-replayed"] == "true"
 
 
+async def test_a_dry_run_tells_of_a_used_key(api: Api) -> None:
+    """Or it would say that something can be placed which is then refused."""
+    placed = await api.placed(key="k")
+    again = await api.place(key="k", dry_run="true")
+    assert (again.status_code, again.json()) == (200, placed)
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await api.place(note="other", key="k", dry_run="true")
+    assert_problem(other, 422, "idempotency-key-reuse")
+
+
 async def test_another_users_key_is_another_key(api: Api) -> None:
     adas = await api.placed(key="k", note="for Ada only")
 
@@ -300,10 +310,11 @@ async def test_money_moves_once_per_key(
 
 async def test_an_order_remembers_256_keys(api: Api) -> None:
     order = await api.placed()
-    path = f"/orders/{order['id']}/notes"
+    path = f"/orders/{order['id']}"
+    hold = (f"{path}/holds", {"reason": "address"})
     for number in range(255):
-        await api.done(path, {"text": f"Note {number}"})
+        await api.done(*(hold if number % 2 == 0 else (f"{path}/notes", {"text": "Called"})))
 
-    again = await api.post(path, {"text": "Note 0"}, who="root", key="key-2")
+    again = await api.post(*hold, who="root", key="key-2")
 
     assert "idempotency-replayed" in again.headers

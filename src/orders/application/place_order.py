@@ -149,7 +149,7 @@ class PlaceOrder:
         try:
             order = await self._build(order_id, draft, owner, payment, request)
             if request.dry_run:
-                return Answer(order)
+                return await self._tried(order, request)
             await self._orders.add(order)
         except _MAY_BE_A_REPETITION as refusal:
             return await self._answered_before(order_id, request, refusal)
@@ -187,6 +187,16 @@ class PlaceOrder:
             order.start_payment(payment.method, capture=payment.capture, by=actor, now=now)
         remember(order, request, now=now)
         return order
+
+    async def _tried(self, order: Order, request: Request) -> Answer:
+        """What placing would be answered with: a used key has its answer."""
+        if request.key is None:
+            return Answer(order)
+        try:
+            stored = await self._orders.get(order.id)
+        except OrderNotFound:
+            return Answer(order)
+        return replay_of(stored, request, now=self._now()) or Answer(order)
 
     async def _answered_before(
         self, order_id: OrderId, request: Request, refusal: Exception
