@@ -580,6 +580,10 @@ GROWTH: dict[str, tuple[Callable[[], Order], Callable[[Order], object]]] = {
         lambda: an_order_ready_for(Action.REQUEST_RETURN, CONFIRMED),
         lambda o: return_units(o, "decline", units=items(_1=1)),
     ),
+    "refunds": (
+        lambda: an_order_ready_for(Action.REFUND, CONFIRMED),
+        lambda o: o.refund(amount=1, reason="customer", by=STAFF, now=NOW),
+    ),
     "credits": (
         lambda: an_order_ready_for(Action.GRANT_CREDIT, CONFIRMED),
         lambda o: o.grant_credit(1, "goodwill", by=STAFF, now=NOW),
@@ -592,12 +596,20 @@ def test_an_order_does_not_grow_without_end(kind: str) -> None:
     """Or its customer could make it too large to store, and what is told of it would be lost."""
     start, grow = GROWTH[kind]
     order = start()
-    parts = order.state.ledger if kind == "payments" else order.state
+    parts = order.state.ledger if kind in {"payments", "refunds"} else order.state
     for _ in range(MAX_PARTS - len(getattr(parts, kind))):
         grow(order)
     with refused(order, TooManyParts, "too-many-parts") as refusal:
         grow(order)
     assert (refusal.value.kind, refusal.value.most) == (kind, MAX_PARTS)
+
+
+def test_money_that_nobody_owes_goes_back_however_many_refunds_there_are() -> None:
+    order = an_order_ready_for(Action.REFUND, CONFIRMED)
+    for _ in range(MAX_PARTS - len(order.state.ledger.refunds)):
+        order.refund(amount=1, reason="customer", by=STAFF, now=NOW)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    assert order.state.totals.refund_due == 0
 
 
 # -- what callers are told ---------------------------------------------------------------------

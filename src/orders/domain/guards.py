@@ -103,13 +103,14 @@ def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
 
 def _room_for(kind: str) -> Guard:
     def guard(state: OrderState, _: datetime) -> OrderError | None:
-        parts = state.ledger.payments if kind == "payments" else getattr(state, kind)
-        return TooManyParts(kind, most=MAX_PARTS) if len(parts) >= MAX_PARTS else None
+        there = len(getattr(state.ledger if kind in _OF_THE_LEDGER else state, kind))
+        return TooManyParts(kind, most=MAX_PARTS) if there >= MAX_PARTS else None
 
     return guard
 
 
 Guard = Callable[[OrderState, datetime], OrderError | None]
+_OF_THE_LEDGER: Final = ("payments", "refunds")
 _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.CONFIRM: (_no_hold, _covered),
     Action.EXPIRE: (_past_its_time, _no_money),
@@ -118,6 +119,8 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.ADD_NOTE: (_room_for("notes"),),
     Action.HOLD: (_room_for("holds"),),
     Action.PAY: (_something_to_pay, _room_for("payments")),
+    # What goes back by itself always may: it follows from a fact.
+    Action.REFUND: (_room_for("refunds"),),
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
     Action.CREATE_SHIPMENT: (_no_hold, _room_for("shipments")),
