@@ -99,6 +99,15 @@ def check_ended(state: OrderState) -> None:
     assert totals.refund_due <= refused + reviewed, "money is kept that nobody owes"
 
 
+def is_served(state: OrderState) -> bool:
+    """All is delivered and paid: an authorisation holds a payer's money for nothing."""
+    taken = state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
+    paid = state.totals.net >= state.totals.due
+    capturing = any(call.kind is CallKind.CAPTURE for call in state.ledger.calls)
+    arrived = all(line.delivered == line.live for line in state.lines if line.shippable)
+    return taken and paid and arrived and not capturing
+
+
 def check_calls(calls: Iterable[PaymentCall]) -> None:
     """A key means one call for ever. Voids have no amount on the wire."""
     meanings: dict[str, tuple[object, ...]] = {}

@@ -390,7 +390,7 @@ class OrderMachine(RuleBasedStateMachine):
             for told in news
             if isinstance(told.event, PaymentOperationFailed) and told.event.operation == "void"
         }
-        if state.status in invariants.ENDED:
+        if state.status in invariants.ENDED or invariants.is_served(state):
             held = {payment.id for payment in state.ledger.payments if payment.open}
             voiding = {call.payment_id for call in state.ledger.calls if call.kind == "void"}
             assert held <= voiding | self.unvoidable, "held for nothing"

@@ -15,6 +15,7 @@ from orders.domain.events import (
     RefundSucceeded,
 )
 from orders.domain.lifecycle import OrderStatus
+from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order import Order
 from orders.domain.payments import PaymentCall, PaymentStatus, ProviderStatus, RefundStatus
@@ -98,6 +99,23 @@ def test_a_leftover_authorisation_is_voided_once_all_is_delivered_and_paid() -> 
     assert [call.kind for call in order.state.ledger.calls] == ["void"]
     order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
     assert order.status is OrderStatus.COMPLETED
+
+
+@pytest.mark.parametrize("status", [OrderStatus.CONFIRMED, OrderStatus.COMPLETED])
+def test_an_authorisation_that_comes_once_all_is_delivered_and_paid_is_voided(
+    status: OrderStatus,
+) -> None:
+    """Nobody could capture it, and it would keep the order from being completed."""
+    order, call = asked(capture=False)
+    order.fail(call.key, "declined", now=NOW)
+    take(order)
+    if status is OrderStatus.CONFIRMED:
+        ink = DraftLine(sku="INK", name="Ink", quantity=1, unit_price=700)
+        order.propose_change(removed={}, added=(ink,), reason="more", by=CUSTOMER, now=NOW)
+    deliver(order)
+    assert order.status is status
+    order.book(a_report(order, payment_id="1"), "1", now=NOW)
+    assert [call.kind for call in order.state.ledger.calls] == ["void"]
 
 
 def test_a_void_that_is_refused_for_good_is_not_begun_for_ever() -> None:

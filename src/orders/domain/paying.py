@@ -186,8 +186,8 @@ class Paying(Booking):
     def _send_back(self, before: OrderState, now: datetime) -> None:
         """Reserve giving back money that nobody owes any more, once for each time it comes."""
         state = self._state
+        came = _money_that_came(before, state)
         if state.status in ENDED_UNPAID:
-            came = _money_that_came(before, state)
             just_ended = before.status not in ENDED_UNPAID
             if not just_ended:
                 for payment_id, amount in came.items():
@@ -198,7 +198,7 @@ class Paying(Booking):
             # A refund that failed is not begun anew: it would fail for ever.
             if just_ended or came or _refunds_done(state) > _refunds_done(before):
                 self._refund(refundable(self._state), "order-ended", by=SYSTEM, now=now)
-        elif _needs_no_more(state) and not _needs_no_more(before):
+        elif _needs_no_more(state) and (came or not _needs_no_more(before)):
             self._void_all(now)
 
     def _void_all(self, now: datetime) -> None:
@@ -225,7 +225,7 @@ def _refunds_done(state: OrderState) -> int:
 
 def _needs_no_more(state: OrderState) -> bool:
     return (
-        state.status is OrderStatus.CONFIRMED
+        state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
         and state.totals.net >= state.totals.due
         and not state.ledger.capturing()
         and all(line.delivered == line.live for line in state.lines if line.shippable)
