@@ -59,7 +59,8 @@ async def some(
 ) -> Response[bytes]:
     """One find; whose orders, a header tells."""
     where = {"owner": request.headers["x-customer"]} if status is None else {"status": status}
-    found = request.app.state.orders.find({"tenant": "main", **where}, {"outbox": 0})
+    shown_of = {"outbox": 0, "requests": 0}
+    found = request.app.state.orders.find({"tenant": "main", **where}, shown_of)
     items = await found.sort("listed", -1).limit(limit).to_list()
     return _json({"items": [shown(each) for each in items], "next_cursor": None})
 

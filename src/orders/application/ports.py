@@ -134,7 +134,8 @@ class OrderRepository(Protocol):
     ) -> Sequence[Order]:
         """At most `limit` orders by time of creation and id, after a position.
 
-        An order that was there before the first page is on exactly one page.
+        An order that was there before the first page is on exactly one page. They are to be
+        looked at, not saved: the requests that an order has answered are left out, up to 256 each.
         """
         ...
 

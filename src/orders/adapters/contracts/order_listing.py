@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,20 @@ class OrderListing:
         for tenant, number in (("shop", "NONE"), ("nobody", "SAME")):
             with pytest.raises(OrderNotFound):
                 await orders.find_by_number(tenant, number)
+
+    async def test_lists_all_of_an_order_but_the_requests_it_has_answered(
+        self, orders: OrderRepository
+    ) -> None:
+        order = an_order_with_everything(status=OrderStatus.CONFIRMED)
+        assert order.state.requests
+        await orders.add(order)
+
+        (listed,) = await orders.list(
+            OrderFilter(tenant=order.state.tenant), newest_first=True, after=None, limit=2
+        )
+
+        assert listed.state == replace(order.state, requests=())
+        assert (await orders.get(order.id)).state.requests == order.state.requests
 
     @pytest.mark.parametrize(
         ("condition", "numbers"),
@@ -100,15 +115,6 @@ class OrderListing:
         await orders.add(a_new_order(tenant="other"))
 
         assert await _numbers(orders, OrderFilter(tenant="shop"), newest_first=True) == ""
-
-    async def test_lists_whole_orders(self, orders: OrderRepository) -> None:
-        await orders.add(order := an_order_with_everything(status=OrderStatus.CONFIRMED))
-
-        (listed,) = await orders.list(
-            OrderFilter(tenant="shop"), newest_first=True, after=None, limit=10
-        )
-
-        assert listed.state == order.state
 
     async def test_lists_by_what_an_order_has_become(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order(number="A"))

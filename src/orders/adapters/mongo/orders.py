@@ -27,6 +27,7 @@ from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
+_TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
 
 
 def untraced() -> str | None:
@@ -107,10 +108,10 @@ class MongoOrders:
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
     ) -> Sequence[Order]:
-        """At most `limit` orders by time of creation and id, after a position."""
+        """At most `limit` orders by time of creation and id, after a position; not to be saved."""
         query = matching(where, newest_first=newest_first, after=after)
         direction = DESCENDING if newest_first else ASCENDING
-        found = self._orders.find(query, _WITHOUT_EVENTS).sort("listed", direction).limit(limit)
+        found = self._orders.find(query, _TO_LOOK_AT).sort("listed", direction).limit(limit)
         return [order_from(document) async for document in found]
 
     @answered
