@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
 from orders.entrypoints import logs
 from orders.entrypoints.metrics_server import metrics_of_children
@@ -80,11 +80,10 @@ class _DrainingServer(MPServer):
             delay.daemon = True
             delay.start()
 
-    def _stop_workers(self) -> None:
-        for worker in self.wrks:
-            if worker.inner.is_alive():
-                os.kill(worker.inner.pid, _STOP)
-        super()._stop_workers()  # type: ignore[no-untyped-call]
+    def _spawn_worker(self, *what: Any, **more: Any) -> WorkerProcess:
+        worker: WorkerProcess = super()._spawn_worker(*what, **more)
+        worker.terminate = partial(_end, worker)  # type: ignore[method-assign]
+        return worker
 
 
 def serve(settings: Settings, build: Build | None = None) -> None:
@@ -121,6 +120,13 @@ def serve(settings: Settings, build: Build | None = None) -> None:
     load = partial(_application, settings, draining, os.getpid(), build)
     with metrics_of_children(settings.host, settings.metrics_port):
         server.serve(target_loader=load, wrap_loader=False)
+
+
+def _end(worker: WorkerProcess) -> None:
+    """Tell a worker process to finish and go, in the one way that reaches it."""
+    worker.interrupt_by_parent = True
+    if worker.inner.is_alive():
+        os.kill(worker.inner.pid, _STOP)
 
 
 def _open_files() -> int:

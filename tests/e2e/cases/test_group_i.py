@@ -27,6 +27,7 @@ from tests.contract.brokers import RABBITMQ_MISSING, rabbit_server, rabbitmq_is_
 from tests.e2e.cases.fleet import (
     Crowd,
     Fleet,
+    children_of,
     events_at,
     failed,
     histories,
@@ -137,6 +138,15 @@ def test_av_term(fleet: Fleet, told: Callable[[int, signal.Signals], None]) -> N
         slow, _ = at_once(lambda: ada.placed(paid("tok_slow")), stop)
         assert slow["status"] == "confirmed"
         assert replica.process.stop(30) == 0
+
+
+def test_workers_are_replaced_at_sighup_and_none_is_killed(fleet: Fleet) -> None:
+    with fleet.replica("api-anew", ORDERS_DRAIN_SECONDS="1") as replica:
+        before = {*children_of(replica.process.pid)}
+        os.kill(replica.process.pid, signal.SIGHUP)
+        eventually(lambda: before.isdisjoint(children_of(replica.process.pid)))
+        assert replica.process.stop(30) == 0
+        assert "refused to gracefully stop" not in replica.process.log.read_text()
 
 
 def test_a_second_sigterm_stops_at_once(fleet: Fleet) -> None:
