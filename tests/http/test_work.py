@@ -136,8 +136,7 @@ BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], in
     "place": (_place, 660, 31),
     "place with a payment": (_place_paid, 1_050, 31),
     "read": (_read, 340, 5),
-    # The store in memory copies each listed order, to leave its answered requests out.
-    "list 20": (_list, 1_310, 68),
+    "list 20": (_list, 1_260, 68),
     "hold": (_hold, 590, 5),
     "cancel": (_cancel, 570, 19),
 }

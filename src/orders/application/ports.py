@@ -30,6 +30,7 @@ from orders.domain.lifecycle import (
 from orders.domain.money import Money
 from orders.domain.order import Order
 from orders.domain.payments import PaymentReport
+from orders.domain.state import OrderState
 
 __all__ = [
     "Admission",
@@ -131,11 +132,11 @@ class OrderRepository(Protocol):
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[Order]:
-        """At most `limit` orders by time of creation and id, after a position.
+    ) -> Sequence[OrderState]:
+        """At most `limit` orders by time of creation and id, after a position, to look at.
 
-        An order that was there before the first page is on exactly one page. They are to be
-        looked at, not saved: the requests that an order has answered are left out, up to 256 each.
+        An order that was there before the first page is on exactly one page. The requests that
+        it has answered are left out: up to 256, which nobody is shown.
         """
         ...
 

@@ -30,6 +30,7 @@ from orders.domain.actions import Action
 from orders.domain.guards import Bound, limits, refusals
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
+from orders.domain.state import OrderState
 
 NOTHING_TO_DO = "nothing-to-do"
 """Blocks an action that no rule forbids, and that nothing in the order is there for."""
@@ -73,7 +74,7 @@ class ReadOrders:
         order = await self._orders.find_by_number(caller.tenant, number)
         return _reached(order, Operation.READ, caller, wanted=number)
 
-    async def by_reference(self, reference: str, *, caller: Caller) -> Order:
+    async def by_reference(self, reference: str, *, caller: Caller) -> OrderState:
         """The newest order placed with an external reference. Raises as `one`."""
         where = OrderFilter(tenant=caller.tenant, external_reference=reference)
         found = await self.some(where, newest_first=True, after=None, limit=1, caller=caller)
@@ -89,7 +90,7 @@ class ReadOrders:
         after: Position | None,
         limit: int,
         caller: Caller,
-    ) -> Sequence[Order]:
+    ) -> Sequence[OrderState]:
         """A page of the caller's orders that fit a filter.
 
         Raises:

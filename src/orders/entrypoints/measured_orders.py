@@ -22,6 +22,7 @@ from orders.domain.events import (
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order import Order
+from orders.domain.state import OrderState
 from orders.entrypoints import metrics
 
 _STATUS_AFTER: Final = MappingProxyType(
@@ -64,7 +65,7 @@ class MeasuredOrders:
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[Order]:
+    ) -> Sequence[OrderState]:
         """At most `limit` orders by time of creation and id, after a position."""
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
 

@@ -88,15 +88,15 @@ class InMemoryOrders:
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[Order]:
-        """At most `limit` orders by time of creation and id, after a position; not to be saved."""
+    ) -> Sequence[OrderState]:
+        """At most `limit` orders by time of creation and id, after a position, to look at."""
         self._require_available()
         states = [kept.state for kept in self._all() if _fits(kept.state, where)]
         states.sort(key=_place, reverse=newest_first)
         if after is not None:
             last = (after.at, after.order_id)
             states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
-        return [Order(replace(state, requests=())) for state in states[:limit]]
+        return [replace(state, requests=()) for state in states[:limit]]
 
     async def claim_due(
         self, *, now: datetime, lease: timedelta, limit: int

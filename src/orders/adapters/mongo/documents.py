@@ -94,7 +94,12 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
 
 
 def order_from(document: Document) -> Order:
-    """The order that a document holds. The document is used up.
+    """The order that a document holds. Used up, and raises, as by `state_from`."""
+    return Order(state_from(document))
+
+
+def state_from(document: Document) -> OrderState:
+    """All that a document says of its order. The document is used up.
 
     Raises:
         UnreadableDocument: If it has a form of another version.
@@ -102,7 +107,7 @@ def order_from(document: Document) -> Order:
     if document["schema"] != SCHEMA:
         raise UnreadableDocument(f"order {document['_id']} has schema {document['schema']}")
     document["id"] = document.pop("_id")
-    return Order(msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS))
+    return msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS)
 
 
 def listed_at(at: datetime, order_id: OrderId | None = None) -> str:

@@ -18,6 +18,7 @@ from orders.adapters.mongo.documents import (
     changes_of,
     document_of,
     order_from,
+    state_from,
 )
 from orders.adapters.mongo.listing import matching
 from orders.adapters.mongo.schema import ORDERS
@@ -25,6 +26,7 @@ from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNot
 from orders.application.ports import OrderFilter, Position
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
+from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
@@ -107,12 +109,12 @@ class MongoOrders:
     @answered
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[Order]:
-        """At most `limit` orders by time of creation and id, after a position; not to be saved."""
+    ) -> Sequence[OrderState]:
+        """At most `limit` orders by time of creation and id, after a position, to look at."""
         query = matching(where, newest_first=newest_first, after=after)
         direction = DESCENDING if newest_first else ASCENDING
         found = self._orders.find(query, _TO_LOOK_AT).sort("listed", direction).limit(limit)
-        return [order_from(document) async for document in found]
+        return [state_from(document) async for document in found]
 
     @answered
     async def claim_due(

@@ -35,7 +35,7 @@ from orders.domain.lifecycle import (
     PaymentProgress,
     ReturnProgress,
 )
-from orders.domain.order import Order
+from orders.domain.state import OrderState
 from orders.domain.values import reference
 from orders.entrypoints.graphql.documents import PAGE
 from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
@@ -63,12 +63,13 @@ class Asked:
 
 async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
     order = await asked.read_orders.one(_order_id(id), caller=asked.request.user)
-    return _shown(order, asked)
+    return _shown(order.state, asked)
 
 
 async def _by_number(asked: Asked, number: str) -> Any:
     canonical = read_order_number(number)
-    return _shown(await asked.read_orders.by_number(canonical, caller=asked.request.user), asked)
+    order = await asked.read_orders.by_number(canonical, caller=asked.request.user)
+    return _shown(order.state, asked)
 
 
 async def _by_reference(asked: Asked, reference_: str) -> Any:
@@ -132,8 +133,8 @@ def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
     )
 
 
-def _shown(order: Order, asked: Asked) -> Any:
-    return _plain(OrderAnswer.of(order.state, view_of(asked.request.user)))
+def _shown(state: OrderState, asked: Asked) -> Any:
+    return _plain(OrderAnswer.of(state, view_of(asked.request.user)))
 
 
 def _plain(answer: msgspec.Struct) -> Any:

@@ -13,7 +13,7 @@ from litestar import Request
 from orders.application.access import Caller
 from orders.application.ports import OrderFilter, Position
 from orders.application.read_orders import ReadOrders
-from orders.domain.order import Order
+from orders.domain.state import OrderState
 from orders.entrypoints.http.conditions import Edge
 from orders.entrypoints.http.problems import InvalidMember, RequestRefused
 
@@ -25,7 +25,7 @@ Sort = Literal["created_at", "-created_at"]
 class OrderPage:
     """Some orders of a list, and whether there are more behind them."""
 
-    orders: Sequence[Order]
+    orders: Sequence[OrderState]
     has_next: bool
 
 
@@ -57,9 +57,9 @@ class Listed:
         )
         return OrderPage(found[:limit], has_next=len(found) > limit)
 
-    def cursor_of(self, order: Order) -> str:
+    def cursor_of(self, order: OrderState) -> str:
         """The cursor that leads on from an order."""
-        position = Position(at=order.state.created_at, order_id=order.state.id)
+        position = Position(at=order.created_at, order_id=order.id)
         return self._edge.cursors.write(position, of=self._name)
 
 

@@ -23,6 +23,7 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.order import Order
+from orders.domain.state import OrderState
 from orders.domain.values import reference
 from orders.entrypoints.http.answers import (
     ActionAnswer,
@@ -85,7 +86,8 @@ async def read(
     if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
 ) -> Response[OrderAnswer | None]:
     """The order as it is now; 304 if the caller has that version."""
-    return _one(request, await read_orders.one(OrderId(order_id), caller=request.user))
+    order = await read_orders.one(OrderId(order_id), caller=request.user)
+    return _one(request, order.state)
 
 
 @get(
@@ -102,7 +104,8 @@ async def read_by_number(
 ) -> Response[OrderAnswer | None]:
     """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
     canonical = read_order_number(number)
-    return _one(request, await read_orders.by_number(canonical, caller=request.user))
+    order = await read_orders.by_number(canonical, caller=request.user)
+    return _one(request, order.state)
 
 
 @get(
@@ -159,7 +162,7 @@ async def list_orders(
     page = await listed.page(read_orders, limit=limit, cursor=cursor)
     view = view_of(caller)
     next_cursor = listed.cursor_of(page.orders[-1]) if page.has_next else None
-    items = [OrderAnswer.of(order.state, view) for order in page.orders]
+    items = [OrderAnswer.of(order, view) for order in page.orders]
     return page_of(request, items, next_cursor)
 
 
@@ -225,8 +228,7 @@ def page_of(request: Http, items: list[Any], next_cursor: str | None) -> Respons
     return Response(Page(items=items, next_cursor=next_cursor), headers=headers)
 
 
-def _one(request: Http, order: Order) -> Response[OrderAnswer | None]:
-    state = order.state
+def _one(request: Http, state: OrderState) -> Response[OrderAnswer | None]:
     headers = {"etag": etag(state.version)}
     if not_modified(request, state.version):
         return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
