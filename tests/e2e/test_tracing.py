@@ -15,29 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cluster import Cluster, Shape, cluster
 from tests.contract.brokers import RabbitServer
 from tests.e2e.cases.running import Caller, Running, eventually, paid
-from tests.e2e.told import Told, messages, named, traced_rabbit
-from tests.otlp_receiver import OtlpReceiver, otlp_receiver
-
-CANARY = f"canary{secrets.token_hex(4)}"
-ADDRESS = {
-    "name": f"{CANARY} Lovelace",
-    "line1": f"{CANARY} Street 1",
-    "city": CANARY.title(),
-    "postal_code": "N1 7AA",
-    "country": "GB",
-}
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[OtlpReceiver]:
-    with otlp_receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    with traced_rabbit(tmp_path_factory.mktemp("rabbit")) as server:
-        yield server
+from tests.e2e.told import ADDRESS, CANARY, Told, messages, named
+from tests.otlp_receiver import OtlpReceiver
 
 
 @pytest.fixture(scope="module")

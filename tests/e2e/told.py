@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,17 @@ from tests.contract.brokers import (
 from tests.otlp_receiver import Received
 
 QUEUE = "traced"
+
+
+CANARY = f"canary{secrets.token_hex(4)}"
+ADDRESS = {
+    "name": f"{CANARY} Lovelace",
+    "line1": f"{CANARY} Street 1",
+    "city": CANARY.title(),
+    "postal_code": "N1 7AA",
+    "country": "GB",
+}
+"""Personal data that must not be told."""
 
 
 @contextmanager

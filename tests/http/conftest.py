@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.http.calling import Api, Front
+from tests.http.observing import Recorded
 from tests.shop import Shop
 
 
@@ -27,3 +29,14 @@ async def api(front: Front, shop: Shop) -> AsyncIterator[Api]:
     yield api
     await api.client.aclose()
     front.use_cases.reset_last_overriding()
+
+
+@pytest.fixture
+def trail() -> Iterator[Recorded]:
+    handler, logger = Recorded(), logging.getLogger("audit")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)

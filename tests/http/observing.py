@@ -55,6 +55,17 @@ def an_app(
     )
 
 
+class Recorded(logging.Handler):
+    """What the audit trail was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append({**vars(record), "event": record.getMessage()})
+
+
 class Caller:
     """Sends requests as one person from one address; without `who`, without a token."""
 

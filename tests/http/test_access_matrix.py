@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +22,7 @@ from orders.entrypoints.settings import Settings
 from tests.building import an_order_id, an_order_with_every_part, restored
 from tests.http.calling import Front, a_body
 from tests.http.commanding import BODIES
-from tests.http.observing import always
+from tests.http.observing import Recorded, always
 from tests.shop import TENANT, WEBHOOK_SECRET, Shop, a_caller
 
 ACCESS_PAGE: Final = Path(__file__).parents[2] / "docs" / "access.md"
@@ -89,28 +87,6 @@ def reach(caller: Caller, name: str) -> str:
     if caller.scopes is not None and scope in caller.scopes:
         found = ["yes" if cell == "scope" else cell for cell in found]
     return "yes" if "yes" in found else "own" if "own" in found else ""
-
-
-class Recorded(logging.Handler):
-    """What the audit trail was told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append({**vars(record), "event": record.getMessage()})
-
-
-@pytest.fixture
-def trail() -> Iterator[Recorded]:
-    handler, logger = Recorded(), logging.getLogger("audit")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler
-    logger.removeHandler(handler)
-    logger.setLevel(before)
 
 
 @pytest.fixture(scope="module")

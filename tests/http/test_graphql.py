@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,6 +16,7 @@ from orders.entrypoints.graphql.queries import build_schema
 from orders.entrypoints.graphql.types import camel
 from tests.building import an_order_id, an_order_with_every_part, restored
 from tests.http.calling import Api, assert_problem
+from tests.http.observing import Recorded
 from tests.http.test_access_matrix import CALLERS, ORDERS, OWN, reach
 from tests.shop import Shop
 
@@ -70,28 +69,6 @@ async def ask(api: Api, query: str, *, who: str = "ada", **variables: Any) -> di
 def codes(answer: dict[str, Any]) -> list[str]:
     """The codes of the errors in an answer."""
     return [error["extensions"]["code"] for error in answer.get("errors", [])]
-
-
-class Recorded(logging.Handler):
-    """What the audit trail was told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append({**vars(record), "event": record.getMessage()})
-
-
-@pytest.fixture
-def trail() -> Iterator[Recorded]:
-    handler, logger = Recorded(), logging.getLogger("audit")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler
-    logger.removeHandler(handler)
-    logger.setLevel(before)
 
 
 # -- what is shown ------------------------------------------------------------------------------

@@ -1,0 +1,23 @@
+"""What the tests of traces share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.brokers import RabbitServer
+from tests.e2e.told import traced_rabbit
+from tests.otlp_receiver import OtlpReceiver, otlp_receiver
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[OtlpReceiver]:
+    with otlp_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    with traced_rabbit(tmp_path_factory.mktemp("rabbit")) as server:
+        yield server
