@@ -35,6 +35,7 @@ def an_app(
     shop: Shop,
     limiter: RateLimiter | None = None,
     *,
+    tokens: Any = None,
     is_draining: Any = lambda: False,
     **settings: Any,
 ) -> Litestar:
@@ -49,7 +50,7 @@ def an_app(
     return build_app(
         shop.use_cases,
         settings=Settings(**given | settings),
-        tokens=StaticTokens(PEOPLE),
+        tokens=tokens or StaticTokens(PEOPLE),
         readiness=Readiness(is_draining, always),
         limiter=limiter,
     )

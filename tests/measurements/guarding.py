@@ -31,15 +31,13 @@ from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
 from orders.application.access import Caller
 from orders.entrypoints import logs, telemetry
-from orders.entrypoints.http.app import USE_CASES, build_app, provided
-from orders.entrypoints.http.health import Readiness
+from orders.entrypoints.http.app import USE_CASES, provided
 from orders.entrypoints.http.orders import ORDER_HANDLERS
-from orders.entrypoints.settings import Settings
 from orders.entrypoints.tracing import provider_of
 from tests.http.calling import a_body, a_line
-from tests.http.observing import always
+from tests.http.observing import an_app
 from tests.measurements.asking import Headers, cpu_of
-from tests.shop import WEBHOOK_SECRET, Shop
+from tests.shop import Shop
 
 TURNS = 200
 REQUESTS = 20
@@ -105,26 +103,14 @@ def _headers(name: str, keys: Iterator[int]) -> Iterator[Headers]:
         ]
 
 
-def _settings() -> Settings:
-    return Settings(
-        mongo_uri="mongodb://127.0.0.1",
-        payment_url="http://127.0.0.1",
-        payment_webhook_secret=(WEBHOOK_SECRET,),
-        issuer="issuer",
-        audience="orders",
-        rate_per_second=1e6,
-        rate_burst=1_000_000,
-    )
-
-
 def _guarded(shop: Shop) -> Litestar:
     rules = TokenRules(issuer="issuer", audience="orders")
-    return build_app(
-        shop.use_cases,
-        settings=_settings(),
+    return an_app(
+        shop,
+        InMemoryRateLimiter(),
         tokens=JwtVerifier(SharedSecret(_SECRET.encode()), rules),
-        readiness=Readiness(lambda: False, always),
-        limiter=InMemoryRateLimiter(),
+        rate_per_second=100_000,
+        rate_burst=100_000,
     )
 
 
