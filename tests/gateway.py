@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,10 @@ class Gateway:
     def trust(self) -> ssl.SSLContext:
         """What a client needs to trust its certificate."""
         return ssl.create_default_context(cafile=str(self._folder / "tls.crt"))
+
+    def logged(self, mark: str) -> list[dict[str, str]]:
+        """The lines of its access log that hold a mark; each is written after its answer."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if mark in line]
 
     def switch(self, colour: str) -> subprocess.CompletedProcess[str]:
         """Make a colour live, as an operator does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from orders.entrypoints.http.app import description
 from orders.entrypoints.http.headers import _ALWAYS
 from tests.blue_green import CONNECTIONS, there_and_back
+from tests.e2e.cases.running import eventually
 from tests.gateway import Gateway, gateway
 
 
@@ -246,8 +246,10 @@ async def test_a_colour_that_is_not_ready_does_not_go_live(
     assert (await asyncio.to_thread(gate.switch, "purple")).returncode == 2
     assert (await client.get("/livez")).json()["live"] == "blue"
 
-    await client.get("/v1/orders")
-    assert json.loads(gate.log.read_text().splitlines()[-1])["upstream"] == upstream.address
+    name = (await client.get("/v1/orders")).headers["x-request-id"]
+    # nginx writes its line after the answer.
+    (line,) = await asyncio.to_thread(eventually, lambda: gate.logged(name))
+    assert line["upstream"] == upstream.address
 
 
 async def test_a_switch_that_the_gateway_does_not_see_is_undone(

@@ -79,7 +79,7 @@ def told(
     assert answer.status_code == 201, answer.text
     assert answer.headers["x-request-id"] == name
     # Whoever has the name of a request finds its trace: nginx writes its line after the answer.
-    (line,) = eventually(lambda: lines_of(gate.log.read_text(), name))
+    (line,) = eventually(lambda: gate.logged(name))
     assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/orders", "201")
     if "outside" in request.param:
         assert line["trace_id"] == trace_id
@@ -132,7 +132,7 @@ def test_nothing_of_the_trace_hangs_loose(told: Told) -> None:
 def test_the_logs_of_gateway_and_service_name_the_trace(
     told: Told, gate: Gateway, service: Cluster
 ) -> None:
-    (passed,) = lines_of(gate.log.read_text(), told.trace_id)
+    (passed,) = gate.logged(told.trace_id)
     assert passed["upstream"] == service.apis[0].removeprefix("http://")
     lines = lines_of(service.processes["api-0"].log.read_text(), told.trace_id)
     request = named(told.spans, "POST /v1/orders").span_id
