@@ -23,7 +23,6 @@ LOCKS = ("dev.lock", "service.lock", "bootstrap.lock", "tools.lock")
 # Below these, a known fault of the package is ours.
 FLOORS = {
     "aiohttp": "3.13.4",
-    "granian": "2.7.4",
     "h11": "0.16.0",
     "litestar": "2.22.0",
     "multipart": "1.3.1",

@@ -15,13 +15,14 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple, cast
 
 import uvloop
 
 GIVE_UP_SECONDS: Final = 15.0
+_TICK_SECONDS: Final = 0.001
 _LOST: Final = 0
 """The status of a request that got no answer."""
 
@@ -63,11 +64,10 @@ class Answer:
 
 
 class _Asked(NamedTuple):
-    kind: str
-    key: str
+    """A request on its way. What takes time is left for when all is answered."""
+
+    number: int
     sent: float
-    at: float
-    late: float
 
 
 class _Pool:
@@ -75,15 +75,12 @@ class _Pool:
 
     def __init__(self) -> None:
         self.idle: deque[_Connection] = deque()
-        self.answers: list[Answer] = []
+        self.answers: list[tuple[_Asked, float, int, bool]] = []
         self.open = self.most_open = self.waiting = 0
         self._done = asyncio.Event()
 
     def note(self, asked: _Asked, status: int, *, waits: bool = False) -> None:
-        took = time.perf_counter() - asked.sent
-        self.answers.append(
-            Answer(asked.kind, asked.at, took, status, waits, asked.key, asked.late)
-        )
+        self.answers.append((asked, time.perf_counter() - asked.sent, status, waits))
         self.waiting -= 1
         if not self.waiting:
             self._done.set()
@@ -126,17 +123,20 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, found, rest = self._received.partition(b"\r\n\r\n")
-        if not found:
+        if self._received:
+            data = self._received + data
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            self._received = data
             return
-        fields = head.lower()
-        _, _, length = fields.partition(b"\r\ncontent-length: ")
-        if len(rest) < int(length.partition(b"\r\n")[0] or 0):
+        head = data[:end].lower()
+        _, _, length = head.partition(b"\r\ncontent-length: ")
+        if len(data) - end - 4 < int(length.partition(b"\r\n")[0] or 0):
+            self._received = data
             return
         self._received = b""
-        self._answered(int(head[9:12]), waits=b"\r\nretry-after: " in fields)
-        if b"\r\nconnection: close" in fields:
+        self._answered(int(head[9:12]), waits=b"\r\nretry-after: " in head)
+        if b"\r\nconnection: close" in head:
             self.close()
         else:
             self._pool.idle.append(self)
@@ -148,30 +148,33 @@ class _Connection(asyncio.Protocol):
 
 
 class _Arrivals:
-    """Sends each request when it is due, over an idle connection or a new one."""
+    """Sends each request when it is due, over an idle connection or a new one.
+
+    All is drawn before the first is sent: the generator must not take the processor from what it
+    measures.
+    """
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._chance = random.Random(load.seed)
-        self._weights = [kind.weight for kind in load.kinds]
-        self._salt = f"{load.seed}-{time.time_ns():x}"
+        chance = random.Random(load.seed)
+        self._due = list(_times(chance, load))
+        weights = [kind.weight for kind in load.kinds]
+        kinds = chance.choices(load.kinds, weights, k=len(self._due))
+        self._names = [kind.name for kind in kinds]
+        parts = {raw: raw.encode().partition(b"@key@") for kind in load.kinds for raw in kind.raw}
+        self._raw = [parts[chance.choice(kind.raw)] for kind in kinds]
+        self._salt = f"{load.seed}-{time.time_ns():x}-"
         self._pool = _Pool()
         self._all: list[_Connection] = []
         self._openings: set[asyncio.Task[None]] = set()
+        self._sent = 0
+        self._began = 0.0
+        self._all_sent = asyncio.Event()
 
     async def send(self) -> dict[str, Any]:
-        begin = time.perf_counter()
-        due, number = 0.0, 0
-        while due < self._load.seconds:
-            now = time.perf_counter() - begin
-            if due > now:
-                await asyncio.sleep(due - now)
-                continue
-            self._send_one(number, now, due)
-            number += 1
-            due += self._chance.expovariate(self._load.rate)
-            if number % 64 == 0:
-                await asyncio.sleep(0)  # answers come in also while we are late
+        self._began = time.perf_counter()
+        self._send_what_is_due()
+        await self._all_sent.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GIVE_UP_SECONDS):
                 await asyncio.gather(*self._openings)
@@ -179,14 +182,33 @@ class _Arrivals:
         for each in self._all:
             each.close()
         await asyncio.sleep(0)
-        answers = [[*asdict(each).values()] for each in self._pool.answers]
+        answers = [self._told(*each) for each in self._pool.answers]
         return {"answers": answers, "connections": self._pool.most_open}
 
-    def _send_one(self, number: int, now: float, due: float) -> None:
-        kind = self._chance.choices(self._load.kinds, self._weights)[0]
-        key = f"{self._salt}-{number}"
-        raw = self._chance.choice(kind.raw).replace("@key@", key).encode()
-        asked = _Asked(kind.name, key, time.perf_counter(), now, now - due)
+    def _told(self, asked: _Asked, took: float, status: int, waits: bool) -> list[Any]:
+        """The fields of an `Answer`."""
+        number, at = asked.number, asked.sent - self._began
+        key = f"{self._salt}{number}"
+        return [self._names[number], at, took, status, waits, key, at - self._due[number]]
+
+    def _send_what_is_due(self) -> None:
+        now = time.perf_counter() - self._began
+        number = self._sent
+        while number < len(self._due) and self._due[number] <= now:
+            self._send_one(number)
+            number += 1
+        if number == len(self._due):
+            self._all_sent.set()
+            return
+        early = self._due[number] - (time.perf_counter() - self._began)
+        # uvloop counts milliseconds: a shorter wait would be none, and this a busy loop.
+        asyncio.get_running_loop().call_later(max(_TICK_SECONDS, early), self._send_what_is_due)
+
+    def _send_one(self, number: int) -> None:
+        before, key, after = self._raw[number]
+        raw = b"%b%b%d%b" % (before, self._salt.encode(), number, after) if key else before
+        asked = _Asked(number, time.perf_counter())
+        self._sent += 1
         self._pool.waiting += 1
         while self._pool.idle:
             if self._pool.idle.pop().send(raw, asked):
@@ -207,6 +229,14 @@ class _Arrivals:
         self._all.append(fresh)
         if not fresh.send(raw, asked):
             self._pool.note(asked, _LOST)
+
+
+def _times(chance: random.Random, load: Load) -> Iterator[float]:
+    """Arrivals of a Poisson process, in seconds."""
+    due = 0.0
+    while due < load.seconds:
+        yield due
+        due += chance.expovariate(load.rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ no validation, no limits, no telemetry. What the service costs beyond this is wh
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +14,8 @@ from uuid import UUID
 
 import aiohttp
 import msgspec
+import uvicorn
 from bson import ObjectId
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.server.mp import MPServer
 from litestar import Litestar, Request, Response, get, post
 from litestar.params import FromPath, FromQuery
 
@@ -200,21 +198,20 @@ def create_app(uri: str, database: str, payments: str, payment_token: str) -> Li
 
 
 def main() -> None:
-    """Serve as the service is served: granian, uvloop, one process."""
+    """Serve as the service is served: uvicorn, httptools, uvloop, one process."""
     port, *rest = sys.argv[1:]
-    server = MPServer(
-        "floor",
-        address="127.0.0.1",
+    uvicorn.run(
+        create_app(*rest),
+        host="127.0.0.1",
         port=int(port),
-        interface=Interfaces.ASGI,
-        workers=int(os.environ.get("ORDERS_WORKERS", "1")),
-        loop=Loops.uvloop,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_access=False,
-        workers_kill_timeout=5,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
     )
-    server.serve(target_loader=lambda: create_app(*rest), wrap_loader=False)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.bench.contenders import FLOOR, SERVICE
 from tests.bench.jobs import JOBS, RELAY
 from tests.bench.plot import bars
 
-PACKAGES: Final = ("litestar", "granian", "uvloop", "pymongo", "msgspec", "aiohttp")
+PACKAGES: Final = ("litestar", "uvicorn", "httptools", "uvloop", "pymongo", "msgspec", "aiohttp")
 BEGIN: Final = "<!-- measured -->"
 END: Final = "<!-- end of what was measured -->"
 _TARGETS: Final = {job.name: job.target for job in JOBS}

@@ -167,6 +167,6 @@ def _counted(counted: Counter[str]) -> str:
 
 def _versions() -> str:
     broker = next((re.sub(r".*-", "", p.name) for p in _RABBITMQ.glob("rabbitmq_server-*")), "?")
-    packages = ("pymongo", "litestar", "granian", "aio-pika", "aiohttp")
+    packages = ("pymongo", "litestar", "uvicorn", "aio-pika", "aiohttp")
     libraries = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"Python {platform.python_version()}, RabbitMQ {broker}, {libraries}"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from orders.entrypoints.http.app import description
-from orders.entrypoints.http.headers import _ALWAYS
+from orders.entrypoints.http.headers import ALWAYS
 from tests.blue_green import CONNECTIONS, there_and_back
 from tests.e2e.cases.running import eventually
 from tests.gateway import Gateway, gateway
@@ -91,7 +91,7 @@ def assert_own_refusal(answer: httpx.Response, status: int, code: str) -> None:
     problem = answer.json()
     assert (problem["status"], problem["code"]) == (status, code)
     assert len(problem["trace_id"]) == 32
-    for name, value in _ALWAYS.items():
+    for name, value in ALWAYS.items():
         assert answer.headers.get_list(name.decode()) == [value.decode()], name
     assert not re.search("[0-9]", answer.headers["server"])
 

@@ -1,7 +1,7 @@
 """The service as `orders serve` runs it, but with stores and payments in memory.
 
 It answers thousands of requests a second, where an embedded database takes a hundred orders. What
-stands before the stores is the real thing: granian on a socket, tokens, limits, decoding, the use
+stands before the stores is the real thing: uvicorn on a socket, tokens, limits, decoding, the use
 cases. Settings are the service's own; the worker's turns are taken in the same process.
 """
 

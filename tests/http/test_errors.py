@@ -15,7 +15,7 @@ import pytest
 import orders
 from orders.application.errors import ApplicationError
 from orders.domain.errors import OrderError
-from orders.entrypoints.http import overload, problems
+from orders.entrypoints.http import problems
 from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
 from tests.http.calling import Api, assert_problem
 from tests.shop import Interrupted, Shop
@@ -127,10 +127,10 @@ async def test_the_end_of_the_process_is_not_answered(api: Api, shop: Shop) -> N
 
 def test_every_code_of_the_edge_is_published() -> None:
     """A code is a text of one to four words in kebab case, in a call that makes a refusal."""
-    makers = {"RequestRefused", "problem", "_bad_key"}
+    makers = {"RequestRefused", "problem", "problem_of", "_bad_key"}
     trees = [ast.parse(path.read_text("utf-8")) for path in HTTP.glob("*.py")]
     used = {code for tree in trees for code in _codes_in(tree, makers)}
-    used |= {code for code, _ in problems._REFUSALS.values()} | {overload._PROBLEM.code}
+    used |= {code for code, _ in problems._REFUSALS.values()}
     assert used == set(EDGE_REFUSALS)
 
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -19,6 +13,7 @@ from litestar.testing import TestClient
 from orders.entrypoints.http.decoding import StrictRequests
 from orders.entrypoints.http.headers import AnswerHeaders
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
+from tests.http.served import Line, served
 
 ALWAYS = {
     "x-content-type-options": "nosniff",
@@ -71,11 +66,6 @@ def create_app(*cors_origins: str) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
-
-
-def raw_app() -> Litestar:
-    """The app that the server in its own process loads."""
-    return create_app(SHOP)
 
 
 @pytest.fixture(scope="module")
@@ -162,60 +152,9 @@ def test_a_preflight_names_methods_and_headers(open_client: TestClient[Litestar]
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """A granian process that serves `raw_app` on a free port of the loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    source = str(Path(__file__).parents[2] / "src")
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1"),
-            *("--port", str(port), "--no-ws", "--workers-kill-timeout", "5"),
-            *("--factory", f"{Path(__file__).stem}:raw_app"),
-        ],
-        cwd=Path(__file__).parent,
-        env={**os.environ, "PYTHONPATH": source},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        try:
-            assert server.stdout is not None
-            said = []
-            for line in server.stdout:
-                said.append(line)
-                if "Started worker-1" in line:
-                    break
-            assert server.poll() is None, said
-            wait_until_it_listens(port)
-            yield port
-        finally:
-            server.terminate()
-
-
-def wait_until_it_listens(port: int) -> None:
-    """The server says that it started a moment before it listens, and then no more."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def raw(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes and read until the answer's end. Returns status, headers, body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(request)
-        with connection.makefile("rb") as answer:
-            status = int(answer.readline().split()[1])
-            headers: dict[str, str] = {}
-            while line := answer.readline().strip():
-                name, _, value = line.decode().partition(":")
-                headers[name.lower()] = value.strip()
-            return status, headers, answer.read(int(headers.get("content-length", 0)))
+    """A real server of the application."""
+    with served(create_app(SHOP)) as port:
+        yield port
 
 
 HOST = b"Host: localhost\r\n"
@@ -225,7 +164,7 @@ RAW: dict[str, tuple[bytes, int]] = {
     "read": (b"GET %s HTTP/1.1\r\n%s\r\n" % (A_THING.encode(), HOST), 200),
     "unknown": (b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n", 404),
     "not allowed": (b"TRACE /things HTTP/1.1\r\n" + HOST + b"\r\n", 405),
-    "unknown method": (b"BREW /things HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+    "unknown method": (b"BREW /things HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "failing": (b"GET /boom HTTP/1.1\r\n" + HOST + b"\r\n", 500),
     "too large, none of it sent": (
         b"POST /things HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 1001\r\n\r\n",
@@ -251,20 +190,11 @@ RAW: dict[str, tuple[bytes, int]] = {
 def test_a_real_server_sends_the_header_set_too(
     port: int, request_bytes: bytes, status: int
 ) -> None:
-    answered, headers, body = raw(port, request_bytes)
+    with Line(port) as line:
+        line.say(request_bytes)
+        answered, headers, body = line.hear()
     assert answered == status, body
     assert {name: headers.get(name) for name in ALWAYS} == ALWAYS
     assert not any(character.isdigit() for character in headers.get("server", ""))
     if status >= 400:
         assert headers["content-type"] == "application/problem+json"
-
-
-def test_broken_chunks_are_the_clients_fault(port: int) -> None:
-    request = (
-        b"POST /things HTTP/1.1\r\n"
-        + HOST
-        + JSON
-        + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n{}\r\n"
-    )
-    status, _, _ = raw(port, request)
-    assert status == 400

@@ -1,58 +1,63 @@
-"""The HTTP server: granian, with a drain between SIGTERM and the closing of the port."""
+"""The HTTP server: uvicorn in processes of its own, and the one that starts and ends them.
+
+The parent takes the port, so none is lost while workers come and go. It hears signals in one
+place, one after the other: SIGTERM drains and stops, a second one or SIGINT (Ctrl-C) stops at
+once, SIGHUP replaces the workers.
+"""
 
 from __future__ import annotations
 
 import gc
+import logging
 import multiprocessing
 import os
+import resource
 import signal
-import sys
-import threading
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import c_bool
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from multiprocessing import connection
+from typing import TYPE_CHECKING
 
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.mp import MPServer, WorkerProcess
+import uvicorn
 
 from orders.entrypoints import logs
 from orders.entrypoints.metrics_server import metrics_of_children
-from orders.entrypoints.processes import ProcessFailed, end_with, is_taken
+from orders.entrypoints.processes import ProcessFailed, end_with
 from orders.entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from orders.entrypoints.http.overload import OverloadProtection
+
 Build = Callable[..., "Litestar"]
 
 _BACKLOG = 4_096
 _MOST_FILES = 65_536
-_OTHER_FILES = 256
-"""Descriptors of a process that are no caller's connection."""
 _COLLECT_AFTER = (10_000, 20, 100)
 """Objects, and collections of the younger, before garbage in circles is looked for.
 
 A page of orders is some thousand objects: Python would look several times meanwhile.
 """
 _STOP = signal.SIGINT
-"""Tells a worker process to finish what is in flight and go; SIGTERM does not reach it."""
+"""Tells a worker to finish what is in flight and go; SIGTERM does not reach it."""
+_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
-# What granian says goes the way of all logs.
-_NO_HANDLERS_OF_ITS_OWN = {
-    "loggers": {
-        name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")
-    }
-}
+_UP_WITHIN_SECONDS = 30.0
+_CRASHED_SECONDS = 3.0
+"""A worker that ends sooner than this would only be followed by others that do."""
+_log = logging.getLogger(__name__)
 
 
 class Draining:
     """Whether this server was told to stop. Shared by its processes, without a lock."""
 
     def __init__(self) -> None:
-        self._flag = multiprocessing.get_context().RawValue(c_bool, False)
+        self._flag = multiprocessing.get_context("fork").RawValue(c_bool, False)
 
     def __call__(self) -> bool:
         return bool(self._flag.value)
@@ -62,30 +67,6 @@ class Draining:
         self._flag.value = True
 
 
-class _DrainingServer(MPServer):
-    """Granian closes its port at SIGTERM; this one first lets load balancers see readiness off."""
-
-    def __init__(self, draining: Draining, drain_seconds: float, **options: Any) -> None:
-        super().__init__("orders", **options)
-        self._draining = draining
-        self._drain_seconds = drain_seconds
-
-    def signal_handler_interrupt(self, *received: Any, **_: Any) -> None:
-        """Drain at the first SIGTERM; stop at once at a second signal, or at Ctrl-C."""
-        if self._draining() or received[0] != signal.SIGTERM:
-            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
-        else:
-            self._draining.begin()
-            delay = threading.Timer(self._drain_seconds, super().signal_handler_interrupt)
-            delay.daemon = True
-            delay.start()
-
-    def _spawn_worker(self, *what: Any, **more: Any) -> WorkerProcess:
-        worker: WorkerProcess = super()._spawn_worker(*what, **more)
-        worker.terminate = partial(_end, worker)  # type: ignore[method-assign]
-        return worker
-
-
 def serve(settings: Settings, build: Build | None = None) -> None:
     """Serve the API until SIGTERM or SIGINT, then finish what is in flight, within 30 s.
 
@@ -93,71 +74,200 @@ def serve(settings: Settings, build: Build | None = None) -> None:
 
     Raises:
         ProcessFailed: If the port is taken.
-        SystemExit: With 1 if a worker process crashes again and again.
+        SystemExit: With 1 if a worker crashes as soon as it was started.
     """
-    if settings.port and is_taken(settings.host, settings.port):
-        raise ProcessFailed(f"port {settings.port} on {settings.host} is taken (the API)")
     logs.configure(settings.log_level)
-    draining = Draining()
-    server = _DrainingServer(
-        draining,
-        settings.drain_seconds,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        workers=settings.workers,
-        loop=Loops.auto if sys.platform == "win32" else Loops.uvloop,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),  # ms
-        backlog=_BACKLOG,
-        backpressure=_open_files() - _OTHER_FILES,
-        websockets=False,
-        log_level=LogLevels.warning,
-        log_dictconfig=_NO_HANDLERS_OF_ITS_OWN,
-        respawn_failed_workers=True,
-        workers_kill_timeout=round(_EXIT_WITHIN_SECONDS - settings.drain_seconds),
-    )
-    load = partial(_application, settings, draining, os.getpid(), build)
-    with metrics_of_children(settings.host, settings.metrics_port):
-        server.serve(target_loader=load, wrap_loader=False)
+    _raise_open_files()
+    with (
+        _listening(settings.host, settings.port) as listening,
+        _signals_wait(),
+        metrics_of_children(settings.host, settings.metrics_port),
+    ):
+        draining = Draining()
+        work = partial(_work, settings, draining, os.getpid(), build, listening)
+        _Workers(work, settings.workers).run(draining, settings.drain_seconds)
 
 
-def _end(worker: WorkerProcess) -> None:
-    """Tell a worker process to finish and go, in the one way that reaches it."""
-    worker.interrupt_by_parent = True
-    if worker.inner.is_alive():
-        os.kill(worker.inner.pid, _STOP)
+class _Worker:
+    """A process that serves."""
+
+    def __init__(self, work: Callable[[connection.Connection], None]) -> None:
+        # Forked: it has the application's settings, and the sockets, without being told.
+        context = multiprocessing.get_context("fork")
+        self._up, up = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(up,))
+        self.began = time.monotonic()
+        self.process.start()
+        up.close()
+
+    def is_up(self) -> bool:
+        """Wait until it serves; False if it ended instead, or takes too long."""
+        try:
+            return self._up.poll(_UP_WITHIN_SECONDS) and bool(self._up.recv())
+        except EOFError:
+            return False
+
+    def stop(self) -> None:
+        """Let it finish what is in flight, and go."""
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, _STOP)
+
+    def has_crashed(self) -> bool:
+        """Whether it has ended by itself, as soon as it was started."""
+        return not self.process.is_alive() and time.monotonic() - self.began < _CRASHED_SECONDS
 
 
-def _open_files() -> int:
-    """Raise the number of open files to what the system allows, and return it.
+class _Workers:
+    """Keeps so many workers, until they are told to go."""
 
-    Granian takes as many connections as it has places for requests waiting, by default: those
-    that are idle, or that say nothing, would keep all others out.
-    """
-    if sys.platform == "win32":
-        return _MOST_FILES
-    import resource  # noqa: PLC0415  # not there on Windows
+    def __init__(self, work: Callable[[connection.Connection], None], count: int) -> None:
+        self._work = work
+        self._workers = [_Worker(work) for _ in range(count)]
 
+    def run(self, draining: Draining, drain_seconds: float) -> None:
+        """Do as signals say, and return when no worker is left."""
+        try:
+            while (heard := signal.sigwait(_HEARD)) not in {signal.SIGTERM, signal.SIGINT}:
+                if heard == signal.SIGHUP:
+                    self._replace()
+                else:
+                    self._revive()
+            if heard == signal.SIGTERM:
+                # Readiness is off first: load balancers see it before the port is closed.
+                draining.begin()
+                signal.sigtimedwait({signal.SIGTERM, signal.SIGINT}, drain_seconds)
+        finally:
+            spent = drain_seconds if draining() else 0.0
+            _end(self._workers, within_seconds=_EXIT_WITHIN_SECONDS - spent)
+
+    def _revive(self) -> None:
+        for place, worker in enumerate(self._workers):
+            if worker.has_crashed():
+                raise SystemExit(1)
+            if not worker.process.is_alive():
+                _log.error("a worker ended by itself: %s", worker.process.exitcode)
+                self._workers[place] = _Worker(self._work)
+
+    def _replace(self) -> None:
+        """Start new workers, and let the old ones go when those serve."""
+        fresh = [_Worker(self._work) for _ in self._workers]
+        if all(worker.is_up() for worker in fresh):
+            self._workers, fresh = fresh, self._workers
+        else:
+            _log.error("the new workers do not serve: the old ones stay")
+        _end(fresh, within_seconds=_EXIT_WITHIN_SECONDS)
+
+
+def _end(workers: Sequence[_Worker], *, within_seconds: float) -> None:
+    """Tell workers to go, and kill those that do not."""
+    for worker in workers:
+        worker.stop()
+    deadline = time.monotonic() + within_seconds
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            _log.error("a worker did not go within %g s: killed", within_seconds)
+            worker.process.kill()
+            worker.process.join()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as trouble:
+        raise ProcessFailed(f"port {port} on {host} is taken (the API)") from trouble
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals wait until they are asked for; also those to threads and processes made here."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _raise_open_files() -> None:
+    """Take as many connections as the system allows: idle ones would keep all others out."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most
 
 
-def _application(
-    settings: Settings, draining: Draining, parent: int, build: Build | None
-) -> Litestar:
-    """Build the application, in the worker process that will run it."""
-    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+class _Server(uvicorn.Server):
+    """Says when it serves, and ends with 0 when it is told to go."""
 
+    def __init__(self, config: uvicorn.Config, up: connection.Connection) -> None:
+        super().__init__(config)
+        self._up = up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._up.send(True)
+        self._up.close()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again when all is done.
+        signal.signal(_STOP, self.handle_exit)
+        yield
+
+
+def server_config(
+    app: Litestar,
+    overload: OverloadProtection,
+    is_draining: Callable[[], bool],
+    *,
+    end_within_seconds: int,
+) -> uvicorn.Config:
+    """How uvicorn serves an application over our connections."""
+    from orders.entrypoints.http.connections import connections  # noqa: PLC0415  # not in the parent
+
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        http=connections(overload, is_draining),
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=end_within_seconds,
+    )
+
+
+def _work(
+    settings: Settings,
+    draining: Draining,
+    parent: int,
+    build: Build | None,
+    listening: socket.socket,
+    up: connection.Connection,
+) -> None:
+    """Serve, in a worker process."""
     # A SIGTERM to all our processes at once, as some supervisors send it, is for the parent, which
-    # drains first. Until the server takes the other signal over, it simply ends this process.
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # drains first. Until the server hears it, the other signal simply ends this process.
     signal.signal(_STOP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {_STOP})
     end_with(parent, by=_STOP)
     logs.configure(settings.log_level)
+    app = _application(settings, draining, build)
+    within = _EXIT_WITHIN_SECONDS - settings.drain_seconds
+    config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
+    _Server(config, up).run([listening])
+
+
+def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:
+    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+
     app = (build or create_app)(settings, is_draining=draining)
     # What is there now stays; what requests make goes when they end, by its count of references.
     gc.collect()

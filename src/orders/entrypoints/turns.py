@@ -19,6 +19,7 @@ PATIENCE_SECONDS: Final = 0.4
 """How long a burst may take to be worked off."""
 SHORT_WAIT_SECONDS: Final = 0.02
 """How long a request waits for its turn at most while there is too much to do."""
+_HOPEFUL_SECONDS: Final = SHORT_WAIT_SECONDS / 2
 CALM_AFTER_SECONDS: Final = 1.0
 """Without a refusal, until bursts may wait again."""
 LISTING_SHARE: Final = 0.6
@@ -54,20 +55,37 @@ class Turns:
         """Whether there is more to do than can be done in time."""
         return self._judge(asyncio.get_running_loop().time())
 
-    async def take(self, *, is_list: bool) -> bool:
-        """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
+    def refuses(self, *, is_list: bool) -> bool:
+        """Whether whoever comes now is refused, without a wait."""
         waiting = len(self._others) + len(self._lists)
         present = self._taken + self._away + waiting
-        loop = asyncio.get_running_loop()
-        now = loop.time()
         if present >= (self._most_with_lists if is_list else self._most):
             self._overloaded = True
-            return self._refuse(now)
+        elif not waiting or not self._would_wait_too_long(waiting, is_list=is_list):
+            return False
+        self._refuse(asyncio.get_running_loop().time())
+        return True
+
+    def _would_wait_too_long(self, waiting: int, *, is_list: bool) -> bool:
+        now = asyncio.get_running_loop().time()
+        if not self._judge(now):
+            return False
+        # Whoever comes now will wait as long as the first in the line has; to be refused at once
+        # costs a tenth of being refused after a wait.
+        line = self._lists if is_list else self._others
+        return waiting >= self._at_once or bool(line and now - line[0].since >= _HOPEFUL_SECONDS)
+
+    async def take(self, *, is_list: bool) -> bool:
+        """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
+        if self.refuses(is_list=is_list):
+            return False
+        waiting = self._others or self._lists
         if not waiting and self._taken < self._at_once:
             self._taken += 1
             return True
-        if self._judge(now) and waiting >= self._at_once:
-            return self._refuse(now)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._judge(now)
         if not waiting:
             self._waiting_since = now
         place = _Waiting(now, loop.create_future())

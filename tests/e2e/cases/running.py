@@ -36,7 +36,7 @@ ALWAYS: Final = {
     "x-frame-options": "DENY",
 }
 _INSIDES: Final = (
-    "traceback", "litestar", "msgspec", "pymongo", "mongodb", "secantus", "granian", ".py",
+    "traceback", "litestar", "msgspec", "pymongo", "mongodb", "secantus", "uvicorn", ".py",
     "site-packages", "errno", "object at 0x",
 )  # fmt: skip
 MUG: Final = {"sku": "MUG-RED", "name": "Red mug", "quantity": 1}

@@ -142,6 +142,7 @@ def build_app(
         lists=LISTS,
         exempt=HEALTH_PATHS,
     )
+    app.state.overload = protected
     app.asgi_handler = Farewell(protected, readiness.is_draining)
     return app
 

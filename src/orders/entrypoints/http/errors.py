@@ -83,6 +83,7 @@ EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
         "method-not-allowed": (_S.METHOD_NOT_ALLOWED, "`Allow` names the methods there are."),
         "body-timeout": (_S.REQUEST_TIMEOUT, "The body took too long to arrive."),
         "body-too-large": (_S.REQUEST_ENTITY_TOO_LARGE, "The body is larger than accepted."),
+        "header-too-large": (_S.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."),
         "unsupported-media-type": (_S.UNSUPPORTED_MEDIA_TYPE, "The body is no plain JSON."),
         "version-required": (_S.PRECONDITION_REQUIRED, "The operation needs If-Match."),
         "rate-limited": (_S.TOO_MANY_REQUESTS, "Too many requests of this caller or address."),

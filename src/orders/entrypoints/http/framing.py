@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from orders.entrypoints.http.problems import RequestRefused
 
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")
 _WITH_ID: Final = re.compile(
     rb"/v1/orders/[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}(?:/|\Z)"
 )
@@ -36,8 +37,8 @@ class UnambiguousFraming(ASGIMiddleware):
         """Pass on what can be read in one way."""
         if scope["http_version"] == "1.1":
             hosts = [value for name, value in scope["headers"] if name == b"host"]
-            if len(hosts) != 1 or not hosts[0]:
-                raise _ambiguous("Send exactly one Host header.")
+            if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+                raise _ambiguous("Send exactly one Host header, with a name and perhaps a port.")
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
             raise _ambiguous("The only transfer coding understood is chunked.")

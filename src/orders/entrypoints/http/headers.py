@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Message, Scope
 
-_ALWAYS: Final[dict[bytes, bytes]] = {
+ALWAYS: Final[dict[bytes, bytes]] = {
     b"cache-control": b"no-store",
     b"content-security-policy": (
         b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -59,7 +59,7 @@ class AnswerHeaders:
             headers = [header for header in headers if header[0] != b"allow"]
             headers.append((b"allow", _methods_of(scope)))
         own = {name.lower() for name, _ in headers}
-        headers += [(name, value) for name, value in _ALWAYS.items() if name not in own]
+        headers += [(name, value) for name, value in ALWAYS.items() if name not in own]
         if self._origins:
             headers += self._cors(scope, message)
         message["headers"] = headers

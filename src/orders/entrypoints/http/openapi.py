@@ -46,6 +46,7 @@ _PROBLEMS: Final[Mapping[str, str]] = {
     "422": "The request is well-formed and means nothing possible",
     "428": "If-Match is required",
     "429": "Too many requests",
+    "431": "The headers are too large, or too many",
     "500": "A fault of ours; quote the trace id",
     "503": "Something needed is down; repeat after Retry-After",
 }
@@ -126,7 +127,7 @@ def _tell_conditions(operation: dict[str, Any]) -> None:
 
 def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
     """The statuses of the problems that an operation can answer with."""
-    statuses = {"400", "500"} if path in HEALTH_PATHS else {"400", "500", "503"}
+    statuses = {"400", "431", "500"} if path in HEALTH_PATHS else {"400", "431", "500", "503"}
     if path not in _PUBLIC:
         statuses |= {"401", "403", "429"}
     if "{" in path or path.endswith("/orders"):

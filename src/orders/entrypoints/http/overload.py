@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -14,11 +14,16 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from orders.application.deadline import Deadline, within
 from orders.entrypoints import metrics
 from orders.entrypoints.http.errors import RETRY_AFTER_SECONDS
-from orders.entrypoints.http.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
+from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, problem_of
 from orders.entrypoints.turns import Turns, a_turn, others_turn
 
-_CODE: Final = "overloaded"
-_TRACE: Final = "0" * 32
+Fields = Iterable[tuple[bytes, bytes]]
+
+OVERLOADED: Final = problem_of(
+    503, "overloaded", "The service has more to do than it can. Repeat the request."
+)
+RETRY_AFTER: Final = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
+_PLAIN: Final = re.compile(rb"/[A-Za-z0-9/_.:~-]*")
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -47,12 +52,14 @@ class OverloadProtection:
         self._turns = turns
         self._lists = frozenset(lists)
         self._exempt = frozenset(exempt)
-        self._before, self._after = msgspec.json.encode(_PROBLEM).split(_TRACE.encode())
-        length = len(self._before) + len(_TRACE) + len(self._after)
+        self._unread = frozenset(each.encode() for each in self._exempt)
+        self._unread_lists = frozenset(each.encode() for each in self._lists)
+        body = msgspec.json.encode(OVERLOADED)
+        self._before, self._after = body.split(NO_TRACE.encode())
         self._fields = [
             (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % length),
-            (b"retry-after", b"%d" % RETRY_AFTER_SECONDS),
+            (b"content-length", b"%d" % len(body)),
+            RETRY_AFTER,
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,10 +75,28 @@ class OverloadProtection:
         with a_turn(self._turns), within(deadline):
             await self._app(scope, _patiently(receive, deadline), send)
 
+    def refuses(self, method: bytes, target: bytes, fields: Fields) -> bool:
+        """Whether a request that has just come is refused at once, and counted.
+
+        The server asks before it makes anything of a request: this is where overload is worked
+        off. Those it could misjudge, and those of pages of other origins, it sends on.
+        """
+        path = target.partition(b"?")[0]
+        is_list = method == b"GET" and path in self._unread_lists
+        if (
+            not self._turns.refuses(is_list=is_list)
+            or not _PLAIN.fullmatch(path)
+            or path in self._unread
+            or b"origin" in dict(fields)
+        ):
+            return False
+        metrics.overload.refused += 1
+        return True
+
     async def _refuse(self, scope: HTTPScope, send: Send) -> None:
         # `headers` completes what is sent here, too.
         await send({"type": "http.response.start", "status": 503, "headers": self._fields})
-        body = b"%b%b%b" % (self._before, _trace_of(scope), self._after)
+        body = b"%b%b%b" % (self._before, trace_of(scope["headers"]), self._after)
         await send({"type": "http.response.body", "body": body, "more_body": False})
         metrics.overload.refused += 1
 
@@ -88,8 +113,9 @@ def _patiently(receive: Receive, deadline: Deadline) -> Receive:
     return received
 
 
-def _trace_of(scope: HTTPScope) -> bytes:
-    for name, value in scope["headers"]:
+def trace_of(fields: Fields) -> bytes:
+    """The trace that a request belongs to, by its headers, or a new one; 32 hexadecimal digits."""
+    for name, value in fields:
         if name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
             return found[1]
     return secrets.token_hex(16).encode()
@@ -118,13 +144,3 @@ class Farewell:
             await send(message)
 
         await self._app(scope, receive, last_send)
-
-
-_PROBLEM: Final = Problem(
-    type=TYPE_PREFIX + _CODE,
-    title=_CODE.capitalize(),
-    status=503,
-    code=_CODE,
-    detail="The service has more to do than it can. Repeat the request.",
-    trace_id=_TRACE,
-)

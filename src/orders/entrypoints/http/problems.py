@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import (
     HTTPException,
@@ -55,6 +56,23 @@ class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
     trace_id: str
     blocked_by: tuple[str, ...] = ()
     errors: tuple[InvalidMember, ...] = ()
+
+
+NO_TRACE: Final = "0" * 32
+"""Stands for the trace id of a problem that is written before it is known."""
+
+
+def problem_of(status: int, code: str, detail: str, trace_id: str = NO_TRACE) -> Problem:
+    """A problem. Its title follows from `code`, as RFC 9457 wants one title per type."""
+    title = code.replace("-", " ").capitalize()
+    return Problem(
+        type=TYPE_PREFIX + code,
+        title=title,
+        status=status,
+        code=code,
+        detail=detail,
+        trace_id=trace_id,
+    )
 
 
 class RequestRefused(Exception):
@@ -110,19 +128,13 @@ def problem(
     errors: Sequence[InvalidMember] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
-    """Build the answer. The title follows from `code`, as RFC 9457 wants one title per type."""
+    """Build the answer."""
     set_code(request.scope, code)
+    found = problem_of(status, code, detail, trace_id_of(request.scope))
+    if blocked_by or errors:
+        found = msgspec.structs.replace(found, blocked_by=tuple(blocked_by), errors=tuple(errors))
     return Response(
-        Problem(
-            type=TYPE_PREFIX + code,
-            title=code.replace("-", " ").capitalize(),
-            status=status,
-            code=code,
-            detail=detail,
-            trace_id=trace_id_of(request.scope),
-            blocked_by=tuple(blocked_by),
-            errors=tuple(errors),
-        ),
+        found,
         status_code=status,
         media_type=MEDIA_TYPE,
         headers=dict(headers or {}),

@@ -1,0 +1,324 @@
+"""Callers' connections: heads come in time and are of bounded size, refusals cost next to nothing.
+
+uvicorn's protocol over llhttp (which is strict about framing: RFC 9112, 6.3), with what it lacks.
+Whatever ends here is answered as everything else is: a problem (RFC 9457), with all headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Final, cast
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from orders.entrypoints.http.headers import ALWAYS
+from orders.entrypoints.http.overload import OVERLOADED, RETRY_AFTER, OverloadProtection, trace_of
+from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, Problem, problem_of
+
+HEAD_SECONDS: Final = 10.0
+"""Within which a head has come in, counted from the connection, or the answer before it."""
+MOST_HEAD_BYTES: Final = 65_536
+MOST_FIELDS: Final = 100
+MOST_AHEAD: Final = 64
+"""Requests that a caller may send before the first of them is answered."""
+LINGER_SECONDS: Final = 2.0
+"""For which a caller who still sends may read why that is in vain."""
+
+
+class _Refused(Exception):
+    """Ends the parsing of what will not be answered otherwise."""
+
+
+class _Answer:
+    """A problem that is always the same, but for its date and its trace id."""
+
+    def __init__(self, problem: Problem, *fields: tuple[bytes, bytes]) -> None:
+        body = msgspec.json.encode(problem)
+        fields = (
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", b"%d" % len(body)),
+            *fields,
+            *ALWAYS.items(),
+        )
+        self._status_line = STATUS_LINE[problem.status]
+        whole = b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n" + body
+        self._before, self._after = whole.split(NO_TRACE.encode())
+
+    def __call__(self, dated: bytes, trace_id: bytes) -> bytes:
+        return b"%b%b%b%b%b" % (self._status_line, dated, self._before, trace_id, self._after)
+
+
+_MOST_AROUND: Final = 8
+"""Bytes of framing to a byte of a body; a chunk of one has five."""
+_CLOSE: Final = (b"connection", b"close")
+_OVERLOADED: Final = _Answer(OVERLOADED, RETRY_AFTER)
+_MALFORMED: Final = _Answer(
+    problem_of(400, "bad-request", "The request is malformed as HTTP."), _CLOSE
+)
+_TOO_LARGE: Final = _Answer(
+    problem_of(
+        431,
+        "header-too-large",
+        f"Send at most {MOST_FIELDS} headers, and {MOST_HEAD_BYTES} bytes before the body.",
+    ),
+    _CLOSE,
+)
+
+
+class _Part(Enum):
+    """What of a request comes next: nothing of any, its head, or its body and what follows it."""
+
+    NONE = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class _Lingering:
+    """A transport whose end the other side can read.
+
+    Closed with anything unread, a socket forgets what it has sent: RFC 9112, 9.6.
+    """
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._transport = transport
+        self._connection = connection
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Send what was written, and no more; for a while, overlook what comes."""
+        if not self._connection.is_being_told():
+            self._transport.close()
+        elif not self.is_closing():
+            self._connection.linger()
+            self._transport.write_eof()
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, with one request after the other."""
+
+    def __init__(
+        self,
+        overload: OverloadProtection,
+        is_draining: Callable[[], bool],
+        *,
+        _loop: asyncio.AbstractEventLoop | None = None,
+        **uvicorns: Any,
+    ) -> None:
+        super().__init__(_loop=_loop, **uvicorns)
+        self._overload = overload
+        self._is_draining = is_draining
+        self._watch: asyncio.TimerHandle | None = None
+        self._waits_since: float | None = None  # for a head; None while a request is answered
+        self._unsent = 0
+        self.url = b""
+        self.headers = []
+        self._part = _Part.NONE
+        self._messages = 0
+        self._head_bytes = 0  # of the chunks before this one
+        self._chunk_bytes = 0
+        self._body_bytes = 0
+        self._around_body_bytes = 0
+        self._is_passed_over = False
+        self._ended = False
+        self._lingers = False
+
+    # What comes in.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", _Lingering(transport, self))
+        self._waits_since = self.loop.time()
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who still works for this caller."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._ended = True
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whoever has said all may still hear: RFC 9112, 9.6."""
+        hears = self._is_busy() and not self.cycle.more_body
+        if hears:
+            self.cycle.keep_alive = False
+        return hears
+
+    def data_received(self, data: bytes) -> None:
+        """Cut requests out of what comes, or refuse it."""
+        if self._ended:
+            return
+        self._chunk_bytes = len(data)
+        begun, part, known = self._messages, self._part, self._body_bytes
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # No other protocol is spoken here; what follows could be meant for one.
+            self._end_after_answer()
+            return
+        except httptools.HttpParserError:
+            self._refuse(_TOO_LARGE if self._is_too_large() else _MALFORMED)
+            return
+        if self._part is _Part.HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(_TOO_LARGE)
+        elif self._part is part is _Part.BODY and begun == self._messages:
+            self._around_body_bytes += len(data) - (self._body_bytes - known)
+            if self._around_body_bytes > MOST_HEAD_BYTES + _MOST_AROUND * self._body_bytes:
+                self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        super().on_message_begin()
+        self._part = _Part.HEAD
+        self._messages += 1
+        self._head_bytes = self._body_bytes = self._around_body_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. One behind the body must not pass for one before it: RFC 9110, 6.5.1."""
+        if self._part is _Part.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Have the request answered, or refuse it at once."""
+        version = self.parser.get_http_version()
+        too_much = self._is_too_large() or len(self.pipeline) >= MOST_AHEAD
+        if too_much or version not in {"1.0", "1.1"}:
+            raise _Refused
+        self._part = _Part.BODY
+        if self._is_refused_at_once():
+            self._is_passed_over = True
+            self.transport.write(_OVERLOADED(self._date(), trace_of(self.headers)))
+            self._waits_since = self.loop.time()
+            return
+        self._waits_since = None
+        super().on_headers_complete()
+        if self.expect_100_continue:
+            # Whoever is answered without it may send the body, or may not: RFC 9110, 10.1.1.
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Pass it on to whom it is for."""
+        self._body_bytes += len(body)
+        if not self._is_passed_over:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Say that this was all."""
+        self._part = _Part.NONE
+        if not self._is_passed_over:
+            super().on_message_complete()
+        self._is_passed_over = False
+
+    # What goes out.
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that is there, or wait for one."""
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._waits_since = self.loop.time()
+            self.flow.resume_reading()
+
+    def is_being_told(self) -> bool:
+        """Whether something is on its way that is not looked at any more."""
+        return self._part is not _Part.NONE and not self._lingers
+
+    def linger(self) -> None:
+        """Overlook what comes, for a while."""
+        self._ended = self._lingers = True
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _is_refused_at_once(self) -> bool:
+        return (
+            not self._is_busy()
+            and not self._is_draining()
+            and not self.expect_100_continue
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and self._overload.refuses(self.parser.get_method(), self.url, self.headers)
+        )
+
+    def _refuse(self, answer: _Answer) -> None:
+        """Answer what cannot be read, as well as that is possible, and end the connection."""
+        self._ended = True
+        if self._is_busy():
+            unread = self.cycle
+            if not unread.more_body:  # it is what follows that cannot be read
+                self._end_after_answer()
+                return
+            if self.pipeline or unread.response_started:
+                self.transport.close()
+                return
+            unread.disconnected = True
+            unread.message_event.set()
+        self.transport.write(answer(self._date(), secrets.token_hex(16).encode()))
+        self.transport.close()
+
+    def _end_after_answer(self) -> None:
+        self._ended = True
+        if self._is_busy():
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    def _is_busy(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _date(self) -> bytes:
+        return b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
+
+    # How much, and for how long.
+
+    def _is_too_large(self) -> bool:
+        """Whether the head is, of which all has come that will be looked at."""
+        if len(self.headers) > MOST_FIELDS:
+            return True
+        if self._head_bytes + self._chunk_bytes <= MOST_HEAD_BYTES:
+            return False
+        fields = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.url) + fields > MOST_HEAD_BYTES
+
+    def _look(self) -> None:
+        """Close a connection whose next head does not come."""
+        now = self.loop.time()
+        left = HEAD_SECONDS if self._waits_since is None else self._waits_since + HEAD_SECONDS - now
+        unsent = self.transport.get_write_buffer_size()
+        if left <= 0:
+            if not unsent or unsent == self._unsent:
+                self.transport.abort()
+                return
+            left = HEAD_SECONDS  # a slow reader, who reads
+        self._unsent = unsent
+        self._watch = self.loop.call_later(left, self._look)
+
+
+def connections(
+    overload: OverloadProtection, is_draining: Callable[[], bool]
+) -> type[asyncio.Protocol]:
+    """What uvicorn makes its connections with."""
+
+    class Ours(Connection):
+        def __init__(self, **uvicorns: Any) -> None:
+            super().__init__(overload, is_draining, **uvicorns)
+
+    return Ours
