@@ -124,7 +124,7 @@ async def at_a_rate(
     """Send so many requests at fixed times, whether answers come or not.
 
     A latency counts from the time a request was due, so one that had to wait for a connection
-    has waited.
+    has waited; from when it was sent, if a timer of whole milliseconds was early.
     """
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for each in connections:
@@ -133,6 +133,7 @@ async def at_a_rate(
     answers: list[bytes] = []
 
     async def send(request: bytes, due: float) -> None:
+        due = min(due, time.perf_counter())
         connection = await free.get()
         answer = await connection.ask(request)
         latencies.append(time.perf_counter() - due)

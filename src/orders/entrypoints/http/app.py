@@ -1,7 +1,8 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `overload` → `access_log` → `framing` → `limits` → `authentication` → `limits` →
-`decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`, `audit`.
+A request: `connections` → `overload` → `access_log` → `framing` → `limits` → `authentication` →
+`limits` → `decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`,
+`audit`.
 """
 
 from __future__ import annotations
