@@ -77,11 +77,15 @@ class Line:
             headers[name.lower()] = value.strip()
         return int(line.split()[1]), headers, self._heard.read(int(headers["content-length"]))
 
+    def read(self) -> bytes:
+        """All that comes until the other end closes."""
+        try:
+            return self._heard.read()
+        except ConnectionResetError:
+            return b""
+
     def is_closed(self) -> bool:
         """Wait until the other end closes; what comes instead is an error."""
-        try:
-            rest = self._heard.read()
-        except ConnectionResetError:
-            return True
+        rest = self.read()
         assert not rest, rest
         return True

@@ -14,11 +14,13 @@ from orders.entrypoints.http import connections
 from orders.entrypoints.http.headers import ALWAYS
 from orders.entrypoints.http.overload import OverloadProtection
 from orders.entrypoints.serve import Draining
+from orders.entrypoints.turns import Turns
 from tests.http.observing import an_app
 from tests.http.served import Line, served
 from tests.shop import Shop
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSE = b"\r\nConnection: close\r\n\r\n"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACED = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n".encode()
 
@@ -272,6 +274,24 @@ def test_dripping_a_body_that_nobody_reads_keeps_no_connection(port: int) -> Non
                         raise ConnectionResetError
                 except TimeoutError:
                     pass
+
+
+@pytest.fixture
+def refusing() -> Iterator[int]:
+    """A server that has too much to do for anything."""
+    overload = OverloadProtection(echo, Turns(1, 1), request_seconds=10)
+    overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
+    with served(overload, overload) as port:
+        yield port
+
+
+def test_a_refusal_of_head_has_no_body(refusing: int) -> None:
+    with Line(refusing) as line:
+        line.say(GET.replace(b"GET", b"HEAD") + GET.replace(b"\r\n\r\n", CLOSE))
+        line.socket.shutdown(1)
+        head, _, rest = line.read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert rest.startswith(b"HTTP/1.1 503 ")
 
 
 Answer = tuple[int, dict[str, str], Any]

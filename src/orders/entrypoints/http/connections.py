@@ -254,6 +254,7 @@ class Connection(HttpToolsProtocol):
             and not self.expect_100_continue
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
+            and self.parser.get_method() != b"HEAD"  # its answer has no body
             and self._overload.refuses(self.parser.get_method(), self.url, self.headers)
         )
 
