@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -292,6 +293,39 @@ def test_a_refusal_of_head_has_no_body(refusing: int) -> None:
         head, _, rest = line.read().partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 ")
         assert rest.startswith(b"HTTP/1.1 503 ")
+
+
+def test_whoever_reads_no_refusal_is_not_refused_for_ever(refusing: int) -> None:
+    """Refusals would pile up: each is some fifty times as long as what it answers."""
+    with Line(refusing) as line:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(20):
+                line.say(GET * 1_000)
+                time.sleep(0.02)
+            line.socket.shutdown(1)
+        assert line.read().count(b"HTTP/1.1 503 ") < 20_000
+
+
+LARGE = 20_000_000
+
+
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with more than the system takes off our hands."""
+    if scope["type"] == "lifespan":
+        await echo(scope, receive, send)
+        return
+    fields = [(b"content-length", b"%d" % LARGE)]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": b"a" * LARGE})
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("said", [GET, GET + GET, GET.replace(b"\r\n\r\n", CLOSE)])
+def test_whoever_reads_no_answer_keeps_no_connection(said: bytes) -> None:
+    with served(large) as port, Line(port) as line:
+        line.say(said)
+        time.sleep(0.7)
+        assert len(line.read()) < LARGE
 
 
 Answer = tuple[int, dict[str, str], Any]

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import httptools
 import msgspec
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -123,6 +124,7 @@ class Connection(HttpToolsProtocol):
         self._watch: asyncio.TimerHandle | None = None
         self._waits_since: float | None = None  # for a head; None while a request is answered
         self._unsent = 0
+        self._moved_at = 0.0
         self.url = b""
         self.headers = []
         self._part = _Part.NONE
@@ -250,6 +252,7 @@ class Connection(HttpToolsProtocol):
     def _is_refused_at_once(self) -> bool:
         return (
             not self._is_busy()
+            and self.transport.get_write_buffer_size() <= HIGH_WATER_LIMIT  # they read
             and not self._is_draining()
             and not self.expect_100_continue
             and self.parser.get_http_version() == "1.1"
@@ -300,16 +303,16 @@ class Connection(HttpToolsProtocol):
         return len(self.url) + fields > MOST_HEAD_BYTES
 
     def _look(self) -> None:
-        """Close a connection whose next head does not come."""
+        """Close a connection whose next head does not come, or whose answers nobody reads."""
         now = self.loop.time()
-        left = HEAD_SECONDS if self._waits_since is None else self._waits_since + HEAD_SECONDS - now
         unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._moved_at = unsent, now
+        since = self._moved_at if unsent else self._waits_since
+        left = HEAD_SECONDS if since is None else since + HEAD_SECONDS - now
         if left <= 0:
-            if not unsent or unsent == self._unsent:
-                self.transport.abort()
-                return
-            left = HEAD_SECONDS  # a slow reader, who reads
-        self._unsent = unsent
+            self.transport.abort()
+            return
         self._watch = self.loop.call_later(left, self._look)
 
 
