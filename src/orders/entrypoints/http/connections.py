@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from orders.entrypoints.http.headers import ALWAYS
 from orders.entrypoints.http.overload import OVERLOADED, RETRY_AFTER, OverloadProtection, trace_of
 from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, Problem, problem_of
+from orders.entrypoints.turns import others_turn
 
 HEAD_SECONDS: Final = 10.0
 """Within which a head has come in, counted from the connection, or the answer before it."""
@@ -107,6 +108,14 @@ class _Lingering:
             self._transport.write_eof()
 
 
+class _Flow(FlowControl):
+    """Whoever waits for a caller to read works for nobody: it is others' turn."""
+
+    async def drain(self) -> None:
+        with others_turn():
+            await super().drain()
+
+
 class Connection(HttpToolsProtocol):
     """One connection, with one request after the other."""
 
@@ -142,6 +151,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self.transport = cast("asyncio.Transport", _Lingering(transport, self))
         self._waits_since = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
