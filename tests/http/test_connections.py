@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
@@ -196,6 +197,25 @@ def test_a_body_may_come_in_chunks_of_a_byte(line: Line) -> None:
     line.say(b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     line.say(b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n")
     assert line.hear()[2] == b"POST /b 100000"
+
+
+def test_nothing_is_carried_out_behind_the_last_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads that the connection is closed repeats what they have sent behind it."""
+    carried_out: list[str] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            carried_out.append(scope["path"])
+            await asyncio.sleep(0.1)
+        await echo(scope, receive, send)
+
+    with served(slow) as port, Line(port) as line:
+        line.say(GET.replace(b"/a", b"/closing") + GET + GET[:-2])
+        assert line.hear()[2] == b"GET /closing 0"
+        line.socket.shutdown(1)
+        assert line.is_closed()
+    assert carried_out == ["/closing"]
+    assert not caplog.records
 
 
 def test_so_many_requests_may_be_sent_ahead(line: Line) -> None:

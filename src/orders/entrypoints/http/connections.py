@@ -94,10 +94,13 @@ class _Lingering:
         self._transport = transport
         self._connection = connection
         self.write = transport.write
-        self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Whether nothing may be written any more."""
+        return self._connection.lingers or self._transport.is_closing()
 
     def close(self) -> None:
         """Send what was written, and no more; for a while, overlook what comes."""
@@ -144,7 +147,7 @@ class Connection(HttpToolsProtocol):
         self._around_body_bytes = 0
         self._is_passed_over = False
         self._ended = False
-        self._lingers = False
+        self.lingers = False
 
     # What comes in.
 
@@ -251,11 +254,11 @@ class Connection(HttpToolsProtocol):
 
     def is_being_told(self) -> bool:
         """Whether something is on its way that is not looked at any more."""
-        return self._part is not _Part.NONE and not self._lingers
+        return self._part is not _Part.NONE and not self.lingers
 
     def linger(self) -> None:
         """Overlook what comes, for a while."""
-        self._ended = self._lingers = True
+        self._ended = self.lingers = True
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
