@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -49,6 +51,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": said})
 
 
+async def slow(scope: Any, receive: Any, send: Any) -> None:
+    """Answers as `echo` does, but not at once."""
+    if scope["type"] == "http":
+        await asyncio.sleep(0.1)
+    await echo(scope, receive, send)
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with served(echo) as port:
@@ -59,6 +68,15 @@ def port() -> Iterator[int]:
 def line(port: int) -> Iterator[Line]:
     with Line(port) as line:
         yield line
+
+
+@pytest.fixture
+def refusing() -> Iterator[int]:
+    """A server that has too much to do for anything."""
+    overload = OverloadProtection(echo, Turns(1, 1), request_seconds=10)
+    overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
+    with served(overload, overload) as port:
+        yield port
 
 
 def assert_refused(line: Line, status: int, code: str) -> None:
@@ -150,6 +168,40 @@ def test_what_came_before_something_malformed_is_answered(line: Line) -> None:
     assert line.is_closed()
 
 
+BROKEN = b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nZZ"
+
+
+def test_what_came_before_a_malformed_body_is_answered() -> None:
+    with served(slow) as port, Line(port) as line:
+        line.say(GET + GET + BROKEN)
+        assert [line.hear()[2] for _ in range(2)] == [b"GET /a 0"] * 2
+        line.socket.shutdown(1)
+        assert line.is_closed()
+
+
+def test_what_was_answered_is_not_answered_again(line: Line, refusing: int) -> None:
+    """Whoever sends on would take it for their next answer."""
+    for each in (line, Line(refusing)):
+        with each:
+            each.say(BROKEN[:-2].replace(b"/b", b"/unread"))
+            assert each.hear()[0] in {200, 503}
+            each.say(b"ZZ")
+            each.socket.shutdown(1)
+            assert each.is_closed()
+
+
+def test_whoever_goes_away_before_their_answers_leaves_no_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with served(slow) as port:
+        with Line(port) as line:
+            line.say(GET * 3)
+            assert line.hear()[0] == 200
+            line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.3)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     "large",
     [
@@ -203,13 +255,12 @@ def test_nothing_is_carried_out_behind_the_last_answer(caplog: pytest.LogCapture
     """Whoever reads that the connection is closed repeats what they have sent behind it."""
     carried_out: list[str] = []
 
-    async def slow(scope: Any, receive: Any, send: Any) -> None:
+    async def noted(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             carried_out.append(scope["path"])
-            await asyncio.sleep(0.1)
-        await echo(scope, receive, send)
+        await slow(scope, receive, send)
 
-    with served(slow) as port, Line(port) as line:
+    with served(noted) as port, Line(port) as line:
         line.say(GET.replace(b"/a", b"/closing") + GET + GET[:-2])
         assert line.hear()[2] == b"GET /closing 0"
         line.socket.shutdown(1)
@@ -295,15 +346,6 @@ def test_dripping_a_body_that_nobody_reads_keeps_no_connection(port: int) -> Non
                         raise ConnectionResetError
                 except TimeoutError:
                     pass
-
-
-@pytest.fixture
-def refusing() -> Iterator[int]:
-    """A server that has too much to do for anything."""
-    overload = OverloadProtection(echo, Turns(1, 1), request_seconds=10)
-    overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
-    with served(overload, overload) as port:
-        yield port
 
 
 def test_a_refusal_of_head_has_no_body(refusing: int) -> None:

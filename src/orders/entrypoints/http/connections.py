@@ -84,6 +84,11 @@ class _Part(Enum):
     BODY = auto()
 
 
+def _tell_of_the_end(cycle: RequestResponseCycle) -> None:
+    cycle.disconnected = True
+    cycle.message_event.set()
+
+
 class _Lingering:
     """A transport whose end the other side can read.
 
@@ -135,6 +140,7 @@ class Connection(HttpToolsProtocol):
         self._is_draining = is_draining
         self._watch: asyncio.TimerHandle | None = None
         self._waits_since: float | None = None  # for a head; None while a request is answered
+        self._answered: RequestResponseCycle | None = None  # the last that was begun
         self._unsent = 0
         self._moved_at = 0.0
         self.url = b""
@@ -164,6 +170,8 @@ class Connection(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
         self._ended = True
+        if self._answered is not None:  # uvicorn tells the last that came
+            _tell_of_the_end(self._answered)
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -215,14 +223,15 @@ class Connection(HttpToolsProtocol):
         too_much = self._is_too_large() or len(self.pipeline) >= MOST_AHEAD
         if too_much or version not in {"1.0", "1.1"}:
             raise _Refused
-        self._part = _Part.BODY
         if self._is_refused_at_once():
+            self._part = _Part.BODY
             self._is_passed_over = True
             self.transport.write(_OVERLOADED(self._date(), trace_of(self.headers)))
             self._waits_since = self.loop.time()
             return
         self._waits_since = None
         super().on_headers_complete()
+        self._part = _Part.BODY
         if self.expect_100_continue:
             # Whoever is answered without it may send the body, or may not: RFC 9110, 10.1.1.
             self.cycle.keep_alive = False
@@ -262,6 +271,10 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _is_refused_at_once(self) -> bool:
         return (
             not self._is_busy()
@@ -282,11 +295,19 @@ class Connection(HttpToolsProtocol):
             if not unread.more_body:  # it is what follows that cannot be read
                 self._end_after_answer()
                 return
-            if self.pipeline or unread.response_started:
+            if self.pipeline:  # those before it are answered
+                self.pipeline.popleft()
+                before = self.pipeline[0][0] if self.pipeline else self._answered
+                self.cycle = cast("RequestResponseCycle", before)
+                self._end_after_answer()
+                return
+            _tell_of_the_end(unread)
+            if unread.response_started:
                 self.transport.close()
                 return
-            unread.disconnected = True
-            unread.message_event.set()
+        elif self._part is _Part.BODY:  # of what was answered: they would take this for the next
+            self.transport.close()
+            return
         self.transport.write(answer(self._date(), secrets.token_hex(16).encode()))
         self.transport.close()
 
