@@ -189,6 +189,8 @@ def _signals_wait() -> Iterator[None]:
     try:
         yield
     finally:
+        while signal.sigtimedwait(_HEARD, 0):  # what came too late to be asked for
+            pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -210,6 +212,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._up.send(True)
         self._up.close()
+
+    def handle_exit(self, *_: object) -> None:
+        """Finish, however often it is said: Ctrl-C reaches a worker, and its parent says it too."""
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
