@@ -16,6 +16,7 @@ import pytest
 from orders.entrypoints import metrics
 from orders.entrypoints.http import connections
 from orders.entrypoints.http.headers import ALWAYS
+from orders.entrypoints.http.message_size import MOST_FIELDS, MOST_HEAD_BYTES
 from orders.entrypoints.http.overload import OverloadProtection
 from orders.entrypoints.serve import Draining
 from orders.entrypoints.turns import Turns
@@ -205,10 +206,10 @@ def test_whoever_goes_away_before_their_answers_leaves_no_trace(
 @pytest.mark.parametrize(
     "large",
     [
-        b"GET /a HTTP/1.1\r\nX: " + b"a" * connections.MOST_HEAD_BYTES + b"\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nX: " + b"a" * MOST_HEAD_BYTES + b"\r\n\r\n",
         b"GET /a HTTP/1.1\r\nX: " + b"a" * 400_000,
-        b"GET /" + b"a" * connections.MOST_HEAD_BYTES + b" HTTP/1.1\r\n\r\n",
-        b"GET /a HTTP/1.1\r\n" + b"X: a\r\n" * (connections.MOST_FIELDS + 1) + b"\r\n",
+        b"GET /" + b"a" * MOST_HEAD_BYTES + b" HTTP/1.1\r\n\r\n",
+        b"GET /a HTTP/1.1\r\n" + b"X: a\r\n" * (MOST_FIELDS + 1) + b"\r\n",
     ],
     ids=["header", "header without an end", "address", "headers"],
 )
@@ -218,7 +219,7 @@ def test_a_head_has_its_bounds(line: Line, large: bytes) -> None:
 
 
 def test_a_head_within_its_bounds_is_taken(line: Line) -> None:
-    fields = b"X: a\r\n" * (connections.MOST_FIELDS - 1)
+    fields = b"X: a\r\n" * (MOST_FIELDS - 1)
     line.say(b"GET /a HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
     assert line.hear()[0] == 200
 
@@ -388,6 +389,14 @@ def test_whoever_reads_no_answer_keeps_no_connection(said: bytes) -> None:
         line.say(said)
         time.sleep(0.7)
         assert len(line.read()) < LARGE
+
+
+def test_callers_who_do_not_read_keep_nobody_out() -> None:
+    overload = OverloadProtection(large, Turns(1, 100), request_seconds=10)
+    with served(overload, overload) as port, Line(port) as silent, Line(port) as other:
+        silent.say(GET + GET)  # the second answer waits for the first to be read
+        other.say(GET)
+        assert other.hear()[0] == 200
 
 
 Answer = tuple[int, dict[str, str], Any]

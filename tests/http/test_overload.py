@@ -215,23 +215,6 @@ async def test_callers_who_send_slowly_keep_nobody_out(shop: Shop) -> None:
         body.set()
 
 
-async def test_callers_who_do_not_read_keep_nobody_out() -> None:
-    one = Turns(1, 100)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    async def send(message: Any) -> None:
-        """Waits for somebody to read, and for others to have their turn."""
-        assert await one.take(is_list=False)
-        one.leave()
-
-    scope: Any = {"type": "http", "method": "GET", "path": "/v1/orders/x", "headers": []}
-    receive: Any = None
-    async with asyncio.timeout(5):
-        await OverloadProtection(app, one, request_seconds=1)(scope, receive, send)
-
-
 async def test_while_draining_every_answer_ends_its_connection(shop: Shop) -> None:
     draining = False
     ada = Caller(an_app(shop, is_draining=lambda: draining))

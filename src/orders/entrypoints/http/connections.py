@@ -9,27 +9,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any, Final, cast
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from orders.entrypoints.http.headers import ALWAYS
-from orders.entrypoints.http.overload import OVERLOADED, RETRY_AFTER, OverloadProtection, trace_of
-from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, Problem, problem_of
+from orders.entrypoints.http.early_answers import MALFORMED, OVERLOADED, TOO_LARGE, Whole
+from orders.entrypoints.http.message_size import MessageSize, Part
+from orders.entrypoints.http.overload import OverloadProtection, trace_of
 from orders.entrypoints.turns import others_turn
 
 HEAD_SECONDS: Final = 10.0
 """Within which a head has come in, counted from the connection, or the answer before it."""
-MOST_HEAD_BYTES: Final = 65_536
-MOST_FIELDS: Final = 100
 MOST_AHEAD: Final = 64
 """Requests that a caller may send before the first of them is answered."""
 LINGER_SECONDS: Final = 2.0
@@ -38,50 +30,6 @@ LINGER_SECONDS: Final = 2.0
 
 class _Refused(Exception):
     """Ends the parsing of what will not be answered otherwise."""
-
-
-class _Answer:
-    """A problem that is always the same, but for its date and its trace id."""
-
-    def __init__(self, problem: Problem, *fields: tuple[bytes, bytes]) -> None:
-        body = msgspec.json.encode(problem)
-        fields = (
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
-            *fields,
-            *ALWAYS.items(),
-        )
-        self._status_line = STATUS_LINE[problem.status]
-        whole = b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n" + body
-        self._before, self._after = whole.split(NO_TRACE.encode())
-
-    def __call__(self, dated: bytes, trace_id: bytes) -> bytes:
-        return b"%b%b%b%b%b" % (self._status_line, dated, self._before, trace_id, self._after)
-
-
-_MOST_AROUND: Final = 8
-"""Bytes of framing to a byte of a body; a chunk of one has five."""
-_CLOSE: Final = (b"connection", b"close")
-_OVERLOADED: Final = _Answer(OVERLOADED, RETRY_AFTER)
-_MALFORMED: Final = _Answer(
-    problem_of(400, "bad-request", "The request is malformed as HTTP."), _CLOSE
-)
-_TOO_LARGE: Final = _Answer(
-    problem_of(
-        431,
-        "header-too-large",
-        f"Send at most {MOST_FIELDS} headers, and {MOST_HEAD_BYTES} bytes before the body.",
-    ),
-    _CLOSE,
-)
-
-
-class _Part(Enum):
-    """What of a request comes next: nothing of any, its head, or its body and what follows it."""
-
-    NONE = auto()
-    HEAD = auto()
-    BODY = auto()
 
 
 def _tell_of_the_end(cycle: RequestResponseCycle) -> None:
@@ -145,12 +93,7 @@ class Connection(HttpToolsProtocol):
         self._moved_at = 0.0
         self.url = b""
         self.headers = []
-        self._part = _Part.NONE
-        self._messages = 0
-        self._head_bytes = 0  # of the chunks before this one
-        self._chunk_bytes = 0
-        self._body_bytes = 0
-        self._around_body_bytes = 0
+        self._size = MessageSize()
         self._is_passed_over = False
         self._ended = False
         self.lingers = False
@@ -185,66 +128,59 @@ class Connection(HttpToolsProtocol):
         """Cut requests out of what comes, or refuse it."""
         if self._ended:
             return
-        self._chunk_bytes = len(data)
-        begun, part, known = self._messages, self._part, self._body_bytes
+        self._size.chunk(len(data))
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # No other protocol is spoken here; what follows could be meant for one.
             self._end_after_answer()
-            return
         except httptools.HttpParserError:
-            self._refuse(_TOO_LARGE if self._is_too_large() else _MALFORMED)
-            return
-        if self._part is _Part.HEAD:
-            self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES:
-                self._refuse(_TOO_LARGE)
-        elif self._part is part is _Part.BODY and begun == self._messages:
-            self._around_body_bytes += len(data) - (self._body_bytes - known)
-            if self._around_body_bytes > MOST_HEAD_BYTES + _MOST_AROUND * self._body_bytes:
-                self._refuse(_TOO_LARGE)
+            is_too_large = self._size.is_head_too_large(self.url, self.headers)
+            self._refuse(TOO_LARGE if is_too_large else MALFORMED)
+        else:
+            if self._size.is_chunk_too_much():
+                self._refuse(TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Begin to count."""
         super().on_message_begin()
-        self._part = _Part.HEAD
-        self._messages += 1
-        self._head_bytes = self._body_bytes = self._around_body_bytes = 0
+        self._size.begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. One behind the body must not pass for one before it: RFC 9110, 6.5.1."""
-        if self._part is _Part.HEAD:
+        if self._size.part is Part.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Have the request answered, or refuse it at once."""
-        version = self.parser.get_http_version()
-        too_much = self._is_too_large() or len(self.pipeline) >= MOST_AHEAD
-        if too_much or version not in {"1.0", "1.1"}:
+        if (
+            self._size.is_head_too_large(self.url, self.headers)
+            or len(self.pipeline) >= MOST_AHEAD
+            or self.parser.get_http_version() not in {"1.0", "1.1"}
+        ):
             raise _Refused
         if self._is_refused_at_once():
-            self._part = _Part.BODY
+            self._size.head_ended()
             self._is_passed_over = True
-            self.transport.write(_OVERLOADED(self._date(), trace_of(self.headers)))
+            self.transport.write(OVERLOADED(self._date(), trace_of(self.headers)))
             self._waits_since = self.loop.time()
             return
         self._waits_since = None
         super().on_headers_complete()
-        self._part = _Part.BODY
+        self._size.head_ended()
         if self.expect_100_continue:
             # Whoever is answered without it may send the body, or may not: RFC 9110, 10.1.1.
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Pass it on to whom it is for."""
-        self._body_bytes += len(body)
+        self._size.body(len(body))
         if not self._is_passed_over:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Say that this was all."""
-        self._part = _Part.NONE
+        self._size.end()
         if not self._is_passed_over:
             super().on_message_complete()
         self._is_passed_over = False
@@ -263,7 +199,7 @@ class Connection(HttpToolsProtocol):
 
     def is_being_told(self) -> bool:
         """Whether something is on its way that is not looked at any more."""
-        return self._part is not _Part.NONE and not self.lingers
+        return self._size.part is not Part.NONE and not self.lingers
 
     def linger(self) -> None:
         """Overlook what comes, for a while."""
@@ -287,7 +223,7 @@ class Connection(HttpToolsProtocol):
             and self._overload.refuses(self.parser.get_method(), self.url, self.headers)
         )
 
-    def _refuse(self, answer: _Answer) -> None:
+    def _refuse(self, answer: Whole) -> None:
         """Answer what cannot be read, as well as that is possible, and end the connection."""
         self._ended = True
         if self._is_busy():
@@ -305,7 +241,9 @@ class Connection(HttpToolsProtocol):
             if unread.response_started:
                 self.transport.close()
                 return
-        elif self._part is _Part.BODY:  # of what was answered: they would take this for the next
+        elif (
+            self._size.part is Part.BODY
+        ):  # of what was answered: they would take this for the next
             self.transport.close()
             return
         self.transport.write(answer(self._date(), secrets.token_hex(16).encode()))
@@ -324,17 +262,6 @@ class Connection(HttpToolsProtocol):
 
     def _date(self) -> bytes:
         return b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
-
-    # How much, and for how long.
-
-    def _is_too_large(self) -> bool:
-        """Whether the head is, of which all has come that will be looked at."""
-        if len(self.headers) > MOST_FIELDS:
-            return True
-        if self._head_bytes + self._chunk_bytes <= MOST_HEAD_BYTES:
-            return False
-        fields = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.url) + fields > MOST_HEAD_BYTES
 
     def _look(self) -> None:
         """Close a connection whose next head does not come, or whose answers nobody reads."""
