@@ -111,3 +111,9 @@ def test_whoever_says_it_again_and_again_hears_no_error() -> None:
             time.sleep(0.1)  # until it was heard
         assert line.hear()[0] == 200
         assert ended(process) == (0, "shutdown\n" * 2)
+
+
+def test_workers_that_never_serve_are_not_started_for_ever() -> None:
+    """Also where it takes them long to find out."""
+    with serving("time.sleep(3.5); raise SystemExit(7)") as (process, _):
+        assert ended(process)[0] == 1

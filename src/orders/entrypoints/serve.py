@@ -96,6 +96,7 @@ class _Worker:
         context = multiprocessing.get_context("fork")
         self._up, up = context.Pipe(duplex=False)
         self.process = context.Process(target=work, args=(up,))
+        self._served = False
         self.began = time.monotonic()
         self.process.start()
         up.close()
@@ -103,9 +104,12 @@ class _Worker:
     def is_up(self) -> bool:
         """Wait until it serves; False if it ended instead, or takes too long."""
         try:
-            return self._up.poll(_UP_WITHIN_SECONDS) and bool(self._up.recv())
+            self._served = self._served or (
+                self._up.poll(_UP_WITHIN_SECONDS) and bool(self._up.recv())
+            )
         except EOFError:
             return False
+        return self._served
 
     def stop(self) -> None:
         """Let it finish what is in flight, and go."""
@@ -113,8 +117,10 @@ class _Worker:
             os.kill(self.process.pid, _STOP)
 
     def has_crashed(self) -> bool:
-        """Whether it has ended by itself, as soon as it was started."""
-        return not self.process.is_alive() and time.monotonic() - self.began < _CRASHED_SECONDS
+        """Whether it has ended by itself, as soon as it was started or before it served."""
+        if self.process.is_alive():
+            return False
+        return time.monotonic() - self.began < _CRASHED_SECONDS or not self.is_up()
 
 
 class _Workers:
