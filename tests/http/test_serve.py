@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tests.http.served import Line
 
 # Serves an application that takes as many seconds as its path says, and says when it ends.
 SERVING = """
-import asyncio, sys, time
+import asyncio, os, sys, time
 from types import SimpleNamespace
 from orders.entrypoints.http.overload import OverloadProtection
 from orders.entrypoints.serve import serve
@@ -27,7 +28,7 @@ async def app(scope, receive, send):
         for event in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{event}.complete"})
-            print(event, flush=True)
+            os.write(1, f"{event}\\n".encode())
         return
     await asyncio.sleep(float(scope["path"][1:]))
     fields = [(b"content-length", b"0")]
@@ -79,12 +80,12 @@ def heard(process: Serving, said: str, times: int = 1) -> None:
 
 
 @contextmanager
-def working() -> Iterator[tuple[Serving, Line]]:
-    """A server that works for a second for this caller."""
+def working(path: bytes = b"/1") -> Iterator[tuple[Serving, Line]]:
+    """A server that works for this caller, for as many seconds."""
     with serving() as (process, port):
         heard(process, "startup", 2)
         with Line(port) as line:
-            line.say(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            line.say(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
             time.sleep(0.3)  # until it does
             yield process, line
 
@@ -117,3 +118,15 @@ def test_workers_that_never_serve_are_not_started_for_ever() -> None:
     """Also where it takes them long to find out."""
     with serving("time.sleep(3.5); raise SystemExit(7)") as (process, _):
         assert ended(process)[0] == 1
+
+
+def test_a_signal_to_stop_waits_for_no_replacement() -> None:
+    with working(b"/4") as (process, line):
+        process.send_signal(signal.SIGHUP)
+        heard(process, "startup", 2)
+        heard(process, "shutdown")  # of the one that does nothing
+        process.terminate()
+        heard(process, "shutdown", 2)  # of those that have come
+        assert not select.select([line.socket], [], [], 0)[0]
+        assert line.hear()[0] == 200
+        assert ended(process) == (0, "shutdown\n")

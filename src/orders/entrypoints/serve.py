@@ -48,6 +48,7 @@ _STOP = signal.SIGINT
 _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
 _UP_WITHIN_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
 _CRASHED_SECONDS = 3.0
 """A worker that ends sooner than this would only be followed by others that do."""
 _log = logging.getLogger(__name__)
@@ -102,11 +103,13 @@ class _Worker:
         up.close()
 
     def is_up(self) -> bool:
-        """Wait until it serves; False if it ended instead, or takes too long."""
+        """Wait until it serves; False if it ended instead, takes too long, or we are to go."""
+        give_up_at = time.monotonic() + _UP_WITHIN_SECONDS
         try:
-            self._served = self._served or (
-                self._up.poll(_UP_WITHIN_SECONDS) and bool(self._up.recv())
-            )
+            while not self._served:
+                self._served = self._up.poll(_LOOK_SECONDS) and bool(self._up.recv())
+                if time.monotonic() > give_up_at or _are_told_to_go():
+                    break
         except EOFError:
             return False
         return self._served
@@ -129,6 +132,7 @@ class _Workers:
     def __init__(self, work: Callable[[connection.Connection], None], count: int) -> None:
         self._work = work
         self._workers = [_Worker(work) for _ in range(count)]
+        self._leaving: Sequence[_Worker] = ()
 
     def run(self, draining: Draining, drain_seconds: float) -> None:
         """Do as signals say, and return when no worker is left."""
@@ -144,7 +148,7 @@ class _Workers:
                 signal.sigtimedwait({signal.SIGTERM, signal.SIGINT}, drain_seconds)
         finally:
             spent = drain_seconds if draining() else 0.0
-            _end(self._workers, within_seconds=_EXIT_WITHIN_SECONDS - spent)
+            _end([*self._workers, *self._leaving], within_seconds=_EXIT_WITHIN_SECONDS - spent)
 
     def _revive(self) -> None:
         for place, worker in enumerate(self._workers):
@@ -159,18 +163,32 @@ class _Workers:
         fresh = [_Worker(self._work) for _ in self._workers]
         if all(worker.is_up() for worker in fresh):
             self._workers, fresh = fresh, self._workers
-        else:
+        elif not _are_told_to_go():
             _log.error("the new workers do not serve: the old ones stay")
-        _end(fresh, within_seconds=_EXIT_WITHIN_SECONDS)
+        self._leaving = fresh
+        _end(fresh, within_seconds=_EXIT_WITHIN_SECONDS, unless=_are_told_to_go)
 
 
-def _end(workers: Sequence[_Worker], *, within_seconds: float) -> None:
-    """Tell workers to go, and kill those that do not."""
+def _are_told_to_go() -> bool:
+    """Whether a signal to stop waits to be heard: it comes before whatever we wait for."""
+    return bool(signal.sigpending() & {signal.SIGTERM, signal.SIGINT})
+
+
+def _end(
+    workers: Sequence[_Worker],
+    *,
+    within_seconds: float,
+    unless: Callable[[], bool] = lambda: False,
+) -> None:
+    """Tell workers to go, and kill those that do not; leave it `unless` we may not wait."""
     for worker in workers:
         worker.stop()
     deadline = time.monotonic() + within_seconds
     for worker in workers:
-        worker.process.join(max(0.0, deadline - time.monotonic()))
+        while worker.process.is_alive() and time.monotonic() < deadline:
+            if unless():
+                return
+            worker.process.join(_LOOK_SECONDS)
         if worker.process.is_alive():
             _log.error("a worker did not go within %g s: killed", within_seconds)
             worker.process.kill()
