@@ -18,7 +18,7 @@ from orders.entrypoints.http import connections
 from orders.entrypoints.http.headers import ALWAYS
 from orders.entrypoints.http.message_size import MOST_FIELDS, MOST_HEAD_BYTES
 from orders.entrypoints.http.overload import OverloadProtection
-from orders.entrypoints.serve import Draining
+from orders.entrypoints.supervisor import Draining
 from orders.entrypoints.turns import Turns
 from tests.http.observing import an_app
 from tests.http.served import Line, served

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orders.entrypoints import serve
+from orders.entrypoints import supervisor
 from orders.entrypoints.http.health import PATHS
 from orders.entrypoints.settings import settings_table
 from tests.operating.chart import (
@@ -169,7 +169,7 @@ def test_nobody_is_killed_while_it_drains(full: Rendered) -> None:
     (api,) = pod["containers"]
     waits = api["lifecycle"]["preStop"]["sleep"]["seconds"]
     drains = int(full.environment("orders-api-green")["ORDERS_DRAIN_SECONDS"]["value"])
-    exits_within = serve._EXIT_WITHIN_SECONDS
+    exits_within = supervisor.EXIT_WITHIN_SECONDS
     assert (waits, drains) == (20, 10)
     assert drains < exits_within
     assert pod["terminationGracePeriodSeconds"] >= waits + exits_within + 2
