@@ -224,6 +224,17 @@ def test_a_head_within_its_bounds_is_taken(line: Line) -> None:
     assert line.hear()[0] == 200
 
 
+def test_a_head_is_not_charged_with_what_came_before_it(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_HEAD_BYTES", 1_000)
+    body = b"Content-Length: 2000\r\n\r\n" + b"a" * 2_000
+    line.say(b"POST /b HTTP/1.1\r\nHost: x\r\n" + body + GET[:-2])
+    assert line.hear()[0] == 200
+    line.say(GET[-2:])
+    assert line.hear()[0] == 200
+
+
 def test_what_comes_behind_a_body_does_not_pass_for_a_header(line: Line) -> None:
     line.say(
         b"POST /headers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -305,6 +316,13 @@ def test_a_body_comes_when_it_is_asked_for(line: Line) -> None:
     assert line._heard.readline() == b"HTTP/1.1 100 Continue\r\n"
     assert line._heard.readline() == b"\r\n"
     line.say(b"abc")
+    assert line.hear()[2] == b"POST /b 3"
+
+
+def test_a_body_is_not_asked_for_in_words_that_its_sender_does_not_know(line: Line) -> None:
+    """RFC 9110, 10.1.1."""
+    head = b"POST /b HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    line.say(head + b"abc")
     assert line.hear()[2] == b"POST /b 3"
 
 

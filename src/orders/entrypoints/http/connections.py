@@ -166,6 +166,7 @@ class Connection(HttpToolsProtocol):
             self._waits_since = self.loop.time()
             return
         self._waits_since = None
+        self.expect_100_continue &= self.parser.get_http_version() == "1.1"
         super().on_headers_complete()
         self._size.head_ended()
         if self.expect_100_continue:

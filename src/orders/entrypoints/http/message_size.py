@@ -29,6 +29,7 @@ class MessageSize:
         self.part = Part.NONE
         self._messages = 0
         self._head = 0  # of the chunks before this one
+        self._others = 0  # of these, what may have been of requests before it
         self._body = 0
         self._around_body = 0
         self._chunk = 0
@@ -43,7 +44,7 @@ class MessageSize:
         """A request begins."""
         self.part = Part.HEAD
         self._messages += 1
-        self._head = self._body = self._around_body = 0
+        self._head = self._others = self._body = self._around_body = 0
 
     def head_ended(self) -> None:
         """All of its head has come."""
@@ -70,7 +71,9 @@ class MessageSize:
         messages, part, body = self._before
         if self.part is Part.HEAD:
             self._head += self._chunk
-            return self._head > MOST_HEAD_BYTES
+            if self._messages - messages > (part is Part.NONE):
+                self._others = self._chunk
+            return self._head - self._others > MOST_HEAD_BYTES
         if self.part is part is Part.BODY and messages == self._messages:
             self._around_body += self._chunk - (self._body - body)
             return self._around_body > MOST_HEAD_BYTES + _MOST_AROUND * self._body
