@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orders.entrypoints import metrics
-from orders.entrypoints.http import connections
+from orders.entrypoints.http import connections, message_size
 from orders.entrypoints.http.headers import ALWAYS
 from orders.entrypoints.http.message_size import MOST_FIELDS, MOST_HEAD_BYTES
 from orders.entrypoints.http.overload import OverloadProtection
@@ -227,7 +227,7 @@ def test_a_head_within_its_bounds_is_taken(line: Line) -> None:
 def test_a_head_is_not_charged_with_what_came_before_it(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MOST_HEAD_BYTES", 1_000)
+    monkeypatch.setattr(message_size, "MOST_HEAD_BYTES", 1_000)
     body = b"Content-Length: 2000\r\n\r\n" + b"a" * 2_000
     line.say(b"POST /b HTTP/1.1\r\nHost: x\r\n" + body + GET[:-2])
     assert line.hear()[0] == 200
