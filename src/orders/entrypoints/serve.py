@@ -148,6 +148,7 @@ def _work(
     """Serve, in a worker process."""
     # A SIGTERM to all our processes at once, as some supervisors send it, is for the parent, which
     # drains first. Until the server hears it, the other signal simply ends this process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
     signal.signal(STOP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP})
     end_with(parent, by=STOP)

@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ _UP_WITHIN_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _CRASHED_SECONDS = 3.0
 """A worker that ends sooner than this would only be followed by others that do."""
+# A fork is cheaper, and only there is it sound.
+if sys.platform == "linux":
+    _CONTEXT = multiprocessing.get_context("fork")
+else:
+    _CONTEXT = multiprocessing.get_context("spawn")
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +37,7 @@ class Draining:
     """Whether this server was told to stop. Shared by its processes, without a lock."""
 
     def __init__(self) -> None:
-        self._flag = multiprocessing.get_context("fork").RawValue(c_bool, False)
+        self._flag = _CONTEXT.RawValue(c_bool, False)
 
     def __call__(self) -> bool:
         return bool(self._flag.value)
@@ -45,13 +51,13 @@ class _Worker:
     """A process that serves."""
 
     def __init__(self, work: Callable[[connection.Connection], None]) -> None:
-        # Forked: it has the application's settings, and the sockets, without being told.
-        context = multiprocessing.get_context("fork")
-        self._up, up = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(up,))
+        self._up, up = _CONTEXT.Pipe(duplex=False)
+        self.process = _CONTEXT.Process(target=work, args=(up,))
         self._served = False
         self.began = time.monotonic()
         self.process.start()
+        # The helper that spawned processes have lets signals in as it starts.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         up.close()
 
     def is_up(self) -> bool:
@@ -97,7 +103,9 @@ class Supervisor:
             if heard == signal.SIGTERM:
                 # Readiness is off first: load balancers see it before the port is closed.
                 draining.begin()
-                signal.sigtimedwait({signal.SIGTERM, signal.SIGINT}, drain_seconds)
+                give_up_at = time.monotonic() + drain_seconds
+                while time.monotonic() < give_up_at and not _are_told_to_go():
+                    time.sleep(min(_LOOK_SECONDS, drain_seconds))
         finally:
             spent = drain_seconds if draining() else 0.0
             _end([*self._workers, *self._leaving], within_seconds=EXIT_WITHIN_SECONDS - spent)
@@ -154,6 +162,6 @@ def signals_wait() -> Iterator[None]:
     try:
         yield
     finally:
-        while signal.sigtimedwait(_HEARD, 0):  # what came too late to be asked for
-            pass
+        while too_late := signal.sigpending() & {*_HEARD}:
+            signal.sigwait(too_late)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
