@@ -440,9 +440,9 @@ def test_at_once_and_on_its_way_overload_is_refused_with_the_same_words(shop: Sh
         assert asked(line, b"GET /v1/orders?limit=1") == asked(line, b"GET /v1/orders/x") == at_once
         assert (at_once[0], at_once[1]["retry-after"]) == (503, "1")
         assert (at_once[2]["code"], at_once[2]["trace_id"]) == ("overloaded", TRACE)
+        assert asked(line, b"GET /livez")[0] == 200
         assert metrics.overload.refused == before + 3
 
-        assert asked(line, b"GET /livez")[0] == 200
         fields = TRACED + b"Origin: https://shop.example\r\n"
         foreign = asked(line, b"GET /v1/orders/x", fields=fields)
         assert foreign[1]["access-control-allow-origin"] == "https://shop.example"

@@ -37,6 +37,8 @@ Build = Callable[..., "Litestar"]
 
 _BACKLOG = 4_096
 _MOST_FILES = 65_536
+_CLOSE_SECONDS = 2
+"""For the application's own end, after what was in flight."""
 _COLLECT_AFTER = (10_000, 20, 100)
 """Objects, and collections of the younger, before garbage in circles is looked for.
 
@@ -69,7 +71,9 @@ def serve(settings: Settings, build: Build | None = None) -> None:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
+        )
     except OSError as trouble:
         reason = (
             "is taken"
@@ -128,6 +132,7 @@ def server_config(
         ws="none",
         loop="uvloop",
         lifespan="on",
+        backlog=_BACKLOG,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -154,7 +159,8 @@ def _work(
     end_with(parent, by=STOP)
     logs.configure(settings.log_level)
     app = _application(settings, draining, build)
-    within = EXIT_WITHIN_SECONDS - settings.drain_seconds
+    # Before its parent takes it for stuck.
+    within = EXIT_WITHIN_SECONDS - settings.drain_seconds - _CLOSE_SECONDS
     config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
     _Server(config, up).run([listening])
 

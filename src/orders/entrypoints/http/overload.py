@@ -82,13 +82,10 @@ class OverloadProtection:
         off. Those it could misjudge, and those of pages of other origins, it sends on.
         """
         path = target.partition(b"?")[0]
+        if path in self._unread or not _PLAIN.fullmatch(path):
+            return False
         is_list = method == b"GET" and path in self._unread_lists
-        if (
-            not self._turns.refuses(is_list=is_list)
-            or not _PLAIN.fullmatch(path)
-            or path in self._unread
-            or b"origin" in dict(fields)
-        ):
+        if not self._turns.refuses(is_list=is_list) or b"origin" in dict(fields):
             return False
         metrics.overload.refused += 1
         return True
