@@ -63,7 +63,7 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
             run.over.refused,
             f"{run.over.refused_p50:.0f} / {run.over.refused_p99:.0f}",
             run.over.refused_without_retry_after,
-            run.over.failed.total(),
+            dict(run.over.failed) or 0,
             f"{run.lives} / {run.deaths}",
             f"{run.normal_after:.1f}",
         ]

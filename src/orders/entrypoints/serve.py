@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
@@ -29,6 +29,8 @@ from orders.entrypoints.supervisor import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     from litestar import Litestar
 
     from orders.entrypoints.http.overload import OverloadProtection
@@ -123,12 +125,12 @@ def server_config(
     end_within_seconds: int,
 ) -> uvicorn.Config:
     """How uvicorn serves an application over our connections."""
-    from orders.entrypoints.http.connections import connections  # noqa: PLC0415  # not in the parent
+    from orders.entrypoints.http.connections import Connection  # noqa: PLC0415  # not in the parent
 
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http=connections(overload, is_draining),
+        http=cast("type[asyncio.Protocol]", partial(Connection, overload, is_draining)),
         ws="none",
         loop="uvloop",
         lifespan="on",

@@ -24,6 +24,7 @@ HEAD_SECONDS: Final = 10.0
 """Within which a head has come in, counted from the connection, or the answer before it."""
 MOST_AHEAD: Final = 64
 """Requests that a caller may send before the first of them is answered."""
+_LAG_SECONDS: Final = 0.05
 LINGER_SECONDS: Final = 2.0
 """For which a caller who still sends may read why that is in vain."""
 
@@ -266,25 +267,23 @@ class Connection(HttpToolsProtocol):
 
     def _look(self) -> None:
         """Close a connection whose next head does not come, or whose answers nobody reads."""
-        now = self.loop.time()
+        since = self._idle_since()
+        left = HEAD_SECONDS if since is None else since + HEAD_SECONDS - self.loop.time()
+        if since is None or left > 0:
+            self._watch = self.loop.call_later(left, self._look)
+        else:
+            # What has come in meanwhile, and waits for us, is read first.
+            self._watch = self.loop.call_later(_LAG_SECONDS, self._give_up, since)
+
+    def _give_up(self, since: float) -> None:
+        if self._idle_since() == since:
+            self.transport.abort()
+        else:
+            self._look()
+
+    def _idle_since(self) -> float | None:
+        """Since when nothing was read of an answer or, with none, a head is waited for."""
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent:
-            self._unsent, self._moved_at = unsent, now
-        since = self._moved_at if unsent else self._waits_since
-        left = HEAD_SECONDS if since is None else since + HEAD_SECONDS - now
-        if left <= 0:
-            self.transport.abort()
-            return
-        self._watch = self.loop.call_later(left, self._look)
-
-
-def connections(
-    overload: OverloadProtection, is_draining: Callable[[], bool]
-) -> type[asyncio.Protocol]:
-    """What uvicorn makes its connections with."""
-
-    class Ours(Connection):
-        def __init__(self, **uvicorns: Any) -> None:
-            super().__init__(overload, is_draining, **uvicorns)
-
-    return Ours
+            self._unsent, self._moved_at = unsent, self.loop.time()
+        return self._moved_at if unsent else self._waits_since
