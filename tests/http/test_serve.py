@@ -30,6 +30,7 @@ async def app(scope, receive, send):
             await send({"type": f"lifespan.{event}.complete"})
             os.write(1, f"{event}\\n".encode())
         return
+    print("at work", flush=True)
     await asyncio.sleep(float(scope["path"][1:]))
     fields = [(b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -86,7 +87,7 @@ def working(path: bytes = b"/1") -> Iterator[tuple[Serving, Line]]:
         heard(process, "startup", 2)
         with Line(port) as line:
             line.say(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
-            time.sleep(0.3)  # until it does
+            heard(process, "at work")
             yield process, line
 
 
