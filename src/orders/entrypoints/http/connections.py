@@ -24,9 +24,10 @@ HEAD_SECONDS: Final = 10.0
 """Within which a head has come in, counted from the connection, or the answer before it."""
 MOST_AHEAD: Final = 64
 """Requests that a caller may send before the first of them is answered."""
-_LAG_SECONDS: Final = 0.05
 LINGER_SECONDS: Final = 2.0
 """For which a caller who still sends may read why that is in vain."""
+_LAG_SECONDS: Final = 0.05
+"""Within which the event loop reads what has come in, also when it is busy."""
 
 
 class _Refused(Exception):
