@@ -50,6 +50,20 @@ async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
     assert served(tasks) == 5
 
 
+async def test_whoever_would_wait_too_long_is_refused_without_a_wait() -> None:
+    two = Turns(2, 100)
+    (first, *_) = await asked(two, 3)
+    two._overloaded, two._refused_at = True, asyncio.get_running_loop().time()
+    assert not two.refuses(is_list=False)
+    half = turns.SHORT_WAIT_SECONDS / 2
+    two._others[0] = two._others[0]._replace(since=two._others[0].since - half)
+    for is_list in (False, True):
+        assert two.refuses(is_list=is_list)
+        assert not await two.take(is_list=is_list)
+    assert first.done()
+    two.leave()
+
+
 async def test_lists_wait_behind_everything_else() -> None:
     one = Turns(1, 100)
     assert await one.take(is_list=False)

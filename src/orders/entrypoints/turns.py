@@ -19,7 +19,6 @@ PATIENCE_SECONDS: Final = 0.4
 """How long a burst may take to be worked off."""
 SHORT_WAIT_SECONDS: Final = 0.02
 """How long a request waits for its turn at most while there is too much to do."""
-_HOPEFUL_SECONDS: Final = SHORT_WAIT_SECONDS / 2
 CALM_AFTER_SECONDS: Final = 1.0
 """Without a refusal, until bursts may wait again."""
 LISTING_SHARE: Final = 0.6
@@ -72,8 +71,10 @@ class Turns:
             return False
         # Whoever comes now will wait as long as the first in the line has; to be refused at once
         # costs a tenth of being refused after a wait.
-        line = self._lists if is_list else self._others
-        return waiting >= self._at_once or bool(line and now - line[0].since >= _HOPEFUL_SECONDS)
+        line = self._others if not is_list else self._lists or self._others
+        return waiting >= self._at_once or bool(
+            line and now - line[0].since >= SHORT_WAIT_SECONDS / 2
+        )
 
     async def take(self, *, is_list: bool) -> bool:
         """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
