@@ -54,7 +54,8 @@ class ComposeStack:
 
     def start(self) -> None:
         """Build and start it; blue is live."""
-        self._compose("up")
+        # Compose is content with an image of any age.
+        self._compose("up", "--build")
         self._compose("switch", "blue")
 
     def _compose(self, *arguments: str) -> str:
