@@ -146,3 +146,19 @@ def test_prometheus_looks_where_the_processes_are() -> None:
         for alias in SERVICES[name]["networks"]["inside"]["aliases"]
     }
     assert names <= SERVICES.keys() | aliases
+
+
+def test_spans_are_sent_where_jaeger_listens_and_its_pages_are_published() -> None:
+    told = yaml.safe_load((INFRA / "jaeger.yaml").read_text(encoding="utf-8"))
+    otlp = told["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+    query = told["extensions"]["jaeger_query"]["http"]["endpoint"]
+    assert otlp.endswith(":-0.0.0.0:4318}")
+    assert SERVICES["worker"]["environment"]["ORDERS_OTLP_ENDPOINT"] == "http://jaeger:4318"
+    assert query.endswith(":-0.0.0.0:16686}")
+    assert SERVICES["jaeger"]["ports"] == ["127.0.0.1:16686:16686"]
+
+
+def test_the_jaeger_that_is_tested_is_the_one_that_runs() -> None:
+    built = (INFRA / "setup" / "jaeger.sh").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^# Jaeger ([\d.]+): ", built, re.MULTILINE)
+    assert SERVICES["jaeger"]["image"] == f"jaegertracing/jaeger:{version}"
