@@ -21,7 +21,8 @@ as processes, customers who buy all the while, and a real Prometheus with the
 instead of every 15 s, two seconds for each minute in a window, a `for` or an age. Then it breaks
 one part at a time. What the service itself waits for (the breaker's 10 s, a lease's 30 s) takes as
 long as always; a few seconds of work on a busy machine count as minutes here, and that is what may
-be told beside the incident.
+be told beside the incident. A worker that wakes says for five seconds, two and a half minutes of
+the rules, how much it found waiting: beside a later incident, `OrdersEventsStuck` may be of that.
 
 | What happened | Told by | after s | also told | over after s |
 | --- | --- | --- | --- | --- |
