@@ -18,8 +18,10 @@ import uvicorn
 from bson import ObjectId
 from litestar import Litestar, Request, Response, get, post
 from litestar.params import FromPath, FromQuery
+from pymongo import AsyncMongoClient
 
-from orders.adapters.mongo.connection import connect
+from orders.adapters.mongo.connection import DURABLE
+from orders.adapters.mongo.documents import CODEC
 from tests.bench.floor_documents import (
     AT_ONCE,
     Document,
@@ -181,11 +183,12 @@ def _json(content: Document, *, status: int = 200) -> Response[bytes]:
 
 def create_app(uri: str, database: str, payments: str, payment_token: str) -> Litestar:
     """The program, in the process that runs it."""
-    opened = connect(uri, database=database, timeout_seconds=30)
+    client: AsyncMongoClient[Document] = AsyncMongoClient(uri, maxPoolSize=16, timeoutMS=30_000)
+    opened = client.get_database(database, codec_options=CODEC, write_concern=DURABLE)
 
     @asynccontextmanager
     async def connections(app: Litestar) -> AsyncIterator[None]:
-        async with opened.client, aiohttp.ClientSession(payments) as http:
+        async with client, aiohttp.ClientSession(payments) as http:
             app.state.orders = opened["orders"]
             app.state.http = http
             app.state.payment_headers = {"Authorization": f"Bearer {payment_token}"}

@@ -114,7 +114,7 @@ class MongoOrders:
         query = matching(where, newest_first=newest_first, after=after)
         direction = DESCENDING if newest_first else ASCENDING
         found = self._orders.find(query, _TO_LOOK_AT).sort("listed", direction).limit(limit)
-        return [state_from(document) async for document in found]
+        return [state_from(document) for document in await found.to_list()]
 
     @answered
     async def claim_due(

@@ -1,0 +1,96 @@
+"""The driver's calls without tasks of their own: each gets its own answer, in time, or none."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from pymongo.asynchronous import pool
+from pymongo.errors import ProtocolError
+
+from orders.adapters.mongo import round_trips
+from orders.adapters.mongo.connection import Database, open_mongo, ping
+from orders.application.errors import StoreUnavailable
+
+
+def test_the_driver_of_the_locks_is_the_one_that_is_known() -> None:
+    round_trips.shorten()
+    assert pool.async_receive_message is round_trips._received
+    assert pool.async_sendall is round_trips._sent
+
+
+async def test_a_round_trip_makes_no_task(database: Database) -> None:
+    await database["one"].insert_one({"_id": 1})
+    made: list[Any] = []
+    asking = asyncio.current_task()
+
+    def noted(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **rest: Any) -> Any:
+        task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **rest)
+        if asyncio.current_task() is asking:  # the driver watches its servers all the while
+            made.append(work)
+        return task
+
+    asyncio.get_running_loop().set_task_factory(noted)
+    try:
+        assert await database["one"].find_one({"_id": 1}) == {"_id": 1}
+    finally:
+        asyncio.get_running_loop().set_task_factory(None)
+    assert not made
+
+
+async def test_who_gives_up_leaves_no_answer_to_the_next(
+    database_uri: str, database: Database
+) -> None:
+    numbers = range(40)
+    await database["numbers"].insert_many([{"_id": number} for number in numbers])
+    chance = random.Random(7)
+    async with open_mongo(
+        database_uri, database=database.name, timeout_seconds=30, pool_size=3
+    ) as few:
+
+        async def ask(number: int) -> None:
+            for _ in range(8):
+                assert await few["numbers"].find_one({"_id": number}) == {"_id": number}
+
+        asked = [asyncio.create_task(ask(number)) for number in numbers]
+        for task in chance.sample(asked, 20):
+            await asyncio.sleep(chance.random() / 500)
+            task.cancel()
+        ended = await asyncio.gather(*asked, return_exceptions=True)
+        failed = [each for each in ended if each and not isinstance(each, asyncio.CancelledError)]
+        assert not failed
+        await asyncio.gather(*map(ask, numbers))
+
+
+async def test_an_answer_that_does_not_come_is_waited_for_until_the_deadline() -> None:
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with open_mongo(
+        f"mongodb://127.0.0.1:{port}/?directConnection=true", database="x", timeout_seconds=0.2
+    ) as database:
+        with pytest.raises(StoreUnavailable):
+            await ping(database)
+    server.close()
+    for writer in held:
+        writer.close()
+
+
+async def test_an_answer_of_an_unknown_kind_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd:
+        async def read(self, *_: object) -> tuple[bytes, int]:
+            return b"", 1
+
+    class Connection:
+        class conn:  # noqa: N801
+            get_conn = Odd()
+
+    monkeypatch.setattr(round_trips._csot, "remaining", lambda: 1.0)
+    with pytest.raises(ProtocolError, match="unknown kind: 1"):
+        await round_trips._received(Connection(), 1, 100)
