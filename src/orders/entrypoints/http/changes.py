@@ -12,7 +12,7 @@ from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import OrderAnswer, shown
 from orders.entrypoints.http.bodies import ChangeBody
 from orders.entrypoints.http.command_handlers import TAG
-from orders.entrypoints.http.conditions import DryRun, IdempotencyKey, IfMatch, asked
+from orders.entrypoints.http.conditions import DryRun, asked
 from orders.entrypoints.http.listing import Http
 from orders.entrypoints.http.orders import ONE
 
@@ -28,8 +28,6 @@ async def propose(
     propose_change: NamedDependency[ProposeChange],
     order_id: FromPath[UUID],
     data: JSONBody[ChangeBody],
-    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - published here, read by `asked`
-    if_match: IfMatch = None,  # noqa: ARG001
     dry_run: DryRun = False,
 ) -> Response[OrderAnswer]:
     """Works out the new total, and changes nothing else until it is applied."""

@@ -16,7 +16,7 @@ from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order import Order
 from orders.entrypoints.http.answers import OrderAnswer, shown
 from orders.entrypoints.http.commands import COMMANDS, Command
-from orders.entrypoints.http.conditions import DryRun, IdempotencyKey, IfMatch, asked
+from orders.entrypoints.http.conditions import DryRun, asked
 
 TAG: Final = "Commands"
 
@@ -57,8 +57,6 @@ def _handler(command: Command) -> HTTPRouteHandler:
         change_order: NamedDependency[ChangeOrder],
         order_id: FromPath[UUID],
         data: Any,
-        idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - published here, read by `asked`
-        if_match: IfMatch = None,  # noqa: ARG001
         dry_run: DryRun = False,
     ) -> Response[OrderAnswer]:
         return await carry_out(request, change_order, order_id, data, dry_run)
@@ -70,8 +68,6 @@ def _handler(command: Command) -> HTTPRouteHandler:
         order_id: FromPath[UUID],
         part_id: FromPath[str],
         data: Any,
-        idempotency_key: IdempotencyKey = None,  # noqa: ARG001
-        if_match: IfMatch = None,  # noqa: ARG001
         dry_run: DryRun = False,
     ) -> Response[OrderAnswer]:
         return await carry_out(request, change_order, order_id, data, dry_run, part_id)

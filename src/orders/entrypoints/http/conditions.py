@@ -2,33 +2,31 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request as HttpRequest
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from orders.application.requests import Request, RequestKey
 from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.problems import RequestRefused
 
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        description="New for each intent; the same one, with the same body, repeats it safely.",
-    ),
-]
-IfMatch = Annotated[
-    str | None,
-    HeaderParameter(name="If-Match", description="The ETag of the order you decided on."),
-]
-IfNoneMatch = Annotated[
-    str | None,
-    HeaderParameter(name="If-None-Match", description="The ETag of the order you have."),
-]
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
+HEADERS: Final[Mapping[str, str]] = {
+    IDEMPOTENCY_KEY: "New for each intent; the same one, with the same body, repeats it safely.",
+    IF_MATCH: "The ETag of the order you decided on.",
+    IF_NONE_MATCH: "The ETag of the order you have.",
+}
+"""The headers that are read here, by name, and what callers are told of them.
+
+Handlers do not declare them: Litestar would take each apart for every request, and throw it away.
+"""
 DryRun = Annotated[
     bool,
     QueryParameter(name="dry_run", description="Check and answer as usual, but change nothing."),
@@ -66,7 +64,7 @@ def asked(
     Raises:
         RequestRefused: 400 for a malformed or missing key, 428 for a missing version.
     """
-    if_match = _header(request, "if-match")
+    if_match = _header(request, IF_MATCH)
     if needs_version and if_match is None and not dry_run:
         raise RequestRefused(
             HTTPStatus.PRECONDITION_REQUIRED,
@@ -74,7 +72,7 @@ def asked(
             "Send If-Match with the ETag of the order you decided on.",
         )
     edge: Edge = request.app.state.edge
-    value = _key(_header(request, "idempotency-key"), edge.max_key_length)
+    value = _key(_header(request, IDEMPOTENCY_KEY), edge.max_key_length)
     if value is None and needs_key and not dry_run:
         raise _bad_key("idempotency-key-missing", "Send an Idempotency-Key, new for each intent.")
     key = None
@@ -113,7 +111,7 @@ def versions(header: str | None, *, weakly: bool = False) -> frozenset[int] | No
 
 def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
     """Whether the caller has this version already."""
-    header = _header(request, "if-none-match")
+    header = _header(request, IF_NONE_MATCH)
     if header is None:
         return False
     known = versions(header, weakly=True)
@@ -144,7 +142,8 @@ def _bad_key(code: str, detail: str) -> RequestRefused:
 
 
 def _header(request: HttpRequest[Any, Any, Any], name: str) -> str | None:
-    values = request.headers.getall(name, [])
-    if len(values) > 1 and name == "idempotency-key":
+    wanted = name.lower().encode()
+    values = [value.decode("latin-1") for key, value in request.scope["headers"] if key == wanted]
+    if len(values) > 1 and name == IDEMPOTENCY_KEY:
         raise _bad_key("idempotency-key-invalid", "Send one Idempotency-Key.")
     return ", ".join(values) if values else None

@@ -15,6 +15,7 @@ from litestar.openapi import OpenAPIConfig
 
 from orders.entrypoints.http.bounds import PublishedLimits, add_bounds
 from orders.entrypoints.http.commands import COMMANDS
+from orders.entrypoints.http.conditions import HEADERS, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
 from orders.entrypoints.http.examples import EXAMPLES
 from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
 from orders.entrypoints.http.links import add_headers, add_links
@@ -100,9 +101,9 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         # Litestar leaves an empty list out, and the whole description's rule would hold here.
         operation["security"] = []
     answers = operation["responses"]
+    _tell_conditions(operation, path, method)
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
-    _tell_conditions(operation)
-    if "If-None-Match" in names:
+    if IF_NONE_MATCH in names:
         answers["304"] = {"description": "The caller has this version of the order"}
     if "dry_run" in names and "201" in answers:
         answers["200"] = answers["201"] | {"description": "A dry run: nothing is stored or sent"}
@@ -117,12 +118,29 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         answers["503"] = answers["200"] | {"description": "No: it is draining or has no store"}
 
 
-def _tell_conditions(operation: dict[str, Any]) -> None:
-    """Tell people which conditions must be sent; OpenAPI has no "unless it is a dry run"."""
-    needed = {"edit": "If-Match"} | dict.fromkeys(_NEEDS_KEY, "Idempotency-Key")
-    for parameter in operation.get("parameters", ()):
-        if parameter["name"] == needed.get(operation["operationId"]):
-            parameter["description"] += " Required, unless it is a dry run."
+def _tell_conditions(operation: dict[str, Any], path: str, method: str) -> None:
+    """Tell people under which conditions they may ask, and which of those they must send."""
+    parameters = operation.get("parameters", [])
+    if any(each["name"] == "dry_run" for each in parameters):
+        read = [IDEMPOTENCY_KEY] if path.endswith("/orders") else [IDEMPOTENCY_KEY, IF_MATCH]
+    elif method == "get" and operation["operationId"].startswith("read"):
+        read = [IF_NONE_MATCH]
+    else:
+        return
+    needed = {"edit": IF_MATCH} | dict.fromkeys(_NEEDS_KEY, IDEMPOTENCY_KEY)
+    for name in read:
+        # OpenAPI has no "unless it is a dry run".
+        must = name == needed.get(operation["operationId"])
+        parameters.append(
+            {
+                "name": name,
+                "in": "header",
+                "schema": {"type": "string"},
+                "description": HEADERS[name] + " Required, unless it is a dry run." * must,
+                "required": False,
+                "deprecated": False,
+            }
+        )
 
 
 def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
@@ -134,7 +152,7 @@ def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]
         statuses |= {"404", "422"}
     if "requestBody" in operation:
         statuses |= {"408", "413", "415", "422", "409"}
-    if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", ())):
+    if any(parameter["name"] == IF_MATCH for parameter in operation.get("parameters", ())):
         statuses |= {"412"}
     if method == "patch" or path.endswith("/apply"):
         statuses |= {"428"}

@@ -35,9 +35,6 @@ from orders.entrypoints.http.answers import (
 from orders.entrypoints.http.bodies import DraftBody, EditOrderBody, PlaceOrderBody
 from orders.entrypoints.http.conditions import (
     DryRun,
-    IdempotencyKey,
-    IfMatch,
-    IfNoneMatch,
     asked,
     etag,
     not_modified,
@@ -54,7 +51,6 @@ async def place(
     request: Http,
     place_order: NamedDependency[PlaceOrder],
     data: JSONBody[PlaceOrderBody],
-    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - published here, read by `asked`
     dry_run: DryRun = False,
 ) -> Response[OrderAnswer]:
     """Stores the order first and asks for its payment then. The answer is 201 as soon as it is
@@ -83,7 +79,6 @@ async def read(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     order_id: FromPath[UUID],
-    if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
 ) -> Response[OrderAnswer | None]:
     """The order as it is now; 304 if the caller has that version."""
     order = await read_orders.one(OrderId(order_id), caller=request.user)
@@ -100,7 +95,6 @@ async def read_by_number(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     number: FromPath[str],
-    if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
 ) -> Response[OrderAnswer | None]:
     """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
     canonical = read_order_number(number)
@@ -118,7 +112,6 @@ async def read_by_reference(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     external_reference: FromPath[str],
-    if_none_match: IfNoneMatch = None,  # noqa: ARG001 - published here, read by `_one`
 ) -> Response[OrderAnswer | None]:
     """The newest order that was placed with this `external_reference`."""
     wanted = reference(external_reference, "external_reference")
@@ -178,8 +171,6 @@ async def edit(
     change_order: NamedDependency[ChangeOrder],
     order_id: FromPath[UUID],
     data: JSONBody[EditOrderBody],
-    idempotency_key: IdempotencyKey = None,  # noqa: ARG001 - published here, read by `asked`
-    if_match: IfMatch = None,  # noqa: ARG001
     dry_run: DryRun = False,
 ) -> Response[OrderAnswer]:
     """A merge patch (RFC 7396) of note, metadata, reference or address. Needs If-Match."""
