@@ -30,6 +30,9 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACED = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n".encode()
 
 
+SMUGGLED = {b"lf": b"/a\nx-evil: 1", b"crlf": b"/a\r\nx-evil: 1", b"cr": b"/a\rx", b"nul": b"/\0"}
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answers with the method, the path and the length of the body."""
     if scope["type"] == "lifespan":
@@ -48,6 +51,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     fields = [(b"content-length", b"%d" % len(said))]
     if scope["path"] == "/closing":
         fields.append((b"connection", b"close"))
+    if scope["path"] == "/smuggled":
+        fields.append((b"location", SMUGGLED[scope["query_string"]]))
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": said})
 
@@ -76,6 +81,7 @@ def refusing() -> Iterator[int]:
     """A server that has too much to do for anything."""
     overload = OverloadProtection(echo, Turns(1, 1), request_seconds=10)
     overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
+    overload._turns.are_free = lambda: False  # type: ignore[method-assign]
     with served(overload, overload) as port:
         yield port
 
@@ -434,6 +440,7 @@ def test_at_once_and_on_its_way_overload_is_refused_with_the_same_words(shop: Sh
     app = an_app(shop, cors_origins=("https://shop.example",), is_draining=draining)
     overload: OverloadProtection = app.state.overload
     overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
+    overload._turns.are_free = lambda: False  # type: ignore[method-assign]
     before = metrics.overload.refused
     with served(app, overload, is_draining=draining) as port, Line(port) as line:
         at_once = asked(line, b"POST /v1/orders", b"x" * 70_000)
@@ -454,3 +461,29 @@ def test_at_once_and_on_its_way_overload_is_refused_with_the_same_words(shop: Sh
         assert on_its_way[1].pop("vary") == "Origin"  # of an answer that nobody keeps
         assert on_its_way == at_once
         assert metrics.overload.refused == before + 5
+
+
+@pytest.mark.parametrize("how", SMUGGLED)
+def test_no_header_becomes_two(line: Line, how: bytes) -> None:
+    line.say(GET.replace(b"/a", b"/smuggled?" + how))
+    status, headers, _ = line.hear()
+    assert status == 500
+    assert not {"location", "x-evil"} & headers.keys()
+    assert line.is_closed()
+
+
+def test_an_answer_without_a_length_is_sent_in_chunks() -> None:
+    async def unmeasured(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await echo(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+        await send({"type": "http.response.body", "body": b"c"})
+
+    with served(unmeasured) as port, Line(port) as line:
+        line.say(GET.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n"))
+        head, _, body = line.read().partition(b"\r\n\r\n")
+    assert b"transfer-encoding: chunked" in head
+    assert b"connection: close" in head
+    assert body == b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"

@@ -10,7 +10,9 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -58,10 +60,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     `level` is for our own logs. Libraries never get below warning: what they log when asked to
     debug is the data itself. The audit trail has no level.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLine())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [JsonLines(stream or sys.stderr)]
     wanted = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(wanted, logging.WARNING))
     logging.getLogger("orders").setLevel(wanted)
@@ -72,18 +72,46 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
+def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, Any]) -> None:
+    """Log what has a fixed name and no exception, with fields of `FIELDS` that are ours.
+
+    The same line as `logger.log` gives, for less than half: there is one for every request.
+    """
+    if not logger.isEnabledFor(level):
+        return
+    handlers = logging.getLogger().handlers
+    if len(handlers) == 1 and isinstance(ours := handlers[0], JsonLines):
+        with suppress(OSError, ValueError):  # as of any other line that cannot be written
+            ours.write(time.time(), level, logger.name, name, fields)
+    else:
+        logger.log(level, name, extra=fields)
+
+
+class JsonLines(logging.StreamHandler[TextIO]):
+    """Writes records as JSON, a line each; times in UTC, to the millisecond."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(JsonLine())
+
+    def write(
+        self, at: float, level: int, logger: str, name: str, fields: Mapping[str, Any]
+    ) -> None:
+        """Write what happened `at` a time, in seconds since 1970."""
+        line = _line(at, logging.getLevelName(level), logger, name)
+        line |= {field: value for field, value in fields.items() if value is not None}
+        text = _ENCODER.encode(line).decode()
+        with self.lock:  # type: ignore[union-attr] # made by the handler itself
+            self.stream.write(f"{text}\n")
+            self.stream.flush()
+
+
 class JsonLine(logging.Formatter):
-    """Writes a record as JSON; its time in UTC, to the millisecond."""
+    """A record as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line. Nothing of the record but `FIELDS` and the message is in it."""
-        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line: dict[str, Any] = {
-            "time": f"{second}.{int(record.msecs):03}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": _message(record),
-        }
+        line = _line(record.created, record.levelname, record.name, _message(record))
         given = record.__dict__
         for name in FIELDS:
             if (value := given.get(name)) is not None:
@@ -96,6 +124,16 @@ class JsonLine(logging.Formatter):
         if record.exc_info and (error := record.exc_info[1]):
             line["exception"] = [_described(each) for each in _chain(error)]
         return _ENCODER.encode(line).decode()
+
+
+def _line(at: float, level: str, logger: str, name: str) -> dict[str, Any]:
+    stamp = f"{_second(int(at))}.{int(at % 1 * 1_000):03}Z"
+    return {"time": stamp, "level": level.lower(), "logger": logger, "event": name}
+
+
+@lru_cache(maxsize=1)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -133,10 +133,12 @@ def current_ids() -> tuple[str | None, str | None]:
     """The ids of the trace being worked for, and of the span if it is recorded, in hex."""
     span = trace.get_current_span()
     found = span.get_span_context()
-    return (
-        trace.format_trace_id(found.trace_id) if found.is_valid else None,
-        trace.format_span_id(found.span_id) if span.is_recording() else None,
-    )
+    return trace.format_trace_id(found.trace_id) if found.is_valid else None, span_id_of(span)
+
+
+def span_id_of(span: Span) -> str | None:
+    """The id of a span in hex, if it is recorded."""
+    return trace.format_span_id(span.get_span_context().span_id) if span.is_recording() else None
 
 
 @contextmanager

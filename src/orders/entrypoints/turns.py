@@ -54,6 +54,11 @@ class Turns:
         """Whether there is more to do than can be done in time."""
         return self._judge(asyncio.get_running_loop().time())
 
+    def are_free(self) -> bool:
+        """Whether nobody waits, and nobody who comes now is refused."""
+        nobody_waits = not self._others and not self._lists
+        return nobody_waits and self._taken + self._away < self._most_with_lists
+
     def refuses(self, *, is_list: bool) -> bool:
         """Whether whoever comes now is refused, without a wait."""
         waiting = len(self._others) + len(self._lists)

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry.trace import Span, Status, StatusCode, format_trace_id
 
 from orders.application.access import Caller
-from orders.entrypoints import metrics
+from orders.entrypoints import logs, metrics
 from orders.entrypoints.http.audit import (
     Change,
     audit,
@@ -28,7 +28,7 @@ from orders.entrypoints.http.audit import (
 from orders.entrypoints.http.client_address import ClientAddresses
 from orders.entrypoints.http.limits import limit_fields, note_client
 from orders.entrypoints.http.problems import code_of, set_trace_id, trace_id_of
-from orders.entrypoints.telemetry import entered, request_span
+from orders.entrypoints.telemetry import entered, request_span, span_id_of
 
 GONE: Final = 499
 """The status in logs when the client went away before there was an answer."""
@@ -70,11 +70,13 @@ class Observed:
                 await self._app(scope, receive, observed_send)
             finally:
                 metrics.in_flight.leave()
-                self._record(scope, status, change, time.perf_counter() - began)
+                self._record(scope, status, change, time.perf_counter() - began, span)
                 if span.is_recording():
                     _complete(span, scope, status, change)
 
-    def _record(self, scope: HTTPScope, status: int, change: Change, seconds: float) -> None:
+    def _record(
+        self, scope: HTTPScope, status: int, change: Change, seconds: float, span: Span
+    ) -> None:
         method, route = _method(scope), _route(scope)
         code = code_of(scope)
         metrics.observe_request(method, route, status, seconds)
@@ -85,15 +87,16 @@ class Observed:
         is_quiet = status < 400 and route in self._quiet_paths
         caller: Caller | None = scope.get("user")
         line: dict[str, Any] = {
-            "method": method,
-            "route": route,
-            "status": status,
             "code": code,
             "duration_ms": round(seconds * 1_000, 2),
+            "method": method,
+            "route": route,
+            "span_id": span_id_of(span),
+            "status": status,
             "tenant": caller.tenant if caller else None,
             "trace_id": trace_id_of(scope),
         }
-        _log.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra=line)
+        logs.event(_log, logging.DEBUG if is_quiet else logging.INFO, "request", line)
 
 
 def _method(scope: HTTPScope) -> str:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orders.entrypoints.http.early_answers import MALFORMED, OVERLOADED, TOO_LARGE, Whole
+from orders.entrypoints.http.exchange import Exchange, Flow
 from orders.entrypoints.http.message_size import MessageSize, Part
 from orders.entrypoints.http.overload import OverloadProtection, trace_of
-from orders.entrypoints.turns import others_turn
 
 HEAD_SECONDS: Final = 10.0
 """Within which a head has come in, counted from the connection, or the answer before it."""
@@ -32,11 +32,6 @@ _LAG_SECONDS: Final = 0.05
 
 class _Refused(Exception):
     """Ends the parsing of what will not be answered otherwise."""
-
-
-def _tell_of_the_end(cycle: RequestResponseCycle) -> None:
-    cycle.disconnected = True
-    cycle.message_event.set()
 
 
 class _Lingering:
@@ -66,14 +61,6 @@ class _Lingering:
             self._transport.write_eof()
 
 
-class _Flow(FlowControl):
-    """Whoever waits for a caller to read works for nobody: it is others' turn."""
-
-    async def drain(self) -> None:
-        with others_turn():
-            await super().drain()
-
-
 class Connection(HttpToolsProtocol):
     """One connection, with one request after the other."""
 
@@ -90,7 +77,7 @@ class Connection(HttpToolsProtocol):
         self._is_draining = is_draining
         self._watch: asyncio.TimerHandle | None = None
         self._waits_since: float | None = None  # for a head; None while a request is answered
-        self._answered: RequestResponseCycle | None = None  # the last that was begun
+        self._answered: Exchange | None = None  # the last that was begun
         self._unsent = 0
         self._moved_at = 0.0
         self.url = b""
@@ -105,7 +92,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
         self.transport = cast("asyncio.Transport", _Lingering(transport, self))
         self._waits_since = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
@@ -116,7 +103,7 @@ class Connection(HttpToolsProtocol):
             self._watch.cancel()
         self._ended = True
         if self._answered is not None:  # uvicorn tells the last that came
-            _tell_of_the_end(self._answered)
+            self._answered.tell_of_the_end()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -155,10 +142,11 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered, or refuse it at once."""
+        version = self.parser.get_http_version()
         if (
             self._size.is_head_too_large(self.url, self.headers)
             or len(self.pipeline) >= MOST_AHEAD
-            or self.parser.get_http_version() not in {"1.0", "1.1"}
+            or version not in {"1.0", "1.1"}
         ):
             raise _Refused
         if self._is_refused_at_once():
@@ -168,8 +156,8 @@ class Connection(HttpToolsProtocol):
             self._waits_since = self.loop.time()
             return
         self._waits_since = None
-        self.expect_100_continue &= self.parser.get_http_version() == "1.1"
-        super().on_headers_complete()
+        self.expect_100_continue &= version == "1.1"
+        self._take(version)
         self._size.head_ended()
         if self.expect_100_continue:
             # Whoever is answered without it may send the body, or may not: RFC 9110, 10.1.1.
@@ -210,13 +198,24 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
+    def _take(self, version: str) -> None:
+        """Have the request answered, now or when those before it are."""
+        exchange = Exchange(self, version)
+        is_busy, self.cycle = self._is_busy(), exchange
+        if is_busy:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))
+        else:
+            self._start_asgi_task(exchange, self.app)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cycle
+        self._answered = cast("Exchange", cycle)
         super()._start_asgi_task(cycle, app)
 
     def _is_refused_at_once(self) -> bool:
         return (
             not self._is_busy()
+            and self._overload.refuses_some()
             and self.transport.get_write_buffer_size() <= HIGH_WATER_LIMIT  # they read
             and not self._is_draining()
             and not self.expect_100_continue
@@ -230,7 +229,7 @@ class Connection(HttpToolsProtocol):
         """Answer what cannot be read, as well as that is possible, and end the connection."""
         self._ended = True
         if self._is_busy():
-            unread = self.cycle
+            unread = cast("Exchange", self.cycle)
             if not unread.more_body:  # it is what follows that cannot be read
                 self._end_after_answer()
                 return
@@ -240,7 +239,7 @@ class Connection(HttpToolsProtocol):
                 self.cycle = cast("RequestResponseCycle", before)
                 self._end_after_answer()
                 return
-            _tell_of_the_end(unread)
+            unread.tell_of_the_end()
             if unread.response_started:
                 self.transport.close()
                 return

@@ -75,6 +75,10 @@ class OverloadProtection:
         with a_turn(self._turns), within(deadline):
             await self._app(scope, _patiently(receive, deadline), send)
 
+    def refuses_some(self) -> bool:
+        """Whether there is any need to ask `refuses`: for most requests there is none."""
+        return not self._turns.are_free()
+
     def refuses(self, method: bytes, target: bytes, fields: Fields) -> bool:
         """Whether a request that has just come is refused at once, and counted.
 
