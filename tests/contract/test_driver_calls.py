@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from pymongo import _csot
 from pymongo.asynchronous import pool
 from pymongo.errors import ProtocolError
 
@@ -18,8 +18,9 @@ from orders.application.errors import StoreUnavailable
 
 def test_the_driver_of_the_locks_is_the_one_that_is_known() -> None:
     round_trips.shorten()
-    assert pool.async_receive_message is round_trips._received
-    assert pool.async_sendall is round_trips._sent
+    inner = vars(pool)
+    assert inner["async_receive_message"] is round_trips._received
+    assert inner["async_sendall"] is round_trips._sent
 
 
 async def test_a_round_trip_makes_no_task(database: Database) -> None:
@@ -27,7 +28,7 @@ async def test_a_round_trip_makes_no_task(database: Database) -> None:
     made: list[Any] = []
     asking = asyncio.current_task()
 
-    def noted(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **rest: Any) -> Any:
+    def noted(loop: asyncio.AbstractEventLoop, work: Any, **rest: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **rest)
         if asyncio.current_task() is asking:  # the driver watches its servers all the while
             made.append(work)
@@ -91,6 +92,6 @@ async def test_an_answer_of_an_unknown_kind_is_no_answer(monkeypatch: pytest.Mon
         class conn:  # noqa: N801
             get_conn = Odd()
 
-    monkeypatch.setattr(round_trips._csot, "remaining", lambda: 1.0)
+    monkeypatch.setattr(_csot, "remaining", lambda: 1.0)
     with pytest.raises(ProtocolError, match="unknown kind: 1"):
         await round_trips._received(Connection(), 1, 100)
