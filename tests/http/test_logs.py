@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from orders.entrypoints import logs
 from tests.http.calling import a_body
 from tests.http.observing import Caller, Lines, an_app, logged
 from tests.shop import Shop
@@ -58,6 +60,16 @@ async def test_the_route_is_a_template_and_nothing_a_caller_wrote(shop: Shop, li
         ("other", "unmatched", 405),
     ]
     assert CANARY not in lines.text.lower()
+
+
+async def test_a_line_that_cannot_be_written_spoils_no_request(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a standard error, Python has none: `sys.stderr` is `None`."""
+    monkeypatch.setattr(sys, "stderr", None)
+    with logged():
+        logs.configure("info")
+        assert (await Caller(an_app(shop)).get("/orders")).status_code == 200
 
 
 async def test_health_is_not_worth_a_line(shop: Shop, lines: Lines) -> None:

@@ -80,7 +80,8 @@ def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, An
     if not logger.isEnabledFor(level):
         return
     handlers = logging.getLogger().handlers
-    if len(handlers) == 1 and isinstance(ours := handlers[0], JsonLines):
+    # There is no stream in a process that was started without a standard error.
+    if len(handlers) == 1 and isinstance(ours := handlers[0], JsonLines) and ours.stream:
         with suppress(OSError, ValueError):  # as of any other line that cannot be written
             ours.write(time.time(), level, logger.name, name, fields)
     else:
