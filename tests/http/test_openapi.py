@@ -160,6 +160,20 @@ def test_commands_publish_their_conditions(operations: dict[str, dict[str, Any]]
         assert "304" in operations[name]["responses"]
 
 
+def test_parameters_keep_their_order(operations: dict[str, dict[str, Any]]) -> None:
+    """Clients made from the description take their arguments in it."""
+    orders = {
+        name: [each["name"] for each in operations[name]["parameters"]]
+        for name in ("place", "confirm", "edit", "read")
+    }
+    assert orders == {
+        "place": ["Idempotency-Key", "dry_run"],
+        "confirm": ["order_id", "Idempotency-Key", "If-Match", "dry_run"],
+        "edit": ["order_id", "Idempotency-Key", "If-Match", "dry_run"],
+        "read": ["order_id", "If-None-Match"],
+    }
+
+
 def test_the_list_publishes_its_filters(operations: dict[str, dict[str, Any]]) -> None:
     assert parameters(operations["list"]) == {
         "status",

@@ -121,26 +121,31 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
 def _tell_conditions(operation: dict[str, Any], path: str, method: str) -> None:
     """Tell people under which conditions they may ask, and which of those they must send."""
     parameters = operation.get("parameters", [])
-    if any(each["name"] == "dry_run" for each in parameters):
+    names = [each["name"] for each in parameters]
+    place = len(names)
+    if "dry_run" in names:
+        # Clients made from this take their arguments in its order: this one was always the last.
+        place = names.index("dry_run")
         read = [IDEMPOTENCY_KEY] if path.endswith("/orders") else [IDEMPOTENCY_KEY, IF_MATCH]
     elif method == "get" and operation["operationId"].startswith("read"):
         read = [IF_NONE_MATCH]
     else:
         return
     needed = {"edit": IF_MATCH} | dict.fromkeys(_NEEDS_KEY, IDEMPOTENCY_KEY)
-    for name in read:
-        # OpenAPI has no "unless it is a dry run".
-        must = name == needed.get(operation["operationId"])
-        parameters.append(
-            {
-                "name": name,
-                "in": "header",
-                "schema": {"type": "string"},
-                "description": HEADERS[name] + " Required, unless it is a dry run." * must,
-                "required": False,
-                "deprecated": False,
-            }
-        )
+    must = needed.get(operation["operationId"])
+    parameters[place:place] = [_condition(name, is_needed=name == must) for name in read]
+
+
+def _condition(name: str, *, is_needed: bool) -> dict[str, Any]:
+    # OpenAPI has no "unless it is a dry run".
+    return {
+        "name": name,
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": HEADERS[name] + " Required, unless it is a dry run." * is_needed,
+        "required": False,
+        "deprecated": False,
+    }
 
 
 def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
