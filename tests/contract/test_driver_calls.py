@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import runpy
 from typing import Any
 
+import pymongo
 import pytest
-from pymongo import _csot
+from pymongo import _csot, network_layer
 from pymongo.asynchronous import pool
 from pymongo.errors import ProtocolError
 
@@ -21,6 +23,15 @@ def test_the_driver_of_the_locks_is_the_one_that_is_known() -> None:
     inner = vars(pool)
     assert inner["async_receive_message"] is round_trips._received
     assert inner["async_sendall"] is round_trips._sent
+
+
+def test_another_driver_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    its_own = object()
+    monkeypatch.setattr(pymongo, "version_tuple", (4, 21, 0))
+    monkeypatch.delattr(network_layer, "_UNPACK_REPLY")
+    monkeypatch.setattr(pool, "async_receive_message", its_own)
+    runpy.run_path(round_trips.__file__)["shorten"]()
+    assert vars(pool)["async_receive_message"] is its_own
 
 
 async def test_a_round_trip_makes_no_task(database: Database) -> None:

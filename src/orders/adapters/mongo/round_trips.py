@@ -20,7 +20,6 @@ KNOWN: Final = (4, 20)
 """The version of PyMongo whose inner functions are known; another one keeps its own."""
 
 _pools: Final[Any] = _pool
-_unpack_by_code: Final[Any] = vars(_network)["_UNPACK_REPLY"]
 
 
 def shorten() -> None:
@@ -46,6 +45,7 @@ async def _received(connection: Any, request_id: int | None, longest: int) -> An
         return await _network.async_receive_message(connection, request_id, longest)
     async with asyncio.timeout(seconds):
         data, code = await connection.conn.get_conn.read(request_id, longest)
-    if code not in _unpack_by_code:
+    unpack_by_code = vars(_network)["_UNPACK_REPLY"]
+    if code not in unpack_by_code:
         raise ProtocolError(f"an answer of an unknown kind: {code}")
-    return _unpack_by_code[code](data)
+    return unpack_by_code[code](data)
