@@ -14,26 +14,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import pymongo
 import uvloop
 
-from tests.bench.accounting import cpu_seconds, machine, resident_bytes
+from tests.bench.accounting import cpu_seconds, held_up, machine, resident_bytes
 from tests.bench.comparing import compared
-from tests.bench.contenders import CONTENDERS, SERVICE, Place
+from tests.bench.contenders import CONTENDERS, Place
 from tests.bench.databases import Database, running_database
-from tests.bench.days import sales_of
+from tests.bench.days import Sale, sales_of
 from tests.bench.growth import growth_of
+from tests.bench.half_load import half_loads, of_middle_size
 from tests.bench.jobs import JOBS
 from tests.bench.load import connected
 from tests.bench.report import summary, versions, written
 from tests.bench.rounds import Course
-from tests.bench.scale import scaled
+from tests.bench.scale import over_orders, over_processes
 from tests.bench.shop import Shop
 from tests.bench.wire import CountingProxy
 
-SUSTAINED_SECONDS: Final = 3
-"""For how long a contender goes as fast as it can before half of that is asked of it."""
-HALF_LOAD_TURNS: Final = 3
-"""Of each contender and job: a 99th percentile is what the machine did once."""
 WARM: Final = 20
 """Requests of each job that are sent through the counting proxy."""
 
@@ -80,7 +78,18 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
         result["database"] = database.kind
         place = Place(folder / "data", database.uri)
         stack.enter_context(place.payments_and_issuer())
-        shops = {name: Shop(name, sales, place.token) for name in CONTENDERS}
+        result |= _compared(place, database, sales, options.rounds)
+        if options.scale:
+            result["processes"] = over_processes(place, database, sales)
+            result["scale"] = over_orders(place, database, sales, options.scale)
+    result["machine"]["held up by others after"] = held_up()
+    return result
+
+
+def _compared(place: Place, database: Database, sales: list[Sale], rounds: int) -> dict[str, Any]:
+    """The service beside the floor."""
+    result: dict[str, Any] = {}
+    with ExitStack() as stack:
         running = {
             name: stack.enter_context(place.contender(name, database.uri)) for name in CONTENDERS
         }
@@ -94,41 +103,39 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
             for name, each in running.items()
         }
         environs = {name: place.environ(name, database.uri) for name in CONTENDERS}
+        shops = {name: Shop(name, sales, place.token) for name in CONTENDERS}
         course = Course(running, shops, database, environs)
-        result["rounds"], result["half load"] = uvloop.run(_measured(course, options.rounds))
+        result["rounds"] = uvloop.run(_rounds(course, rounds))
+        result["wire"] = _on_the_wire(place, database, shops)
+        result["half load"] = {}
+        for label, some, turns in (
+            ("orders of the middle size", of_middle_size(sales), 4),
+            ("orders as they are", sales, 2),
+        ):
+            _empty(database.uri, environs)
+            shops = {name: Shop(name, some, place.token) for name in CONTENDERS}
+            course = Course(running, shops, database, environs)
+            uvloop.run(course.warm_up())
+            result["half load"][label] = half_loads(course, turns=turns)
         result["resident_bytes after"] = {
             name: resident_bytes(each.family()) for name, each in running.items()
         }
-        result["wire"] = _on_the_wire(place, database, shops)
-        result["scale"] = scaled(course, database, environs[SERVICE], options.scale)
-    result["machine"]["load average after"] = machine()["load average before"]
     return result
 
 
-async def _measured(course: Course, rounds: int) -> tuple[list[Any], dict[str, Any]]:
+def _empty(uri: str, environs: dict[str, dict[str, str]]) -> None:
+    with pymongo.MongoClient[Any](uri) as client:
+        for environ in environs.values():
+            client[environ["ORDERS_DATABASE"]]["orders"].delete_many({})
+
+
+async def _rounds(course: Course, rounds: int) -> list[Any]:
     await course.warm_up()
     done = []
     for number in range(rounds):
         done.append(await course.round(number))
         _tell(f"round {number + 1} of {rounds}")
-    half: dict[str, Any] = {job.name: {name: [] for name in CONTENDERS} for job in JOBS}
-    for number in range(HALF_LOAD_TURNS):
-        for job in JOBS:
-            for name in CONTENDERS:
-                rates = sorted(each[job.name][name]["per_second"] for each in done)
-                # A burst says how much is done at once, not for how long.
-                share = max(1.0, SUSTAINED_SECONDS * rates[len(rates) // 2] / job.count)
-                rate = (await course.full_speed(job, name, share=share)).per_second / 2
-                measured = await course.at_half_load(job, name, rate)
-                half[job.name][name].append(
-                    {
-                        "per_second": rate,
-                        **{f"p{each}": measured.percentile(each) * 1e6 for each in (50, 95, 99)},
-                        "requests": len(measured.latencies),
-                    }
-                )
-        _tell(f"half load, turn {number + 1} of {HALF_LOAD_TURNS}")
-    return done, half
+    return done
 
 
 def _on_the_wire(place: Place, database: Database, shops: dict[str, Shop]) -> dict[str, Any]:

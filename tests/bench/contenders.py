@@ -81,12 +81,12 @@ class Place:
             yield
 
     @contextmanager
-    def contender(self, name: str, mongo_uri: str) -> Iterator[Contender]:
-        """One of the contenders, answering, over a database that has every index."""
-        environ = self.environ(name, mongo_uri)
+    def contender(self, name: str, mongo_uri: str, **settings: str) -> Iterator[Contender]:
+        """The floor, or the service by any other name, over a database with every index."""
+        environ = self.environ(name, mongo_uri) | settings
         asyncio.run(migrate(mongo_uri, database=environ["ORDERS_DATABASE"]))
         port = environ["ORDERS_PORT"]
-        if name == SERVICE:
+        if name != FLOOR:
             command = [sys.executable, "-m", "orders", "serve"]
         else:
             command = [sys.executable, "-m", "tests.bench.floor", port, mongo_uri]

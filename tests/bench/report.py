@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -77,11 +78,12 @@ def summary(result: dict[str, Any]) -> str:
         _header(result),
         _cost(result),
         _speed(result),
-        _half_load(result),
+        *(_half_load(label, found) for label, found in result["half load"].items()),
         _wire(result),
         _start(result),
         _growth(result),
-        *([_scale(result)] if result["scale"] else []),
+        *([_processes(result["processes"])] if "processes" in result else []),
+        *([scale_table(result["scale"])] if "scale" in result else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -131,23 +133,24 @@ def _speed(result: dict[str, Any]) -> str:
     )
 
 
-def _half_load(result: dict[str, Any]) -> str:
+def _half_load(label: str, jobs: dict[str, Any]) -> str:
     rows = []
-    for job, found in result["half load"].items():
+    for job, found in jobs.items():
         row = [job]
         for name in (SERVICE, FLOOR):
             turns = found[name]
-            row.append(_whole(median(turn["per_second"] for turn in turns)))
+            row.append(_whole(_median(turn["per_second"] for turn in turns)))
             row.append(
                 " / ".join(
-                    _ms(median(turn[what] for turn in turns)) for what in ("p50", "p95", "p99")
+                    _ms(_median(turn[what] for turn in turns)) for what in ("p50", "p95", "p99")
                 )
             )
-            row.append(f"{median(turn['p99'] / turn['p50'] for turn in turns):.1f}")
+            tails = sorted(turn["p99"] / turn["p50"] for turn in turns)
+            row.append(f"{median(tails):.1f}, {tails[0]:.1f}" if tails else "?")
         rows.append(row)
     return _table(
-        "At half of what it sustains, medians of turns: requests per second, "
-        "p50 / p95 / p99 in ms, and p99 over p50",
+        f"At half of what it sustains, {label}, medians of turns: requests per second, "
+        "p50 / p95 / p99 in ms, and p99 over p50 in the turn in the middle and in the best",
         ["", "service", "ms", "p99 / p50", "floor", "ms", "p99 / p50"],
         rows,
     )
@@ -195,19 +198,50 @@ def _growth(result: dict[str, Any]) -> str:
     return _table("Bytes of an order's document over its life", ["", *sizes], rows)
 
 
-def _scale(result: dict[str, Any]) -> str:
-    sizes = list(result["scale"])
+def scale_table(scale: dict[str, Any]) -> str:
+    """What each job costs with so many orders stored, and beside the fewest."""
+    sizes = list(scale)
     rows = []
-    for job in result["scale"][sizes[0]]:
+    for job, fewest in scale[sizes[0]].items():
         row = [job]
-        for what in ("cpu", "database_cpu", "p99"):
-            for size in sizes:
-                found = [turn[what] for turn in result["scale"][size][job]]
-                known = median(found) if found and None not in found else None
-                row.append(_ms(known) if what == "p99" else _whole(known))
+        for what in ("cpu", "database_cpu"):
+            row += [_whole(_median(turn and turn[what] for turn in scale[n][job])) for n in sizes]
+        for size in sizes[1:]:
+            pairs = zip(scale[size][job], fewest, strict=False)
+            more = _median(turn and few and turn["cpu"] / few["cpu"] for turn, few in pairs)
+            row.append("?" if more is None else f"{more - 1:+.0%}")
+        row += [_ms(_median(turn and turn["p99"] for turn in scale[n][job])) for n in sizes]
         rows.append(row)
-    heads = [f"{what}, {int(size):,}" for what in ("CPU", "database", "p99 ms") for size in sizes]
-    return _table("With so many orders stored: µs of one request", ["", *heads], rows)
+    heads = [f"{what}, {int(size):,}" for what in ("CPU", "database") for size in sizes]
+    heads += [f"CPU, {int(size):,} beside {int(sizes[0]):,}" for size in sizes[1:]]
+    heads += [f"p99 ms, {int(size):,}" for size in sizes]
+    return _table(
+        "With so many orders stored: µs of one request, the median of the paired changes, and p99 "
+        "as fast as it goes",
+        ["", *heads],
+        rows,
+    )
+
+
+def _processes(found: dict[str, Any]) -> str:
+    rows = []
+    for job in next(iter(found.values())):
+        row = [job]
+        for what in ("cpu", "per_second"):
+            row += [_whole(_median(turn[what] for turn in jobs[job])) for jobs in found.values()]
+        rows.append(row)
+    heads = [f"{what} of {number}" for what in ("CPU", "a second") for number in found]
+    return _table(
+        "By so many processes, on these cores: µs of one request, and requests per second",
+        ["", *heads],
+        rows,
+    )
+
+
+def _median(figures: Iterable[float | None]) -> float | None:
+    """The figure in the middle; None if one of them could not be told."""
+    found = list(figures)
+    return median(each for each in found if each) if found and None not in found else None
 
 
 def _whole(value: float | None) -> str:

@@ -10,16 +10,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tests.bench.accounting import cpu_seconds
-from tests.bench.contenders import CONTENDERS, Contender
+from tests.bench.contenders import Contender
 from tests.bench.databases import Database
 from tests.bench.jobs import JOBS, RELAY, Job
 from tests.bench.load import Measured, at_full_speed, connected
 from tests.bench.shop import REGULARS, Shop
 
 CONNECTIONS: Final = 16
-HALF_LOAD_SECONDS: Final = 5
 FEWEST: Final = 150
-"""Requests of a job at half load, or there is no 99th percentile."""
+"""Requests of a job at a rate, or there is no 99th percentile."""
 SEEDED: Final = 40
 """Orders of each regular customer before anything is measured: more than a page."""
 
@@ -63,14 +62,18 @@ class Course:
             self.relay(name)
 
     async def round(self, number: int) -> dict[str, dict[str, dict[str, Any]]]:
-        """Every job by every contender; who begins changes from round to round."""
-        names = [each for each in CONTENDERS if each in self._contenders]
-        order = names if number % 2 else names[::-1]
+        """Every job by every contender."""
+        order = self.order(number)
         done: dict[str, dict[str, dict[str, Any]]] = {}
         for job in JOBS:
             done[job.name] = {name: asdict(await self.full_speed(job, name)) for name in order}
         done[RELAY] = {name: self.relay(name) for name in order}
         return done
+
+    def order(self, number: int) -> list[str]:
+        """Whose turn is when: who begins changes from round to round."""
+        names = [*self._contenders]
+        return names if number % 2 else names[::-1]
 
     async def full_speed(self, job: Job, name: str, *, share: float = 1.0) -> Turn:
         """As many requests as are answered, some at once."""
@@ -93,10 +96,10 @@ class Course:
             answer_bytes=sum(map(len, measured.answers)) / count,
         )
 
-    async def at_half_load(self, job: Job, name: str, per_second: float) -> Measured:
+    async def at_a_rate(self, job: Job, name: str, per_second: float, seconds: float) -> Measured:
         """What it is like when requests come at this rate for some seconds."""
         shop = self._shops[name]
-        count = max(FEWEST, round(per_second * HALF_LOAD_SECONDS))
+        count = max(FEWEST, round(per_second * seconds))
         async with connected(self._contenders[name].port, CONNECTIONS) as connections:
             await job.prepared(shop, connections, count)
             return await job.done(shop, connections, count, per_second=per_second)

@@ -1,13 +1,18 @@
-"""Whether an order costs the same however many there are."""
+"""Whether an order costs the same however many there are, and a request however many processes.
+
+`python -m tests.bench.scale 1000 1000000` measures the first alone: a million takes long to store.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import count, islice
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,45 +21,100 @@ import uvloop
 
 from orders.adapters.mongo.documents import CODEC, Document, listed_at
 from orders.domain.identifiers import OrderId
-from tests.bench.contenders import SERVICE
-from tests.bench.databases import Database
-from tests.bench.jobs import JOBS
+from tests.bench.contenders import SERVICE, Contender, Place
+from tests.bench.databases import Database, running_database
+from tests.bench.days import Sale, sales_of
+from tests.bench.jobs import JOBS, Job
 from tests.bench.load import LoadFailed
+from tests.bench.report import scale_table
 from tests.bench.rounds import Course
+from tests.bench.shop import Shop
 
-TURNS: Final = 5
+TURNS: Final = 7
+SHARE: Final = 2.0
+"""Of a turn of the rounds."""
 ORDERS_OF_A_CUSTOMER: Final = 10
 _BATCH: Final = 500
+_OVER_PROCESSES: Final = ("place", "read one")
+
+Turns = dict[str, dict[str, list[dict[str, Any] | None]]]
 
 
-def scaled(
-    course: Course, database: Database, environ: dict[str, str], sizes: list[int]
+def over_orders(
+    place: Place, database: Database, sales: list[Sale], sizes: list[int]
 ) -> dict[str, Any]:
-    """The service's turns at every job, with so many orders stored."""
-    found = {}
-    for size in sorted(sizes):
-        with pymongo.MongoClient[Document](database.uri) as client:
-            orders = client.get_database(environ["ORDERS_DATABASE"], codec_options=CODEC)["orders"]
-            missing = size - orders.estimated_document_count()
-            copies = _copies(list(orders.find({}, {"outbox": 0, "relay": 0}).limit(300)))
-            while missing > 0:
-                batch = list(islice(copies, min(_BATCH, missing)))
-                orders.insert_many(batch, ordered=False)
-                missing -= len(batch)
-        found[str(size)] = uvloop.run(_turns(course))
-        sys.stderr.write(f"{size} stored orders\n")
+    """Turns at every job of services that have so many orders stored, side by side."""
+    names = {f"{SERVICE}-{size}": size for size in sorted(sizes)}
+    with ExitStack() as stack:
+        running = {name: stack.enter_context(place.contender(name, database.uri)) for name in names}
+        course = _course(place, database, sales, running)
+        uvloop.run(course.warm_up())
+        for name, size in names.items():
+            _fill(database.uri, f"bench_{name}", size)
+            sys.stderr.write(f"{size} stored orders\n")
+        turns = _turns(course, JOBS)
+    return {
+        str(size): {job: by_name[name] for job, by_name in turns.items()}
+        for name, size in names.items()
+    }
+
+
+def over_processes(
+    place: Place, database: Database, sales: list[Sale], processes: tuple[int, ...] = (1, 2, 4)
+) -> dict[str, Any]:
+    """Turns of services of so many processes, side by side."""
+    names = {f"{SERVICE}-of-{each}": str(each) for each in processes}
+    with ExitStack() as stack:
+        running = {
+            name: stack.enter_context(place.contender(name, database.uri, ORDERS_WORKERS=number))
+            for name, number in names.items()
+        }
+        course = _course(place, database, sales, running)
+        uvloop.run(course.warm_up())
+        turns = _turns(course, [job for job in JOBS if job.name in _OVER_PROCESSES])
+    sys.stderr.write("processes\n")
+    return {
+        number: {job: by_name[name] for job, by_name in turns.items()}
+        for name, number in names.items()
+    }
+
+
+def _course(
+    place: Place, database: Database, sales: list[Sale], running: Mapping[str, Contender]
+) -> Course:
+    shops = {name: Shop(name, sales, place.token) for name in running}
+    return Course(
+        running, shops, database, {name: place.environ(name, database.uri) for name in running}
+    )
+
+
+def _turns(course: Course, jobs: tuple[Job, ...] | list[Job]) -> Turns:
+    found: Turns = {job.name: {name: [] for name in course.order(1)} for job in jobs}
+    failed = set()
+    for number in range(TURNS):
+        for job in jobs:
+            for name in course.order(number):
+                if (job, name) in failed:
+                    continue
+                try:
+                    turn = asdict(uvloop.run(course.full_speed(job, name, share=SHARE)))
+                except LoadFailed:
+                    # A database that reads all there is to find twenty does not answer in time.
+                    failed.add((job, name))
+                    turn = None
+                found[job.name][name].append(turn)
     return found
 
 
-async def _turns(course: Course) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for job in JOBS:
-        found[job.name] = []
-        # A database that reads all there is to find twenty does not answer in time.
-        with suppress(LoadFailed):
-            await course.full_speed(job, SERVICE, share=0.3)
-            found[job.name] = [asdict(await course.full_speed(job, SERVICE)) for _ in range(TURNS)]
-    return found
+def _fill(uri: str, name: str, size: int) -> None:
+    with pymongo.MongoClient[Document](uri) as client:
+        orders = client.get_database(name, codec_options=CODEC)["orders"]
+        missing = size - orders.estimated_document_count()
+        copies = _copies(list(orders.find({}, {"outbox": 0, "relay": 0}).limit(300)))
+        while missing > 0:
+            batch = list(islice(copies, min(_BATCH, missing)))
+            orders.insert_many(batch, ordered=False)
+            missing -= len(batch)
 
 
 def _copies(originals: list[Document]) -> Iterator[Document]:
@@ -72,3 +132,18 @@ def _copies(originals: list[Document]) -> Iterator[Document]:
             "created_at": created_at,
             "listed": listed_at(created_at, order_id),
         }
+
+
+def main() -> None:
+    """Print the table for the sizes that are given, with the orders of `examples/day.csv`."""
+    sizes = [int(each) for each in sys.argv[1:]]
+    sales = sales_of(Path("examples/day.csv"))
+    with tempfile.TemporaryDirectory(prefix="orders-scale-") as folder, ExitStack() as stack:
+        database = stack.enter_context(running_database(Path(folder) / "database", None))
+        place = Place(Path(folder) / "data", database.uri)
+        stack.enter_context(place.payments_and_issuer())
+        sys.stdout.write(scale_table(over_orders(place, database, sales, sizes)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

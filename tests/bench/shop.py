@@ -9,7 +9,7 @@ from itertools import count, cycle
 from typing import Final
 from uuid import uuid4
 
-from tests.bench.contenders import SERVICE
+from tests.bench.contenders import FLOOR
 from tests.bench.days import Sale
 
 REGULARS: Final = tuple(f"regular-{number}" for number in range(1, 6))
@@ -21,7 +21,7 @@ class Shop:
     """The customers of one contender, and what they have ordered so far."""
 
     def __init__(self, contender: str, sales: list[Sale], token: Callable[[str, str], str]) -> None:
-        self._is_service = contender == SERVICE
+        self._is_service = contender != FLOOR
         self._sales = sales
         self._unpaid, self._paid = cycle(sales), cycle(sales)
         self._token = token
