@@ -11,7 +11,7 @@ import uvloop
 from tests.bench.contenders import CONTENDERS
 from tests.bench.days import Sale
 from tests.bench.jobs import JOBS, Job
-from tests.bench.load import LoadFailed, on_time
+from tests.bench.load import LoadFailed
 from tests.bench.rounds import Course
 
 SUSTAINED_SECONDS: Final = 2
@@ -51,7 +51,7 @@ def _turn(course: Course, job: Job, name: str) -> dict[str, float]:
     burst = uvloop.run(course.full_speed(job, name)).per_second
     share = max(1.0, SUSTAINED_SECONDS * burst / job.count)
     rate = uvloop.run(course.full_speed(job, name, share=share)).per_second / 2
-    measured = on_time(course.at_a_rate(job, name, rate, HALF_LOAD_SECONDS))
+    measured = uvloop.run(course.at_a_rate(job, name, rate, HALF_LOAD_SECONDS))
     return {
         "per_second": rate,
         **{f"p{each}": measured.percentile(each) * 1e6 for each in (50, 95, 99)},

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from selectors import SelectSelector
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-T = TypeVar("T")
+from tests.bench.ticks import ticking
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -117,21 +118,46 @@ async def at_full_speed(
     return Measured(time.perf_counter() - began, latencies, answers)
 
 
-def on_time(work: Coroutine[Any, Any, T]) -> T:
-    """Run what sends at given times, without being late by itself.
+class _Arrivals:
+    """Requests that are sent when they are due, or as soon as a connection is free then."""
 
-    The timers of uvloop, and of epoll, are of whole milliseconds: requests would come in bunches,
-    and wait for each other. Python's search for garbage would hold them up as well.
-    """
-    gc.freeze()
-    gc.disable()
-    try:
-        with asyncio.Runner(
-            loop_factory=lambda: asyncio.SelectorEventLoop(SelectSelector())
-        ) as runner:
-            return runner.run(work)
-    finally:
-        gc.enable()
+    def __init__(
+        self, connections: Sequence[Connection], requests: list[bytes], per_second: float
+    ) -> None:
+        self.began = 0.0
+        self.latencies: list[float] = []
+        self.answers: list[bytes] = []
+        self.all_answered = asyncio.get_running_loop().create_future()
+        self._free = deque(connections)
+        self._free_at_first = len(connections)
+        self._to_come = deque(requests)
+        self._due: deque[tuple[bytes, float]] = deque()
+        self._interval = 1 / per_second
+        self._next = 0.0
+
+    def come(self, moments: int) -> None:
+        for _ in range(min(moments, len(self._to_come))):
+            self._due.append((self._to_come.popleft(), self.began + self._next))
+            self._next += self._interval
+        self._send()
+
+    def _send(self) -> None:
+        while self._free and self._due:
+            connection, (request, due) = self._free.popleft(), self._due.popleft()
+            connection.ask(request).add_done_callback(partial(self._answered, connection, due))
+
+    def _answered(self, connection: Connection, due: float, answer: asyncio.Future[bytes]) -> None:
+        self.latencies.append(time.perf_counter() - due)
+        if self.all_answered.done():
+            return
+        if (failed := answer.exception()) is not None:
+            self.all_answered.set_exception(failed)
+            return
+        self.answers.append(answer.result())
+        self._free.append(connection)
+        self._send()
+        if not self._to_come and not self._due and len(self._free) == self._free_at_first:
+            self.all_answered.set_result(None)
 
 
 async def at_a_rate(
@@ -145,29 +171,20 @@ async def at_a_rate(
     """Send so many requests at fixed times, whether answers come or not.
 
     A latency counts from the time a request was due, so one that had to wait for a connection
-    has waited. For `on_time`.
+    has waited.
     """
-    free: asyncio.Queue[Connection] = asyncio.Queue()
-    for each in connections:
-        free.put_nowait(each)
-    latencies: list[float] = []
-    answers: list[bytes] = []
-
-    async def send(request: bytes, due: float) -> None:
-        connection = await free.get()
-        answer = await connection.ask(request)
-        latencies.append(time.perf_counter() - due)
-        free.put_nowait(connection)
-        answers.append(_checked(answer, status))
-
-    began = time.perf_counter()
-    async with asyncio.TaskGroup() as tasks:
-        for number, request in enumerate(islice(requests, count)):
-            due = began + number / per_second
-            if (early := due - time.perf_counter()) > 0:
-                await asyncio.sleep(early)
-            tasks.create_task(send(request, due))
-    return Measured(time.perf_counter() - began, latencies, answers)
+    arrivals = _Arrivals(connections, list(islice(requests, count)), per_second)
+    # Python would look for garbage now and then, and hold up what is due.
+    gc.freeze()
+    gc.disable()
+    try:
+        with ticking(per_second, arrivals.come) as arrivals.began:
+            await arrivals.all_answered
+    finally:
+        gc.enable()
+    seconds = time.perf_counter() - arrivals.began
+    answers = [_checked(answer, status) for answer in arrivals.answers]
+    return Measured(seconds, arrivals.latencies, answers)
 
 
 def _checked(answer: bytes, status: int) -> bytes:

@@ -83,7 +83,7 @@ def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, An
     # There is no stream in a process that was started without a standard error.
     if len(handlers) == 1 and isinstance(ours := handlers[0], JsonLines) and ours.stream:
         with suppress(OSError, ValueError):  # as of any other line that cannot be written
-            ours.write(time.time(), level, logger.name, name, fields)
+            ours.write(name, fields, at=time.time(), level=level, logger=logger.name)
     else:
         logger.log(level, name, extra=fields)
 
@@ -96,10 +96,10 @@ class JsonLines(logging.StreamHandler[TextIO]):
         self.setFormatter(JsonLine())
 
     def write(
-        self, at: float, level: int, logger: str, name: str, fields: Mapping[str, Any]
+        self, name: str, fields: Mapping[str, Any], *, at: float, level: int, logger: str
     ) -> None:
         """Write what happened `at` a time, in seconds since 1970."""
-        line = _line(at, logging.getLevelName(level), logger, name)
+        line = _line(name, at=at, level=logging.getLevelName(level), logger=logger)
         line |= {field: value for field, value in fields.items() if value is not None}
         text = _ENCODER.encode(line).decode()
         with self.lock:  # type: ignore[union-attr] # made by the handler itself
@@ -112,7 +112,9 @@ class JsonLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line. Nothing of the record but `FIELDS` and the message is in it."""
-        line = _line(record.created, record.levelname, record.name, _message(record))
+        line = _line(
+            _message(record), at=record.created, level=record.levelname, logger=record.name
+        )
         given = record.__dict__
         for name in FIELDS:
             if (value := given.get(name)) is not None:
@@ -127,7 +129,7 @@ class JsonLine(logging.Formatter):
         return _ENCODER.encode(line).decode()
 
 
-def _line(at: float, level: str, logger: str, name: str) -> dict[str, Any]:
+def _line(name: str, *, at: float, level: str, logger: str) -> dict[str, Any]:
     stamp = f"{_second(int(at))}.{int(at % 1 * 1_000):03}Z"
     return {"time": stamp, "level": level.lower(), "logger": logger, "event": name}
 

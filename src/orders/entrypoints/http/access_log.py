@@ -91,10 +91,10 @@ class Observed:
             "duration_ms": round(seconds * 1_000, 2),
             "method": method,
             "route": route,
-            "span_id": span_id_of(span),
             "status": status,
             "tenant": caller.tenant if caller else None,
             "trace_id": trace_id_of(scope),
+            "span_id": span_id_of(span),
         }
         logs.event(_log, logging.DEBUG if is_quiet else logging.INFO, "request", line)
 

@@ -1,7 +1,7 @@
 """One request and its answer on a connection.
 
-uvicorn's own, but for the head of the answer, over which it runs two regular expressions a header:
-an eighth of what a read costs here is headers.
+uvicorn's own, but for the head of the answer: uvicorn runs two regular expressions over each of
+its headers, and there are seventeen.
 """
 
 from __future__ import annotations
