@@ -109,8 +109,8 @@ def _compared(place: Place, database: Database, sales: list[Sale], rounds: int) 
         result["wire"] = _on_the_wire(place, database, shops)
         result["half load"] = {}
         for label, some, turns in (
-            ("orders of the middle size", of_middle_size(sales), 4),
-            ("orders as they are", sales, 2),
+            ("orders of the middle size", of_middle_size(sales), 3),
+            ("orders as they are", sales, 1),
         ):
             _empty(database.uri, environs)
             shops = {name: Shop(name, some, place.token) for name in CONTENDERS}

@@ -48,8 +48,8 @@ def half_loads(course: Course, *, turns: int) -> dict[str, Any]:
 
 def _turn(course: Course, job: Job, name: str) -> dict[str, float]:
     # A burst says how much is done at once, not for how long.
-    burst = uvloop.run(course.full_speed(job, name)).per_second
-    share = max(1.0, SUSTAINED_SECONDS * burst / job.count)
+    burst = uvloop.run(course.full_speed(job, name, share=0.3)).per_second
+    share = max(0.5, SUSTAINED_SECONDS * burst / job.count)
     rate = uvloop.run(course.full_speed(job, name, share=share)).per_second / 2
     measured = uvloop.run(course.at_a_rate(job, name, rate, HALF_LOAD_SECONDS))
     return {

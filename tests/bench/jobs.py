@@ -15,7 +15,9 @@ RELAY: Final = "relay an event"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something callers do. `count` requests are one turn of a contender."""
+    """Something callers do. `count` requests are one turn of a contender, about a second: in less,
+    it would pay most for what the other one has left in the processor's caches.
+    """
 
     name: str
     count: int
@@ -51,13 +53,13 @@ class Job:
         return measured
 
 
-PLACE: Final = Job("place", 200, lambda shop: shop.placing(), 201, True, 2.0)
-CANCEL: Final = Job("cancel", 120, lambda shop: shop.cancelling())
+PLACE: Final = Job("place", 600, lambda shop: shop.placing(), 201, True, 2.0)
+CANCEL: Final = Job("cancel", 300, lambda shop: shop.cancelling())
 JOBS: Final = (
     PLACE,
-    Job("place with payment", 80, lambda shop: shop.placing(payment=True), 201, True, 2.0),
-    Job("read one", 600, lambda shop: shop.reading(), target=1.5),
-    Job("list 20 of a customer", 80, lambda shop: shop.listing(), target=1.5),
-    Job("list 20 by status", 48, lambda shop: shop.listing_by_status(), target=1.5),
+    Job("place with payment", 200, lambda shop: shop.placing(payment=True), 201, True, 2.0),
+    Job("read one", 2_400, lambda shop: shop.reading(), target=1.5),
+    Job("list 20 of a customer", 240, lambda shop: shop.listing(), target=1.5),
+    Job("list 20 by status", 144, lambda shop: shop.listing_by_status(), target=1.5),
     CANCEL,
 )

@@ -58,7 +58,7 @@ class Course:
                 seeds = SEEDED * len(REGULARS)
                 await at_full_speed(connections, self._shops[name].seeding(), seeds, status=201)
             for job in JOBS:
-                await self.full_speed(job, name, share=0.3)
+                await self.full_speed(job, name, share=0.1)
             self.relay(name)
 
     async def round(self, number: int) -> dict[str, dict[str, dict[str, Any]]]:

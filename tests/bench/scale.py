@@ -30,9 +30,7 @@ from tests.bench.report import scale_table
 from tests.bench.rounds import Course
 from tests.bench.shop import Shop
 
-TURNS: Final = 7
-SHARE: Final = 2.0
-"""Of a turn of the rounds."""
+TURNS: Final = 5
 ORDERS_OF_A_CUSTOMER: Final = 10
 _BATCH: Final = 500
 _OVER_PROCESSES: Final = ("place", "read one")
@@ -97,7 +95,7 @@ def _turns(course: Course, jobs: tuple[Job, ...] | list[Job]) -> Turns:
                 if (job, name) in failed:
                     continue
                 try:
-                    turn = asdict(uvloop.run(course.full_speed(job, name, share=SHARE)))
+                    turn = asdict(uvloop.run(course.full_speed(job, name)))
                 except LoadFailed:
                     # A database that reads all there is to find twenty does not answer in time.
                     failed.add((job, name))
