@@ -129,7 +129,7 @@ class _Arrivals:
         self.answers: list[bytes] = []
         self.all_answered = asyncio.get_running_loop().create_future()
         self._free = deque(connections)
-        self._free_at_first = len(connections)
+        self._count = len(requests)
         self._to_come = deque(requests)
         self._due: deque[tuple[bytes, float]] = deque()
         self._interval = 1 / per_second
@@ -156,7 +156,7 @@ class _Arrivals:
         self.answers.append(answer.result())
         self._free.append(connection)
         self._send()
-        if not self._to_come and not self._due and len(self._free) == self._free_at_first:
+        if len(self.answers) == self._count:
             self.all_answered.set_result(None)
 
 

@@ -76,7 +76,7 @@ class Turns:
             return False
         # Whoever comes now will wait as long as the first in the line has; to be refused at once
         # costs a tenth of being refused after a wait.
-        line = self._others if not is_list else self._lists or self._others
+        line = (self._lists or self._others) if is_list else self._others
         return waiting >= self._at_once or bool(
             line and now - line[0].since >= SHORT_WAIT_SECONDS / 2
         )
