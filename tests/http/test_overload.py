@@ -50,6 +50,28 @@ async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
     assert served(tasks) == 5
 
 
+async def test_turns_are_free_until_somebody_waits() -> None:
+    one = Turns(1, 100)
+    assert one.are_free()
+    tasks = await asked(one, 2)
+    assert not one.are_free()
+    one.leave()
+    await asyncio.sleep(0)
+    assert one.are_free()
+    assert served(tasks) == 2
+
+
+async def test_turns_are_free_until_a_list_would_be_refused() -> None:
+    few = Turns(3, 5)  # three fifths are for lists
+    await asked(few, 3)
+    assert not few.are_free()
+    assert few.refuses(is_list=True)
+    assert not few.refuses(is_list=False)
+    few.leave()
+    assert few.are_free()
+    assert not few.refuses(is_list=True)
+
+
 async def test_whoever_would_wait_too_long_is_refused_without_a_wait() -> None:
     two = Turns(2, 100)
     (first, *_) = await asked(two, 3)
