@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,10 @@ import pymongo
 import uvloop
 
 from tests.bench.accounting import cpu_seconds, held_up, machine, resident_bytes
+from tests.bench.children import others_kept_off
 from tests.bench.comparing import compared
-from tests.bench.contenders import CONTENDERS, Place
-from tests.bench.databases import Database, running_database
+from tests.bench.contenders import CONTENDERS, Place, scene
+from tests.bench.databases import Database
 from tests.bench.days import Sale, sales_of
 from tests.bench.growth import growth_of
 from tests.bench.half_load import half_loads, of_middle_size
@@ -72,26 +73,26 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
         "orders": f"{len(sales)}, of {middle.lines} lines in the middle, {largest.lines} at most"
     }
     result["growth"] = {f"{each.lines} lines": growth_of(each) for each in (middle, largest)}
-    with ExitStack() as stack:
-        given = os.environ.get("ORDERS_MONGO_URI")
-        database = stack.enter_context(running_database(folder / "database", given))
+    with others_kept_off() as apart, scene(folder / "compared") as (place, database):
         result["database"] = database.kind
-        place = Place(folder / "data", database.uri)
-        stack.enter_context(place.payments_and_issuer())
-        result |= _compared(place, database, sales, options.rounds)
-        if options.scale:
+        result |= _compared(place, database, sales, options.rounds, apart)
+    if options.scale:
+        with scene(folder / "scale") as (place, database):
             result["processes"] = over_processes(place, database, sales)
             result["scale"] = over_orders(place, database, sales, options.scale)
     result["machine"]["held up by others after"] = held_up()
     return result
 
 
-def _compared(place: Place, database: Database, sales: list[Sale], rounds: int) -> dict[str, Any]:
-    """The service beside the floor."""
+def _compared(
+    place: Place, database: Database, sales: list[Sale], rounds: int, apart: Collection[int]
+) -> dict[str, Any]:
+    """The service beside the floor, by turns on the same core."""
     result: dict[str, Any] = {}
     with ExitStack() as stack:
         running = {
-            name: stack.enter_context(place.contender(name, database.uri)) for name in CONTENDERS
+            name: stack.enter_context(place.contender(name, database.uri, cores=apart))
+            for name in CONTENDERS
         }
         result["start"] = {
             name: {
@@ -109,8 +110,8 @@ def _compared(place: Place, database: Database, sales: list[Sale], rounds: int) 
         result["wire"] = _on_the_wire(place, database, shops)
         result["half load"] = {}
         for label, some, turns in (
-            ("orders of the middle size", of_middle_size(sales), 3),
-            ("orders as they are", sales, 1),
+            ("orders of the middle size", of_middle_size(sales), 5),
+            ("orders as they are", sales, 3),
         ):
             _empty(database.uri, environs)
             shops = {name: Shop(name, some, place.token) for name in CONTENDERS}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from orders.entrypoints.sandbox.tokens import sandbox_token
 from orders.entrypoints.stack import Stack
 from tests.bench.accounting import family_of
 from tests.bench.children import running
+from tests.bench.databases import Database, running_database
 
 SERVICE: Final = "service"
 FLOOR: Final = "floor"
@@ -81,7 +83,9 @@ class Place:
             yield
 
     @contextmanager
-    def contender(self, name: str, mongo_uri: str, **settings: str) -> Iterator[Contender]:
+    def contender(
+        self, name: str, mongo_uri: str, *, cores: Collection[int] = (), **settings: str
+    ) -> Iterator[Contender]:
         """The floor, or the service by any other name, over a database with every index."""
         environ = self.environ(name, mongo_uri) | settings
         asyncio.run(migrate(mongo_uri, database=environ["ORDERS_DATABASE"]))
@@ -93,12 +97,22 @@ class Place:
             command += [environ["ORDERS_DATABASE"], environ["ORDERS_PAYMENT_URL"]]
             command += [environ["ORDERS_PAYMENT_TOKEN"]]
         began = time.perf_counter()
-        with running(command, self._log(name), environ) as process:
+        with running(command, self._log(name), environ, cores=cores) as process:
             _wait_for(f"http://127.0.0.1:{port}/readyz")
             yield Contender(name, int(port), process.pid, time.perf_counter() - began)
 
     def _log(self, name: str) -> Path:
         return self.data.logs / f"{name}.log"
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[tuple[Place, Database]]:
+    """All that a contender needs beside itself, on the database given or one of ours."""
+    folder.mkdir()
+    with running_database(folder / "database", os.environ.get("ORDERS_MONGO_URI")) as database:
+        place = Place(folder / "data", database.uri)
+        with place.payments_and_issuer():
+            yield place, database
 
 
 def _wait_for(url: str) -> None:

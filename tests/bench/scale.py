@@ -21,8 +21,8 @@ import uvloop
 
 from orders.adapters.mongo.documents import CODEC, Document, listed_at
 from orders.domain.identifiers import OrderId
-from tests.bench.contenders import SERVICE, Contender, Place
-from tests.bench.databases import Database, running_database
+from tests.bench.contenders import SERVICE, Contender, Place, scene
+from tests.bench.databases import Database
 from tests.bench.days import Sale, sales_of
 from tests.bench.jobs import JOBS, Job
 from tests.bench.load import LoadFailed
@@ -136,10 +136,10 @@ def main() -> None:
     """Print the table for the sizes that are given, with the orders of `examples/day.csv`."""
     sizes = [int(each) for each in sys.argv[1:]]
     sales = sales_of(Path("examples/day.csv"))
-    with tempfile.TemporaryDirectory(prefix="orders-scale-") as folder, ExitStack() as stack:
-        database = stack.enter_context(running_database(Path(folder) / "database", None))
-        place = Place(Path(folder) / "data", database.uri)
-        stack.enter_context(place.payments_and_issuer())
+    with (
+        tempfile.TemporaryDirectory(prefix="orders-scale-") as folder,
+        scene(Path(folder) / "scale") as (place, database),
+    ):
         sys.stdout.write(scale_table(over_orders(place, database, sales, sizes)) + "\n")
 
 

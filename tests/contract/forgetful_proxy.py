@@ -22,7 +22,8 @@ class ForgetfulProxy:
         self._upstream = host, port
         self._server: asyncio.Server | None = None
         self._port = 0
-        self._losing: bytes | None = None
+        self._losing = b""
+        self._times = 0
         self._forgotten = False
         self._connections: set[asyncio.StreamWriter] = set()
         self._served: set[asyncio.Task[None]] = set()
@@ -33,13 +34,14 @@ class ForgetfulProxy:
     def uri(self) -> str:
         return f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
 
-    def lose_next_answer(self, command: str) -> None:
+    def lose_next_answers(self, command: str, times: int = 1) -> None:
         """Let the server carry out the next `command`, such as `update`, and lose its answer.
 
-        From then on the server knows none of the sessions before, as after a restart that did
+        From the last on the server knows none of the sessions before, as after a restart that did
         not keep them: it cannot tell a repeated write from a new one.
         """
         self._losing = b"\x02" + command.encode() + b"\x00"
+        self._times = times
 
     async def cut(self) -> None:
         """Refuse all connections and end those there are."""
@@ -77,8 +79,9 @@ class ForgetfulProxy:
                 message = self._altered(await _message(reader))
                 up_writer.write(message)
                 answer = await _message(up_reader)
-                if self._losing is not None and self._losing in message:
-                    self._losing, self._forgotten = None, True
+                if self._times and self._losing in message:
+                    self._times -= 1
+                    self._forgotten = not self._times
                     self.lost += 1
                     return
                 writer.write(answer)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import runpy
 from typing import Any
+from urllib.parse import urlsplit
 
 import pymongo
 import pytest
 from pymongo import _csot, network_layer
 from pymongo.asynchronous import pool
-from pymongo.errors import ProtocolError
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError
 
 from orders.adapters.mongo import round_trips
 from orders.adapters.mongo.connection import Database, open_mongo, ping
 from orders.application.errors import StoreUnavailable
+from tests.contract.forgetful_proxy import ForgetfulProxy
+from tests.contract.round_trips import RoundTrips
 
 
 def test_the_driver_of_the_locks_is_the_one_that_is_known() -> None:
@@ -89,6 +94,66 @@ async def test_an_answer_that_does_not_come_is_waited_for_until_the_deadline() -
     server.close()
     for writer in held:
         writer.close()
+
+
+async def test_the_first_that_fits_is_what_the_driver_finds(database: Database) -> None:
+    some = database["some"]
+    await some.insert_many([{"_id": n, "even": n % 2 == 0, "more": "x"} for n in range(4)])
+    for query, projection in (({"_id": 2}, {"more": 0}), ({"even": False}, None), ({"_id": 9}, {})):
+        found = await round_trips.find_first(some, query, projection)
+        assert found == await some.find_one(query, projection)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_question_whose_answer_is_lost_is_asked_again(
+    database_uri: str, database: Database, times: int
+) -> None:
+    await database["lost"].insert_one({"_id": times})
+    trips = RoundTrips()
+    address = urlsplit(database_uri)
+    assert address.hostname is not None
+    assert address.port is not None
+    async with (
+        ForgetfulProxy(address.hostname, address.port) as proxy,
+        open_mongo(proxy.uri, database=database.name, timeout_seconds=30, listeners=[trips]) as way,
+    ):
+        await ping(way)
+        proxy.lose_next_answers("find", times)
+        assert await round_trips.find_first(way["lost"], {"_id": times}) == {"_id": times}
+        assert proxy.lost == times
+    assert trips.sent.count("find") == times + 1
+
+
+async def test_what_is_asked_again_has_the_time_that_is_left(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float | None] = []
+
+    async def lost(*_: object, **__: object) -> None:
+        await asyncio.sleep(0.01)
+        raise AutoReconnect
+
+    async def asked(*_: object) -> None:
+        left.append(_csot.remaining())
+
+    monkeypatch.setattr(AsyncDatabase, "command", lost)
+    monkeypatch.setattr(AsyncCollection, "find_one", asked)
+    await round_trips.find_first(database["one"], {})
+    longest = database.client.options.timeout
+    assert longest is not None
+    assert left[0] is not None
+    assert 0 < left[0] <= longest - 0.01
+
+
+async def test_a_question_whose_time_is_over_is_not_asked_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(*_: object, **__: object) -> None:
+        raise NetworkTimeout
+
+    monkeypatch.setattr(AsyncDatabase, "command", late)
+    with pytest.raises(NetworkTimeout):
+        await round_trips.find_first(database["one"], {})
 
 
 async def test_an_answer_of_an_unknown_kind_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ async def test_an_append_whose_answer_was_lost_logs_nothing_twice(
         log = MongoEventLog(database)
         events = logged_events()
         await log.append(events[:2])
-        proxy.lose_next_answer("insert")
+        proxy.lose_next_answers("insert")
 
         await log.append(events[2:5])
 

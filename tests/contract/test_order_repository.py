@@ -218,7 +218,7 @@ async def far(proxy: ForgetfulProxy, database_name: str) -> AsyncIterator[MongoO
 async def test_an_add_whose_answer_was_lost_is_known_as_ours(
     far: MongoOrders, proxy: ForgetfulProxy
 ) -> None:
-    proxy.lose_next_answer("insert")
+    proxy.lose_next_answers("insert")
 
     await far.add(order := a_new_order())
 
@@ -231,7 +231,7 @@ async def test_a_save_whose_answer_was_lost_is_known_as_ours(
 ) -> None:
     await far.add(order := a_new_order())
     order.hold("address", by=STAFF, now=NOW)
-    proxy.lose_next_answer("update")
+    proxy.lose_next_answers("update")
 
     await far.save(order)
 
@@ -245,7 +245,7 @@ async def test_a_repeated_write_that_had_happened_is_refused_and_done_once(
     uri = proxy.uri + "&retryWrites=false"
     async with open_mongo(uri, database=database_name) as database:
         orders = MongoOrders(database)
-        proxy.lose_next_answer("insert")
+        proxy.lose_next_answers("insert")
         with pytest.raises(StoreUnavailable):
             await orders.add(order := a_new_order())
         with pytest.raises(DuplicateOrder):
@@ -253,7 +253,7 @@ async def test_a_repeated_write_that_had_happened_is_refused_and_done_once(
 
         order = await orders.get(order.id)
         order.hold("address", by=STAFF, now=NOW)
-        proxy.lose_next_answer("update")
+        proxy.lose_next_answers("update")
         with pytest.raises(StoreUnavailable):
             await orders.save(order)
         with pytest.raises(ConcurrentUpdate):

@@ -183,7 +183,7 @@ def fetch(port: int, path: str) -> tuple[int, str]:
     """A page; waits until someone listens."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from orders.entrypoints.processes import free_ports
 from tests.http.served import Line
 
-# Serves an application that takes as many seconds as its path says, and says when it ends.
+# Serves an application that takes as many seconds as its path says, or for as long as the file of
+# that name is there, and says when it ends.
 SERVING = """
 import asyncio, os, sys, time
 from types import SimpleNamespace
@@ -31,7 +33,11 @@ async def app(scope, receive, send):
             os.write(1, f"{event}\\n".encode())
         return
     print("at work", flush=True)
-    await asyncio.sleep(float(scope["path"][1:]))
+    if os.path.isfile(scope["path"]):
+        while os.path.isfile(scope["path"]):
+            await asyncio.sleep(0.01)
+    else:
+        await asyncio.sleep(float(scope["path"][1:]))
     fields = [(b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body"})
@@ -82,7 +88,7 @@ def heard(process: Serving, said: str, times: int = 1) -> None:
 
 @contextmanager
 def working(path: bytes = b"/1") -> Iterator[tuple[Serving, Line]]:
-    """A server that works for this caller, for as many seconds."""
+    """A server that works for this caller, as long as the path says."""
     with serving() as (process, port):
         heard(process, "startup", 2)
         with Line(port) as line:
@@ -121,13 +127,15 @@ def test_workers_that_never_serve_are_not_started_for_ever() -> None:
         assert ended(process)[0] == 1
 
 
-def test_a_signal_to_stop_waits_for_no_replacement() -> None:
-    with working(b"/4") as (process, line):
+def test_a_signal_to_stop_waits_for_no_replacement(tmp_path: Path) -> None:
+    (unfinished := tmp_path / "unfinished").touch()
+    with working(bytes(unfinished)) as (process, line):
         process.send_signal(signal.SIGHUP)
         heard(process, "startup", 2)
         heard(process, "shutdown")  # of the one that does nothing
         process.terminate()
         heard(process, "shutdown", 2)  # of those that have come
         assert not select.select([line.socket], [], [], 0)[0]
+        unfinished.unlink()
         assert line.hear()[0] == 200
         assert ended(process) == (0, "shutdown\n")

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import msgspec
 import pytest
 
-from orders.adapters.mongo.documents import changes_of, document_of, order_from
+from orders.adapters.mongo.documents import changes_of, document_of, state_from
 from orders.domain.order import Order
 from tests.building import a_draft, a_placed_order
 from tests.http.calling import Api, Front, a_body, a_line
@@ -176,9 +176,9 @@ def test_storing_takes_no_work_for_each_line(call: Callable[[Order], object], mo
 def test_reading_takes_no_work_for_each_line() -> None:
     order = a_placed_order(lines=a_draft().lines * 100)
     first, second = (document_of(order, traceparent=None) for _ in range(2))
-    order_from(first)
+    state_from(first)
 
     with Work() as work:
-        order_from(second)
+        state_from(second)
 
     assert work.calls <= 5

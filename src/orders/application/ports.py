@@ -122,8 +122,16 @@ class OrderRepository(Protocol):
         """
         ...
 
-    async def find_by_number(self, tenant: str, number: str) -> Order:
-        """The order with this number.
+    async def look_at(self, order_id: OrderId) -> OrderState:
+        """The order as last stored, without the requests that it remembers: nobody reads those.
+
+        Raises:
+            OrderNotFound: If there is none.
+        """
+        ...
+
+    async def find_by_number(self, tenant: str, number: str) -> OrderState:
+        """The order with this number, to look at.
 
         Raises:
             OrderNotFound: If the tenant has none.

@@ -29,7 +29,6 @@ from orders.application.ports import (
 from orders.domain.actions import Action
 from orders.domain.guards import Bound, limits, refusals
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
 from orders.domain.state import OrderState
 
 NOTHING_TO_DO = "nothing-to-do"
@@ -58,7 +57,7 @@ class ReadOrders:
 
     async def one(
         self, order_id: OrderId, *, caller: Caller, operation: Operation = Operation.READ
-    ) -> Order:
+    ) -> OrderState:
         """One order.
 
         Raises:
@@ -66,9 +65,9 @@ class ReadOrders:
             OrderNotFound: If there is none that the caller may see.
         """
         require(caller, operation)
-        return _reached(await self._orders.get(order_id), operation, caller, wanted=order_id)
+        return _reached(await self._orders.look_at(order_id), operation, caller, wanted=order_id)
 
-    async def by_number(self, number: str, *, caller: Caller) -> Order:
+    async def by_number(self, number: str, *, caller: Caller) -> OrderState:
         """The order with a number, in its canonical form. Raises as `one`."""
         require(caller, Operation.READ)
         order = await self._orders.find_by_number(caller.tenant, number)
@@ -130,24 +129,25 @@ class ReadOrders:
         return await self._log.after(position, tenant=caller.tenant, limit=limit)
 
 
-def _reached(order: Order, operation: Operation, caller: Caller, *, wanted: object) -> Order:
+def _reached(
+    order: OrderState, operation: Operation, caller: Caller, *, wanted: object
+) -> OrderState:
     # The refusal names what was asked for: an id that the caller did not know would tell it.
-    if not may_reach(caller, operation, order.state):
+    if not may_reach(caller, operation, order):
         raise OrderNotFound(wanted)
     return order
 
 
-def _is_theirs(action: Action, caller: Caller, order: Order) -> bool:
+def _is_theirs(action: Action, caller: Caller, order: OrderState) -> bool:
     if action is Action.EXPIRE:  # the clock's
         return False
     operation = Operation(action.value)
-    return may(caller, operation) and may_reach(caller, operation, order.state)
+    return may(caller, operation) and may_reach(caller, operation, order)
 
 
-def _possible(order: Order, action: Action, now: datetime) -> PossibleAction:
-    state = order.state
-    blocked_by = tuple(error.code for error in refusals(state, action, now=now))
-    bounds = limits(state, action)
+def _possible(order: OrderState, action: Action, now: datetime) -> PossibleAction:
+    blocked_by = tuple(error.code for error in refusals(order, action, now=now))
+    bounds = limits(order, action)
     if not blocked_by and bounds and not all(bounds.values()):
         blocked_by = (NOTHING_TO_DO,)
     return PossibleAction(action=action, blocked_by=blocked_by, limits=bounds)

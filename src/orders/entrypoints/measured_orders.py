@@ -59,8 +59,12 @@ class MeasuredOrders:
         await self._orders.save(order)
         seen.count()
 
-    async def find_by_number(self, tenant: str, number: str) -> Order:
-        """The order with this number."""
+    async def look_at(self, order_id: OrderId) -> OrderState:
+        """The order as last stored, without the requests that it remembers."""
+        return await self._orders.look_at(order_id)
+
+    async def find_by_number(self, tenant: str, number: str) -> OrderState:
+        """The order with this number, to look at."""
         return await self._orders.find_by_number(tenant, number)
 
     async def list(

@@ -41,23 +41,27 @@ class OrderListing:
 
         found = await orders.find_by_number("shop", "SAME")
 
-        assert found.state == order.state
+        assert found == order.state
         for tenant, number in (("shop", "NONE"), ("nobody", "SAME")):
             with pytest.raises(OrderNotFound):
                 await orders.find_by_number(tenant, number)
 
-    async def test_lists_all_of_an_order_but_the_requests_it_has_answered(
+    async def test_shows_all_of_an_order_but_the_requests_it_has_answered(
         self, orders: OrderRepository
     ) -> None:
         order = an_order_with_everything(status=OrderStatus.CONFIRMED)
+        tenant, number = order.state.tenant, order.state.number
         assert order.state.requests
         await orders.add(order)
 
         (listed,) = await orders.list(
-            OrderFilter(tenant=order.state.tenant), newest_first=True, after=None, limit=2
+            OrderFilter(tenant=tenant), newest_first=True, after=None, limit=2
         )
 
-        assert listed == replace(order.state, requests=())
+        to_look_at = replace(order.state, requests=())
+        assert listed == to_look_at
+        assert await orders.look_at(order.id) == to_look_at
+        assert await orders.find_by_number(tenant, number) == to_look_at
         assert (await orders.get(order.id)).state.requests == order.state.requests
 
     @pytest.mark.parametrize(

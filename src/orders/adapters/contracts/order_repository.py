@@ -125,8 +125,9 @@ class OrderRepositoryContract(OrderListing, DueOrders):
     async def test_knows_no_order_that_was_never_added(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order())
 
-        with pytest.raises(OrderNotFound):
-            await orders.get(OrderId(uuid4()))
+        for asked in (orders.get, orders.look_at):
+            with pytest.raises(OrderNotFound):
+                await asked(OrderId(uuid4()))
 
     async def test_what_is_handed_out_is_nobody_elses(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order())
@@ -248,6 +249,7 @@ class OrderRepositoryContract(OrderListing, DueOrders):
         calls: list[Awaitable[object]] = [
             lost.add(a_new_order()),
             lost.get(OrderId(uuid4())),
+            lost.look_at(OrderId(uuid4())),
             lost.save(a_new_order()),
             lost.find_by_number("shop", "A"),
             lost.list(everything, newest_first=True, after=None, limit=1),

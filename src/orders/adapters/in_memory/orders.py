@@ -65,10 +65,11 @@ class InMemoryOrders:
 
     async def get(self, order_id: OrderId) -> Order:
         """The order as last stored."""
-        self._require_available()
-        if order_id not in self._kept:
-            raise OrderNotFound(order_id)
-        return Order(self._kept[order_id].state)
+        return Order(self._stored(order_id))
+
+    async def look_at(self, order_id: OrderId) -> OrderState:
+        """The order as last stored, without the requests that it remembers."""
+        return _to_look_at(self._stored(order_id))
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
@@ -78,12 +79,12 @@ class InMemoryOrders:
             raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
 
-    async def find_by_number(self, tenant: str, number: str) -> Order:
-        """The order with this number."""
+    async def find_by_number(self, tenant: str, number: str) -> OrderState:
+        """The order with this number, to look at."""
         self._require_available()
         for kept in self._all():
             if self._has_number(kept, tenant, number):
-                return Order(kept.state)
+                return _to_look_at(kept.state)
         raise OrderNotFound(number)
 
     async def list(
@@ -96,7 +97,7 @@ class InMemoryOrders:
         if after is not None:
             last = (after.at, after.order_id)
             states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
-        return [replace(state, requests=()) for state in states[:limit]]
+        return [_to_look_at(state) for state in states[:limit]]
 
     async def claim_due(
         self, *, now: datetime, lease: timedelta, limit: int
@@ -184,6 +185,12 @@ class InMemoryOrders:
         if self.unavailable:
             raise StoreUnavailable("the store is switched off")
 
+    def _stored(self, order_id: OrderId) -> OrderState:
+        self._require_available()
+        if order_id not in self._kept:
+            raise OrderNotFound(order_id)
+        return self._kept[order_id].state
+
     def _all(self) -> Iterable[_Kept]:
         return self._kept.values()
 
@@ -204,6 +211,10 @@ class InMemoryOrders:
             recorded=recorded,
             traceparent=self._traceparent(),
         )
+
+
+def _to_look_at(state: OrderState) -> OrderState:
+    return replace(state, requests=())
 
 
 def _first_of(kept: _Kept) -> int:

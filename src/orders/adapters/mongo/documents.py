@@ -93,11 +93,6 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
     return update
 
 
-def order_from(document: Document) -> Order:
-    """The order that a document holds. Used up, and raises, as by `state_from`."""
-    return Order(state_from(document))
-
-
 def state_from(document: Document) -> OrderState:
     """All that a document says of its order. The document is used up.
 

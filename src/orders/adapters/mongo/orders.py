@@ -17,10 +17,10 @@ from orders.adapters.mongo.documents import (
     Traceparent,
     changes_of,
     document_of,
-    order_from,
     state_from,
 )
 from orders.adapters.mongo.listing import matching
+from orders.adapters.mongo.round_trips import find_first
 from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
 from orders.application.ports import OrderFilter, Position
@@ -38,7 +38,7 @@ def untraced() -> str | None:
 
 
 class MongoOrders:
-    """Orders in MongoDB. `add`, `get` and `save` are one round trip each.
+    """Orders in MongoDB. `add`, `get`, `look_at` and `save` are one round trip each.
 
     Every write leaves a mark of its own. The driver sends a write again when its answer was
     lost, and a server that no longer knows the first try refuses the second: the mark tells
@@ -78,7 +78,16 @@ class MongoOrders:
         Raises:
             OrderNotFound: If there is none.
         """
-        return await self._one({"_id": order_id}, order_id)
+        return Order(await self._one({"_id": order_id}, _WITHOUT_EVENTS, wanted=order_id))
+
+    @answered
+    async def look_at(self, order_id: OrderId) -> OrderState:
+        """The order as last stored, without the requests that it remembers.
+
+        Raises:
+            OrderNotFound: If there is none.
+        """
+        return await self._one({"_id": order_id}, _TO_LOOK_AT, wanted=order_id)
 
     @answered
     async def save(self, order: Order) -> None:
@@ -98,13 +107,14 @@ class MongoOrders:
         order.mark_stored(order.version + 1)
 
     @answered
-    async def find_by_number(self, tenant: str, number: str) -> Order:
-        """The order with this number.
+    async def find_by_number(self, tenant: str, number: str) -> OrderState:
+        """The order with this number, to look at.
 
         Raises:
             OrderNotFound: If the tenant has none.
         """
-        return await self._one({"tenant": tenant, "number": number}, number)
+        query = {"tenant": tenant, "number": number}
+        return await self._one(query, _TO_LOOK_AT, wanted=number)
 
     @answered
     async def list(
@@ -124,8 +134,8 @@ class MongoOrders:
         claimed = await claim(self._orders, "wake", {"_id": 1}, now=now, lease=lease, limit=limit)
         return [OrderId(document["_id"]) for document in claimed]
 
-    async def _one(self, query: Document, wanted: object) -> Order:
-        document = await self._orders.find_one(query, _WITHOUT_EVENTS)
+    async def _one(self, query: Document, shown: Document, *, wanted: object) -> OrderState:
+        document = await find_first(self._orders, query, shown)
         if document is None:
             raise OrderNotFound(wanted)
-        return order_from(document)
+        return state_from(document)

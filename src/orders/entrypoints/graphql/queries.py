@@ -63,13 +63,13 @@ class Asked:
 
 async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
     order = await asked.read_orders.one(_order_id(id), caller=asked.request.user)
-    return _shown(order.state, asked)
+    return _shown(order, asked)
 
 
 async def _by_number(asked: Asked, number: str) -> Any:
     canonical = read_order_number(number)
     order = await asked.read_orders.by_number(canonical, caller=asked.request.user)
-    return _shown(order.state, asked)
+    return _shown(order, asked)
 
 
 async def _by_reference(asked: Asked, reference_: str) -> Any:
@@ -88,7 +88,7 @@ async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
     order = await asked.read_orders.one(
         _order_id(id), caller=asked.request.user, operation=Operation.SEE_NOTES
     )
-    return [_plain(NoteAnswer.of(note)) for note in order.state.notes]
+    return [_plain(NoteAnswer.of(note)) for note in order.notes]
 
 
 async def _orders(

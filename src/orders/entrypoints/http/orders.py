@@ -82,7 +82,7 @@ async def read(
 ) -> Response[OrderAnswer | None]:
     """The order as it is now; 304 if the caller has that version."""
     order = await read_orders.one(OrderId(order_id), caller=request.user)
-    return _one(request, order.state)
+    return _one(request, order)
 
 
 @get(
@@ -99,7 +99,7 @@ async def read_by_number(
     """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
     canonical = read_order_number(number)
     order = await read_orders.by_number(canonical, caller=request.user)
-    return _one(request, order.state)
+    return _one(request, order)
 
 
 @get(

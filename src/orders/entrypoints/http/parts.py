@@ -47,7 +47,7 @@ async def list_notes(
     order = await read_orders.one(
         OrderId(order_id), caller=request.user, operation=Operation.SEE_NOTES
     )
-    return Page(items=[NoteAnswer.of(note) for note in order.state.notes], next_cursor=None)
+    return Page(items=[NoteAnswer.of(note) for note in order.notes], next_cursor=None)
 
 
 def part_handlers() -> list[HTTPRouteHandler]:
@@ -60,7 +60,7 @@ def _handler(name: str, answer: type[Shown]) -> HTTPRouteHandler:
         request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
     ) -> Any:
         order = await read_orders.one(OrderId(order_id), caller=request.user)
-        items = getattr(OrderAnswer.of(order.state, view_of(request.user)), name)
+        items = getattr(OrderAnswer.of(order, view_of(request.user)), name)
         if items is UNSET:
             raise Forbidden(Operation.READ)
         return Page(items=items, next_cursor=None)
