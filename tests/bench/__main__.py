@@ -75,6 +75,7 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
     result["growth"] = {f"{each.lines} lines": growth_of(each) for each in (middle, largest)}
     with others_kept_off() as apart, scene(folder / "compared") as (place, database):
         result["database"] = database.kind
+        result["machine"]["cores of the contenders"] = f"{len(apart)}, apart from all else"
         result |= _compared(place, database, sales, options.rounds, apart)
     if options.scale:
         with scene(folder / "scale") as (place, database):

@@ -56,7 +56,7 @@ def others_kept_off() -> Iterator[frozenset[int]]:
     None on a machine with one.
     """
     all_cores = frozenset(os.sched_getaffinity(0))
-    apart = frozenset({min(all_cores)}) if len(all_cores) > 1 else frozenset[int]()
+    apart = frozenset({max(all_cores)}) if len(all_cores) > 1 else frozenset[int]()
     os.sched_setaffinity(0, all_cores - apart)
     try:
         yield apart

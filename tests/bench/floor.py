@@ -49,7 +49,8 @@ async def place(request: Http) -> Response[bytes]:
 @get("/v1/orders/{order_id:uuid}")
 async def read(request: Http, order_id: FromPath[UUID]) -> Response[bytes]:
     """One find by key."""
-    document = await request.app.state.orders.find_one({"_id": order_id}, {"outbox": 0})
+    shown_of = {"outbox": 0, "requests": 0}
+    document = await request.app.state.orders.find_one({"_id": order_id}, shown_of)
     return _json(shown(document))
 
 

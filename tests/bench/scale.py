@@ -1,6 +1,7 @@
 """Whether an order costs the same however many there are, and a request however many processes.
 
-`python -m tests.bench.scale 1000 1000000` measures the first alone: a million takes long to store.
+`python -m tests.bench.scale 1000 1000000` measures the first alone. The orders stay in a database
+that was given by `ORDERS_MONGO_URI`.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def _fill(uri: str, name: str, size: int) -> None:
     with pymongo.MongoClient[Document](uri) as client:
         orders = client.get_database(name, codec_options=CODEC)["orders"]
         missing = size - orders.estimated_document_count()
-        copies = _copies(list(orders.find({}, {"outbox": 0, "relay": 0}).limit(300)))
+        waiting = {"outbox": 0, "relay": 0, "wake": 0}
+        copies = _copies(list(orders.find({}, waiting).limit(300)))
         while missing > 0:
             batch = list(islice(copies, min(_BATCH, missing)))
             orders.insert_many(batch, ordered=False)
@@ -116,7 +118,7 @@ def _fill(uri: str, name: str, size: int) -> None:
 
 
 def _copies(originals: list[Document]) -> Iterator[Document]:
-    """Orders of other customers, of the same sizes and older, that nobody waits for any more."""
+    """Orders of other customers, of the same sizes and older, with which nothing is left to do."""
     for number in count():
         original = originals[number % len(originals)]
         order_id = OrderId(uuid4())
@@ -130,6 +132,8 @@ def _copies(originals: list[Document]) -> Iterator[Document]:
             "created_at": created_at,
             "listed": listed_at(created_at, order_id),
             "status": "completed",
+            "due_at": None,
+            "owes": False,
         }
 
 

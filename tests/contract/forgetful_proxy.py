@@ -35,7 +35,7 @@ class ForgetfulProxy:
         return f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
 
     def lose_next_answers(self, command: str, times: int = 1) -> None:
-        """Let the server carry out the next `command`, such as `update`, and lose its answer.
+        """Let the server carry out the next `command`s, such as `update`, and lose their answers.
 
         From the last on the server knows none of the sessions before, as after a restart that did
         not keep them: it cannot tell a repeated write from a new one.
@@ -81,7 +81,7 @@ class ForgetfulProxy:
                 answer = await _message(up_reader)
                 if self._times and self._losing in message:
                     self._times -= 1
-                    self._forgotten = not self._times
+                    self._forgotten |= not self._times
                     self.lost += 1
                     return
                 writer.write(answer)

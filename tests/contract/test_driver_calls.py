@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
 import pymongo
 import pytest
@@ -13,13 +13,15 @@ from pymongo import _csot, network_layer
 from pymongo.asynchronous import pool
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError
+from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError, PyMongoError
 
 from orders.adapters.mongo import round_trips
 from orders.adapters.mongo.connection import Database, open_mongo, ping
 from orders.application.errors import StoreUnavailable
 from tests.contract.forgetful_proxy import ForgetfulProxy
 from tests.contract.round_trips import RoundTrips
+
+Find = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def test_the_driver_of_the_locks_is_the_one_that_is_known() -> None:
@@ -38,8 +40,9 @@ def test_another_driver_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     assert vars(pool)["async_receive_message"] is its_own
 
 
-async def test_a_round_trip_makes_no_task(database: Database) -> None:
-    await database["one"].insert_one({"_id": 1})
+@pytest.mark.parametrize("find", [AsyncCollection.find_one, round_trips.find_first])
+async def test_a_round_trip_makes_no_task(database: Database, find: Find) -> None:
+    await database["tasks"].insert_one({"_id": find.__name__})
     made: list[Any] = []
     asking = asyncio.current_task()
 
@@ -51,32 +54,33 @@ async def test_a_round_trip_makes_no_task(database: Database) -> None:
 
     asyncio.get_running_loop().set_task_factory(noted)
     try:
-        assert await database["one"].find_one({"_id": 1}) == {"_id": 1}
+        assert await find(database["tasks"], {"_id": find.__name__}) is not None
     finally:
         asyncio.get_running_loop().set_task_factory(None)
     assert not made
 
 
+@pytest.mark.parametrize("find", [AsyncCollection.find_one, round_trips.find_first])
 @pytest.mark.parametrize("turns", range(24))
 async def test_who_gives_up_leaves_no_answer_to_the_next(
-    database_uri: str, database: Database, turns: int
+    database_uri: str, database: Database, turns: int, find: Find
 ) -> None:
     """However far the call has come. On one connection, which is there before: the driver itself
     leaves sockets behind when who waits for a new one gives up.
     """
-    wanted, other = {"_id": f"{turns} wanted"}, {"_id": f"{turns} other"}
+    wanted, other = ({"_id": f"{find.__name__} {turns} {name}"} for name in ("wanted", "other"))
     await database["calls"].insert_many([wanted, other])
     async with open_mongo(
         database_uri, database=database.name, timeout_seconds=30, pool_size=1
     ) as one:
-        assert await one["calls"].find_one(other) == other
-        given_up = asyncio.create_task(one["calls"].find_one(other))
+        assert await find(one["calls"], other) == other
+        given_up = asyncio.create_task(find(one["calls"], other))
         for _ in range(turns):
             await asyncio.sleep(0)
         given_up.cancel()
-        assert await one["calls"].find_one(wanted) == wanted
+        assert await find(one["calls"], wanted) == wanted
         await asyncio.gather(given_up, return_exceptions=True)
-        assert await one["calls"].find_one(wanted) == wanted
+        assert await find(one["calls"], wanted) == wanted
 
 
 async def test_an_answer_that_does_not_come_is_waited_for_until_the_deadline() -> None:
@@ -96,32 +100,65 @@ async def test_an_answer_that_does_not_come_is_waited_for_until_the_deadline() -
         writer.close()
 
 
-async def test_the_first_that_fits_is_what_the_driver_finds(database: Database) -> None:
+async def test_the_first_that_fits_is_what_the_driver_finds(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     some = database["some"]
     await some.insert_many([{"_id": n, "even": n % 2 == 0, "more": "x"} for n in range(4)])
-    for query, projection in (({"_id": 2}, {"more": 0}), ({"even": False}, None), ({"_id": 9}, {})):
-        found = await round_trips.find_first(some, query, projection)
-        assert found == await some.find_one(query, projection)
+    each: list[Any] = [({"_id": 2}, {"more": 0}), ({"even": False}, None), ({"_id": 9}, {})]
+    wanted = [await some.find_one(*asked) for asked in each]
+    monkeypatch.delattr(AsyncCollection, "find_one")
+    assert [await round_trips.find_first(some, *asked) for asked in each] == wanted
 
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_question_whose_answer_is_lost_is_asked_again(
-    database_uri: str, database: Database, times: int
+    database: Database, proxy: ForgetfulProxy, times: int
 ) -> None:
     await database["lost"].insert_one({"_id": times})
     trips = RoundTrips()
-    address = urlsplit(database_uri)
-    assert address.hostname is not None
-    assert address.port is not None
-    async with (
-        ForgetfulProxy(address.hostname, address.port) as proxy,
-        open_mongo(proxy.uri, database=database.name, timeout_seconds=30, listeners=[trips]) as way,
-    ):
+    async with open_mongo(
+        proxy.uri, database=database.name, timeout_seconds=30, listeners=[trips]
+    ) as way:
         await ping(way)
         proxy.lose_next_answers("find", times)
         assert await round_trips.find_first(way["lost"], {"_id": times}) == {"_id": times}
         assert proxy.lost == times
     assert trips.sent.count("find") == times + 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "options"),
+    [
+        pytest.param(30.0, NetworkTimeout(), "", id="a time limit has ended it"),
+        pytest.param(0.01, AutoReconnect(), "", id="no time is left"),
+        pytest.param(30.0, AutoReconnect(), "retryReads=false", id="nothing is to be repeated"),
+        pytest.param(
+            30.0,
+            AutoReconnect("", {"errorLabels": ["SystemOverloadedError"]}),
+            "",
+            id="the driver has asked again",
+        ),
+    ],
+)
+async def test_what_has_failed_for_good_is_not_asked_again(
+    database_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    error: PyMongoError,
+    options: str,
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        await asyncio.sleep(0.02)
+        raise error
+
+    monkeypatch.setattr(AsyncDatabase, "command", fails)
+    monkeypatch.delattr(AsyncCollection, "find_one")
+    async with open_mongo(
+        f"{database_uri}?{options}", database="x", timeout_seconds=seconds
+    ) as way:
+        with pytest.raises(type(error)):
+            await round_trips.find_first(way["one"], {})
 
 
 async def test_what_is_asked_again_has_the_time_that_is_left(
@@ -143,17 +180,6 @@ async def test_what_is_asked_again_has_the_time_that_is_left(
     assert longest is not None
     assert left[0] is not None
     assert 0 < left[0] <= longest - 0.01
-
-
-async def test_a_question_whose_time_is_over_is_not_asked_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def late(*_: object, **__: object) -> None:
-        raise NetworkTimeout
-
-    monkeypatch.setattr(AsyncDatabase, "command", late)
-    with pytest.raises(NetworkTimeout):
-        await round_trips.find_first(database["one"], {})
 
 
 async def test_an_answer_of_an_unknown_kind_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

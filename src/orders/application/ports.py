@@ -94,6 +94,9 @@ class OrderRepository(Protocol):
 
     Every method raises `StoreUnavailable` when the store gives no answer in time. A write
     whose answer was lost may have happened; `add` and `save` may then be repeated.
+
+    What is given to look at, as `OrderState`, is without the requests that the order remembers:
+    up to 256, which nobody is shown. Never save what was made of it; to change an order, `get` it.
     """
 
     async def add(self, order: Order) -> None:
@@ -123,7 +126,7 @@ class OrderRepository(Protocol):
         ...
 
     async def look_at(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, without the requests that it remembers: nobody reads those.
+        """The order as last stored, to look at.
 
         Raises:
             OrderNotFound: If there is none.
@@ -143,8 +146,7 @@ class OrderRepository(Protocol):
     ) -> Sequence[OrderState]:
         """At most `limit` orders by time of creation and id, after a position, to look at.
 
-        An order that was there before the first page is on exactly one page. The requests that
-        it has answered are left out: up to 256, which nobody is shown.
+        An order that was there before the first page is on exactly one page.
         """
         ...
 

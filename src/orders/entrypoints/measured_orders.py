@@ -60,7 +60,7 @@ class MeasuredOrders:
         seen.count()
 
     async def look_at(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, without the requests that it remembers."""
+        """The order as last stored, to look at."""
         return await self._orders.look_at(order_id)
 
     async def find_by_number(self, tenant: str, number: str) -> OrderState:

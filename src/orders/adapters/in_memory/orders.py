@@ -68,7 +68,7 @@ class InMemoryOrders:
         return Order(self._stored(order_id))
 
     async def look_at(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, without the requests that it remembers."""
+        """The order as last stored, to look at."""
         return _to_look_at(self._stored(order_id))
 
     async def save(self, order: Order) -> None:

@@ -82,7 +82,7 @@ class MongoOrders:
 
     @answered
     async def look_at(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, without the requests that it remembers.
+        """The order as last stored, to look at.
 
         Raises:
             OrderNotFound: If there is none.
@@ -134,8 +134,8 @@ class MongoOrders:
         claimed = await claim(self._orders, "wake", {"_id": 1}, now=now, lease=lease, limit=limit)
         return [OrderId(document["_id"]) for document in claimed]
 
-    async def _one(self, query: Document, shown: Document, *, wanted: object) -> OrderState:
-        document = await find_first(self._orders, query, shown)
+    async def _one(self, query: Document, without: Document, *, wanted: object) -> OrderState:
+        document = await find_first(self._orders, query, without)
         if document is None:
             raise OrderNotFound(wanted)
         return state_from(document)

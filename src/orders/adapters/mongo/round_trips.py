@@ -8,7 +8,6 @@ the deadline says that, too. And it makes a cursor of every question, also of th
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any, Final
 
 import pymongo
@@ -36,12 +35,15 @@ async def find_first(
     query: dict[str, Any],
     projection: dict[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """What `find_one` gives, from the primary, within the same time, for a quarter less.
+    """What `find_one` gives, within the time of one call.
+
+    The two differ in what is asked twice: here, too, what the database refuses, and nothing that a
+    time limit has ended.
 
     Raises:
         PyMongoError: As `find_one`.
     """
-    database = collection.database
+    client = collection.database.client
     command = {
         "find": collection.name,
         "filter": query,
@@ -50,18 +52,27 @@ async def find_first(
         "singleBatch": True,
         "readConcern": collection.read_concern.document,
     }
-    began = time.monotonic()
-    try:
-        answer = await database.command(command, codec_options=collection.codec_options)
-    except PyMongoError as error:
-        longest = database.client.options.timeout
-        if error.timeout or longest is None:
-            raise
-        # What may be asked again, and of whom, knows the driver.
-        with pymongo.timeout(max(0.0, began + longest - time.monotonic())):
+    with pymongo.timeout(client.options.timeout):
+        try:
+            answer = await collection.database.command(
+                command,
+                read_preference=collection.read_preference,
+                codec_options=collection.codec_options,
+            )
+        except PyMongoError as error:
+            if not client.options.retry_reads or _is_for_good(error):
+                raise
+            # What may be asked again, and of whom, knows the driver.
             return await collection.find_one(query, projection)
     found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
     return found[0] if found else None
+
+
+def _is_for_good(error: PyMongoError) -> bool:
+    """Whether there is no time left to ask again, or the driver has done so already."""
+    left = _csot.remaining()
+    is_over = error.timeout or (left is not None and left <= 0)
+    return is_over or error.has_error_label("SystemOverloadedError")
 
 
 async def _sent(protocol: Any, message: bytes) -> None:
