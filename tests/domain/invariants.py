@@ -8,7 +8,14 @@ from itertools import pairwise
 from orders.domain.events import OrderCompleted, RecordedEvent, Standing
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import Line
-from orders.domain.payments import CallKind, Payment, PaymentCall, PaymentStatus, RefundStatus
+from orders.domain.payments import (
+    IN_FLIGHT,
+    CallKind,
+    Payment,
+    PaymentCall,
+    PaymentStatus,
+    RefundStatus,
+)
 from orders.domain.state import OrderState
 from orders.domain.totals import Totals
 
@@ -30,9 +37,17 @@ def check(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) 
     check_events(before, after, news)
     if after.status in ENDED:
         check_ended(after)
-    if after.ledger.calls:
-        assert after.due_at is not None
-        assert after.due_at <= min(call.due_at for call in after.ledger.calls)
+    check_due(after)
+
+
+def check_due(state: OrderState) -> None:
+    """Time asks for the calls without an answer, and for the end of what nobody pays."""
+    times = [call.due_at for call in state.ledger.calls]
+    money = state.totals.authorized + state.totals.captured
+    in_flight = any(payment.status in IN_FLIGHT for payment in state.ledger.payments)
+    if state.status is OrderStatus.PENDING and not money and not in_flight:
+        times.append(state.expires_at)
+    assert state.due_at == min(times, default=None)
 
 
 def check_lines(state: OrderState) -> None:

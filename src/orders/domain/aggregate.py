@@ -89,7 +89,7 @@ class Changing:
     def _change(self, by: Actor, now: datetime, *news: happened.OrderEvent, **changes: Any) -> None:
         """Take the new values, work out what follows from them, and record what happened."""
         before = self._state
-        state = replace(before, updated_at=now, **changes)
+        state = replace(before, **changes) if changes else before
         # Lines are many, and most changes are about something else.
         same_lines = state.lines is before.lines
         totals = totals_of(
@@ -107,9 +107,13 @@ class Changing:
             derived["fulfillment_status"] = fulfillment_progress(state.lines)
         if not same_lines or state.returns is not before.returns:
             derived["return_status"] = return_progress(state.lines, state.returns)
-        state = replace(state, sequence=state.sequence + len(news), **derived)
-        due = due_at(state)
-        self._state = state if due == state.due_at else replace(state, due_at=due)
+        self._state = replace(
+            state,
+            updated_at=now,
+            sequence=before.sequence + len(news),
+            due_at=due_at(state),
+            **derived,
+        )
         self._events += tuple(
             self._recorded(event, before.sequence + place, by, now)
             for place, event in enumerate(news, start=1)

@@ -93,7 +93,7 @@ def lines_of(
         InvalidValue: If there is no line or too many, or one of them is not possible.
     """
     require_line_count(drafts, limits)
-    checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
+    checked = [_line_of(draft, number, limits) for number, draft in enumerate(drafts, start=1)]
     worth = [line.unit_price * line.quantity - line.discount for line in checked]
     if order_discount > sum(worth):
         raise InvalidValue("discount", "must not exceed what the lines cost")
@@ -115,22 +115,24 @@ def require_line_count(drafts: Sequence[DraftLine], limits: Limits) -> None:
         raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
-def _line_of(draft: DraftLine, index: int, limits: Limits) -> Line:
-    field = f"lines/{index}"
-    if draft.unit_price is None:
-        raise InvalidValue(f"{field}/unit_price", "is missing")
-    price = amount(draft.unit_price, f"{field}/unit_price", most=limits.unit_price)
-    quantity = amount(draft.quantity, f"{field}/quantity", least=1, most=limits.quantity)
-    return Line(
-        id=PartId(str(index + 1)),
-        sku=sku(draft.sku, f"{field}/sku"),
-        name=text(draft.name, f"{field}/name", most=MAX_NAME),
-        quantity=quantity,
-        unit_price=price,
-        discount=amount(draft.discount, f"{field}/discount", most=price * quantity),
-        tax=amount(draft.tax, f"{field}/tax"),
-        shippable=draft.shippable,
-    )
+def _line_of(draft: DraftLine, number: int, limits: Limits) -> Line:
+    try:
+        if draft.unit_price is None:
+            raise InvalidValue("unit_price", "is missing")
+        price = amount(draft.unit_price, "unit_price", most=limits.unit_price)
+        quantity = amount(draft.quantity, "quantity", least=1, most=limits.quantity)
+        return Line(
+            id=PartId(str(number)),
+            sku=sku(draft.sku, "sku"),
+            name=text(draft.name, "name", most=MAX_NAME),
+            quantity=quantity,
+            unit_price=price,
+            discount=amount(draft.discount, "discount", most=price * quantity),
+            tax=amount(draft.tax, "tax"),
+            shippable=draft.shippable,
+        )
+    except InvalidValue as refusal:
+        raise InvalidValue(f"lines/{number - 1}/{refusal.field}", refusal.problem) from None
 
 
 def move_units(

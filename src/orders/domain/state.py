@@ -112,8 +112,7 @@ class OrderState:
     @property
     def has_money(self) -> bool:
         """Whether anything is authorised, captured or in flight."""
-        return bool(
-            self.totals.authorized
-            or self.totals.captured
-            or any(payment.status in IN_FLIGHT for payment in self.ledger.payments)
+        return any(
+            payment.open or payment.captured or payment.status in IN_FLIGHT
+            for payment in self.ledger.payments
         )

@@ -75,13 +75,15 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, Any]) -> None:
     """Log what has a fixed name and no exception, with fields of `FIELDS` that are ours.
 
-    The same line as `logger.log` gives, for less than half: there is one for every request.
+    The same line as `logger.log` gives, if `fields` name trace and span, for less than half: there
+    are one or two for every request.
     """
     if not logger.isEnabledFor(level):
         return
     handlers = logging.getLogger().handlers
     # There is no stream in a process that was started without a standard error.
-    if len(handlers) == 1 and isinstance(ours := handlers[0], JsonLines) and ours.stream:
+    is_ours = len(handlers) == 1 and not logger.handlers
+    if is_ours and isinstance(ours := handlers[0], JsonLines) and ours.stream:
         with suppress(OSError, ValueError):  # as of any other line that cannot be written
             ours.write(name, fields, at=time.time(), level=level, logger=logger.name)
     else:

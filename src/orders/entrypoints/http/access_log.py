@@ -83,7 +83,8 @@ class Observed:
         metrics.count_refusal(code)
         if status < 400 and not change.replayed and is_change(scope):
             metrics.count_change(operation_of(scope))
-        audit(scope, status, change)
+        span_id = span_id_of(span)
+        audit(scope, status, change, span_id=span_id)
         is_quiet = status < 400 and route in self._quiet_paths
         caller: Caller | None = scope.get("user")
         line: dict[str, Any] = {
@@ -94,7 +95,7 @@ class Observed:
             "status": status,
             "tenant": caller.tenant if caller else None,
             "trace_id": trace_id_of(scope),
-            "span_id": span_id_of(span),
+            "span_id": span_id,
         }
         logs.event(_log, logging.DEBUG if is_quiet else logging.INFO, "request", line)
 

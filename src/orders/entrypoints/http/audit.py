@@ -16,6 +16,7 @@ from litestar.types import HTTPScope
 
 from orders.application.access import Caller
 from orders.application.requests import Answer
+from orders.entrypoints import logs
 from orders.entrypoints.http.limits import client_of
 from orders.entrypoints.http.problems import code_of, trace_id_of
 
@@ -71,7 +72,7 @@ def is_change(scope: HTTPScope) -> bool:
     return not query or (b"dry_run", b"true") not in parse_qsl(query)
 
 
-def audit(scope: HTTPScope, status: int, change: Change) -> None:
+def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None) -> None:
     """Record a request that has been answered, if it is one to be recorded.
 
     429 and 503 are left out: nothing was decided, and a flood of them must not flood the trail.
@@ -95,8 +96,10 @@ def audit(scope: HTTPScope, status: int, change: Change) -> None:
         "replayed": change.replayed if change.order_id else None,
         "client": client_of(scope),
         "trace_id": trace_id_of(scope),
+        "span_id": span_id,
     }
-    _log.info("refused" if refused else "changed" if status < 400 else "failed", extra=record)
+    name = "refused" if refused else "changed" if status < 400 else "failed"
+    logs.event(_log, logging.INFO, name, record)
 
 
 def order_of(scope: HTTPScope, change: Change) -> str | None:

@@ -62,10 +62,6 @@ class LineBody(Body, frozen=True):
     tax: int = 0
     shippable: bool = True
 
-    def to_domain(self) -> DraftLine:
-        """The line as the domain checks it."""
-        return msgspec.convert(self, DraftLine, from_attributes=True)
-
 
 class PaymentWishBody(Body, frozen=True):
     """How to pay while placing. `method` is a token of the payment service, never card data."""
@@ -95,7 +91,7 @@ class DraftBody(Body, frozen=True):
         """The draft as the domain checks it."""
         return OrderDraft(
             currency=self.currency,
-            lines=tuple(line.to_domain() for line in self.lines),
+            lines=_lines(self.lines),
             shipping=_shipping(self.shipping),
             discount=self.discount,
             external_reference=self.external_reference,
@@ -195,7 +191,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
         """
         return ChangeWish(
             removed=self.to_items(),
-            added=tuple(line.to_domain() for line in self.lines),
+            added=_lines(self.lines),
             reason=self.reason,
             expected_total=self.expected_total,
         )
@@ -262,6 +258,10 @@ class NoteBody(Body, frozen=True):
 
 class EmptyBody(Body, frozen=True):
     """Nothing needs to be said."""
+
+
+def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
+    return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
 
 
 def _shipping(body: ShippingBody | None) -> Shipping | None:
