@@ -73,14 +73,17 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
         "orders": f"{len(sales)}, of {middle.lines} lines in the middle, {largest.lines} at most"
     }
     result["growth"] = {f"{each.lines} lines": growth_of(each) for each in (middle, largest)}
-    with others_kept_off() as apart, scene(folder / "compared") as (place, database):
-        result["database"] = database.kind
+    with others_kept_off() as apart:
         result["machine"]["cores of the contenders"] = f"{len(apart)}, apart from all else"
-        result |= _compared(place, database, sales, options.rounds, apart)
+        with scene(folder / "compared") as (place, database):
+            result["database"] = database.kind
+            result |= _compared(place, database, sales, options.rounds, apart)
+        if options.scale:
+            with scene(folder / "orders") as (place, database):
+                result["scale"] = over_orders(place, database, sales, options.scale, apart)
     if options.scale:
-        with scene(folder / "scale") as (place, database):
+        with scene(folder / "processes") as (place, database):
             result["processes"] = over_processes(place, database, sales)
-            result["scale"] = over_orders(place, database, sales, options.scale)
     result["machine"]["held up by others after"] = held_up()
     return result
 

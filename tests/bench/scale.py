@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
@@ -22,6 +22,7 @@ import uvloop
 
 from orders.adapters.mongo.documents import CODEC, Document, listed_at
 from orders.domain.identifiers import OrderId
+from tests.bench.children import others_kept_off
 from tests.bench.contenders import SERVICE, Contender, Place, scene
 from tests.bench.databases import Database
 from tests.bench.days import Sale, sales_of
@@ -40,12 +41,19 @@ Turns = dict[str, dict[str, list[dict[str, Any] | None]]]
 
 
 def over_orders(
-    place: Place, database: Database, sales: list[Sale], sizes: list[int]
+    place: Place,
+    database: Database,
+    sales: list[Sale],
+    sizes: list[int],
+    apart: Collection[int],
 ) -> dict[str, Any]:
-    """Turns at every job of services that have so many orders stored, side by side."""
+    """Turns at every job of services that have so many orders stored, by turns on one core."""
     names = {f"{SERVICE}-{size}": size for size in sorted(sizes)}
     with ExitStack() as stack:
-        running = {name: stack.enter_context(place.contender(name, database.uri)) for name in names}
+        running = {
+            name: stack.enter_context(place.contender(name, database.uri, cores=apart))
+            for name in names
+        }
         course = _course(place, database, sales, running)
         uvloop.run(course.warm_up())
         for name, size in names.items():
@@ -61,7 +69,7 @@ def over_orders(
 def over_processes(
     place: Place, database: Database, sales: list[Sale], processes: tuple[int, ...] = (1, 2, 4)
 ) -> dict[str, Any]:
-    """Turns of services of so many processes, side by side."""
+    """Turns of services of so many processes, on all cores."""
     names = {f"{SERVICE}-of-{each}": str(each) for each in processes}
     with ExitStack() as stack:
         running = {
@@ -143,9 +151,10 @@ def main() -> None:
     sales = sales_of(Path("examples/day.csv"))
     with (
         tempfile.TemporaryDirectory(prefix="orders-scale-") as folder,
+        others_kept_off() as apart,
         scene(Path(folder) / "scale") as (place, database),
     ):
-        sys.stdout.write(scale_table(over_orders(place, database, sales, sizes)) + "\n")
+        sys.stdout.write(scale_table(over_orders(place, database, sales, sizes, apart)) + "\n")
 
 
 if __name__ == "__main__":
