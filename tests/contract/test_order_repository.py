@@ -65,8 +65,10 @@ async def test_adding_reading_and_saving_are_one_round_trip_each(
         loaded = await orders.get(order.id)
         loaded.hold("address", by=STAFF, now=NOW)
         await orders.save(loaded)
+        await orders.look_at(order.id)
+        await orders.find_by_number(order.state.tenant, order.state.number)
 
-    assert trips.sent == ["insert", "find", "update", "endSessions"]
+    assert trips.sent == ["insert", "find", "update", "find", "find", "endSessions"]
 
 
 async def test_listing_is_one_round_trip_and_claiming_is_three(

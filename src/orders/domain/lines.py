@@ -93,7 +93,7 @@ def lines_of(
         InvalidValue: If there is no line or too many, or one of them is not possible.
     """
     require_line_count(drafts, limits)
-    checked = [_line_of(draft, number, limits) for number, draft in enumerate(drafts, start=1)]
+    checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
     worth = [line.unit_price * line.quantity - line.discount for line in checked]
     if order_discount > sum(worth):
         raise InvalidValue("discount", "must not exceed what the lines cost")
@@ -115,14 +115,14 @@ def require_line_count(drafts: Sequence[DraftLine], limits: Limits) -> None:
         raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
-def _line_of(draft: DraftLine, number: int, limits: Limits) -> Line:
+def _line_of(draft: DraftLine, index: int, limits: Limits) -> Line:
     try:
         if draft.unit_price is None:
             raise InvalidValue("unit_price", "is missing")
         price = amount(draft.unit_price, "unit_price", most=limits.unit_price)
         quantity = amount(draft.quantity, "quantity", least=1, most=limits.quantity)
         return Line(
-            id=PartId(str(number)),
+            id=PartId(str(index + 1)),
             sku=sku(draft.sku, "sku"),
             name=text(draft.name, "name", most=MAX_NAME),
             quantity=quantity,
@@ -132,7 +132,7 @@ def _line_of(draft: DraftLine, number: int, limits: Limits) -> Line:
             shippable=draft.shippable,
         )
     except InvalidValue as refusal:
-        raise InvalidValue(f"lines/{number - 1}/{refusal.field}", refusal.problem) from None
+        raise InvalidValue(f"lines/{index}/{refusal.field}", refusal.problem) from None
 
 
 def move_units(

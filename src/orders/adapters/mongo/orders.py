@@ -38,7 +38,7 @@ def untraced() -> str | None:
 
 
 class MongoOrders:
-    """Orders in MongoDB. `add`, `get`, `look_at` and `save` are one round trip each.
+    """Orders in MongoDB. Whatever is about one order is one round trip.
 
     Every write leaves a mark of its own. The driver sends a write again when its answer was
     lost, and a server that no longer knows the first try refuses the second: the mark tells

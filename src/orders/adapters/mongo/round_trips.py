@@ -37,8 +37,8 @@ async def find_first(
 ) -> dict[str, Any] | None:
     """What `find_one` gives, within the time of one call.
 
-    The two differ in what is asked twice: here, too, what the database refuses, and nothing that a
-    time limit has ended.
+    Of what fails, more is asked a second time than `find_one` does, what the database refuses, too;
+    but nothing that a time limit has ended.
 
     Raises:
         PyMongoError: As `find_one`.
