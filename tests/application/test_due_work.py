@@ -52,13 +52,48 @@ async def test_ends_an_order_at_the_end_of_its_time_and_not_before(shop: Shop) -
     assert await shop.use_cases.do_due_work().claim(limit=10) == []
 
 
-@pytest.mark.parametrize("method", ["tok_ok", "tok_pending"])
-async def test_does_not_end_an_order_that_money_has_been_seen_for(shop: Shop, method: str) -> None:
-    order = (await shop.place(method=method)).order
+async def test_does_not_end_an_order_that_is_paid_for_and_held(shop: Shop) -> None:
+    order = (await shop.place()).order
+    await shop.change(order.id, Operation.HOLD, lambda order, **who: order.hold("fraud", **who))
+    await shop.change(
+        order.id, Operation.PAY, lambda order, **who: order.start_payment("tok_ok", **who)
+    )
 
     await shop.work(rounds=3, after=A_DAY)
 
-    assert (await shop.see(order.id)).status is not OrderStatus.EXPIRED
+    ended = await shop.see(order.id)
+    assert (ended.status, ended.state.payment_status) == (OrderStatus.PENDING, "authorized")
+
+
+@pytest.mark.parametrize(("method", "amount"), [("tok_pending", None), ("tok_ok", 1)])
+async def test_calls_off_what_has_not_paid_for_an_order_before_it_ends(
+    shop: Shop, method: str, amount: int | None
+) -> None:
+    order = (await shop.place()).order
+    await shop.change(
+        order.id,
+        Operation.PAY,
+        lambda order, **who: order.start_payment(method, amount=amount, **who),
+    )
+
+    await shop.work(rounds=2, after=A_DAY)
+
+    ended = await shop.see(order.id)
+    assert (ended.status, ended.state.payment_status) == (OrderStatus.EXPIRED, "voided")
+    assert (ended.state.totals.authorized, ended.state.due_at) == (0, None)
+    assert shop.provider.calls[f"{order.id}:1:void:1"] == 1
+
+
+async def test_a_payment_that_cannot_be_called_off_keeps_its_order_from_ending(shop: Shop) -> None:
+    order = (await shop.place(method="tok_pending")).order
+    shop.provider.unavailable = True
+    await shop.work(rounds=3, after=A_DAY)
+    assert (await shop.see(order.id)).status is OrderStatus.PENDING
+
+    shop.provider.unavailable = False
+    await shop.work(rounds=3, after=timedelta(minutes=1))
+
+    assert (await shop.see(order.id)).status is OrderStatus.EXPIRED
 
 
 async def test_ends_an_order_whose_payment_was_declined(shop: Shop) -> None:

@@ -43,11 +43,24 @@ def check(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) 
 def check_due(state: OrderState) -> None:
     """Time asks for the calls without an answer, and for the end of what nobody pays."""
     times = [call.due_at for call in state.ledger.calls]
-    money = state.totals.authorized + state.totals.captured
-    in_flight = any(payment.status in IN_FLIGHT for payment in state.ledger.payments)
-    if state.status is OrderStatus.PENDING and not money and not in_flight:
+    if state.status is OrderStatus.PENDING and ends_by_time(state):
         times.append(state.expires_at)
     assert state.due_at == min(times, default=None)
+
+
+def ends_by_time(state: OrderState) -> bool:
+    """Nothing is kept or covers it, and what may still come has not been called off before."""
+    totals, calls = state.totals, state.ledger.calls
+    leaving = {call.payment_id for call in calls if call.kind is CallKind.VOID}
+    cover = totals.net + sum(
+        _open(payment) for payment in state.ledger.payments if payment.id not in leaving
+    )
+    if totals.net > 0 or cover >= totals.due or any(c.kind is CallKind.CAPTURE for c in calls):
+        return False
+    coming = [p for p in state.ledger.payments if _open(p) or p.status in IN_FLIGHT]
+    return not coming or any(
+        p.provider_id and not p.voids and p.status is not PaymentStatus.REVIEW for p in coming
+    )
 
 
 def check_lines(state: OrderState) -> None:

@@ -48,6 +48,16 @@ START = st.sampled_from(
     ]
 )
 """How far an order has come when chance takes over: most of an order's life is late."""
+CONTRADICTIONS: Sequence[dict[str, Any]] = [
+    {"amount": Money(999, "EUR")},
+    {"captured": 999},
+    {"status": ProviderStatus.CAPTURED, "captured": 0, "refunded": 0},
+    *(
+        {"status": status, "captured": 1, "refunded": 0}
+        for status in ProviderStatus
+        if status not in {ProviderStatus.CAPTURED, ProviderStatus.AUTHORIZED}
+    ),
+]
 FATE = st.sampled_from([*FATES, ProviderStatus.CAPTURED, ProviderStatus.AUTHORIZED])
 
 
@@ -132,20 +142,22 @@ class OrderMachine(RuleBasedStateMachine):
         payment_id = id_of([p for p in self.order.state.ledger.payments if p.open], pick)
         self.command(lambda order: order.capture(payment_id, amount=amount, by=STAFF, now=self.now))
 
-    @precondition(lambda self: self.order.state.totals.authorized)
+    @precondition(lambda self: any(p.is_voidable for p in self.order.state.ledger.payments))
     @rule(pick=PICK)
     def void(self, pick: int) -> None:
-        payment_id = id_of([p for p in self.order.state.ledger.payments if p.open], pick)
+        payment_id = id_of([p for p in self.order.state.ledger.payments if p.is_voidable], pick)
         self.command(lambda order: order.void(payment_id, by=STAFF, now=self.now))
 
     @precondition(lambda self: self.order.state.totals.captured)
-    @rule(amount=MONEY)
-    def refund(self, amount: int | None) -> None:
+    @rule(amount=MONEY, pick=st.none() | PICK)
+    def refund(self, amount: int | None, pick: int | None) -> None:
+        named = None if pick is None else id_of(self.order.state.ledger.payments, pick)
         self.command(
-            lambda order: order.refund(amount=amount, reason="asked", by=STAFF, now=self.now)
+            lambda order: order.refund(
+                amount=amount, payment_id=named, reason="asked", by=STAFF, now=self.now
+            )
         )
 
-    @precondition(lambda self: self.order.state.totals.captured)
     @rule(amount=st.integers(1, 60))
     def grant_credit(self, amount: int) -> None:
         self.command(lambda order: order.grant_credit(amount, "goodwill", by=STAFF, now=self.now))
@@ -318,7 +330,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.fact_for_ever(lambda order: order.book(report, payment_id, now=self.now))
 
     @precondition(lambda self: self.payments.news and self.steps > 12)
-    @rule(pick=PICK, wrong=st.sampled_from([{"amount": Money(999, "EUR")}, {"captured": 999}]))
+    @rule(pick=PICK, wrong=st.sampled_from(CONTRADICTIONS))
     def contradict(self, pick: int, wrong: dict[str, Any]) -> None:
         payment_id, report = newest(self.payments.news, pick)
         contradiction = replace(report, **wrong)

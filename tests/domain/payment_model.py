@@ -18,7 +18,8 @@ FATES = (
     ProviderStatus.PENDING,
     ProviderStatus.REQUIRES_ACTION,
 )
-UNDECIDED = {ProviderStatus.PENDING, ProviderStatus.REQUIRES_ACTION, ProviderStatus.DECLINED}
+WAITING = {ProviderStatus.PENDING, ProviderStatus.REQUIRES_ACTION}
+UNDECIDED = WAITING | {ProviderStatus.DECLINED}
 HOLDING = {ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED}
 
 
@@ -93,8 +94,9 @@ class PaymentModel:
             case CallKind.CAPTURE if fate and is_open and call.amount <= uncaptured:
                 captured = held.captured + call.amount
                 self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
-            case CallKind.VOID if fate and is_open and uncaptured:
-                self._tell(account, status=ProviderStatus.VOIDED)
+            case CallKind.VOID if fate and (held.status in WAITING or (is_open and uncaptured)):
+                voided = ProviderStatus.CAPTURED if held.captured else ProviderStatus.VOIDED
+                self._tell(account, status=voided)
             case CallKind.REFUND if fate and call.amount <= account.kept:
                 self._tell(account, refunded=held.refunded + call.amount)
             case _:

@@ -291,7 +291,9 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
         a_placed_order(), lambda o: authorize(o, 1_000), authorize
     ).capture("1", amount=1_001, by=STAFF, now=NOW),
     errors.AmountExceedsRefundable: lambda: carry_out(an_order_that_is(CONFIRMED), Action.REFUND),
-    errors.CreditExceeds: lambda: carry_out(an_order_that_is(CONFIRMED), Action.GRANT_CREDIT),
+    errors.CreditExceeds: lambda: a_placed_order().grant_credit(
+        4_301, "goodwill", by=STAFF, now=NOW
+    ),
     errors.NotDelivered: lambda: carry_out(an_order_that_is(CONFIRMED), Action.COMPLETE),
     errors.NotSettled: lambda: carry_out(
         after(a_placed_order(lines=(CARD,)), authorize), Action.COMPLETE

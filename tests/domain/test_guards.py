@@ -34,12 +34,14 @@ from orders.domain.errors import (
     TotalChanged,
     UseCancel,
 )
-from orders.domain.guards import MAX_PARTS, limits
+from orders.domain.guards import MAX_PARTS, limits, ready_to_ship
 from orders.domain.lifecycle import OrderStatus
+from orders.domain.lines import DraftLine
 from orders.domain.order import CANCEL_REASONS, Order
 from orders.domain.payments import ProviderStatus
 from orders.domain.returns import ReturnStatus
 from tests.building import (
+    ADDRESS,
     CUSTOMER,
     EXPIRES,
     NOW,
@@ -173,8 +175,8 @@ def in_flight(order: Order) -> None:
     order.start_payment("tok_slow", amount=1, by=CUSTOMER, now=NOW)
 
 
-def awaited(order: Order) -> None:
-    call = order.start_payment("tok_slow", amount=1, by=CUSTOMER, now=NOW)
+def undecided(order: Order, amount: int | None = 1) -> None:
+    call = order.start_payment("tok_pending", amount=amount, by=CUSTOMER, now=NOW)
     order.settle(call.key, a_report(order, ProviderStatus.REQUIRES_ACTION), now=NOW)
 
 
@@ -183,30 +185,139 @@ def contradicted(order: Order) -> None:
     order.book(a_report(order, reference="another"), "1", now=NOW)
 
 
+def capturing(order: Order) -> None:
+    authorize(order, 2)
+    order.capture("1", amount=1, by=STAFF, now=NOW)
+
+
+def covered_and_held(order: Order) -> None:
+    order.hold("address", by=STAFF, now=NOW)
+    authorize(order)
+
+
+def voided_in_vain(order: Order) -> None:
+    authorize(order, 1)
+    order.void("1", by=STAFF, now=NOW)
+    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
+
+
 @pytest.mark.parametrize(
     "pay",
-    [in_flight, awaited, contradicted, lambda o: authorize(o, 1), lambda o: take(o, 1)],
-    ids=["in flight", "awaited", "contradicted", "authorised", "captured"],
+    [in_flight, contradicted, capturing, covered_and_held, voided_in_vain, lambda o: take(o, 1)],
+    ids=["unanswered", "contradicted", "capturing", "covered", "voided in vain", "captured"],
 )
-def test_an_order_that_money_was_seen_for_does_not_expire(pay: Callable[[Order], object]) -> None:
+def test_an_order_that_money_may_come_for_does_not_expire(pay: Callable[[Order], object]) -> None:
     order = a_placed_order()
     pay(order)
+    assert order.state.due_at != EXPIRES
     with refused(order, PaymentInFlight):
         order.expire(now=EXPIRES)
     with refused(order, NotYetExpired, "not-yet-expired", "payment-in-flight"):
         order.expire(now=NOW)
 
 
-@pytest.mark.parametrize("come_to_nothing", ["declined", "voided"])
+@pytest.mark.parametrize("pay", [undecided, lambda o: authorize(o, 1)], ids=["pending", "held"])
+def test_what_is_undecided_or_authorised_is_voided_before_an_order_expires(
+    pay: Callable[[Order], object],
+) -> None:
+    order = a_placed_order()
+    pay(order)
+    assert order.state.due_at is not None
+    assert order.state.due_at <= EXPIRES
+    order.expire(now=EXPIRES)
+    void_call = order.state.ledger.call(f"{order.id}:1:void:1")
+    assert (order.status, void_call is not None) == (OrderStatus.PENDING, True)
+    with refused(order, PaymentInFlight):
+        order.expire(now=EXPIRES)
+    assert order.state.due_at != order.state.expires_at, "asked again and again meanwhile"
+    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=EXPIRES)
+    assert order.state.due_at == EXPIRES
+    order.expire(now=EXPIRES)
+    assert order.status is OrderStatus.EXPIRED
+    assert order.state.due_at is None
+
+
+@pytest.mark.parametrize("come_to_nothing", ["declined", "voided", "refunded"])
 def test_an_order_whose_payments_came_to_nothing_expires(come_to_nothing: str) -> None:
     order = a_placed_order()
     if come_to_nothing == "declined":
         call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
         order.fail(call.key, "insufficient_funds", now=NOW)
-    else:
+    elif come_to_nothing == "voided":
         void(order, authorize(order, 1))
+    else:
+        take(order, 500)
+        order.book(
+            a_report(order, ProviderStatus.CAPTURED, refunded=500, captured=500), "1", now=NOW
+        )
+    assert order.state.due_at == EXPIRES
     order.expire(now=EXPIRES)
     assert order.status is OrderStatus.EXPIRED
+
+
+# -- payments in flight ------------------------------------------------------------------------
+
+
+def test_an_undecided_payment_can_be_voided_and_another_way_taken() -> None:
+    order = a_placed_order()
+    undecided(order, None)
+    with refused(order, PaymentInFlight):
+        order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+    order.void("1", by=CUSTOMER, now=NOW)
+    with refused(order, IllegalStep):
+        order.void("1", by=CUSTOMER, now=NOW)
+    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
+    assert (order.state.payment_status, order.state.ledger.calls) == ("voided", ())
+    authorize(order)
+    assert order.status is CONFIRMED
+
+
+def test_a_void_that_is_taken_and_not_yet_done_is_not_asked_for_again() -> None:
+    order = a_placed_order()
+    undecided(order)
+    order.void("1", by=STAFF, now=NOW)
+    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.PENDING), now=NOW)
+    assert [call.kind for call in order.state.ledger.calls] == ["authorize"], "looked up again"
+    assert order.state.payment_status == "pending"
+
+
+@pytest.mark.parametrize("decided", ["declined", "refused"])
+def test_nothing_is_left_to_void_of_a_payment_that_came_to_nothing(decided: str) -> None:
+    order = a_placed_order()
+    call = order.start_payment("tok_slow", by=CUSTOMER, now=NOW)
+    order.void("1", by=STAFF, now=NOW)
+    if decided == "declined":
+        order.settle(call.key, a_report(order, ProviderStatus.DECLINED), now=NOW)
+    else:
+        order.fail(call.key, "refused", now=NOW)
+    assert order.state.ledger.calls == ()
+
+
+def test_cancelling_voids_what_is_undecided() -> None:
+    order = a_placed_order()
+    undecided(order)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    assert [call.kind for call in order.state.ledger.calls] == ["authorize", "void"]
+    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
+    assert (order.state.ledger.calls, order.state.payment_status) == ((), "voided")
+
+
+def test_what_proves_undecided_only_after_the_end_is_voided() -> None:
+    order = a_placed_order()
+    call = order.start_payment("tok_pending", by=CUSTOMER, now=NOW)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    assert [each.kind for each in order.state.ledger.calls] == ["authorize"]
+    order.settle(call.key, a_report(order, ProviderStatus.PENDING), now=NOW)
+    assert {each.kind for each in order.state.ledger.calls} == {"authorize", "void"}
+
+
+def test_an_undecided_payment_that_was_captured_after_all_goes_back() -> None:
+    order = a_placed_order()
+    undecided(order)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
+    order.book(a_report(order, ProviderStatus.CAPTURED), "1", now=NOW)
+    assert [call.kind for call in order.state.ledger.calls] == ["refund"]
 
 
 @pytest.mark.parametrize("step", [pack, send, deliver])
@@ -342,12 +453,113 @@ def test_what_cannot_be_shipped_is_not_packed() -> None:
 FULFILMENT = (Action.CREATE_SHIPMENT, Action.DISPATCH, Action.DELIVER, Action.CANCEL_SHIPMENT)
 
 
-@pytest.mark.parametrize("action", FULFILMENT)
-def test_a_hold_stops_fulfilment(action: Action) -> None:
+@pytest.mark.parametrize("action", FULFILMENT[:2])
+def test_a_hold_stops_what_sends(action: Action) -> None:
     order = an_order_ready_for(action, CONFIRMED)
     order.hold("address", by=STAFF, now=NOW)
     with refused(order, OnHold):
         carry_out(order, action)
+
+
+@pytest.mark.parametrize("action", FULFILMENT[2:])
+def test_a_hold_stops_nothing_that_stops_or_reports(action: Action) -> None:
+    order = an_order_ready_for(action, CONFIRMED)
+    order.hold("address", by=STAFF, now=NOW)
+    carry_out(order, action)
+
+
+def test_a_held_order_is_unpacked_and_cancelled() -> None:
+    order = an_order_ready_for(Action.CANCEL_SHIPMENT, CONFIRMED)
+    order.hold("address", by=STAFF, now=NOW)
+    order.cancel_shipment("1", by=STAFF, now=NOW)
+    order.cancel("staff", by=STAFF, now=NOW)
+    assert order.status is OrderStatus.CANCELLED
+
+
+def lapse(order: Order) -> None:
+    order.book(a_report(order, ProviderStatus.VOIDED, payment_id="1"), "1", now=NOW)
+
+
+def being_voided(order: Order) -> None:
+    order.void("1", by=STAFF, now=NOW)
+
+
+def charged_back(order: Order) -> None:
+    capture(order)
+    report = a_report(order, ProviderStatus.CAPTURED)
+    order.book(report, "1", charged_back=True, now=NOW)
+
+
+def costlier(order: Order) -> None:
+    pens = DraftLine(sku="PEN", name="Pen", quantity=1, unit_price=1)
+    order.propose_change(removed={}, added=[pens], reason="other", by=CUSTOMER, now=NOW)
+    order.apply_change("1", by=STAFF, now=NOW)
+
+
+@pytest.mark.parametrize("lose_cover", [lapse, being_voided, charged_back, costlier])
+@pytest.mark.parametrize("action", FULFILMENT[:2])
+def test_nothing_is_packed_or_sent_that_nobody_pays_for(
+    action: Action, lose_cover: Callable[[Order], None]
+) -> None:
+    order = an_order_ready_for(action, CONFIRMED)
+    assert ready_to_ship(order.state) is True
+    lose_cover(order)
+    assert (order.status, ready_to_ship(order.state)) == (CONFIRMED, False)
+    with refused(order, PaymentNotCovered):
+        carry_out(order, action)
+
+
+def test_what_is_paid_for_anew_is_sent() -> None:
+    order = an_order_ready_for(Action.DISPATCH, CONFIRMED)
+    lapse(order)
+    authorize(order)
+    assert ready_to_ship(order.state) is True
+    carry_out(order, Action.DISPATCH)
+
+
+@pytest.mark.parametrize("action", FULFILMENT[2:])
+def test_what_stops_or_reports_needs_no_cover(action: Action) -> None:
+    order = an_order_ready_for(action, CONFIRMED)
+    lapse(order)
+    carry_out(order, action)
+
+
+def test_only_what_is_left_to_send_is_ready_or_not() -> None:
+    assert ready_to_ship(a_placed_order().state) is None
+    order = an_order_that_is(CONFIRMED)
+    assert ready_to_ship(order.state) is True
+    order.hold("address", by=STAFF, now=NOW)
+    assert ready_to_ship(order.state) is False
+    order.release("1", by=STAFF, now=NOW)
+    send(order, items(_1=1))
+    assert ready_to_ship(order.state) is True
+    pack(order)
+    assert ready_to_ship(order.state) is True
+    order.dispatch("2", by=STAFF, now=NOW)
+    assert ready_to_ship(order.state) is None
+
+
+OTHER_STREET = replace(ADDRESS, line1="2 Other Street")
+
+
+def test_a_customer_moves_until_something_is_packed_and_staff_after_it() -> None:
+    order = an_order_that_is(CONFIRMED)
+    order.edit({"address": ADDRESS}, by=CUSTOMER, now=NOW)
+    pack(order, items(_1=1))
+    with refused(order, AlreadyShipped):
+        order.edit({"address": OTHER_STREET}, by=CUSTOMER, now=NOW)
+    order.edit({"address": ADDRESS, "note": "Ring twice"}, by=CUSTOMER, now=NOW)
+    order.edit({"address": OTHER_STREET}, by=STAFF, now=NOW)
+    pack(order)
+    assert [parcel.address for parcel in order.state.shipments] == [ADDRESS, OTHER_STREET]
+
+
+def test_a_customer_moves_again_once_the_parcel_is_unpacked() -> None:
+    order = an_order_that_is(CONFIRMED)
+    order.cancel_shipment(pack(order), by=STAFF, now=NOW)
+    order.edit({"address": OTHER_STREET}, by=CUSTOMER, now=NOW)
+    assert order.state.shipping is not None
+    assert order.state.shipping.address == OTHER_STREET
 
 
 @pytest.mark.parametrize("action", FULFILMENT[1:])
@@ -522,10 +734,13 @@ def test_a_refund_that_succeeded_is_owed_no_more_and_one_that_failed_still_is() 
     assert order.state.totals.refund_due == 400
 
 
-@pytest.mark.parametrize(("amount", "fits"), [(0, False), (TOTAL - 1_000, True), (3_301, False)])
-def test_credits_up_to_what_is_held_and_not_on_its_way(amount: int, fits: bool) -> None:
-    order = an_order_that_is(CONFIRMED)
-    capture(order, "1", TOTAL - 1_000)
+@pytest.mark.parametrize("paid", [lambda _: None, authorize, take], ids=["no", "held", "taken"])
+@pytest.mark.parametrize(("amount", "fits"), [(0, False), (TOTAL, True), (TOTAL + 1, False)])
+def test_credits_up_to_what_the_order_costs_whatever_was_paid(
+    amount: int, fits: bool, paid: Callable[[Order], object]
+) -> None:
+    order = a_placed_order()
+    paid(order)
     if fits:
         order.grant_credit(amount, "goodwill", by=STAFF, now=NOW)
         assert order.state.totals.credits == amount
@@ -534,11 +749,76 @@ def test_credits_up_to_what_is_held_and_not_on_its_way(amount: int, fits: bool) 
             order.grant_credit(amount, "goodwill", by=STAFF, now=NOW)
 
 
+def test_what_is_credited_early_is_neither_due_nor_captured() -> None:
+    order = an_order_that_is(CONFIRMED)
+    order.grant_credit(100, "goodwill", by=STAFF, now=NOW)
+    assert (order.state.totals.due, limits(order.state, Action.CAPTURE)["amount"]) == (4_200, 4_200)
+    with refused(order, AmountExceedsDue):
+        order.capture("1", amount=4_201, by=STAFF, now=NOW)
+    assert order.capture("1", by=STAFF, now=NOW).amount == 4_200
+
+
+def test_a_credit_over_what_is_left_to_pay_confirms_a_pending_order() -> None:
+    order = a_placed_order()
+    authorize(order, 4_200)
+    order.grant_credit(100, "goodwill", by=STAFF, now=NOW)
+    assert order.status is CONFIRMED
+
+
 def test_credits_up_to_what_the_order_was_worth() -> None:
     order = an_order_ready_for(Action.REFUND, CONFIRMED)
     order.grant_credit(3_300, "goodwill", by=STAFF, now=NOW)
     with refused(order, CreditExceeds):
         order.grant_credit(1, "goodwill", by=STAFF, now=NOW)
+
+
+def two_payments_and_a_refusal() -> Order:
+    """Two payments that hold 2,000 and 2,300; a refund of 200 of the first was refused."""
+    order = a_placed_order()
+    take(order, 2_000)
+    take(order)
+    order.grant_credit(1_000, "goodwill", by=STAFF, now=NOW)
+    order.refund(amount=200, reason="goodwill", by=STAFF, now=NOW)
+    order.fail(f"{order.id}:refund:1", "refund_failed", now=NOW)
+    return order
+
+
+def test_a_refund_goes_to_another_payment_than_the_one_that_refused_it() -> None:
+    order = two_payments_and_a_refusal()
+    order.refund(amount=200, reason="goodwill", by=STAFF, now=NOW)
+    assert order.state.ledger.refunds[-1].payment_id == "2"
+    order.fail(f"{order.id}:refund:2", "refund_failed", now=NOW)
+    order.refund(amount=200, reason="goodwill", by=STAFF, now=NOW)
+    assert order.state.ledger.refunds[-1].payment_id == "1", "refused longest ago"
+
+
+def test_a_payment_that_refused_a_refund_still_gives_what_no_other_holds() -> None:
+    order = two_payments_and_a_refusal()
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    refunds = [(refund.payment_id, refund.amount) for refund in order.state.ledger.refunds[1:]]
+    assert refunds == [("2", 2_300), ("1", 2_000)]
+
+
+def test_a_refund_goes_to_the_payment_that_is_named() -> None:
+    order = two_payments_and_a_refusal()
+    assert limits(order.state, Action.REFUND) == {"amount": 1_000, "payments": ("1", "2")}
+    order.refund(amount=200, payment_id="1", reason="goodwill", by=STAFF, now=NOW)
+    assert order.state.ledger.refunds[-1].payment_id == "1"
+    order.refund(payment_id="2", reason="goodwill", by=STAFF, now=NOW)
+    last = order.state.ledger.refunds[-1]
+    assert (last.payment_id, last.amount) == ("2", 800)
+    with refused(order, PartNotFound):
+        order.refund(payment_id="3", reason="goodwill", by=STAFF, now=NOW)
+
+
+def test_a_named_payment_gives_back_no_more_than_it_holds() -> None:
+    order = a_placed_order()
+    take(order, 300)
+    take(order)
+    order.grant_credit(1_000, "goodwill", by=STAFF, now=NOW)
+    with refused(order, AmountExceedsRefundable) as error:
+        order.refund(amount=301, payment_id="1", reason="goodwill", by=STAFF, now=NOW)
+    assert error.value.available == 300
 
 
 @pytest.mark.parametrize("status", [OrderStatus.CANCELLED, OrderStatus.EXPIRED])
@@ -623,8 +903,8 @@ def test_limits_are_what_the_commands_enforce() -> None:
         Action.PAY: {"amount": 2_300},
         Action.CAPTURE: {"amount": 1_000, "payments": ("1",)},
         Action.VOID: {"payments": ("1",)},
-        Action.REFUND: {"amount": 0},
-        Action.GRANT_CREDIT: {"amount": 0},
+        Action.REFUND: {"amount": 0, "payments": ()},
+        Action.GRANT_CREDIT: {"amount": 3_300},
         Action.CANCEL_ITEMS: {"items": {"1": 2, "2": 2, "3": 1}},
         Action.CREATE_SHIPMENT: {"items": {"1": 2, "2": 2}},
         Action.REQUEST_RETURN: {"items": {}},

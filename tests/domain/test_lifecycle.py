@@ -32,7 +32,7 @@ capture          pending    confirmed  .          .          .
 void             pending    confirmed  completed  cancelled  expired
 dismiss_payment  pending    confirmed  completed  cancelled  expired
 refund           pending    confirmed  completed  cancelled  expired
-grant_credit     .          confirmed  completed  .          .
+grant_credit     pending    confirmed  completed  .          .
 create_shipment  .          confirmed  .          .          .
 dispatch         .          confirmed  .          .          .
 deliver          .          confirmed  .          .          .

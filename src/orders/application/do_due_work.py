@@ -31,12 +31,12 @@ class DoDueWork:
         """Do what is due for one claimed order. What comes to nothing is due again later."""
         try:
             order = await self._orders.get(order_id)
-            now = self._now()
+            now, before = self._now(), order.state.ledger
             if not refusals(order.state, Action.EXPIRE, now=now):
                 order.expire(now=now)
                 await self._orders.save(order)
-            due = [call.key for call in order.state.ledger.calls if call.due_at <= now]
-            await self._settle(order, due)
+            due = [call.key for call in before.calls if call.due_at <= now]
+            await self._settle(order, [*due, *order.state.ledger.calls_since(before)])
         except (ConcurrentUpdate, OrderNotFound):
             # Someone else changed it: what is still due then is found again.
             return

@@ -5,6 +5,10 @@ People read the message; programs read `code`, which never changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from orders.domain.identifiers import OrderId
+
 
 class ApplicationError(Exception):
     """A request that was not carried out, and changed nothing."""
@@ -19,6 +23,19 @@ class OrderNotFound(ApplicationError):
 
     def __init__(self, wanted: object) -> None:
         super().__init__(f"there is no order {wanted}")
+
+
+class AmbiguousReference(ApplicationError):
+    """Several orders that others placed have the reference, and none that the caller placed.
+
+    `order_ids` are those the caller may see, the newest first, at most 20.
+    """
+
+    code = "ambiguous-reference"
+
+    def __init__(self, order_ids: Sequence[OrderId]) -> None:
+        super().__init__("several orders have this external reference: read one by its id")
+        self.order_ids = tuple(order_ids)
 
 
 class Forbidden(ApplicationError):

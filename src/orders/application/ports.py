@@ -79,6 +79,10 @@ class OrderFilter:
     """Exclusive."""
     outstanding: bool | None = None
     """Whether something is still to be paid."""
+    placed_by: str | None = None
+    """Only orders whose request this subject sent."""
+    ready_to_ship: bool | None = None
+    """Of confirmed orders with units left to send: whether they may be sent now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

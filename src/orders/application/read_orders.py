@@ -16,7 +16,7 @@ from orders.application.access import (
     require,
     view_of,
 )
-from orders.application.errors import Forbidden, OrderNotFound
+from orders.application.errors import AmbiguousReference, Forbidden, OrderNotFound
 from orders.application.ports import (
     Clock,
     EventLog,
@@ -31,6 +31,8 @@ from orders.domain.guards import Bound, limits, refusals
 from orders.domain.identifiers import OrderId
 from orders.domain.state import OrderState
 
+MOST_NAMED = 20
+"""Orders that a refusal for an ambiguous reference names."""
 NOTHING_TO_DO = "nothing-to-do"
 """Blocks an action that no rule forbids, and that nothing in the order is there for."""
 
@@ -74,12 +76,24 @@ class ReadOrders:
         return _reached(order, Operation.READ, caller, wanted=number)
 
     async def by_reference(self, reference: str, *, caller: Caller) -> OrderState:
-        """The newest order placed with an external reference. Raises as `one`."""
+        """The order with an external reference: the newest that the caller placed, or else the
+        only one that others did. A reference is the placer's own word, and two may say the same.
+
+        Raises:
+            AmbiguousReference: If several have it that others placed.
+            Exception: As `one`.
+        """
         where = OrderFilter(tenant=caller.tenant, external_reference=reference)
-        found = await self.some(where, newest_first=True, after=None, limit=1, caller=caller)
-        if not found:
-            raise OrderNotFound(reference)
-        return found[0]
+        own = replace(where, placed_by=caller.subject)
+        for wanted, most in ((own, 1), (where, MOST_NAMED)):
+            found = await self.some(
+                wanted, newest_first=True, after=None, limit=most, caller=caller
+            )
+            if len(found) > 1:
+                raise AmbiguousReference([order.id for order in found])
+            if found:
+                return found[0]
+        raise OrderNotFound(reference)
 
     async def some(
         self,

@@ -107,12 +107,11 @@ class Changing:
             derived["fulfillment_status"] = fulfillment_progress(state.lines)
         if not same_lines or state.returns is not before.returns:
             derived["return_status"] = return_progress(state.lines, state.returns)
-        # What is due follows from the status and the ledger, and from nothing derived here.
         self._state = replace(
             state,
             updated_at=now,
             sequence=before.sequence + len(news),
-            due_at=due_at(state),
+            due_at=due_at(state, totals),
             **derived,
         )
         self._events += tuple(

@@ -60,6 +60,8 @@ class Booking(Changing):
         after = payment.after(report, charged_back=charged_back)
         if after.status not in IN_FLIGHT:
             ledger = ledger.without_call(key)
+        if not after.is_voidable:
+            ledger = ledger.without_voids(payment.id)
         for step in _steps(payment, after):
             self._change(PROVIDER, now, *_news(payment, step), ledger=ledger.with_payment(step))
             payment, ledger = step, self._state.ledger
@@ -85,6 +87,9 @@ class Booking(Changing):
                 self._change(PROVIDER, now, ledger=ledger.with_call(later))
             case CallKind.CAPTURE:
                 self._change(PROVIDER, now, ledger=ledger.without_call(key))
+            case CallKind.VOID if payment.is_undecided:
+                # It was taken. What becomes of the payment, the look-ups of its start will tell.
+                self._change(PROVIDER, now, ledger=ledger.without_call(key))
             case CallKind.VOID:
                 news = () if payment.released else _voided(payment)
                 released = ledger.with_payment(replace(payment, released=True))
@@ -105,7 +110,7 @@ class Booking(Changing):
                     payment, status=PaymentStatus.DECLINED, decline_code=failure_code, method=None
                 )
                 news = happened.PaymentDeclined(payment_id=payment.id, decline_code=failure_code)
-                ledger = ledger.with_payment(declined).without_call(key)
+                ledger = ledger.with_payment(declined).without_call(key).without_voids(payment.id)
                 self._change(PROVIDER, now, news, ledger=ledger)
             case CallKind.CAPTURE | CallKind.VOID:
                 refused = happened.PaymentOperationFailed(

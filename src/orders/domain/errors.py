@@ -267,7 +267,7 @@ class AmountExceedsRefundable(OrderError):
 
 
 class CreditExceeds(OrderError):
-    """More credit than the order was worth or than has been paid for it."""
+    """More credit than the order is worth."""
 
     code = "credit-exceeds"
 

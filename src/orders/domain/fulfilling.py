@@ -31,13 +31,20 @@ class Fulfilling(Changing):
         by: Actor,
         now: datetime,
     ) -> None:
-        """Pack units for one parcel."""
+        """Pack units for one parcel, to where the order goes now.
+
+        Raises:
+            OnHold: If the order is held back.
+            PaymentNotCovered: If what is paid or authorised does not cover what is due.
+            QuantityExceeds: If a line has fewer units that are wanted and in no parcel.
+        """
         self._require(Action.CREATE_SHIPMENT, now)
         require_units(self._state.lines, items, shippable_units(self._state))
         shipment = Shipment(
             id=next_id(self._state.shipments),
             items=dict(items),
             created_at=now,
+            address=self._state.shipping.address if self._state.shipping else None,
             carrier=optional_text(carrier, "carrier"),
             tracking=optional_text(tracking, "tracking"),
         )
@@ -53,7 +60,12 @@ class Fulfilling(Changing):
     def dispatch(
         self, shipment_id: str, *, tracking: str | None = None, by: Actor, now: datetime
     ) -> None:
-        """Hand a shipment to the carrier."""
+        """Hand a shipment to the carrier.
+
+        Raises:
+            OnHold: If the order is held back.
+            PaymentNotCovered: If what is paid or authorised does not cover what is due any more.
+        """
         shipment = self._shipment_for(Action.DISPATCH, shipment_id, now)
         tracking = optional_text(tracking, "tracking") or shipment.tracking
         sent = replace(shipment, dispatched_at=now, tracking=tracking)

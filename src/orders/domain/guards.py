@@ -6,7 +6,7 @@ command is; the bounds are here, so that a caller can be told them beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,11 +27,13 @@ from orders.domain.errors import (
     TooManyParts,
 )
 from orders.domain.identifiers import PartId
+from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import TRANSITIONS
-from orders.domain.payments import IN_FLIGHT, PaymentStatus
+from orders.domain.payments import IN_FLIGHT, Payment, PaymentStatus
 from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
 from orders.domain.state import OrderState
+from orders.domain.totals import Totals
 
 MAX_PARTS: Final = 250
 """How many of each kind of part commands give an order. One that grew without end could no longer
@@ -51,22 +53,48 @@ def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
 
 
 def _covered(state: OrderState, _: datetime) -> OrderError | None:
-    totals = state.totals
-    covered = totals.authorized + totals.net
-    return PaymentNotCovered(covered=covered, due=totals.due) if covered < totals.due else None
+    covered, due = _cover(state, state.totals), state.totals.due
+    return PaymentNotCovered(covered=covered, due=due) if covered < due else None
+
+
+def _cover(state: OrderState, totals: Totals) -> int:
+    """What pays for the order: kept, or authorised and not about to be voided."""
+    return totals.authorized - state.ledger.voiding + totals.net
 
 
 def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
     return NotYetExpired() if now < state.expires_at else None
 
 
-def _no_money(state: OrderState, _: datetime) -> OrderError | None:
-    return PaymentInFlight() if state.has_money else None
+def _nobody_pays(state: OrderState, _: datetime) -> OrderError | None:
+    return None if _ends_by_time(state, state.totals) else PaymentInFlight()
+
+
+def _ends_by_time(state: OrderState, totals: Totals) -> bool:
+    """Whether the end of the time to pay ends the order, or voids what could still bring money.
+
+    Not while money is kept for it, or would cover it: such an order waits for staff, not for a
+    payer. What has been voided in vain is left to the payment service.
+    """
+    ledger = state.ledger
+    if totals.net > 0 or ledger.capturing() or _cover(state, totals) >= totals.due:
+        return False
+    may_come = any(p.open or p.status in IN_FLIGHT for p in ledger.payments)
+    return not may_come or bool(to_void_before_the_end(ledger))
+
+
+def to_void_before_the_end(ledger: Ledger) -> Sequence[Payment]:
+    """Payments of an order past its time that have to be voided first; each is tried once."""
+    return [payment for payment in ledger.unwanted if not payment.voids]
 
 
 def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
-    packed = any(line.allocated or line.shipped for line in state.lines)
-    return AlreadyShipped() if packed else None
+    return AlreadyShipped() if is_packed(state) else None
+
+
+def is_packed(state: OrderState) -> bool:
+    """Whether any unit is in a parcel, or was sent in one."""
+    return any(line.allocated or line.shipped for line in state.lines)
 
 
 def _no_open_change(state: OrderState, _: datetime) -> OrderError | None:
@@ -113,7 +141,7 @@ Guard = Callable[[OrderState, datetime], OrderError | None]
 _OF_THE_LEDGER: Final = ("payments", "refunds")
 _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.CONFIRM: (_no_hold, _covered),
-    Action.EXPIRE: (_past_its_time, _no_money),
+    Action.EXPIRE: (_past_its_time, _nobody_pays),
     Action.CANCEL: (_nothing_packed,),
     Action.PROPOSE_CHANGE: (_no_open_change, _room_for("changes")),
     Action.ADD_NOTE: (_room_for("notes"),),
@@ -123,10 +151,9 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.REFUND: (_room_for("refunds"),),
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
-    Action.CREATE_SHIPMENT: (_no_hold, _room_for("shipments")),
-    Action.DISPATCH: (_no_hold,),
-    Action.DELIVER: (_no_hold,),
-    Action.CANCEL_SHIPMENT: (_no_hold,),
+    # A hold stops what sends; it must not stop what stops sending, or tells what was sent.
+    Action.CREATE_SHIPMENT: (_no_hold, _covered, _room_for("shipments")),
+    Action.DISPATCH: (_no_hold, _covered),
     Action.COMPLETE: (_delivered, _settled, _nothing_open),
 }
 
@@ -142,12 +169,24 @@ def payable(state: OrderState) -> int:
     return max(0, totals.outstanding - totals.authorized - in_flight(state))
 
 
-def due_at(state: OrderState) -> datetime | None:
-    """When time asks for something: the next look at a call, or the end of the time to pay."""
+def due_at(state: OrderState, totals: Totals) -> datetime | None:
+    """When time asks for something: the next look at a call, or the end of the time to pay.
+
+    `totals` are those of the state, which may not hold them yet.
+    """
     times = [call.due_at for call in state.ledger.calls]
-    if (state.status, Action.EXPIRE) in TRANSITIONS and not state.has_money:
+    if (state.status, Action.EXPIRE) in TRANSITIONS and _ends_by_time(state, totals):
         times.append(state.expires_at)
     return min(times, default=None)
+
+
+def ready_to_ship(state: OrderState) -> bool | None:
+    """Whether the order's units may be packed and sent now; None if there are none to send."""
+    if (state.status, Action.DISPATCH) not in TRANSITIONS:
+        return None
+    if all(line.shipped == line.live for line in state.lines if line.shippable):
+        return None
+    return not any(guard(state, state.updated_at) for guard in _GUARDS[Action.DISPATCH])
 
 
 def cancellable_units(state: OrderState) -> dict[PartId, int]:
@@ -186,9 +225,17 @@ def limits(state: OrderState, action: Action) -> dict[str, Bound]:
     return {name: bound(state) for name, bound in _LIMITS.get(action, {}).items()}
 
 
-def refundable(state: OrderState) -> int:
-    """What may be given back: what is owed, as far as payments that are not in doubt hold it."""
-    return min(state.totals.refund_due, state.ledger.refundable_in_all)
+def refundable(state: OrderState, payment_id: str | None = None) -> int:
+    """What may be given back, of one payment or of all: what is owed, as far as it is held and
+    not in doubt.
+
+    Raises:
+        PartNotFound: If there is no such payment.
+    """
+    ledger = state.ledger
+    if payment_id is not None:
+        return min(state.totals.refund_due, ledger.refundable(ledger.payment(payment_id)))
+    return min(state.totals.refund_due, ledger.refundable_in_all)
 
 
 def capturable(state: OrderState) -> int:
@@ -213,8 +260,13 @@ def _doubtful_payments(state: OrderState) -> tuple[PartId, ...]:
 
 
 def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:
-    capturing = state.ledger.capturing
-    return tuple(part for part in _capturable_payments(state) if not capturing(part))
+    ledger = state.ledger
+    return tuple(p.id for p in ledger.payments if ledger.can_void(p) and not ledger.capturing(p.id))
+
+
+def _refundable_payments(state: OrderState) -> tuple[PartId, ...]:
+    ledger = state.ledger
+    return tuple(p.id for p in ledger.payments if ledger.refundable(p))
 
 
 def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
@@ -236,7 +288,7 @@ _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.CAPTURE: {"amount": capturable, "payments": _capturable_payments},
     Action.VOID: {"payments": _voidable_payments},
     Action.DISMISS_PAYMENT: {"payments": _doubtful_payments},
-    Action.REFUND: {"amount": refundable},
+    Action.REFUND: {"amount": refundable, "payments": _refundable_payments},
     Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
     Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
     Action.APPLY_CHANGE: {"changes": _open_change_ids},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
@@ -59,9 +60,23 @@ class Ledger:
         """What the refunds of a payment that succeeded add up to."""
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
+    @property
+    def voiding(self) -> int:
+        """What is authorised and will not be, once the voids under way are answered."""
+        return sum(payment.open for payment in self.payments if self.is_voiding(payment.id))
+
     def is_voiding(self, payment_id: str) -> bool:
         """Whether a void of the payment is under way."""
         return any(c.kind is CallKind.VOID and c.payment_id == payment_id for c in self.calls)
+
+    def can_void(self, payment: Payment) -> bool:
+        """Whether there is something to void, and no void under way."""
+        return payment.is_voidable and not self.is_voiding(payment.id)
+
+    @property
+    def unwanted(self) -> Sequence[Payment]:
+        """What to void once nobody owes anything: payments that the payment service has named."""
+        return [p for p in self.payments if p.provider_id is not None and self.can_void(p)]
 
     def refundable(self, payment: Payment) -> int:
         """What can still be given back of a payment: nothing while a person must look at it."""
@@ -73,6 +88,18 @@ class Ledger:
     def refundable_in_all(self) -> int:
         """What can still be given back."""
         return sum(self.refundable(payment) for payment in self.payments)
+
+    @property
+    def by_refund_preference(self) -> Sequence[Payment]:
+        """All payments; those whose last refund was refused come last, the latest refusal behind.
+
+        A bank that has refused once would refuse again while another payment could be refunded.
+        """
+        refused = {
+            refund.payment_id: place if refund.status is RefundStatus.FAILED else -1
+            for place, refund in enumerate(self.refunds)
+        }
+        return sorted(self.payments, key=lambda payment: refused.get(payment.id, -1))
 
     def with_payment(self, payment: Payment) -> Ledger:
         """The ledger with one payment replaced, or added."""
@@ -96,6 +123,17 @@ class Ledger:
     def without_call(self, key: str) -> Ledger:
         """The ledger once a call is settled."""
         return replace(self, calls=tuple(call for call in self.calls if call.key != key))
+
+    def without_voids(self, payment_id: str) -> Ledger:
+        """The ledger once there is nothing left of a payment to void."""
+        return replace(
+            self,
+            calls=tuple(
+                call
+                for call in self.calls
+                if call.kind is not CallKind.VOID or call.payment_id != payment_id
+            ),
+        )
 
     def _refunds(self, status: RefundStatus, payment_id: str | None) -> int:
         return sum(

@@ -52,7 +52,7 @@ _STAYS: Mapping[Action, Iterable[OrderStatus]] = {
     Action.VOID: _ANY,
     Action.DISMISS_PAYMENT: _ANY,
     Action.REFUND: _ANY,
-    Action.GRANT_CREDIT: _KEPT,
+    Action.GRANT_CREDIT: (_P, _C, _D),
     Action.CREATE_SHIPMENT: (_C,),
     Action.DISPATCH: (_C,),
     Action.DELIVER: (_C,),

@@ -14,10 +14,10 @@ from orders.domain import events as happened
 from orders.domain.actions import Action
 from orders.domain.amending import Amending
 from orders.domain.draft import OrderDraft, quote
-from orders.domain.errors import IllegalStep, InvalidValue, UseCancel
+from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, UseCancel
 from orders.domain.fulfilling import Fulfilling
-from orders.domain.guards import cancellable_units, refusals
-from orders.domain.identifiers import SYSTEM, Actor, OrderId
+from orders.domain.guards import cancellable_units, is_packed, refusals, to_void_before_the_end
+from orders.domain.identifiers import SYSTEM, Actor, ActorKind, OrderId
 from orders.domain.lifecycle import (
     OrderStatus,
     PaymentProgress,
@@ -108,7 +108,19 @@ class Order(Paying, Fulfilling, Returning, Amending):
         self._move(Action.COMPLETE, happened.OrderCompleted(), by=by, now=now)
 
     def expire(self, *, now: datetime) -> None:
-        """End an order that nobody paid in time."""
+        """End an order that nobody paid in time.
+
+        What is authorised or undecided is voided first. The order stays pending meanwhile, and
+        is due again once nothing can come any more. May be repeated.
+
+        Raises:
+            NotYetExpired: If the time to pay is not over.
+            PaymentInFlight: If money is kept for the order, covers it, or may come still.
+        """
+        self._require(Action.EXPIRE, now)
+        if unwanted := to_void_before_the_end(self._state.ledger):
+            self._void_all(unwanted, now)
+            return
         self._move(
             Action.EXPIRE, happened.OrderExpired(), by=SYSTEM, now=now, lines=self._all_cancelled()
         )
@@ -141,6 +153,11 @@ class Order(Paying, Fulfilling, Returning, Amending):
         """Change `note`, `metadata`, `external_reference` or the shipping `address`.
 
         `changes` holds the new values; None removes one. Nothing is recorded if nothing differs.
+        A new address is for parcels to come: each that is packed keeps the one it was packed for.
+
+        Raises:
+            InvalidValue: If a value cannot be, or is none that can be edited.
+            AlreadyShipped: If a customer changes the address when something is packed.
         """
         self._require(Action.EDIT, now)
         edited: dict[str, Any] = {}
@@ -158,6 +175,8 @@ class Order(Paying, Fulfilling, Returning, Amending):
                 case _:
                     raise InvalidValue(name, "cannot be edited")
         edited = {name: new for name, new in edited.items() if getattr(self._state, name) != new}
+        if "shipping" in edited and by.kind is ActorKind.CUSTOMER and is_packed(self._state):
+            raise AlreadyShipped
         if edited:
             self._change(by, now, happened.OrderEdited(fields=tuple(sorted(edited))), **edited)
 

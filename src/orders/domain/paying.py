@@ -5,6 +5,7 @@ A command may be refused. Money that nobody owes any more goes back by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -85,7 +86,9 @@ class Paying(Booking):
         """Reserve taking authorised money: what is outstanding, or a part of it."""
         self._require(Action.CAPTURE, now)
         ledger = self._state.ledger
-        payment = self._open_payment(payment_id)
+        payment = ledger.payment(payment_id)
+        if not payment.open or ledger.is_voiding(payment_id):
+            raise IllegalStep("payment", payment_id, payment.status)
         left = payment.open - ledger.capturing(payment_id)
         needed = capturable(self._state)
         wanted = amount_within(
@@ -105,10 +108,21 @@ class Paying(Booking):
         return call
 
     def void(self, payment_id: str, *, by: Actor, now: datetime) -> None:
-        """Reserve giving an authorisation back."""
+        """Reserve giving an authorisation back, or calling off a payment that is in flight.
+
+        Another way to pay is open once the payment service has said that it is voided.
+
+        Raises:
+            PartNotFound: If there is no such payment.
+            IllegalStep: If it holds nothing, or is being voided.
+            PaymentInFlight: If a capture of it is under way.
+        """
         self._require(Action.VOID, now)
-        payment = self._open_payment(payment_id)
-        if self._state.ledger.capturing(payment_id):
+        ledger = self._state.ledger
+        payment = ledger.payment(payment_id)
+        if not ledger.can_void(payment):
+            raise IllegalStep("payment", payment_id, payment.status)
+        if ledger.capturing(payment_id):
             raise PaymentInFlight
         self._void(payment, by=by, now=now)
 
@@ -131,18 +145,33 @@ class Paying(Booking):
                 ledger = ledger.with_refund(failed)
         self._change(by, now, happened.PaymentDismissed(payment_id=payment.id), ledger=ledger)
 
-    def refund(self, *, amount: int | None = None, reason: str, by: Actor, now: datetime) -> None:
-        """Reserve giving back what is owed, or a part of it, over as many payments as it takes."""
+    def refund(
+        self,
+        *,
+        amount: int | None = None,
+        payment_id: str | None = None,
+        reason: str,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Reserve giving back what is owed, or a part of it.
+
+        It goes to the payment that is named, or over as many as it takes: those whose last refund
+        was refused come last. `amount` is minor units, at least 1.
+
+        Raises:
+            PartNotFound: If there is no such payment.
+            AmountExceedsRefundable: If less is owed back, or less is held by the payment.
+        """
         self._require(Action.REFUND, now)
         code(reason, "reason")
-        wanted = amount_within(amount, refundable(self._state), AmountExceedsRefundable)
-        self._refund(wanted, reason, by=by, now=now)
-
-    def _open_payment(self, payment_id: str) -> Payment:
-        payment = self._state.ledger.payment(payment_id)
-        if not payment.open or self._state.ledger.is_voiding(payment_id):
-            raise IllegalStep("payment", payment_id, payment.status)
-        return payment
+        most = refundable(self._state, payment_id)
+        wanted = amount_within(amount, most, AmountExceedsRefundable)
+        ledger = self._state.ledger
+        payments = ledger.by_refund_preference
+        if payment_id is not None:
+            payments = [ledger.payment(payment_id)]
+        self._refund(wanted, reason, payments, by=by, now=now)
 
     def _void(self, payment: Payment, *, by: Actor, now: datetime) -> None:
         payment = replace(payment, voids=payment.voids + 1)
@@ -156,8 +185,10 @@ class Paying(Booking):
         ledger = self._state.ledger.with_payment(payment).with_call(call)
         self._change(by, now, ledger=ledger)
 
-    def _refund(self, amount: int, reason: str, *, by: Actor, now: datetime) -> None:
-        for payment in self._state.ledger.payments:
+    def _refund(
+        self, amount: int, reason: str, payments: Sequence[Payment], *, by: Actor, now: datetime
+    ) -> None:
+        for payment in payments:
             ledger = self._state.ledger
             share = min(amount, ledger.refundable(payment))
             if share <= 0:
@@ -187,24 +218,26 @@ class Paying(Booking):
         """Reserve giving back money that nobody owes any more, once for each time it comes."""
         state = self._state
         came = _money_that_came(before, state)
+        news = came or _undecided(state) - _undecided(before)
         if state.status in ENDED_UNPAID:
             just_ended = before.status not in ENDED_UNPAID
             if not just_ended:
                 for payment_id, amount in came.items():
                     late = happened.PaymentReceivedLate(payment_id=payment_id, amount=amount)
                     self._change(PROVIDER, now, late)
-            if just_ended or came:
-                self._void_all(now)
+            if just_ended or news:
+                self._void_all(state.ledger.unwanted, now)
             # A refund that failed is not begun anew: it would fail for ever.
             if just_ended or came or _refunds_done(state) > _refunds_done(before):
-                self._refund(refundable(self._state), "order-ended", by=SYSTEM, now=now)
-        elif _needs_no_more(state) and (came or not _needs_no_more(before)):
-            self._void_all(now)
+                owed = refundable(self._state)
+                payments = self._state.ledger.by_refund_preference
+                self._refund(owed, "order-ended", payments, by=SYSTEM, now=now)
+        elif _needs_no_more(state) and (news or not _needs_no_more(before)):
+            self._void_all(state.ledger.unwanted, now)
 
-    def _void_all(self, now: datetime) -> None:
-        for payment in self._state.ledger.payments:
-            if payment.open and not self._state.ledger.is_voiding(payment.id):
-                self._void(payment, by=SYSTEM, now=now)
+    def _void_all(self, payments: Sequence[Payment], now: datetime) -> None:
+        for payment in payments:
+            self._void(payment, by=SYSTEM, now=now)
 
 
 def _money_that_came(before: OrderState, state: OrderState) -> dict[PartId, int]:
@@ -217,6 +250,12 @@ def _money_that_came(before: OrderState, state: OrderState) -> dict[PartId, int]
         held = payment.open - (old.open if old else 0)
         came[payment.id] = max(0, captured) + max(0, held)
     return {payment_id: amount for payment_id, amount in came.items() if amount}
+
+
+def _undecided(state: OrderState) -> set[PartId]:
+    """Payments that the payment service has, and that may still bring money."""
+    payments = state.ledger.payments
+    return {p.id for p in payments if p.is_undecided and p.provider_id is not None}
 
 
 def _refunds_done(state: OrderState) -> int:

@@ -56,6 +56,16 @@ class PaymentReport:
     refunded: int
     decline_code: str | None = None
 
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether the status denies the money: captured with nothing, or the other way round.
+
+        A payment of which a part was captured stays captured when the rest is voided.
+        """
+        if self.status is ProviderStatus.CAPTURED:
+            return self.captured == 0
+        return self.captured > 0 and self.status is not ProviderStatus.AUTHORIZED
+
 
 class PaymentStatus(StrEnum):
     """How far one payment has come. REVIEW: the payment service contradicts what was asked."""
@@ -71,6 +81,7 @@ class PaymentStatus(StrEnum):
 
 
 IN_FLIGHT = frozenset({PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION, PaymentStatus.REVIEW})
+_UNDECIDED = IN_FLIGHT - {PaymentStatus.REVIEW}
 _REFUSED = frozenset({PaymentStatus.DECLINED, PaymentStatus.FAILED})
 _CAPTURABLE = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED})
 # A payment only ever moves to the right; what arrives late or twice is to the left.
@@ -117,14 +128,25 @@ class Payment:
         return max(0, self.amount - self.captured)
 
     @property
+    def is_undecided(self) -> bool:
+        """Whether the payment service, or the payer, has yet to decide about it."""
+        return self.status in _UNDECIDED
+
+    @property
+    def is_voidable(self) -> bool:
+        """Whether a void would keep money with the payer, or give it back."""
+        return self.open > 0 or self.is_undecided
+
+    @property
     def kept(self) -> int:
         """What was captured and neither refunded nor charged back."""
         return self.captured - self.refunded - self.charged_back
 
     def contradicts(self, report: PaymentReport, *, reference: str, currency: str) -> bool:
-        """Whether the report cannot be about this payment, or not about this amount."""
+        """Whether the report cannot be true of this payment: its amounts, names or status."""
         return (
-            report.reference != reference
+            report.contradicts_itself
+            or report.reference != reference
             or report.amount != Money(self.amount, currency)
             or not 0 <= report.refunded <= report.captured <= self.amount
             or (self.provider_id is not None and report.provider_id != self.provider_id)

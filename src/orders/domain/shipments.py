@@ -11,6 +11,7 @@ from types import MappingProxyType
 from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
 from orders.domain.lines import Items
+from orders.domain.values import Address
 
 
 class ShipmentStatus(StrEnum):
@@ -34,11 +35,15 @@ SHIPMENT_STEPS: Mapping[Action, tuple[ShipmentStatus, ShipmentStatus]] = Mapping
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """One parcel. `carrier` and `tracking` are the carrier's own words."""
+    """One parcel. `carrier` and `tracking` are the carrier's own words.
+
+    `address` is where it was packed to go, whatever becomes of the order's.
+    """
 
     id: PartId
     items: Items
     created_at: datetime
+    address: Address | None = None
     status: ShipmentStatus = ShipmentStatus.CREATED
     carrier: str | None = None
     tracking: str | None = None

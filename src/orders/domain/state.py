@@ -16,7 +16,6 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.lines import Line
-from orders.domain.payments import IN_FLIGHT
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.totals import Totals
@@ -108,11 +107,3 @@ class OrderState:
     def open_changes(self) -> tuple[Change, ...]:
         """Changes that nobody has applied or declined: one at most."""
         return tuple(each for each in self.changes if each.status is ChangeStatus.PROPOSED)
-
-    @property
-    def has_money(self) -> bool:
-        """Whether anything is authorised, captured or in flight."""
-        return any(
-            payment.open or payment.captured or payment.status in IN_FLIGHT
-            for payment in self.ledger.payments
-        )

@@ -56,8 +56,8 @@ class Totals:
 
     @property
     def creditable(self) -> int:
-        """How much credit can still be granted."""
-        return max(0, min(self.refundable, self.gross - self.credits))
+        """How much credit can still be granted, whatever has been captured."""
+        return max(0, self.gross - self.credits)
 
 
 class Worth(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,10 @@ class OrderListing:
             ({"external_reference": "po-1"}, "AE"),
             ({"outstanding": True}, "ADE"),
             ({"outstanding": False}, "BC"),
+            ({"external_reference": "po-1", "placed_by": "customer-1"}, "AE"),
+            ({"external_reference": "po-1", "placed_by": "nobody"}, ""),
+            ({"ready_to_ship": True}, "C"),
+            ({"ready_to_ship": False}, ""),
             ({"created_from": NOW + TICK}, "BCDE"),
             ({"created_before": NOW + TICK}, "A"),
             ({"created_from": NOW + TICK, "created_before": NOW + 3 * TICK}, "BC"),
@@ -133,6 +138,20 @@ class OrderListing:
         ):
             where = OrderFilter(tenant="shop", **condition)
             assert await _numbers(orders, where, newest_first=True) == numbers
+
+    async def test_lists_by_whether_what_is_left_may_be_sent(self, orders: OrderRepository) -> None:
+        await orders.add(order := a_new_order(number="A", discount=1_000))
+        steps: tuple[tuple[Callable[[], None], str, str], ...] = (
+            (lambda: order.hold("address", by=STAFF, now=LATER), "", "A"),
+            (lambda: order.release("1", by=STAFF, now=LATER), "A", ""),
+            (lambda: order.cancel("staff", by=STAFF, now=LATER), "", ""),
+        )
+        for step, ready, not_ready in steps:
+            step()
+            await orders.save(order)
+            for wanted, numbers in ((True, ready), (False, not_ready)):
+                where = OrderFilter(tenant="shop", ready_to_ship=wanted)
+                assert await _numbers(orders, where, newest_first=True) == numbers
 
     @pytest.mark.parametrize("newest_first", [True, False])
     async def test_shows_each_order_on_one_page_while_new_ones_come(

@@ -42,6 +42,16 @@ TEXT = 'Zoë Ångström 東京 \U0001f4e6 "quoted" $set \\ a.b\n\tline two \u202
 """Text that has broken stores: other planes, operators, paths, marks that combine and reverse."""
 LARGE = 2**53 - 1
 """The largest amount there is, beyond what 32 bits hold."""
+ADDRESS = Address(
+    name=TEXT.split("\n", maxsplit=1)[0],
+    line1="1 Mill Lane",
+    line2="Flat 2",
+    city="Corcaigh",
+    region="Munster",
+    postal_code="T12 X70A",
+    country="IE",
+    phone="+353 21 000 0000",
+)
 
 
 def a_new_order(
@@ -82,16 +92,6 @@ def an_order_with_everything(
     store keeps what it is given.
     """
     order_id = OrderId(order_id or uuid4())
-    address = Address(
-        name=TEXT.split("\n", maxsplit=1)[0],
-        line1="1 Mill Lane",
-        line2="Flat 2",
-        city="Corcaigh",
-        region="Munster",
-        postal_code="T12 X70A",
-        country="IE",
-        phone="+353 21 000 0000",
-    )
     return Order(
         OrderState(
             id=order_id,
@@ -101,7 +101,7 @@ def an_order_with_everything(
             customer_id="customer-1",
             currency="BHD",
             lines=_lines(),
-            shipping=Shipping(address=address, method="express", price=250),
+            shipping=Shipping(address=ADDRESS, method="express", price=250),
             external_reference="po-7",
             note=TEXT,
             metadata={"basket": TEXT, "A-1_b": "x"},
@@ -248,6 +248,7 @@ def _shipments() -> tuple[Shipment, ...]:
             id=PartId(str(place)),
             items={PartId("1"): 2, PartId("10"): 1},
             created_at=NOW,
+            address=ADDRESS,
             status=status,
             carrier="An Post",
             tracking=f"TRACK-{place}",

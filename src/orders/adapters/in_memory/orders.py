@@ -22,6 +22,7 @@ from orders.application.ports import (
     WaitingEvents,
 )
 from orders.domain.events import RecordedEvent
+from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 from orders.domain.state import OrderState
@@ -234,6 +235,8 @@ def _fits(state: OrderState, where: OrderFilter) -> bool:
         (where.number, state.number),
         (where.external_reference, state.external_reference),
         (where.outstanding, state.totals.outstanding > 0),
+        (where.placed_by, state.placed_by),
+        (where.ready_to_ship, ready_to_ship(state)),
     )
     any_of: tuple[tuple[Sequence[str], str], ...] = (
         (where.status, state.status),

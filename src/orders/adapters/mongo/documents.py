@@ -19,6 +19,7 @@ from bson.codec_options import CodecOptions
 
 from orders.application.ports import LoggedEvent
 from orders.domain.events import OrderEvent, RecordedEvent, Standing
+from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order import Order
 from orders.domain.state import OrderState
@@ -58,6 +59,7 @@ def document_of(order: Order, *, traceparent: str | None) -> Document:
         "owner": state.customer_id if state.customer_id is not None else state.placed_by,
         "listed": listed_at(state.created_at, state.id),
         "owes": state.totals.outstanding > 0,
+        "ready_to_ship": ready_to_ship(state),
         "outbox": _outbox_of(order, traceparent),
     }
     if order.new_events:
@@ -81,6 +83,8 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
     }
     if "totals" in changed:
         changed["owes"] = state.totals.outstanding > 0
+    if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
+        changed["ready_to_ship"] = ready
     changed["version"] = order.version + 1
     update: Document = {"$set": changed}
     if state.due_at is None:

@@ -16,6 +16,8 @@ def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) 
         "number": where.number,
         "external_reference": where.external_reference,
         "owes": where.outstanding,
+        "placed_by": where.placed_by,
+        "ready_to_ship": where.ready_to_ship,
     }
     any_of: Mapping[str, Sequence[str]] = {
         "status": where.status,

@@ -58,6 +58,9 @@ class SearchedOrder(BaseModel):
     external_reference: str | None
     owes: bool
     """Whether anything is outstanding."""
+    placed_by: str
+    ready_to_ship: bool | None
+    """Whether what is left to send may be sent; null where nothing is."""
     listed: str
     relay: Turn | None = None
     """Since when events wait to be relayed; absent while none does."""
@@ -77,6 +80,7 @@ _ORDER_INDEXES: Final = (
     # Of orders with returns, not of the many without: "none" sorts before the others.
     _listed_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
     _listed_by("owes"),
+    _listed_by("ready_to_ship", partialFilterExpression={"ready_to_ship": {"$gte": False}}),
     _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
     _listed_by("external_reference", partialFilterExpression=_given("external_reference")),
     _index("relay", "relay.at", sparse=True),

@@ -127,6 +127,7 @@ def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
         number=None if number is None else read_order_number(number),
         external_reference=given.get("external_reference"),
         outstanding=given.get("outstanding"),
+        ready_to_ship=given.get("ready_to_ship"),
         created_from=aware(given.get("created_from"), "created_from"),
         created_before=aware(given.get("created_before"), "created_before"),
         **statuses,
@@ -167,7 +168,8 @@ def build_schema() -> GraphQLSchema:
             order,
             {"reference": GraphQLArgument(text, out_name="reference_")},
             _by_reference,
-            description="The newest order placed with this external reference.",
+            description="The order with this external reference: the newest that you placed, or "
+            "else the only one that others did.",
         ),
         "orders": GraphQLField(
             _connection(order),
@@ -224,8 +226,11 @@ def _list_arguments(types: Types) -> dict[str, GraphQLArgument]:
         for name in ("customer_id", "number", "external_reference")
     }
     times = {camel(name): GraphQLInputField(TIME, out_name=name) for name in _TIMES}
-    owed = {"outstanding": GraphQLInputField(GraphQLBoolean)}
-    where = GraphQLInputObjectType("OrderFilter", {**statuses, **texts, **times, **owed})
+    flags = {
+        camel(name): GraphQLInputField(GraphQLBoolean, out_name=name)
+        for name in ("outstanding", "ready_to_ship")
+    }
+    where = GraphQLInputObjectType("OrderFilter", {**statuses, **texts, **times, **flags})
     return {
         "filter": GraphQLArgument(where),
         "sort": GraphQLArgument(

@@ -237,9 +237,12 @@ class AmountBody(Body, frozen=True):
 
 
 class RefundBody(Body, frozen=True):
-    """How much to give back; without an amount, all that is owed."""
+    """How much to give back; without an amount, all that is owed. It goes to the payment that is
+    named, or else over as many as it takes; those whose last refund was refused come last.
+    """
 
     amount: int | None = None
+    payment_id: str | None = None
     reason: str = "customer"
 
 

@@ -143,7 +143,7 @@ COMMANDS: Final = (
         Operation.VOID,
         EmptyBody,
         lambda order, body, part, **who: order.void(part, **who),
-        "Give an authorisation back",
+        "Give an authorisation back, or call off a payment in flight",
     ),
     Command(
         "/payments/{part_id:str}/dismiss",
@@ -157,7 +157,7 @@ COMMANDS: Final = (
         Operation.REFUND,
         RefundBody,
         lambda order, body, part, **who: order.refund(
-            amount=body.amount, reason=body.reason, **who
+            amount=body.amount, payment_id=body.payment_id, reason=body.reason, **who
         ),
         "Give money back that is owed",
         creates=True,

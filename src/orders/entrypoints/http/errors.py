@@ -46,6 +46,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.NotSettled: _S.CONFLICT,
         domain.StillOpen: _S.CONFLICT,
         application.OrderNotFound: _S.NOT_FOUND,
+        application.AmbiguousReference: _S.CONFLICT,
         application.Forbidden: _S.FORBIDDEN,
         application.StaleVersion: _S.PRECONDITION_FAILED,
         application.ConcurrentUpdate: _S.CONFLICT,
@@ -113,6 +114,7 @@ def on_refusal(
         detail=_SEE_OTHER_TEXT.get(type(refusal), str(refusal)),
         blocked_by=_blocked_by(refusal, status),
         errors=_errors(refusal),
+        order_ids=getattr(refusal, "order_ids", ()),
         headers=_headers(refusal, status),
     )
 

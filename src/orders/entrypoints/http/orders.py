@@ -113,7 +113,9 @@ async def read_by_reference(
     read_orders: NamedDependency[ReadOrders],
     external_reference: FromPath[str],
 ) -> Response[OrderAnswer | None]:
-    """The newest order that was placed with this `external_reference`."""
+    """The newest order that the caller placed with this `external_reference`, or else the only one
+    that others did. Where others placed several, 409 `ambiguous-reference` names them.
+    """
     wanted = reference(external_reference, "external_reference")
     return _one(request, await read_orders.by_reference(wanted, caller=request.user))
 
@@ -132,6 +134,7 @@ async def list_orders(
     created_from: FromQuery[datetime | None] = None,
     created_before: FromQuery[datetime | None] = None,
     outstanding: FromQuery[bool | None] = None,
+    ready_to_ship: FromQuery[bool | None] = None,
     sort: FromQuery[Sort] = "-created_at",
     limit: Annotated[int, QueryParameter(ge=1)] = 50,
     cursor: FromQuery[str | None] = None,
@@ -150,6 +153,7 @@ async def list_orders(
         created_from=aware(created_from, "created_from"),
         created_before=aware(created_before, "created_before"),
         outstanding=outstanding,
+        ready_to_ship=ready_to_ship,
     )
     listed = Listed(request, where, sort)
     page = await listed.page(read_orders, limit=limit, cursor=cursor)

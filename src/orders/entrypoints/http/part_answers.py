@@ -16,7 +16,7 @@ from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
 from orders.domain.totals import Totals
-from orders.domain.values import Shipping
+from orders.domain.values import Address, Shipping
 from orders.entrypoints.http.bodies import AddressBody
 
 
@@ -148,11 +148,12 @@ class ItemAnswer(Shown, frozen=True):
 
 
 class ShipmentAnswer(Shown, frozen=True):
-    """A parcel."""
+    """A parcel, and the address that it was packed for."""
 
     id: str
     status: str
     items: list[ItemAnswer]
+    address: AddressBody | None
     carrier: str | None
     tracking: str | None
     created_at: datetime
@@ -162,9 +163,9 @@ class ShipmentAnswer(Shown, frozen=True):
     @classmethod
     def of(cls, shipment: Shipment) -> ShipmentAnswer:
         """Show a shipment."""
-        names = [name for name in cls.__struct_fields__ if name != "items"]
+        names = set(cls.__struct_fields__) - {"items", "address"}
         plain = {name: getattr(shipment, name) for name in names}
-        return cls(items=_items(shipment.items), **plain)
+        return cls(items=_items(shipment.items), address=_address(shipment.address), **plain)
 
 
 class ReturnAnswer(Shown, frozen=True):
@@ -275,13 +276,12 @@ class ShippingAnswer(Shown, frozen=True):
     @classmethod
     def of(cls, shipping: Shipping, *, money: bool) -> ShippingAnswer:
         """Show the way of shipping, with its price or without."""
-        address = shipping.address
-        shown = None
-        if address is not None:
-            names = AddressBody.__struct_fields__
-            shown = AddressBody(**{name: getattr(address, name) for name in names})
         price = shipping.price if money else UNSET
-        return cls(address=shown, method=shipping.method, price=price)
+        return cls(address=_address(shipping.address), method=shipping.method, price=price)
+
+
+def _address(address: Address | None) -> AddressBody | None:
+    return None if address is None else convert(address, AddressBody, from_attributes=True)
 
 
 def _items(items: Items) -> list[ItemAnswer]:

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -45,7 +46,8 @@ class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What went wrong, for people (`title`, `detail`) and for programs (`type`, `code`).
 
     `trace_id` finds the request in logs and traces. `blocked_by` holds the codes of the guards
-    that refused a command, `errors` what to correct in the request.
+    that refused a command, `errors` what to correct in the request, `order_ids` the orders that a
+    reference may mean.
     """
 
     type: str
@@ -56,6 +58,7 @@ class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
     trace_id: str
     blocked_by: tuple[str, ...] = ()
     errors: tuple[InvalidMember, ...] = ()
+    order_ids: tuple[UUID, ...] = ()
 
 
 NO_TRACE: Final = "0" * 32
@@ -126,13 +129,19 @@ def problem(
     detail: str,
     blocked_by: Sequence[str] = (),
     errors: Sequence[InvalidMember] = (),
+    order_ids: Sequence[UUID] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
     """Build the answer."""
     set_code(request.scope, code)
     found = problem_of(status, code, detail, trace_id_of(request.scope))
-    if blocked_by or errors:
-        found = msgspec.structs.replace(found, blocked_by=tuple(blocked_by), errors=tuple(errors))
+    if blocked_by or errors or order_ids:
+        found = msgspec.structs.replace(
+            found,
+            blocked_by=tuple(blocked_by),
+            errors=tuple(errors),
+            order_ids=tuple(order_ids),
+        )
     return Response(
         found,
         status_code=status,
