@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -209,14 +210,19 @@ def test_a_payment_that_was_declined_and_then_taken_after_all_is_taken() -> None
         {"captured": 4_301},
         {"refunded": 1},
         {"captured": -1},
+        {"status": CAPTURED, "captured": 0},
+        {"status": ProviderStatus.DECLINED, "captured": 4_300},
+        {"status": ProviderStatus.VOIDED, "captured": 1},
+        {"status": ProviderStatus.PENDING, "captured": 4_300},
+        {"status": ProviderStatus.REQUIRES_ACTION, "captured": 4_300, "refunded": 4_300},
     ],
-    ids=["amount", "currency", "reference", "captured", "refunded", "negative"],
+    ids=lambda wrong: " ".join(map(str, wrong.values())),
 )
 def test_a_payment_that_contradicts_us_confirms_nothing_and_is_held_for_review(
     wrong: dict[str, Any],
 ) -> None:
     order, call = asked()
-    order.settle(call.key, a_report(order, ProviderStatus.AUTHORIZED, **wrong), now=NOW)
+    order.settle(call.key, replace(a_report(order), **wrong), now=NOW)
     assert order.status is OrderStatus.PENDING
     assert order.state.ledger.payment("1").status is PaymentStatus.REVIEW
     assert [hold.reason for hold in order.state.open_holds] == ["payment-mismatch"]

@@ -226,6 +226,11 @@ LIES: dict[str, dict[str, Any]] = {
     "currency": {"currency": "EUR"},
     "captured-too-much": {"captured": 1251},
     "refunded-too-much": {"refunded": 1251},
+    "declined-and-captured": {"status": "declined"},
+    "voided-and-captured": {"status": "voided"},
+    "pending-and-captured": {"status": "pending"},
+    "waiting-and-captured": {"status": "requires_action"},
+    "captured-and-nothing": {"captured": 0},
 }
 
 
