@@ -186,6 +186,7 @@ def test_the_list_publishes_its_filters(operations: dict[str, dict[str, Any]]) -
         "created_from",
         "created_before",
         "outstanding",
+        "ready_to_ship",
         "sort",
         "limit",
         "cursor",

@@ -63,7 +63,8 @@ class Ledger:
     @property
     def voiding(self) -> int:
         """What is authorised and will not be, once the voids under way are answered."""
-        return sum(payment.open for payment in self.payments if self.is_voiding(payment.id))
+        leaving = {call.payment_id for call in self.calls if call.kind is CallKind.VOID}
+        return sum(payment.open for payment in self.payments if payment.id in leaving)
 
     def is_voiding(self, payment_id: str) -> bool:
         """Whether a void of the payment is under way."""

@@ -236,7 +236,6 @@ def _fits(state: OrderState, where: OrderFilter) -> bool:
         (where.external_reference, state.external_reference),
         (where.outstanding, state.totals.outstanding > 0),
         (where.placed_by, state.placed_by),
-        (where.ready_to_ship, ready_to_ship(state)),
     )
     any_of: tuple[tuple[Sequence[str], str], ...] = (
         (where.status, state.status),
@@ -248,6 +247,7 @@ def _fits(state: OrderState, where: OrderFilter) -> bool:
         state.tenant == where.tenant
         and all(wanted in (None, actual) for wanted, actual in exact)
         and all(not wanted or actual in wanted for wanted, actual in any_of)
+        and (where.ready_to_ship is None or where.ready_to_ship is ready_to_ship(state))
         and (where.created_from is None or where.created_from <= state.created_at)
         and (where.created_before is None or state.created_at < where.created_before)
     )
