@@ -37,6 +37,23 @@ async def test_a_reference_used_twice_names_the_newer_order(api: Api, shop: Shop
     assert (await api.get("/orders/by-reference/cart-7")).json()["id"] == newer["id"]
 
 
+async def test_a_reference_names_an_order_of_the_callers_or_the_only_one_of_others(
+    api: Api,
+) -> None:
+    """Rather none than a stranger's: a reference is its placer's own word."""
+    path = "/orders/by-reference/cart-7"
+    of_ada = await api.placed(external_reference="cart-7")
+    assert (await api.get(path, who="root")).json()["id"] == of_ada["id"]
+    of_bob = await api.placed(external_reference="cart-7", who="bob")
+
+    for who, order in (("ada", of_ada), ("bob", of_bob)):
+        assert (await api.get(path, who=who)).json()["id"] == order["id"]
+    problem = assert_problem(await api.get(path, who="root"), 409, "ambiguous-reference")
+    assert {*problem["order_ids"]} == {of_ada["id"], of_bob["id"]}
+    of_root = await api.placed(external_reference="cart-7", who="root")
+    assert (await api.get(path, who="root")).json()["id"] == of_root["id"]
+
+
 Call = Callable[[Api, str], Awaitable[Any]]
 
 

@@ -114,6 +114,8 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
             "description": _PROBLEMS[status],
             "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
         }
+    if operation["operationId"] == "read_by_reference":
+        answers["409"] |= {"description": "Others placed several; `order_ids` names them"}
     if path == "/readyz":
         answers["503"] = answers["200"] | {"description": "No: it is draining or has no store"}
 
@@ -159,6 +161,8 @@ def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]
         statuses |= {"408", "413", "415", "422", "409"}
     if any(parameter["name"] == IF_MATCH for parameter in operation.get("parameters", ())):
         statuses |= {"412"}
+    if operation["operationId"] == "read_by_reference":
+        statuses |= {"409"}
     if method == "patch" or path.endswith("/apply"):
         statuses |= {"428"}
     if path.endswith("/payment-events"):
