@@ -22,7 +22,7 @@ from orders.adapters.in_memory import (
     StaticPriceList,
 )
 from orders.adapters.payments_http.webhooks import WebhookVerifier
-from orders.application.access import Caller, Operation
+from orders.application.access import Caller, Operation, scopes_for
 from orders.application.place_order import PaymentWish
 from orders.application.ports import OrderFilter
 from orders.application.requests import Answer, Request, RequestKey
@@ -42,12 +42,12 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the payment service's own secret"
 def a_caller(
     subject: str, *roles: str, tenant: str = TENANT, scopes: Iterable[str] | None = None
 ) -> Caller:
-    """Someone with these roles; without a scope claim unless `scopes` are given."""
+    """Someone with these roles, and with all scopes that they can use unless `scopes` are given."""
     return Caller(
         subject=subject,
         tenant=tenant,
         roles=frozenset(roles),
-        scopes=None if scopes is None else frozenset(scopes),
+        scopes=frozenset(scopes_for(roles) if scopes is None else scopes),
     )
 
 
@@ -56,7 +56,7 @@ PEOPLE = {
     "bob": a_caller("bob", "customer"),
     # Whose orders `tests.building` builds.
     "customer-1": a_caller("customer-1", "customer"),
-    "till": a_caller("till", "customer", scopes={"orders:price"}),
+    "till": a_caller("till", "customer", scopes={"orders:read", "orders:write", "orders:price"}),
     "sue": a_caller("sue", "support"),
     "wes": a_caller("wes", "fulfillment"),
     "sam": a_caller("sam", "support", "fulfillment"),

@@ -28,9 +28,10 @@ from jwt.algorithms import (
     RSAPSSAlgorithm,
 )
 
+from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret, keys_of
-from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable
 from orders.entrypoints.sandbox.issuer import create_app, issue_token

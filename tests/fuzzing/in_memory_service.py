@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from orders.adapters.in_memory import InMemoryEventLog, InMemoryOrders, InMemoryPayments
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.keys import SharedSecret
-from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.adapters.jwt.verifier import JwtVerifier
 from orders.adapters.payments_http.webhooks import WebhookVerifier
 from orders.adapters.price_lists import JsonPriceList
 from orders.entrypoints.container import UseCases

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jwt
 
+from orders.application.access import scopes_for
 from orders.entrypoints.processes import free_ports
 from orders.entrypoints.stack import is_ready
 from tests.cluster import Process
@@ -41,6 +42,7 @@ class Service:
             "aud": "orders",
             "sub": subject,
             "roles": list(roles),
+            "scope": " ".join(scopes_for(roles)),
             "iat": now,
             "exp": now + _LIFE_SECONDS,
         }

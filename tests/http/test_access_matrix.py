@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +60,10 @@ CALLERS: Final = {
     "customer and finance": a_caller("me", "customer", "finance"),
     "support narrowed to reading": a_caller("me", "support", scopes={"orders:read"}),
     "admin narrowed to nothing of ours": a_caller("me", "admin", scopes={"email"}),
+    "admin without scopes": a_caller("me", "admin", scopes=()),
+    "admin with all scopes but reading": a_caller("me", "admin", scopes={*Scope} - {Scope.READ}),
+    "support, where scopes do not count": replace(a_caller("me", "support"), scopes=None),
+    "integrator, where scopes do not count": replace(a_caller("me", "integrator"), scopes=None),
     "no role": a_caller("me"),
     "a scope and no role": a_caller("me", scopes={"orders:read", "orders:write"}),
     "an unknown role": a_caller("me", "root", "Admin"),

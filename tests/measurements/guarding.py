@@ -27,8 +27,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from opentelemetry.sdk.trace import SpanProcessor
 
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.keys import SharedSecret
-from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.entrypoints import logs, telemetry
 from orders.entrypoints.http.app import USE_CASES, provided
@@ -44,7 +45,12 @@ REQUESTS = 20
 LINES = 12
 """Of a real order in the middle."""
 _SECRET = "for tokens that nobody else takes, ever"
-_CALLER = Caller(subject="ada", tenant="shop", roles=frozenset({"customer"}), scopes=None)
+_CALLER = Caller(
+    subject="ada",
+    tenant="shop",
+    roles=frozenset({"customer"}),
+    scopes=frozenset({"orders:read", "orders:write"}),
+)
 
 
 class _AsAda(ASGIMiddleware):
@@ -133,6 +139,7 @@ _TOKEN = jwt.encode(
         "sub": _CALLER.subject,
         "tenant": _CALLER.tenant,
         "roles": sorted(_CALLER.roles),
+        "scope": "orders:read orders:write",
         "iat": int(time.time()),
         "exp": int(time.time()) + 3_600,
     },

@@ -1,13 +1,14 @@
 """Who may do what: one table, for REST, GraphQL and workers alike. What is not in it is refused.
 
-Roles give operations. Scopes narrow what the roles give, if the token carries any of them;
-`orders:price` alone widens: it lets its holder state prices. An integrator has no operations
-but those its scopes name.
+An operation needs one of its roles *and* its scope in the token, so a token with fewer scopes never
+gives more, and one without scopes gives nothing. The scope `orders:price` alone needs no role: it
+lets its holder state prices. Where scopes do not count (`ORDERS_JWT_SCOPES=ignored`), roles alone
+decide, and an integrator, whose rights are its scopes, has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -20,7 +21,11 @@ from orders.domain.state import OrderState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever sent a request, as a verified token says. `scopes` is None without that claim."""
+    """Whoever sent a request, as a verified token says.
+
+    `scopes` is None only where the installation lets roles alone decide: a token that names no
+    scope has the empty set, and no right.
+    """
 
     subject: str
     tenant: str
@@ -70,7 +75,7 @@ class Operation(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a token can be narrowed to."""
+    """What a token is good for."""
 
     READ = "orders:read"
     WRITE = "orders:write"
@@ -147,31 +152,29 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
 )
 """The scope and the roles of every operation. A customer's reach is their own orders."""
 
-_WIDENING: Final = frozenset({Scope.PRICE})
-_NARROWING: Final = frozenset(Scope) - _WIDENING
-_WORTH_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
+_NO_ROLE: Final[frozenset[str]] = frozenset()
+_SHOWING_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
 
 
 def may(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to some order at all."""
-    scope, roles = ACCESS[operation]
-    scopes = caller.scopes or frozenset()
-    if scope in _WIDENING and scope in scopes:
+    if _roles_giving(caller, operation):
         return True
-    if scopes & _NARROWING and scope not in scopes:
-        return False
-    # A token with strangers' scopes only, or an empty claim, has been narrowed to nothing of ours.
-    if caller.scopes is not None and not scopes & frozenset(Scope):
-        return False
-    return bool(_giving(caller, scope, roles))
+    return operation is Operation.STATE_PRICES and Scope.PRICE in (caller.scopes or ())
 
 
-def _giving(caller: Caller, scope: Scope, roles: frozenset[Role]) -> frozenset[str]:
-    """Which of the caller's roles give an operation: an integrator's only with its scope."""
-    held = caller.roles & roles
-    if scope in (caller.scopes or ()):
-        return held
-    return held - {Role.INTEGRATOR}
+def _roles_giving(caller: Caller, operation: Operation) -> frozenset[str]:
+    """Which of the caller's roles give an operation, if its scope does."""
+    scope, roles = ACCESS[operation]
+    if caller.scopes is None:
+        return caller.roles & (roles - {Role.INTEGRATOR})
+    return caller.roles & roles if scope in caller.scopes else _NO_ROLE
+
+
+def scopes_for(roles: Collection[str]) -> frozenset[Scope]:
+    """All scopes that a token of these roles can use; an integrator's must be named instead."""
+    held = frozenset(roles) - {Role.INTEGRATOR}
+    return frozenset(scope for scope, giving in ACCESS.values() if held & giving)
 
 
 def require(caller: Caller, operation: Operation) -> None:
@@ -186,12 +189,12 @@ def require(caller: Caller, operation: Operation) -> None:
 
 def reaches_all(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to every order of the tenant, not only to their own."""
-    return bool(_giving(caller, *ACCESS[operation]) - {Role.CUSTOMER})
+    return bool(_roles_giving(caller, operation) - {Role.CUSTOMER})
 
 
 def may_reach(caller: Caller, operation: Operation, state: OrderState) -> bool:
-    """Whether this order exists for the caller, as far as the operation goes."""
-    if state.tenant != caller.tenant:
+    """Whether the caller may do this to this order: it does not exist for whoever may not."""
+    if state.tenant != caller.tenant or not may(caller, operation):
         return False
     if reaches_all(caller, operation):
         return True
@@ -210,17 +213,13 @@ class View(StrEnum):
 def view_of(caller: Caller) -> View:
     """What the caller is shown of the orders they reach; the widest of their roles decides.
 
-    A token that was narrowed to scopes which neither read orders nor move money shows no more
-    than a warehouse's: commands answer with the order.
+    Commands answer with the order. So a token shows what is the staff's only if it may read it, and
+    no more than a warehouse's if its scopes neither read orders nor move money.
     """
-    narrowed = (caller.scopes or frozenset()) & _NARROWING
-    if narrowed and not narrowed & _WORTH_MONEY:
-        return View.FULFILLMENT
-    if _giving(caller, Scope.READ, _READERS):
+    if may(caller, Operation.SEE_NOTES):
         return View.STAFF
-    if Role.FULFILLMENT in caller.roles:
-        return View.FULFILLMENT
-    return View.CUSTOMER
+    hides_money = caller.scopes is not None and _SHOWING_MONEY.isdisjoint(caller.scopes)
+    return View.FULFILLMENT if hides_money or Role.FULFILLMENT in caller.roles else View.CUSTOMER
 
 
 def actor_of(caller: Caller) -> Actor:

@@ -10,7 +10,6 @@ from orders.application.access import (
     Caller,
     Operation,
     View,
-    may,
     may_reach,
     reaches_all,
     require,
@@ -155,8 +154,7 @@ def _reached(
 def _is_theirs(action: Action, caller: Caller, order: OrderState) -> bool:
     if action is Action.EXPIRE:  # the clock's
         return False
-    operation = Operation(action.value)
-    return may(caller, operation) and may_reach(caller, operation, order)
+    return may_reach(caller, Operation(action.value), order)
 
 
 def _possible(order: OrderState, action: Action, now: datetime) -> PossibleAction:

@@ -114,7 +114,20 @@ def _add_data(parser: _Parser) -> None:
 def _add_token(parser: _Parser) -> None:
     parser.add_argument("--sub", required=True, help="who it is for")
     parser.add_argument("--role", action="append", default=[], help="may be repeated")
-    parser.add_argument("--scope", action="append", default=[], help="may be repeated")
+    scopes = parser.add_mutually_exclusive_group()
+    scopes.add_argument(
+        "--scope",
+        action="append",
+        help="may be repeated; left out: all that the roles can use. An integrator has none of its "
+        "own: name them",
+    )
+    scopes.add_argument(
+        "--no-scope",
+        dest="scope",
+        action="store_const",
+        const=[],
+        help="a token without scopes, which has no right",
+    )
     parser.add_argument("--tenant", help="left out: the service's default tenant")
     parser.add_argument(
         "--ttl", type=int, default=3600, help="seconds it is good for (%(default)s)"

@@ -17,9 +17,10 @@ from prometheus_client import Gauge
 
 from orders.adapters.in_memory.givens import StaticPriceList
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
-from orders.adapters.jwt.verifier import JwtVerifier, TokenRules
+from orders.adapters.jwt.verifier import JwtVerifier
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import connect, ping
 from orders.adapters.mongo.event_log import MongoEventLog
@@ -218,12 +219,15 @@ def _key_ring(settings: Settings) -> JwksRing | SharedSecret:
 
 
 def _token_rules(settings: Settings) -> TokenRules:
-    types = {"at+jwt", "jwt"} if settings.jwt_accept_plain_typ else {"at+jwt"}
+    required = (pair.partition("=") for pair in settings.jwt_required)
     return TokenRules(
         issuer=settings.issuer,
         audience=settings.audience,
         default_tenant=settings.default_tenant,
-        token_types=frozenset(types),
+        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
+        required=tuple((claim, value) for claim, _, value in required),
+        scope_claims=settings.jwt_scope_claims,
+        scopes_count=settings.jwt_scopes == "required",
         algorithms=frozenset(settings.jwt_algorithms),
         leeway_seconds=settings.jwt_leeway_seconds,
         max_lifetime_seconds=settings.jwt_max_lifetime_seconds,

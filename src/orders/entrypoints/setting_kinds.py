@@ -50,17 +50,6 @@ def choice(meaning: str, default: str, *choices: str) -> Any:
     )
 
 
-def flag(meaning: str, *, default: bool) -> Any:
-    known = {"true": True, "1": True, "false": False, "0": False}
-
-    def parse(text: str) -> bool:
-        if text.lower() not in known:
-            raise ValueError
-        return known[text.lower()]
-
-    return setting(meaning, "true or false", parse, default=default)
-
-
 def printable(meaning: str, default: Any = MISSING) -> Any:
     def parse(text: str) -> str:
         if len(text) > 1024 or not text.isprintable():
@@ -123,6 +112,24 @@ def as_webhook_secret(text: str) -> str:
 
 def as_algorithm(text: str) -> str:
     if text not in {"RS256", "PS256", "ES256", "EdDSA", "HS256"}:
+        raise ValueError
+    return text
+
+
+def as_token_type(text: str) -> str:
+    if text.lower() not in {"at+jwt", "jwt", "none"}:
+        raise ValueError
+    return text.lower()
+
+
+def as_claim(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError
+    return text
+
+
+def as_claim_and_value(text: str) -> str:
+    if not re.fullmatch(r"[!-<>-~]{1,255}=[!-~]{1,255}", text):
         raise ValueError
     return text
 

@@ -12,12 +12,14 @@ from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.setting_kinds import (
     as_address,
     as_algorithm,
+    as_claim,
+    as_claim_and_value,
     as_network,
     as_origin,
     as_shared_secret,
+    as_token_type,
     as_webhook_secret,
     choice,
-    flag,
     number,
     printable,
     setting,
@@ -127,7 +129,32 @@ class Settings:
         default=None,
         secret=True,
     )
-    jwt_accept_plain_typ: bool = flag("accept typ JWT besides at+jwt", default=False)
+    jwt_types: tuple[str, ...] = several(
+        "accepted typ of a token; one other than at+jwt must name scopes, if only none, or meet "
+        "ORDERS_JWT_REQUIRED",
+        "at+jwt, JWT or none",
+        as_token_type,
+        default=("at+jwt",),
+    )
+    jwt_required: tuple[str, ...] = several(
+        "what every token must say besides, such as token_use=access; a list must hold it",
+        "claim=value",
+        as_claim_and_value,
+        default=(),
+    )
+    jwt_scope_claims: tuple[str, ...] = several(
+        "claims that name a token's scopes, as text or as a list; they must not contradict "
+        "each other",
+        "a claim's name",
+        as_claim,
+        default=("scope", "scp"),
+    )
+    jwt_scopes: str = choice(
+        "required: no scope of ours, no right; ignored: roles alone decide",
+        "required",
+        "required",
+        "ignored",
+    )
     jwt_leeway_seconds: int = whole("clock difference allowed", 10, 0, 30)
     jwt_max_lifetime_seconds: int = whole("exp - iat at most", 86_400, 60, 31_536_000)
     default_tenant: str = printable("tenant of a token that names none", "main")

@@ -22,9 +22,10 @@ class JwksRing:
     """The keys that a JWKS endpoint lists, fetched when they are used and never in their way.
 
     Keys older than `refresh_seconds` are refreshed beside the requests that use them. An unknown
-    `kid` is looked for at the endpoint, at most once per `unknown_kid_seconds`. While the
-    endpoint fails, the last good keys count for `keep_seconds`. There is one fetch at a time, of
-    at most `timeout_seconds`, and redirects are not followed.
+    `kid` gets a fetch of its own, whatever was fetched before: a key may be a second old. All
+    unknown ones together cause at most one per `unknown_kid_seconds`. While the endpoint fails,
+    the last good keys count for `keep_seconds`, and are asked for again after `retry_seconds`.
+    There is one fetch at a time, of at most `timeout_seconds`, and redirects are not followed.
     """
 
     def __init__(
@@ -32,21 +33,23 @@ class JwksRing:
         url: str,
         *,
         refresh_seconds: float = 300,
-        unknown_kid_seconds: float = 30,
+        retry_seconds: float = 30,
         cold_retry_seconds: float = 1,
+        unknown_kid_seconds: float = 30,
         keep_seconds: float = 7 * 24 * 3600,
         timeout_seconds: float = 2,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._refresh_seconds = refresh_seconds
-        self._unknown_kid_seconds = unknown_kid_seconds
+        self._retry_seconds = retry_seconds
         self._cold_retry_seconds = cold_retry_seconds
+        self._unknown_kid_seconds = unknown_kid_seconds
         self._keep_seconds = keep_seconds
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._now = now
         self._keys: tuple[VerifyingKey, ...] = ()
-        self._fetched_at = self._tried_at = float("-inf")
+        self._fetched_at = self._tried_at = self._looked_at = float("-inf")
         self._fetch: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -55,27 +58,27 @@ class JwksRing:
         if self._now() - self._fetched_at > self._keep_seconds:
             self._keys = ()
         if not self._keys:
-            await self._fetch_unless_tried_within(self._cold_retry_seconds)
-        elif self._now() - self._fetched_at > self._refresh_seconds:
-            self._start_unless_tried_within(self._unknown_kid_seconds)
+            self._start_unless_tried_within(self._cold_retry_seconds)
+            await self._wait_for_fetch()
+        else:
+            self._refresh_if_due()
         if not self._keys:
             raise KeysUnavailable("the auth service's keys could not be fetched")
 
     async def find(self, algorithm: str, kid: str | None) -> VerifyingKey:
         """The one key that verifies tokens of this header, see `KeyRing`."""
         await self.ensure_keys()
-        try:
-            return only_match(self._keys, algorithm, kid)
-        except InvalidToken:
-            await self._fetch_unless_tried_within(self._unknown_kid_seconds)
-            return only_match(self._keys, algorithm, kid)
+        for look_again in (self._wait_for_fetch, self._look_for_unknown):
+            try:
+                return only_match(self._keys, algorithm, kid)
+            except InvalidToken:
+                await look_again()
+        return only_match(self._keys, algorithm, kid)
 
     def holds(self, key: VerifyingKey) -> bool:
         """Whether the endpoint listed `key` when last asked; starts a refresh when it is due."""
-        age = self._now() - self._fetched_at
-        if age > self._refresh_seconds:
-            self._start_unless_tried_within(self._unknown_kid_seconds)
-        return key in self._keys and age <= self._keep_seconds
+        self._refresh_if_due()
+        return key in self._keys and self._now() - self._fetched_at <= self._keep_seconds
 
     async def close(self) -> None:
         """Stop a fetch under way and give the connection back. The ring may be used again."""
@@ -86,18 +89,32 @@ class JwksRing:
             await self._session.close()
         self._fetch = self._session = None
 
-    async def _fetch_unless_tried_within(self, seconds: float) -> None:
-        self._start_unless_tried_within(seconds)
+    async def _wait_for_fetch(self) -> None:
+        """Wait for the fetch under way, if there is one."""
         if self._fetch is not None:
             # Not awaited itself: who gives up waiting must not end what others wait for.
             await asyncio.wait([self._fetch])
 
+    async def _look_for_unknown(self) -> None:
+        if self._now() - self._looked_at >= self._unknown_kid_seconds and self._start():
+            self._looked_at = self._now()
+        await self._wait_for_fetch()
+
+    def _refresh_if_due(self) -> None:
+        if self._now() - self._fetched_at > self._refresh_seconds:
+            self._start_unless_tried_within(self._retry_seconds)
+
     def _start_unless_tried_within(self, seconds: float) -> None:
-        under_way = self._fetch is not None and not self._fetch.done()
-        if under_way or self._now() - self._tried_at < seconds:
-            return
+        if self._now() - self._tried_at >= seconds:
+            self._start()
+
+    def _start(self) -> bool:
+        """Begin a fetch; whether there was none under way."""
+        if self._fetch is not None and not self._fetch.done():
+            return False
         self._tried_at = self._now()
         self._fetch = asyncio.create_task(self._refresh(), name="jwks-refresh")
+        return True
 
     async def _refresh(self) -> None:
         try:

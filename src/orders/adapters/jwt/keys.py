@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import (
@@ -114,12 +115,14 @@ def keys_of(jwks: bytes) -> tuple[VerifyingKey, ...]:
     """The keys of a JWKS that may verify tokens; all others are passed over.
 
     Passed over: private and symmetric keys, RSA under 2048 or over 8192 bits, curves other than
-    P-256 and Ed25519, keys for encryption, and keys of an algorithm that is not their type's.
+    P-256 and Ed25519, keys for encryption, keys of an algorithm that is not their type's, and
+    whatever is no key.
 
     Raises:
         ValueError: If the text is no JWKS, or has no such key.
     """
-    document = json.loads(jwks)
+    # Python refuses integers of more than 4300 digits, and with them all other keys.
+    document = json.loads(jwks, parse_int=float)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("not a JWKS")
@@ -139,7 +142,7 @@ def _key_of(jwk: object) -> VerifyingKey | None:
         return None
     try:
         material = method.from_jwk(jwk)
-    except (InvalidKeyError, ValueError, TypeError, KeyError):
+    except (InvalidKeyError, UnsupportedAlgorithm, ValueError, TypeError, KeyError):
         return None
     if isinstance(material, RSAPublicKey) and not (
         MIN_RSA_BITS <= material.key_size <= MAX_RSA_BITS

@@ -1,7 +1,7 @@
-"""Access tokens: signed JSON of the auth service (RFC 7519, RFC 9068), read without mercy.
+"""Access tokens: signed JSON of the auth service, read without mercy.
 
-PyJWT's algorithms check signatures; the claims are checked here, because its own checks take any
-`typ`, numeric strings for times and repeated members.
+PyJWT's algorithms check signatures; the text is read here, because PyJWT takes any `typ` and
+repeated members. `claims.py` says what the claims must say.
 """
 
 from __future__ import annotations
@@ -10,45 +10,16 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from orders.adapters.jwt.claims import TokenRules, caller_of, require_purpose, require_times
 from orders.adapters.jwt.keys import KeyRing, VerifyingKey
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken
-
-_MAX_SECONDS: Final = 2**53
-_NAME: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_SCOPE_OR_ROLE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRules:
-    """What a token must say to be taken.
-
-    `token_types` are lower-case values of the `typ` header, less `application/`; None allows
-    tokens without one. `default_tenant` is for tokens without a tenant; None refuses them.
-
-    Raises:
-        ValueError: If the leeway is negative or longer than 30 seconds.
-    """
-
-    issuer: str
-    audience: str
-    default_tenant: str | None = None
-    token_types: frozenset[str | None] = frozenset({"at+jwt", "jwt"})
-    algorithms: frozenset[str] = frozenset({"RS256", "PS256", "ES256", "EdDSA", "HS256"})
-    leeway_seconds: float = 10
-    max_lifetime_seconds: float = 24 * 3600
-    max_bytes: int = 8 * 1024
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.leeway_seconds <= 30:
-            raise ValueError("the leeway is between 0 and 30 seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +77,13 @@ class JwtVerifier:
         if len(parts) != 3:
             raise InvalidToken("it is not a signed JWT")
         header, claims = _object_of(parts[0]), _object_of(parts[1])
-        algorithm, kid = self._check_header(header)
+        algorithm, kid, token_type = self._check_header(header)
         key = await self._keys.find(algorithm, kid)
         if not key.verifies(f"{parts[0]}.{parts[1]}".encode(), _bytes_of(parts[2])):
             raise InvalidToken("its signature is wrong")
-        expires_at = self._check_times(claims)
-        self._check_purpose(claims)
-        caller = self._caller_of(claims)
+        expires_at = require_times(claims, self._rules, now=self._now())
+        require_purpose(claims, self._rules, token_type=token_type)
+        caller = caller_of(claims, self._rules)
         self._remember(digest, _Verified(caller, key, expires_at))
         return caller
 
@@ -121,50 +92,20 @@ class JwtVerifier:
         if len(self._verified) > self._cache_size:
             self._verified.popitem(last=False)
 
-    def _check_header(self, header: dict[str, Any]) -> tuple[str, str | None]:
+    def _check_header(self, header: dict[str, Any]) -> tuple[str, str | None, str | None]:
+        """Check the header; returns the algorithm, the key's name and the token's type."""
         if "crit" in header:
             raise InvalidToken("it demands an extension that is not understood")
         if not all(isinstance(header.get(name, ""), str) for name in ("alg", "kid", "typ")):
             raise InvalidToken("its header is malformed")
         typ = header.get("typ")
-        kind = None if typ is None else typ.lower().removeprefix("application/")
-        if kind not in self._rules.token_types:
+        token_type = None if typ is None else typ.lower().removeprefix("application/")
+        if token_type not in self._rules.token_types:
             raise InvalidToken("it is not an access token")
         algorithm = header.get("alg", "")
         if algorithm not in self._rules.algorithms:
             raise InvalidToken("its algorithm is not accepted")
-        return algorithm, header.get("kid")
-
-    def _check_times(self, claims: dict[str, Any]) -> float:
-        """Check all times; returns the end of the token's life, leeway included."""
-        now, leeway = self._now(), self._rules.leeway_seconds
-        expires_at, issued_at = _seconds(claims, "exp"), _seconds(claims, "iat")
-        if now >= expires_at + leeway:
-            raise InvalidToken("it has expired")
-        if issued_at > now + leeway:
-            raise InvalidToken("it was issued in the future")
-        if "nbf" in claims and _seconds(claims, "nbf") > now + leeway:
-            raise InvalidToken("it does not count yet")
-        if expires_at - issued_at > self._rules.max_lifetime_seconds:
-            raise InvalidToken("it lives too long")
-        return expires_at + leeway
-
-    def _check_purpose(self, claims: dict[str, Any]) -> None:
-        if claims.get("iss") != self._rules.issuer:
-            raise InvalidToken("it is another issuer's")
-        audience = claims.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if self._rules.audience not in audiences:
-            raise InvalidToken("it is for another service")
-
-    def _caller_of(self, claims: dict[str, Any]) -> Caller:
-        tenant = claims.get("tenant", self._rules.default_tenant)
-        return Caller(
-            subject=_name(claims.get("sub"), "subject", _NAME),
-            tenant=_name(tenant, "tenant", _NAME),
-            roles=_names(claims.get("roles", []), "roles"),
-            scopes=_scopes(claims["scope"]) if "scope" in claims else None,
-        )
+        return algorithm, header.get("kid"), token_type
 
 
 def _object_of(part: str) -> dict[str, Any]:
@@ -201,30 +142,3 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(_: str) -> float:
     raise ValueError("not a JSON number")
-
-
-def _seconds(claims: dict[str, Any], name: str) -> float:
-    value = claims.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise InvalidToken(f"its {name} is missing or malformed")
-    if not 0 <= value < _MAX_SECONDS:
-        raise InvalidToken(f"its {name} is out of range")
-    return float(value)
-
-
-def _name(value: object, what: str, allowed: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or not allowed.fullmatch(value):
-        raise InvalidToken(f"its {what} is missing or malformed")
-    return value
-
-
-def _names(values: object, what: str) -> frozenset[str]:
-    if not isinstance(values, list):
-        raise InvalidToken(f"its {what} are malformed")
-    return frozenset(_name(value, what, _SCOPE_OR_ROLE) for value in values)
-
-
-def _scopes(scope: object) -> frozenset[str]:
-    if not isinstance(scope, str):
-        raise InvalidToken("its scope is malformed")
-    return _names(scope.split(" ") if scope else [], "scope")

@@ -25,15 +25,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from orders.application.access import scopes_for
+
 _MAX_TTL_SECONDS: Final = 24 * 3600
 
 
 class TokenRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to sign. `ttl` is in seconds."""
+    """What to sign. `ttl` is in seconds. Without `scope` it gets all that its roles can use."""
 
     sub: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     roles: list[str] = []
-    scope: str = ""
+    scope: str | None = None
     tenant: str | None = None
     ttl: Annotated[int, msgspec.Meta(ge=1, le=_MAX_TTL_SECONDS)] = 3600
 
@@ -67,7 +69,7 @@ def create_app(*, key_file: Path, issuer: str, audience: str) -> web.Application
             audience=audience,
             subject=wanted.sub,
             roles=wanted.roles,
-            scopes=wanted.scope.split(),
+            scopes=None if wanted.scope is None else wanted.scope.split(),
             tenant=wanted.tenant,
             ttl_seconds=wanted.ttl,
             now=time.time(),
@@ -91,13 +93,14 @@ def issue_token(
     audience: str,
     subject: str,
     roles: Sequence[str],
-    scopes: Sequence[str],
+    scopes: Sequence[str] | None,
     tenant: str | None,
     ttl_seconds: int,
     now: float,
 ) -> str:
     """Sign an access token (RFC 9068) that counts from `now`, in seconds since 1970.
 
+    Without `scopes` it has all that its roles can use; an integrator's role has none of its own.
     Empty `scopes` and no `tenant` are left out of it. Makes the key if there is none yet.
     """
     key = load_key(key_file)
@@ -111,8 +114,9 @@ def issue_token(
         "exp": int(now) + ttl_seconds,
         "roles": list(roles),
     }
-    if scopes:
-        claims["scope"] = " ".join(scopes)
+    granted = sorted(scopes_for(roles)) if scopes is None else scopes
+    if granted:
+        claims["scope"] = " ".join(granted)
     if tenant is not None:
         claims["tenant"] = tenant
     headers = {"typ": "at+jwt", "kid": _public_jwk(key)["kid"]}

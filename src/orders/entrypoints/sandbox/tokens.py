@@ -15,11 +15,14 @@ def sandbox_token(
     *,
     subject: str,
     roles: Sequence[str],
-    scopes: Sequence[str] = (),
+    scopes: Sequence[str] | None = None,
     tenant: str | None = None,
     ttl_seconds: int = 3600,
 ) -> str:
-    """Sign a token with the sandbox's key, which is made if need be. Nothing has to run."""
+    """Sign a token with the sandbox's key, which is made if need be. Nothing has to run.
+
+    Without `scopes` it has all that its roles can use, see `issue_token`.
+    """
     data.prepare()
     return issue_token(
         data.issuer_key,
