@@ -12,12 +12,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import (
@@ -185,24 +187,57 @@ async def test_takes_a_token_of_each_algorithm(verifier: JwtVerifier, algorithm:
 @pytest.mark.parametrize(
     ("changes", "roles", "scopes"),
     [
-        ({"roles": ABSENT}, frozenset(), None),
-        ({"scope": ""}, frozenset({"customer"}), frozenset()),
-        ({"aud": ["other", AUDIENCE]}, frozenset({"customer"}), None),
-        ({"exp": NOW + 600.5, "iat": NOW - 0.5}, frozenset({"customer"}), None),
-        ({"exp": NOW - LEEWAY + 5}, frozenset({"customer"}), None),
-        ({"iat": NOW + LEEWAY}, frozenset({"customer"}), None),
-        ({"nbf": NOW + LEEWAY}, frozenset({"customer"}), None),
-        ({"exp": NOW - 60 + 24 * 3600}, frozenset({"customer"}), None),
+        ({"roles": ABSENT}, frozenset(), frozenset()),
+        ({"aud": ["other", AUDIENCE]}, frozenset({"customer"}), frozenset()),
+        ({"exp": NOW + 600.5, "iat": NOW - 0.5}, frozenset({"customer"}), frozenset()),
+        ({"exp": NOW - LEEWAY + 5}, frozenset({"customer"}), frozenset()),
+        ({"iat": NOW + LEEWAY}, frozenset({"customer"}), frozenset()),
+        ({"nbf": NOW + LEEWAY}, frozenset({"customer"}), frozenset()),
+        ({"exp": NOW - 60 + 24 * 3600}, frozenset({"customer"}), frozenset()),
+        ({"typ": "bearer", "token_use": "access"}, frozenset({"customer"}), frozenset()),
     ],
 )
 async def test_takes_what_the_rules_allow(
     verifier: JwtVerifier,
     changes: dict[str, Any],
     roles: frozenset[str],
-    scopes: frozenset[str] | None,
+    scopes: frozenset[str],
 ) -> None:
     caller = await verifier.verify(a_token(**changes))
     assert (caller.roles, caller.scopes) == (roles, scopes)
+
+
+NAMES_SCOPES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "no claim": ({}, set()),
+    "text": ({"scope": "orders:read orders:pay"}, {"orders:read", "orders:pay"}),
+    "empty text": ({"scope": ""}, set()),
+    "a list": ({"scope": ["orders:read", "email"]}, {"orders:read", "email"}),
+    "an empty list": ({"scope": []}, set()),
+    "scp as text": ({"scp": "orders:read"}, {"orders:read"}),
+    "scp as a list": ({"scp": ["orders:read"]}, {"orders:read"}),
+    "both alike": ({"scope": "a b", "scp": ["b", "a", "b"]}, {"a", "b"}),
+}
+
+
+@pytest.mark.parametrize(("changes", "scopes"), NAMES_SCOPES.values(), ids=NAMES_SCOPES)
+async def test_finds_the_scopes_that_a_token_names(
+    verifier: JwtVerifier, changes: dict[str, Any], scopes: set[str]
+) -> None:
+    assert (await verifier.verify(a_token(**changes))).scopes == scopes
+
+
+async def test_scopes_are_where_the_rules_say(ring: JwksRing, clock: Clock) -> None:
+    verifier = JwtVerifier(ring, replace(RULES, scope_claims=("permissions",)), now=clock)
+    token = a_token(permissions=["orders:read"], scope="orders:pay")
+    assert (await verifier.verify(token)).scopes == {"orders:read"}
+
+
+@pytest.mark.parametrize("scope", [ABSENT, "", "email", "orders:read"])
+async def test_only_the_rules_say_that_scopes_do_not_count(
+    ring: JwksRing, clock: Clock, scope: object
+) -> None:
+    verifier = JwtVerifier(ring, replace(RULES, scopes_count=False), now=clock)
+    assert (await verifier.verify(a_token(scope=scope))).scopes is None
 
 
 BAD_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
@@ -225,7 +260,11 @@ BAD_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
     "other audience": ({"aud": "billing"}, "another service"),
     "no audience": ({"aud": ABSENT}, "another service"),
     "audience as a prefix": ({"aud": "orders2"}, "another service"),
-    "audience in an object": ({"aud": {AUDIENCE: 1}}, "another service"),
+    "audience in an object": ({"aud": {AUDIENCE: 1}}, "audience is malformed"),
+    "audience null": ({"aud": None}, "audience is malformed"),
+    "no audience in the list": ({"aud": []}, "another service"),
+    "a number beside the audience": ({"aud": [AUDIENCE, 7]}, "audience is malformed"),
+    "a list beside the audience": ({"aud": [AUDIENCE, [AUDIENCE]]}, "audience is malformed"),
     "other issuer": ({"iss": "https://evil.example"}, "another issuer"),
     "issuer with a slash": ({"iss": ISSUER + "/"}, "another issuer"),
     "issuer in a list": ({"iss": [ISSUER]}, "another issuer"),
@@ -241,10 +280,33 @@ BAD_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
     "tenant with a blank": ({"tenant": "a b"}, "tenant is missing"),
     "roles as text": ({"roles": "admin"}, "roles are malformed"),
     "roles null": ({"roles": None}, "roles are malformed"),
-    "a role in a list": ({"roles": [["admin"]]}, "roles is missing"),
-    "scope as list": ({"scope": ["orders:read"]}, "scope is malformed"),
-    "scope null": ({"scope": None}, "scope is malformed"),
-    "scope with a newline": ({"scope": "orders:read\n"}, "scope is missing"),
+    "a role in a list": ({"roles": [["admin"]]}, "roles are malformed"),
+    "scope null": ({"scope": None}, "scopes are malformed"),
+    "scope as an object": ({"scope": {"orders:read": 1}}, "scopes are malformed"),
+    "scope with a newline": ({"scope": "orders:read\n"}, "scopes are malformed"),
+    "scopes with two blanks": ({"scope": "orders:read  email"}, "scopes are malformed"),
+    "scopes in a list's member": ({"scope": ["orders:read email"]}, "scopes are malformed"),
+    "a number in scp": ({"scp": ["orders:read", 7]}, "scopes are malformed"),
+    "scp null": ({"scope": "orders:read", "scp": None}, "scopes are malformed"),
+    "scp with less": ({"scope": "a b", "scp": ["a"]}, "contradict"),
+    "scp with none": ({"scope": "a b", "scp": []}, "contradict"),
+    "an ID token's nonce": ({"nonce": "n-1"}, "not an access token"),
+    "an ID token's at_hash": ({"at_hash": "MTIz"}, "not an access token"),
+    "an ID token's c_hash": ({"c_hash": "MTIz"}, "not an access token"),
+    "an ID token's s_hash": ({"s_hash": "MTIz"}, "not an access token"),
+    "a logout token's events": ({"events": {}}, "not an access token"),
+    "typ ID": ({"typ": "ID"}, "not an access token"),
+    "typ Refresh": ({"typ": "Refresh"}, "not an access token"),
+    "typ in a list": ({"typ": ["Bearer"]}, "not an access token"),
+    "token_use id": ({"token_use": "id"}, "not an access token"),
+    "token_use ID": ({"token_use": "ID"}, "not an access token"),
+    "token_use in a list": ({"token_use": ["id"]}, "not an access token"),
+    "bound to a key": ({"cnf": {"jkt": "0ZcOCORZNYy"}}, "bound to a key"),
+}
+NO_RULE_TAKES: dict[str, tuple[dict[str, Any], str]] = {
+    what: bad
+    for what, bad in BAD_CLAIMS.items()
+    if bad[1] in {"not an access token", "bound to a key", "audience is malformed"}
 }
 
 
@@ -270,6 +332,9 @@ BAD_HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "crit": ({"crit": ["x"], "x": 1}, "extension"),
     "empty crit": ({"crit": []}, "extension"),
     "logout token": ({"typ": "logout+jwt"}, "not an access token"),
+    "event token": ({"typ": "secevent+jwt"}, "not an access token"),
+    "plain JWT": ({"typ": "JWT"}, "not an access token"),
+    "ID token": ({"typ": "id_token"}, "not an access token"),
     "no typ": ({"typ": ABSENT}, "not an access token"),
     "typ null": ({"typ": None}, "header is malformed"),
 }
@@ -283,18 +348,85 @@ async def test_refuses_wrong_headers(
         await verifier.verify(signed(header_of(**changes), claims_of()))
 
 
-@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT"])
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 async def test_takes_the_documented_types(verifier: JwtVerifier, typ: str) -> None:
     token = signed(header_of(typ=typ), claims_of())
     assert (await verifier.verify(token)).subject == "customer-1"
 
 
-async def test_takes_tokens_without_type_or_tenant_by_setting(ring: JwksRing, clock: Clock) -> None:
-    rules = TokenRules(
-        issuer=ISSUER, audience=AUDIENCE, default_tenant="main", token_types=frozenset({None})
-    )
-    token = signed(header_of(typ=ABSENT), claims_of(tenant=ABSENT))
-    assert (await JwtVerifier(ring, rules, now=clock).verify(token)).tenant == "main"
+async def test_takes_tokens_without_a_tenant_by_setting(ring: JwksRing, clock: Clock) -> None:
+    verifier = JwtVerifier(ring, replace(RULES, default_tenant="main"), now=clock)
+    assert (await verifier.verify(a_token(tenant=ABSENT))).tenant == "main"
+
+
+ANY_TYPE = replace(RULES, token_types=frozenset({"at+jwt", "jwt", None}))
+
+
+@pytest.fixture
+def easy(ring: JwksRing, clock: Clock) -> JwtVerifier:
+    """A verifier that takes tokens of every type that may be taken, and asks for no scope."""
+    return JwtVerifier(ring, replace(ANY_TYPE, scopes_count=False), now=clock)
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "application/jwt", ABSENT])
+@pytest.mark.parametrize("named", [{"scope": ""}, {"scp": ["openid"]}])
+async def test_takes_plain_tokens_that_name_scopes_if_only_none(
+    easy: JwtVerifier, typ: object, named: dict[str, Any]
+) -> None:
+    token = signed(header_of(typ=typ), claims_of(**named))
+    assert (await easy.verify(token)).subject == "customer-1"
+    with pytest.raises(InvalidToken, match="not an access token"):
+        await easy.verify(signed(header_of(typ=typ), claims_of()))
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "JWT", ABSENT])
+@pytest.mark.parametrize(("changes", "reason"), NO_RULE_TAKES.values(), ids=NO_RULE_TAKES)
+async def test_no_rules_take_id_logout_or_bound_tokens(
+    ring: JwksRing, clock: Clock, typ: object, changes: dict[str, Any], reason: str
+) -> None:
+    """Not though they are for us, name our scopes and roles, and say what is required."""
+    rules = replace(ANY_TYPE, required=(("typ_", "a"),), scopes_count=False)
+    said = {"typ_": "a", "scope": "orders:read", **changes}
+    with pytest.raises(InvalidToken, match=reason):
+        await JwtVerifier(ring, rules, now=clock).verify(
+            signed(header_of(typ=typ), claims_of(**said))
+        )
+
+
+REQUIRED = (("typ", "Bearer"), ("groups", "shop"))
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "JWT", ABSENT])
+@pytest.mark.parametrize(
+    ("changes", "is_taken"),
+    [
+        ({"typ": "Bearer", "groups": "shop"}, True),
+        ({"typ": "Bearer", "groups": ["staff", "shop"]}, True),
+        ({"typ": "bearer", "groups": "shop"}, False),
+        ({"typ": "Bearer", "groups": "shopping"}, False),
+        ({"typ": "Bearer", "groups": ["shopping"]}, False),
+        ({"typ": "Bearer", "groups": {"shop": 1}}, False),
+        ({"typ": "Bearer"}, False),
+        ({"groups": "shop"}, False),
+        ({"scope": "orders:read"}, False),
+    ],
+)
+async def test_a_token_says_all_that_is_required(
+    ring: JwksRing, clock: Clock, typ: object, changes: dict[str, Any], is_taken: bool
+) -> None:
+    verifier = JwtVerifier(ring, replace(ANY_TYPE, required=REQUIRED), now=clock)
+    token = signed(header_of(typ=typ), claims_of(**changes))
+    if is_taken:
+        assert (await verifier.verify(token)).subject == "customer-1"
+    else:
+        with pytest.raises(InvalidToken, match="requires"):
+            await verifier.verify(token)
+
+
+@pytest.mark.parametrize("kind", ["logout+jwt", "id_token", "at+JWT", ""])
+def test_no_other_type_can_be_allowed(kind: str) -> None:
+    with pytest.raises(ValueError, match="types of access tokens"):
+        replace(RULES, token_types=frozenset({"at+jwt", kind}))
 
 
 BAD_TEXTS = {
@@ -399,7 +531,19 @@ def test_passes_over_keys_that_may_not_verify() -> None:
         public_jwk("RS256", n=7),
         public_jwk("EdDSA", kid=7),
         public_jwk("ES256", x="AA"),
+        public_jwk("RS256", kty=["RSA"]),
+        public_jwk("RS256", alg={"RS256": 1}),
+        public_jwk("RS256", e=None),
+        public_jwk("RS256", n="\ud800"),
+        public_jwk("EdDSA", crv=["Ed25519"]),
+        public_jwk("EdDSA", x="A" * 42),
+        public_jwk("EdDSA", key_ops="verify"),
+        public_jwk("EdDSA", use=["sig"]),
+        public_jwk("EdDSA", kid=None),
+        {"kty": "RSA", "exp": 1e999},
         "text",
+        7,
+        [],
         None,
         {},
     ]
@@ -410,6 +554,25 @@ def test_passes_over_keys_that_may_not_verify() -> None:
     del good["alg"]
     [key] = keys_of(json.dumps({"keys": [*listed, good, good]}).encode())
     assert (key.kid, key.algorithm) == ("good", "RS256")
+
+
+def test_a_number_too_long_for_python_spoils_its_own_key_only() -> None:
+    odd = json.dumps({"kty": "RSA", "exp": "?"}).replace('"?"', "9" * 5_000)
+    [key] = keys_of(f'{{"keys": [{odd}, {json.dumps(public_jwk("RS256"))}]}}'.encode())
+    assert key.kid == "k-RS256"
+
+
+def test_a_curve_that_this_openssl_does_not_have_spoils_its_own_key_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where only FIPS algorithms are allowed; such a build is not at hand."""
+
+    def without_ed25519(_: object) -> None:
+        raise UnsupportedAlgorithm("ed25519 is not supported by this version of OpenSSL")
+
+    monkeypatch.setattr(OKPAlgorithm, "from_jwk", staticmethod(without_ed25519))
+    keys = keys_of(json.dumps({"keys": ALL_KEYS}).encode())
+    assert {key.algorithm for key in keys} == {"RS256", "PS256", "ES256"}
 
 
 async def test_fetches_once_for_many_callers(verifier: JwtVerifier, endpoint: Endpoint) -> None:
@@ -430,18 +593,41 @@ async def test_looks_for_unknown_keys_once_in_thirty_seconds(
         with pytest.raises(InvalidToken):
             await verifier.verify(signed(header_of(kid=f"k{second}"), claims_of()))
         clock.seconds += 1
-    assert endpoint.calls == 3
+    # The first of all keys, and of the unknown ones those of the seconds 0, 30 and 60.
+    assert endpoint.calls == 4
 
 
-async def test_takes_a_new_key_within_a_minute_and_keeps_the_old(
-    verifier: JwtVerifier, endpoint: Endpoint, clock: Clock
+NEW_KEY = public_jwk("EdDSA", ATTACKERS_KEY, kid="k2")
+BY_NEW_KEY = signed(header_of(kid="k2"), claims_of(), key=ATTACKERS_KEY)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 29, 31])
+async def test_takes_a_new_key_at_once_whatever_was_fetched_before_and_keeps_the_old(
+    verifier: JwtVerifier, ring: JwksRing, endpoint: Endpoint, clock: Clock, seconds: int
 ) -> None:
-    await verifier.verify(a_token())
-    endpoint.keys = [*ALL_KEYS, public_jwk("EdDSA", ATTACKERS_KEY, kid="k2")]
-    clock.seconds += 31
-    new = signed(header_of(kid="k2"), claims_of(), key=ATTACKERS_KEY)
-    assert (await verifier.verify(new)).subject == "customer-1"
+    await ring.ensure_keys()
+    clock.seconds += seconds
+    endpoint.keys = [*ALL_KEYS, NEW_KEY]
+    assert (await verifier.verify(BY_NEW_KEY)).subject == "customer-1"
     assert (await verifier.verify(a_token())).subject == "customer-1"
+    assert endpoint.calls == 2
+
+
+async def test_a_fetch_under_way_is_not_the_new_keys_own(
+    verifier: JwtVerifier, ring: JwksRing, endpoint: Endpoint, clock: Clock
+) -> None:
+    await ring.ensure_keys()
+    endpoint.goes_on.clear()
+    endpoint.asked.clear()
+    clock.seconds += 301
+    await ring.ensure_keys()
+    await endpoint.asked.wait()
+    listed = iter([ALL_KEYS, [*ALL_KEYS, NEW_KEY]])
+    endpoint.answer = lambda: web.json_response({"keys": next(listed)})
+    waiting = [asyncio.create_task(verifier.verify(BY_NEW_KEY)) for _ in range(3)]
+    endpoint.goes_on.set()
+    assert {caller.subject for caller in await asyncio.gather(*waiting)} == {"customer-1"}
+    assert endpoint.calls == 3
 
 
 async def test_a_slow_refresh_is_in_nobodys_way(
@@ -490,7 +676,8 @@ async def test_keeps_the_last_good_keys_a_day_and_more(
         with pytest.raises(InvalidToken):
             await verifier.verify(signed(header_of(kid="k9"), claims_of(iat=now, exp=now + 60)))
         assert await verifier.verify(a_token(iat=now, exp=now + 60))
-    assert endpoint.calls == 5
+    # Every time, the refresh that is due, and the unknown key's own.
+    assert endpoint.calls == 1 + 4 * 2
 
 
 async def test_gives_up_on_an_endpoint_that_hangs(
@@ -619,7 +806,17 @@ async def test_the_sandbox_issues_what_the_verifier_takes(tmp_path: Path, clock:
         issued = await answer.json()
         assert (issued["token_type"], issued["expires_in"]) == ("Bearer", 3600)
         other = await JwtVerifier(ring, RULES).verify(issued["access_token"])
-        assert (other.subject, other.tenant, other.scopes) == ("z", "t", None)
+        assert (other.subject, other.tenant) == ("z", "t")
+        assert other.scopes == {"orders:read", "orders:write", "orders:hold"}
+        for roles, scope, scopes in (
+            (["risk"], "", set()),
+            (["risk"], "orders:pay x", {"orders:pay", "x"}),
+            (["integrator"], None, set()),
+        ):
+            wanted = {"sub": "z", "tenant": "t", "roles": roles, "scope": scope}
+            issued = await (await client.post("/token", json=wanted)).json()
+            given = await JwtVerifier(ring, RULES).verify(issued["access_token"])
+            assert given.scopes == scopes
         found = await (await client.get("/.well-known/openid-configuration")).json()
         assert found["jwks_uri"] == str(client.make_url("/.well-known/jwks.json"))
         for wrong in (b"{", b'{"sub":""}', b'{"sub":"s","ttl":999999}', b'{"sub":"s","x":1}'):
