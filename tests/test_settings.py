@@ -34,7 +34,10 @@ def test_a_complete_environment_is_read() -> None:
             **COMPLETE,
             "ORDERS_PORT": "9000",
             "ORDERS_DRAIN_SECONDS": "0.5",
-            "ORDERS_JWT_ACCEPT_PLAIN_TYP": "true",
+            "ORDERS_JWT_TYPES": "at+jwt, JWT,none",
+            "ORDERS_JWT_REQUIRED": "typ=Bearer,realm=a=b",
+            "ORDERS_JWT_SCOPE_CLAIMS": "permissions",
+            "ORDERS_JWT_SCOPES": "ignored",
             "ORDERS_CORS_ORIGINS": "https://shop.example, https://admin.example:8443",
             "ORDERS_TRUSTED_PROXIES": "10.0.0.0/8,::1",
         }
@@ -42,9 +45,19 @@ def test_a_complete_environment_is_read() -> None:
     assert settings.mongo_uri == "mongodb://writer:hunter2@db/"
     assert settings.port == 9000
     assert settings.drain_seconds == 0.5
-    assert settings.jwt_accept_plain_typ is True
+    assert settings.jwt_types == ("at+jwt", "jwt", "none")
+    assert settings.jwt_required == ("typ=Bearer", "realm=a=b")
+    assert settings.jwt_scope_claims == ("permissions",)
+    assert settings.jwt_scopes == "ignored"
     assert settings.cors_origins == ("https://shop.example", "https://admin.example:8443")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+
+
+def test_a_token_has_no_right_without_a_scope_unless_told_otherwise() -> None:
+    settings = Settings.read(COMPLETE)
+    assert settings.jwt_scopes == "required"
+    assert settings.jwt_scope_claims == ("scope", "scp")
+    assert (settings.jwt_types, settings.jwt_required) == (("at+jwt",), ())
 
 
 def test_the_limits_are_those_of_the_documentation() -> None:
@@ -88,7 +101,13 @@ def test_all_problems_are_told_at_once() -> None:
         ("ORDERS_BODY_SECONDS", "inf"),
         ("ORDERS_BODY_SECONDS", "0.99"),
         ("ORDERS_JWT_LEEWAY_SECONDS", "31"),
-        ("ORDERS_JWT_ACCEPT_PLAIN_TYP", "perhaps"),
+        ("ORDERS_JWT_TYPES", "at+jwt,logout+jwt"),
+        ("ORDERS_JWT_TYPES", "ID"),
+        ("ORDERS_JWT_REQUIRED", "typ"),
+        ("ORDERS_JWT_REQUIRED", "typ="),
+        ("ORDERS_JWT_REQUIRED", "=Bearer"),
+        ("ORDERS_JWT_SCOPE_CLAIMS", "scope scp"),
+        ("ORDERS_JWT_SCOPES", "optional"),
         ("ORDERS_JWT_ALGORITHMS", "RS256,none"),
         ("ORDERS_JWT_ALGORITHMS", ","),
         ("ORDERS_LOG_LEVEL", "loud"),

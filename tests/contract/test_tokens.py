@@ -223,13 +223,13 @@ NAMES_SCOPES: dict[str, tuple[dict[str, Any], set[str]]] = {
 async def test_finds_the_scopes_that_a_token_names(
     verifier: JwtVerifier, changes: dict[str, Any], scopes: set[str]
 ) -> None:
-    assert (await verifier.verify(a_token(**changes))).scopes == scopes
+    assert (await verifier.verify(a_token(**changes))).scopes == frozenset(scopes)
 
 
 async def test_scopes_are_where_the_rules_say(ring: JwksRing, clock: Clock) -> None:
     verifier = JwtVerifier(ring, replace(RULES, scope_claims=("permissions",)), now=clock)
     token = a_token(permissions=["orders:read"], scope="orders:pay")
-    assert (await verifier.verify(token)).scopes == {"orders:read"}
+    assert (await verifier.verify(token)).scopes == frozenset({"orders:read"})
 
 
 @pytest.mark.parametrize("scope", [ABSENT, "", "email", "orders:read"])
@@ -807,7 +807,7 @@ async def test_the_sandbox_issues_what_the_verifier_takes(tmp_path: Path, clock:
         assert (issued["token_type"], issued["expires_in"]) == ("Bearer", 3600)
         other = await JwtVerifier(ring, RULES).verify(issued["access_token"])
         assert (other.subject, other.tenant) == ("z", "t")
-        assert other.scopes == {"orders:read", "orders:write", "orders:hold"}
+        assert other.scopes == frozenset({"orders:read", "orders:write", "orders:hold"})
         for roles, scope, scopes in (
             (["risk"], "", set()),
             (["risk"], "orders:pay x", {"orders:pay", "x"}),
@@ -816,7 +816,7 @@ async def test_the_sandbox_issues_what_the_verifier_takes(tmp_path: Path, clock:
             wanted = {"sub": "z", "tenant": "t", "roles": roles, "scope": scope}
             issued = await (await client.post("/token", json=wanted)).json()
             given = await JwtVerifier(ring, RULES).verify(issued["access_token"])
-            assert given.scopes == scopes
+            assert given.scopes == frozenset(scopes)
         found = await (await client.get("/.well-known/openid-configuration")).json()
         assert found["jwks_uri"] == str(client.make_url("/.well-known/jwks.json"))
         for wrong in (b"{", b'{"sub":""}', b'{"sub":"s","ttl":999999}', b'{"sub":"s","x":1}'):

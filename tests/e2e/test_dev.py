@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from orders.entrypoints.processes import is_taken
@@ -149,6 +150,25 @@ def test_a_token_needs_no_running_stack(tmp_path: Path) -> None:
     assert made.returncode == 0
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", made.stdout)
     assert made.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "scope"),
+    [
+        (("--role", "customer"), "orders:read orders:write"),
+        (("--role", "customer", "--scope", "orders:read"), "orders:read"),
+        (("--role", "customer", "--scope", "a", "--scope", "b"), "a b"),
+        (("--role", "customer", "--scope"), None),
+        (("--role", "integrator"), None),
+        (("--role", "integrator", "--scope", "events:read"), "events:read"),
+    ],
+)
+def test_a_token_has_its_roles_scopes_unless_others_are_named(
+    tmp_path: Path, asked: tuple[str, ...], scope: str | None
+) -> None:
+    made = run("token", "--sub", "ada", *asked, "--data", str(tmp_path))
+    claims = jwt.decode(made.stdout.strip(), options={"verify_signature": False})
+    assert claims.get("scope") == scope
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -101,13 +101,13 @@ def test_a_service_called_orders_does_not_set_our_port(full: Rendered) -> None:
 
 def test_a_colour_has_the_last_word_on_its_settings() -> None:
     given = values("blue-live")
-    given["settings"]["ORDERS_JWT_ACCEPT_PLAIN_TYP"] = True
+    given["settings"]["ORDERS_JWT_SCOPES"] = "ignored"
     given["settings"]["ORDERS_MAX_UNIT_PRICE"] = 10_000_000_000
-    given["colours"]["green"]["settings"] = {"ORDERS_JWT_ACCEPT_PLAIN_TYP": False}
+    given["colours"]["green"]["settings"] = {"ORDERS_JWT_SCOPES": "required"}
     (chart,) = rendered([given])
     blue, green = (chart.environment(f"orders-api-{colour}") for colour in ("blue", "green"))
-    assert blue["ORDERS_JWT_ACCEPT_PLAIN_TYP"]["value"] == "true"
-    assert green["ORDERS_JWT_ACCEPT_PLAIN_TYP"]["value"] == "false"
+    assert blue["ORDERS_JWT_SCOPES"]["value"] == "ignored"
+    assert green["ORDERS_JWT_SCOPES"]["value"] == "required"
     assert green["ORDERS_MAX_UNIT_PRICE"]["value"] == "10000000000"
 
 

@@ -97,9 +97,7 @@ def _add_serve(parser: _Parser) -> None:
 
 
 def _add_migrate(parser: _Parser) -> None:
-    parser.add_argument(
-        "--wait", type=float, default=0, help="seconds to wait for the database (%(default)s)"
-    )
+    parser.add_argument("--wait", type=float, default=0, help="seconds at most (%(default)s)")
 
 
 def _add_outbox(parser: _Parser) -> None:
@@ -114,24 +112,14 @@ def _add_data(parser: _Parser) -> None:
 def _add_token(parser: _Parser) -> None:
     parser.add_argument("--sub", required=True, help="who it is for")
     parser.add_argument("--role", action="append", default=[], help="may be repeated")
-    scopes = parser.add_mutually_exclusive_group()
-    scopes.add_argument(
+    parser.add_argument(
         "--scope",
-        action="append",
-        help="may be repeated; left out: all that the roles can use. An integrator has none of its "
-        "own: name them",
-    )
-    scopes.add_argument(
-        "--no-scope",
-        dest="scope",
-        action="store_const",
-        const=[],
-        help="a token without scopes, which has no right",
+        action="extend",
+        nargs="*",
+        help="may be repeated; none after it: none. Left out: all the roles' (integrator: none)",
     )
     parser.add_argument("--tenant", help="left out: the service's default tenant")
-    parser.add_argument(
-        "--ttl", type=int, default=3600, help="seconds it is good for (%(default)s)"
-    )
+    parser.add_argument("--ttl", type=int, default=3600, help="seconds of life (%(default)s)")
     _add_data(parser)
 
 

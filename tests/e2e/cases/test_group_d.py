@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.e2e.cases.running import Caller, Running, base64url
+from tests.e2e.cases.running import SCOPES, Caller, Running, base64url
 
 LEEWAY_SECONDS: Final = 10
 """As the table of settings publishes it."""
@@ -149,7 +149,17 @@ BAD_CLAIMS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "tenant-empty": lambda: {"tenant": ""},
     "roles-string": lambda: {"roles": "admin"},
     "roles-object": lambda: {"roles": {"admin": True}},
-    "scope-list": lambda: {"scope": ["orders:read"]},
+    "aud-null-member": lambda: {"aud": ["orders", None]},
+    "aud-empty": lambda: {"aud": []},
+    "scope-object": lambda: {"scope": {"orders:read": True}},
+    "scope-number-member": lambda: {"scope": ["orders:read", 7]},
+    "scope-and-scp-differ": lambda: {"scope": SCOPES, "scp": ["orders:read"]},
+    "idtoken-nonce": lambda: {"nonce": "n-0S6_WzA2Mj"},
+    "idtoken-at-hash": lambda: {"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"},
+    "idtoken-typ": lambda: {"typ": "ID"},
+    "idtoken-use": lambda: {"token_use": "id"},
+    "logout-events": lambda: {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}},
+    "bound-to-a-key": lambda: {"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
 }
 
 

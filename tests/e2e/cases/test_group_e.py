@@ -105,7 +105,8 @@ def test_az_matrix_covers_the_table() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_az_matrix(running: Running, ada: Caller, role: str) -> None:
     theirs = ada.placed()["id"]
-    caller = running.someone(role)
+    # An integrator has nothing but what its scopes name.
+    caller = running.someone(role, **({"scope": None} if role == "integrator" else {}))
     own = running.someone("admin").placed(body(customer_id=caller.subject))["id"]
     narrowed_to = cache(lambda scope: running.someone(role, scope=scope, sub=caller.subject))
     for operation, (scope, cells) in published_table().items():
@@ -287,11 +288,30 @@ def test_az_scope(running: Running, ada: Caller) -> None:
     reader = running.someone(scope="orders:read", sub=ada.subject)
     assert reader.place().status_code == 403
     assert reader.get("/v1/orders").status_code == 200
-    for scope in ("", "openid profile", "orders:READ", "orders", "orders:*", "orders:read2"):
+    for scope in (None, "", "openid profile", "orders:READ", "orders", "orders:*", "orders:read2"):
         narrowed = running.someone(scope=scope, sub=ada.subject)
         assert narrowed.get("/v1/orders").status_code == 403, scope
         assert narrowed.place().status_code == 403, scope
     assert ada.orders() == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_l_less(running: Running, ada: Caller, role: str) -> None:
+    order_id = ada.placed()["id"]
+    without = running.someone(role, scope=None, sub=ada.subject)
+    assert {ask(without, operation, order_id) for operation in CALLS} == {403}
+
+
+def test_l_scp(running: Running, ada: Caller) -> None:
+    order = ada.placed(paid())
+    capture = f"/v1/orders/{order['id']}/payments/1/capture"
+    for scp in ("orders:read", ["orders:read"]):
+        reader = running.someone("finance", scope=None, scp=scp)
+        assert reader.post(capture).status_code == 403
+        assert reader.get(f"/v1/orders/{order['id']}").status_code == 200
+    assert ada.order(order["id"])["totals"]["captured"] == 0
+    payer = running.someone("finance", scope=None, scp=["orders:read", "orders:pay"])
+    assert payer.post(capture).json()["totals"]["captured"] == order["totals"]["due"]
 
 
 def test_az_behalf(running: Running, ada: Caller) -> None:
