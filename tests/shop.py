@@ -65,6 +65,7 @@ PEOPLE = {
     "art": a_caller("art", "auditor"),
     "root": a_caller("root", "admin"),
     "reader": a_caller("reader", "customer", scopes={"orders:read"}),
+    "writer": a_caller("writer", "support", scopes={"orders:write"}),
     "packer": a_caller("packer", "integrator", scopes={"orders:fulfill"}),
     # Sees all orders, and may do something to their own only.
     "peer": a_caller("peer", "auditor", "customer"),

@@ -157,6 +157,20 @@ async def test_a_token_for_the_warehouses_work_is_shown_as_little(api: Api) -> N
     assert members(packed) & (MONEY | CUSTOMERS_OWN) == set()
 
 
+async def test_a_token_that_may_not_read_is_not_shown_what_is_the_staffs(api: Api) -> None:
+    order = await api.placed()
+    path = f"/orders/{order['id']}"
+    await api.done(f"{path}/holds", {"reason": "suspected-fraud"}, who="rita")
+
+    (by_writer, by_sue) = [
+        await api.done(f"{path}/notes", {"text": "Checked by phone"}, who=who)
+        for who in ("writer", "sue")
+    ]
+
+    assert_holds_nothing_of(json.dumps(by_writer), STAFFS_OWN)
+    assert "suspected-fraud" in json.dumps(by_sue)
+
+
 async def test_a_warehouse_is_shown_as_little_by_commands_lists_and_actions(api: Api) -> None:
     order = await api.placed(payment={"method": "tok_ok"}, note="Ring twice")
     body = {"items": [{"line_id": "1", "quantity": 1}]}
