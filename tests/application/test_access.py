@@ -107,6 +107,7 @@ def reached(caller: Caller, operation: Operation) -> str:
         with pytest.raises(Forbidden) as refused:
             require(caller, operation)
         assert refused.value.operation == operation
+        assert not may_reach(caller, operation, OWN.state)
         return "."
     require(caller, operation)
     assert may_reach(caller, operation, OWN.state)

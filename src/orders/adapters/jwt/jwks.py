@@ -96,8 +96,9 @@ class JwksRing:
             await asyncio.wait([self._fetch])
 
     async def _look_for_unknown(self) -> None:
-        if self._now() - self._looked_at >= self._unknown_kid_seconds and self._start():
+        if self._now() - self._looked_at >= self._unknown_kid_seconds:
             self._looked_at = self._now()
+            self._start()
         await self._wait_for_fetch()
 
     def _refresh_if_due(self) -> None:
@@ -108,13 +109,10 @@ class JwksRing:
         if self._now() - self._tried_at >= seconds:
             self._start()
 
-    def _start(self) -> bool:
-        """Begin a fetch; whether there was none under way."""
-        if self._fetch is not None and not self._fetch.done():
-            return False
-        self._tried_at = self._now()
-        self._fetch = asyncio.create_task(self._refresh(), name="jwks-refresh")
-        return True
+    def _start(self) -> None:
+        if self._fetch is None or self._fetch.done():
+            self._tried_at = self._now()
+            self._fetch = asyncio.create_task(self._refresh(), name="jwks-refresh")
 
     async def _refresh(self) -> None:
         try:
