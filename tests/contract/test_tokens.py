@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,10 @@ from orders.adapters.jwt.keys import SharedSecret, keys_of
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable
+from orders.entrypoints.container import Adapters
 from orders.entrypoints.sandbox.issuer import create_app, issue_token
+from orders.entrypoints.settings import Settings
+from tests.shop import WEBHOOK_SECRET
 
 ISSUER = "https://auth.example"
 AUDIENCE = "orders"
@@ -777,6 +781,51 @@ async def test_hs256_only_with_a_secret_of_its_own(clock: Clock) -> None:
         await verifier.verify(a_token("EdDSA"))
     with pytest.raises(ValueError, match="at least 32 bytes"):
         SharedSecret(secret[:-1])
+
+
+BY_SETTINGS: dict[str, tuple[dict[str, str], dict[str, Any], bool]] = {
+    "plain JWT": ({}, {"HEADER": "JWT"}, False),
+    "plain JWT, allowed": ({"TYPES": "at+jwt,JWT"}, {"HEADER": "JWT"}, True),
+    "no typ": ({"TYPES": "at+jwt,JWT"}, {"HEADER": ABSENT}, False),
+    "no typ, allowed": ({"TYPES": "none"}, {"HEADER": ABSENT}, True),
+    "at+jwt, not allowed": ({"TYPES": "none"}, {}, False),
+    "required": ({"REQUIRED": "client=shop=1,realm=x"}, {"client": "shop=1", "realm": "x"}, True),
+    "required, missing": ({"REQUIRED": "client=shop=1,realm=x"}, {"client": "shop=1"}, False),
+    "other scope claims": (
+        {"SCOPE_CLAIMS": "scp, ext"},
+        {"ext": ["orders:read"], "scope": ABSENT},
+        True,
+    ),
+    "scopes ignored": ({"SCOPES": "ignored"}, {"scope": ABSENT}, True),
+}
+
+
+@pytest.mark.parametrize(("settings", "changes", "is_taken"), BY_SETTINGS.values(), ids=BY_SETTINGS)
+async def test_the_rules_are_those_of_the_settings(
+    settings: dict[str, str], changes: dict[str, Any], is_taken: bool
+) -> None:
+    secret = "0123456789abcdef0123456789abcdef"
+    environment = {
+        "ORDERS_MONGO_URI": "mongodb://127.0.0.1",
+        "ORDERS_PAYMENT_URL": "http://127.0.0.1",
+        "ORDERS_PAYMENT_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "ORDERS_ISSUER": ISSUER,
+        "ORDERS_AUDIENCE": AUDIENCE,
+        "ORDERS_JWT_ALGORITHMS": "HS256",
+        "ORDERS_JWT_HS256_SECRET": secret,
+        **{f"ORDERS_JWT_{name}": value for name, value in settings.items()},
+    }
+    verifier = Adapters(Settings.read(environment)).tokens
+    now = int(time.time())
+    said = {"iat": now, "exp": now + 60, "scope": "orders:read", **changes}
+    header = header_of("HS256", typ=said.pop("HEADER", "at+jwt"))
+    token = signed(header, claims_of(**said), "HS256", secret.encode())
+    if not is_taken:
+        with pytest.raises(InvalidToken):
+            await verifier.verify(token)
+    else:
+        scopes = None if settings.get("SCOPES") == "ignored" else frozenset({"orders:read"})
+        assert (await verifier.verify(token)).scopes == scopes
 
 
 def test_a_leeway_of_more_than_thirty_seconds_is_no_setting() -> None:
