@@ -804,7 +804,7 @@ BY_SETTINGS: dict[str, tuple[dict[str, str], dict[str, Any], bool]] = {
 async def test_the_rules_are_those_of_the_settings(
     settings: dict[str, str], changes: dict[str, Any], is_taken: bool
 ) -> None:
-    secret = "0123456789abcdef0123456789abcdef"
+    secret = "s" * 32
     environment = {
         "ORDERS_MONGO_URI": "mongodb://127.0.0.1",
         "ORDERS_PAYMENT_URL": "http://127.0.0.1",
