@@ -278,6 +278,7 @@ def test_a_void_that_is_taken_and_not_yet_done_is_not_asked_for_again() -> None:
     order.void("1", by=STAFF, now=NOW)
     order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.PENDING), now=NOW)
     assert [call.kind for call in order.state.ledger.calls] == ["authorize"], "looked up again"
+    assert not order.state.ledger.payment("1").released, "it may still be authorised"
     assert order.state.payment_status == "pending"
 
 
