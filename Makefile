@@ -83,7 +83,7 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) infra/chart/generate.py --check
 	@$(PY) -m infra.grafana --check
 
-tools: $(TOOLS)/.ready ## Install what checks the chart and the workflow (600 MB, in .venv-tools)
+tools: $(TOOLS)/.ready ## Install what checks chart and workflow, and Caddy (650 MB, in .venv-tools)
 
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(PY) -m ruff check --fix .
