@@ -36,7 +36,7 @@ class Client:
 
     process: subprocess.Popen[str]
 
-    def post(self, url: str, body: Mapping[str, Any], *, key: str, framing: str) -> tuple[int, Any]:
+    def post(self, url: str, body: Mapping[str, Any], *, key: str, framing: str) -> tuple[int, str]:
         """The status and the body that it was answered with."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -46,7 +46,7 @@ class Client:
         assert ready, f"no answer from {url} in {_ANSWER_SECONDS} s"
         status, tab, content = self.process.stdout.readline().partition("\t")
         assert tab, f"the client gave up: {self.process.wait()}"  # it has said why on stderr
-        return int(status), json.loads(content)
+        return int(status), content.removesuffix("\n")
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _says(program: str, argument: str) -> str:
 
 def _need(program: str, argument: str, pattern: str, what: str) -> None:
     if not re.search(pattern, _says(program, argument)):
-        pytest.skip(f"no {program} that is fit: install {what}")
+        pytest.skip(f"needs {what}")
 
 
 def _run(*command: str) -> None:
