@@ -78,7 +78,7 @@ async def answer_to(api: Api, path: str, fields: list[Field], told: Messages) ->
         "client": ("127.0.0.1", 1),
         "state": {},
     }
-    await api.front.app(scope, receive, send)  # type: ignore[arg-type]
+    await api.front.app(scope, receive, send)
     return sent[0]["status"], json.loads(sent[1]["body"]).get("code", "")
 
 
