@@ -23,6 +23,6 @@ def new_parser(protocol: Any) -> Any:
 
 
 def head_without_offer(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A head with a request's framing and nothing else: a parser expects the same body behind it."""
+    """A head with a request's framing only: a parser expects the same body behind it."""
     framing = b"".join(b"%b: %b\r\n" % field for field in fields if field[0] in _FRAMING)
     return b"POST / HTTP/1.1\r\n%b\r\n" % framing
