@@ -1,4 +1,7 @@
-"""Requests whose bodies do not come, from a process of its own; one that is ended comes again."""
+"""Requests whose bodies do not come, from a process of its own; one that is ended comes again.
+
+They come evenly within the time that the service gives a body, and so they are ended evenly.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from typing import Final, NoReturn
 import uvloop
 
 HOST: Final = "127.0.0.1"
+BODY_SECONDS: Final = 10.0
+"""How long the service waits for a body by default."""
 AGAIN_SECONDS: Final = 1.0
 """From one request of a sender to its next, at least: one that is refused at once is no flood."""
 _PATHS: Final = ("/v1/orders", "/v1/payment-events")
@@ -103,11 +108,10 @@ async def _main() -> None:
     loop = asyncio.get_running_loop()
     told = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
     holder, requests = _Holder(told["port"]), [each.encode() for each in told["requests"]]
-    connections = [await holder.open(raw) for raw in requests]
-    tasks = [
-        asyncio.create_task(holder.hold(raw, connection))
-        for raw, connection in zip(requests, connections, strict=True)
-    ]
+    tasks = []
+    for raw in requests:
+        tasks.append(asyncio.create_task(holder.hold(raw, await holder.open(raw))))
+        await asyncio.sleep(BODY_SECONDS / len(requests))
     print("open", flush=True)  # noqa: T201 - to whoever has started us
     await loop.run_in_executor(None, sys.stdin.read)
     for task in tasks:
