@@ -49,7 +49,7 @@ simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="-
 alerts: $(READY) ## Break a running shop part by part, and see which alerts fire
 	@$(PY) -m tests.operating $(ARGS)
 
-availability: $(READY) ## Restart, crash, overload and soak it; an hour (ARGS="roll --rate 50")
+availability: $(READY) ## Restart, crash, overload and soak it; an hour (ARGS="slow-bodies")
 	@$(PY) -m tests.availability $(ARGS)
 
 sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
@@ -83,7 +83,7 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) infra/chart/generate.py --check
 	@$(PY) -m infra.grafana --check
 
-tools: $(TOOLS)/.ready ## Install what checks the chart and the workflow (600 MB, in .venv-tools)
+tools: $(TOOLS)/.ready ## Install what checks chart and workflow, and Caddy (650 MB, in .venv-tools)
 
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(PY) -m ruff check --fix .

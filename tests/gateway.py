@@ -44,6 +44,22 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\$\{(GATEWAY_[A-Z]+)\}", lambda found: values[found[1]], template)
 
 
+def nginx(folder: Path, configuration: str, port: int) -> Process:
+    """An nginx with this in its `http` block, where it listens at a port. It is not started."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("no nginx: run infra/setup/services.sh as root (Debian, Ubuntu)")
+    (folder / "gateway.conf").write_text(configuration)
+    (folder / "nginx.conf").write_text(_MAIN.substitute(folder=folder, user=_user()))
+    return Process(
+        "gateway",
+        [program, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", f"{folder}/error.log"],
+        environ=os.environ,
+        log=folder / "nginx.log",
+        answers=partial(accepts, port),
+    )
+
+
 def _user() -> str:
     """Who nginx's workers are: as root they would else be somebody who may not see our files."""
     return "user root;" if os.geteuid() == 0 else ""
@@ -53,9 +69,8 @@ class Gateway:
     """nginx with the gateway's own configuration. `url` speaks TLS."""
 
     def __init__(self, folder: Path, *, blue: str, green: str, **settings: str) -> None:
-        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        if nginx is None or shutil.which("openssl") is None:
-            pytest.skip("no nginx: run infra/setup/services.sh as root (Debian, Ubuntu)")
+        if shutil.which("openssl") is None:
+            pytest.skip("no openssl, which makes the gateway's certificate")
         (port,) = free_ports(1)
         self.port = port
         self.url = f"https://127.0.0.1:{port}"
@@ -79,15 +94,7 @@ class Gateway:
             **settings,
         }
         template = (GATEWAY / "gateway.conf.template").read_text()
-        (folder / "gateway.conf").write_text(_filled(template, self.environ))
-        (folder / "nginx.conf").write_text(_MAIN.substitute(folder=folder, user=_user()))
-        self.process = Process(
-            "gateway",
-            [nginx, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", f"{folder}/error.log"],
-            environ=os.environ,
-            log=folder / "nginx.log",
-            answers=partial(accepts, port),
-        )
+        self.process = nginx(folder, _filled(template, self.environ), port)
 
     @property
     def trust(self) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.availability import overload, steady
+from tests.availability import overload, slow_bodies, steady
 from tests.availability.figures import REPORT, publish
 
 EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
@@ -15,6 +15,7 @@ EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
     "crash": steady.crash,
     "idle": steady.idle,
     "overload": overload.overload,
+    "slow-bodies": slow_bodies.slow_bodies,
     "soak": steady.soak,
 }
 
@@ -24,7 +25,9 @@ def main() -> None:
     parser.add_argument("name", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all by default")
     parser.add_argument("--rate", type=float, default=0, help="requests a second, where it is set")
     parser.add_argument("--seconds", type=float, default=0, help="how long, where it is set")
-    parser.add_argument("--runs", type=int, default=3, help="how often overload is repeated")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="how often overload and slow-bodies are repeated"
+    )
     parser.add_argument("--database", help="a program that serves MongoDB as SecantusDB does")
     options = parser.parse_args()
     for name in options.name or EXPERIMENTS:

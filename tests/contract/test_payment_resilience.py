@@ -7,7 +7,7 @@ import gzip
 import random
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import islice
@@ -488,6 +488,49 @@ async def test_waiting_for_a_free_slot_ends_with_the_deadline(fake: FakeTime) ->
 
         assert all(isinstance(one, PaymentUnavailable) for one in outcomes)
         assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize(("waiting", "slot_seconds"), [(10, 0.05), (0, 60.0)])
+async def test_whoever_gets_no_slot_soon_is_left_to_a_worker(
+    fake: FakeTime, waiting: int, slot_seconds: float
+) -> None:
+    limits = Limits(in_flight=2, waiting=waiting, slot_seconds=slot_seconds)
+    async with (
+        running(hangs) as stub,
+        HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
+    ):
+        asked = [asyncio.create_task(outcome(payments)) for _ in range(2)]
+        await stub.has_seen(2)
+        for late in await asyncio.gather(*(outcome(payments) for _ in range(3))):
+            assert type(late) is PaymentNotAsked
+        stub.released.set()
+        assert await asyncio.gather(*asked) == [BOOKED] * 2
+        assert await outcome(payments) == BOOKED
+    assert len(stub.seen) == 3
+
+
+async def test_whoever_was_asked_for_once_and_gets_no_slot_again_is_of_unknown_outcome(
+    fake: FakeTime,
+) -> None:
+    limits = Limits(in_flight=1, waiting=0)
+    sleeps, again = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        sleeps.set()
+        await again.wait()
+
+    async with (
+        running(answers(503), hangs) as stub,
+        HttpPayments(stub.url, limits=limits, timing=replace(fake.timing, sleep=sleep)) as payments,
+    ):
+        first = asyncio.create_task(outcome(payments))
+        await sleeps.wait()
+        second = asyncio.create_task(outcome(payments))
+        await stub.has_seen(2)
+        again.set()
+        assert type(await first) is PaymentUnavailable
+        stub.released.set()
+        assert await second == BOOKED
 
 
 async def test_sends_our_credential_and_the_trace_and_nothing_of_the_user(

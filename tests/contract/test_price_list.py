@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -190,3 +191,22 @@ async def test_keeps_a_bounded_number_of_prices_and_forgets_the_oldest() -> None
         await prices.prices(["C"], "EUR")
 
     assert asked.skus == ["C"]
+
+
+async def test_so_many_wait_for_a_slow_catalogue_and_no_more() -> None:
+    asked, may_answer = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slowly(request: web.Request) -> web.Response:
+        asked.release()
+        await may_answer.wait()
+        return await from_the_list(request)
+
+    async with a_catalogue(slowly) as url, HttpPriceList(url, at_once=2) as price_list:
+        waiting = [asyncio.create_task(price_list.prices(["MUG"], "EUR")) for _ in range(2)]
+        for _ in waiting:
+            await asked.acquire()
+        with pytest.raises(PricesUnavailable, match="too many"):
+            await price_list.prices(["MUG"], "EUR")
+        may_answer.set()
+        assert [*(await asyncio.gather(*waiting))[1]] == ["MUG"]
+        assert await price_list.prices(["N1"], "EUR")

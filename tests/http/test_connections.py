@@ -154,6 +154,8 @@ def test_whoever_ends_within_a_body_hears_nothing_of_it(line: Line) -> None:
         b"GET /a HTTP/2.0\r\nHost: x\r\n\r\n",
         b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
         b"GET /a HTTP/1.1\nHost: x\n\n",
         b"GET /a HTTP/1.1\r\nHost : x\r\n\r\n",
         b"GET /a HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
@@ -308,13 +310,84 @@ def test_why_it_was_in_vain_can_be_read_while_sending(line: Line, path: bytes) -
     assert line.is_closed()
 
 
-def test_another_protocol_is_not_spoken(line: Line) -> None:
-    line.say(
-        b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" + GET
-    )
+OFFERS = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+    "h2c without settings": b"connection: upgrade\r\nupgrade: h2c\r\n",
+    "websocket": b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n",
+    "TLS": b"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n",
+    "several": b"Connection: Upgrade\r\nUpgrade: foo/2, h2c ,websocket\r\n",
+    "several lines": b"Connection: x\r\nConnection: Upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n",
+    "no name": b"Connection: Upgrade\r\nUpgrade:\r\n",
+    "no offer": b"",
+}
+BODIES = {
+    "length": b"Content-Length: 5\r\n\r\nab\r\nc",
+    "chunked": (
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nab\r\r\n2;ext=1\r\n\nc\r\n0\r\nTrailer: x\r\n\r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_body_behind_an_offer_of_another_protocol_is_read(
+    line: Line, offer: bytes, body: bytes
+) -> None:
+    """RFC 9110, 7.8."""
+    offering = b"POST /b HTTP/1.1\r\nHost: x\r\n" + offer + body
+    line.say(GET + offering + offering + GET)
+    assert [line.hear()[2] for _ in range(4)] == [b"GET /a 0", *[b"POST /b 5"] * 2, b"GET /a 0"]
+    for place in range(len(offering)):
+        line.say(offering[place : place + 1])
+    assert line.hear()[2] == b"POST /b 5"
+    head, _, content = offering.partition(b"\r\n\r\n")
+    line.say(head + b"\r\n\r\n")
+    line.say(content + GET)
+    assert [line.hear()[2] for _ in range(2)] == [b"POST /b 5", b"GET /a 0"]
+
+
+def test_an_offer_without_a_body_is_answered_as_if_it_were_not_there(line: Line) -> None:
+    line.say(GET.replace(b"\r\n\r\n", b"\r\n" + OFFERS["websocket"] + b"\r\n") + GET)
+    assert [line.hear()[::2] for _ in range(2)] == [(200, b"GET /a 0")] * 2
+
+
+def test_an_offer_changes_nothing_of_how_a_connection_ends(line: Line) -> None:
+    offer = OFFERS["h2c"].replace(b"Connection: ", b"Connection: close, ")
+    line.say(b"POST /b HTTP/1.1\r\nHost: x\r\n" + offer + BODIES["length"] + GET)
     answered, headers, body = line.hear()
-    assert (answered, headers["connection"], body) == (200, "close", b"GET /a 0")
+    assert (answered, headers["connection"], body) == (200, "close", b"POST /b 5")
     assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Transfer-Encoding: gzip\r\n\r\n",
+        b"Transfer-Encoding: chunked, gzip\r\n\r\n",
+        b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    ],
+)
+def test_behind_an_offer_a_length_is_no_less_clear(line: Line, framing: bytes) -> None:
+    line.say(b"POST /b HTTP/1.1\r\nHost: x\r\n" + OFFERS["h2c"] + framing)
+    assert_refused(line, 400, "bad-request")
+
+
+def test_a_refused_offer_takes_its_body_with_it(refusing: int) -> None:
+    hidden = GET.replace(b"/a", b"/hidden")
+    length = b"Content-Length: %d\r\n\r\n" % len(hidden)
+    with Line(refusing) as line:
+        line.say(b"POST /b HTTP/1.1\r\nHost: x\r\n" + OFFERS["h2c"] + length + hidden + GET)
+        assert [line.hear()[0] for _ in range(2)] == [503, 503]
+        line.socket.shutdown(1)
+        assert line.is_closed()
+
+
+def test_what_comes_behind_a_body_behind_an_offer_has_its_bound(line: Line) -> None:
+    line.say(b"POST /b HTTP/1.1\r\nHost: x\r\n" + OFFERS["h2c"])
+    line.say(b"Transfer-Encoding: chunked\r\n\r\n")
+    line.say(TRAILERS)
+    assert_refused(line, 431, "header-too-large")
 
 
 def test_a_body_comes_when_it_is_asked_for(line: Line) -> None:

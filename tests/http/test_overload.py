@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from litestar.routes import HTTPRoute
 
 from orders.application.deadline import seconds_left
 from orders.entrypoints import metrics, turns
-from orders.entrypoints.http.overload import OverloadProtection
+from orders.entrypoints.http.overload import WITH_BODY, OverloadProtection
 from orders.entrypoints.http.problems import Problem
 from orders.entrypoints.measured_payments import MeasuredPayments
 from orders.entrypoints.patient_prices import PatientPrices
-from orders.entrypoints.turns import Turns, a_turn, others_turn
+from orders.entrypoints.turns import Turn, Turns, others_turn
 from tests.http.calling import assert_problem
 from tests.http.observing import Caller, an_app
-from tests.shop import Shop
+from tests.shop import Between, Shop
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
     tasks = await asked(few, 5)
     for n in range(2, 5):
         assert [task.done() for task in tasks] == [True] * n + [False] * (5 - n)
-        few.leave()
+        few.leave(is_list=False)
         await asyncio.sleep(0)
     assert served(tasks) == 5
 
@@ -55,7 +57,7 @@ async def test_turns_are_free_until_somebody_waits() -> None:
     assert one.are_free()
     tasks = await asked(one, 2)
     assert not one.are_free()
-    one.leave()
+    one.leave(is_list=False)
     await asyncio.sleep(0)
     assert one.are_free()
     assert served(tasks) == 2
@@ -67,7 +69,7 @@ async def test_turns_are_free_until_a_list_would_be_refused() -> None:
     assert not few.are_free()
     assert few.refuses(is_list=True)
     assert not few.refuses(is_list=False)
-    few.leave()
+    few.leave(is_list=False)
     assert few.are_free()
     assert not few.refuses(is_list=True)
 
@@ -75,15 +77,16 @@ async def test_turns_are_free_until_a_list_would_be_refused() -> None:
 async def test_whoever_would_wait_too_long_is_refused_without_a_wait() -> None:
     two = Turns(2, 100)
     (first, *_) = await asked(two, 3)
-    two._overloaded, two._refused_at = True, asyncio.get_running_loop().time()
+    two._others.note_refusal(asyncio.get_running_loop().time(), is_full=True)
     assert not two.refuses(is_list=False)
     half = turns.SHORT_WAIT_SECONDS / 2
-    two._others[0] = two._others[0]._replace(since=two._others[0].since - half)
+    line = two._others.waiting
+    line[0] = line[0]._replace(since=line[0].since - half)
     for is_list in (False, True):
         assert two.refuses(is_list=is_list)
         assert not await two.take(is_list=is_list)
     assert first.done()
-    two.leave()
+    two.leave(is_list=False)
 
 
 async def test_lists_wait_behind_everything_else() -> None:
@@ -92,18 +95,36 @@ async def test_lists_wait_behind_everything_else() -> None:
     lists = await asked(one, 2, is_list=True)
     others = await asked(one, 2)
     for served_others, served_lists in ((1, 0), (2, 0), (2, 1), (2, 2)):
-        one.leave()
+        one.leave(is_list=served_lists == 2)
         await asyncio.sleep(0)
         assert (served(others), served(lists)) == (served_others, served_lists)
+
+
+async def test_lists_keep_no_turn_and_no_wait_from_anything_else(short: None) -> None:
+    five = Turns(5, 100)  # three fifths are for lists
+    lists = await asked(five, 20, is_list=True)
+    assert served(lists) == 3
+    assert served(await asked(five, 2)) == 2
+    assert await asyncio.gather(*lists[3:]) == [False] * 17  # too many lists, for too long
+    assert five.is_overloaded(is_list=True)
+    more = await asked(five, 5, is_list=True)
+    others = await asked(five, 10)
+    assert not five.is_overloaded()
+    for n in range(1, 11):
+        five.leave(is_list=False)
+        await asyncio.sleep(0)
+        assert served(others) == n
+    assert await asyncio.gather(*more) == [False] * 5
 
 
 async def test_a_burst_may_wait_and_is_served() -> None:
     two = Turns(2, 100)
 
     async def work() -> bool:
-        if not await two.take(is_list=False):
-            return False
-        with a_turn(two):
+        turn = Turn(two)
+        with turn.given_back():
+            if not await turn.take():
+                return False
             await asyncio.sleep(0)
         return True
 
@@ -128,29 +149,30 @@ async def test_a_queue_that_stands_is_cut_short_and_calm_comes_back(short: None)
     assert one.is_overloaded()
     now_short = await asked(one, 3)
     assert await asyncio.gather(*now_short) == [False] * 3
-    one.leave()
+    one.leave(is_list=False)
     assert await one.take(is_list=False)
     await asyncio.sleep(turns.CALM_AFTER_SECONDS * 1.5)  # the time without a refusal is the rule
     (patient,) = await asked(one, 1)
     assert not one.is_overloaded()
-    one.leave()
+    one.leave(is_list=False)
     assert await patient
 
 
 async def test_while_overloaded_only_a_few_may_wait(short: None) -> None:
     two = Turns(2, 100)
-    two._overloaded, two._refused_at = True, asyncio.get_running_loop().time() + 60
+    two._others.note_refusal(asyncio.get_running_loop().time() + 60, is_full=True)
     tasks = await asked(two, 10)
     assert [task.result() for task in tasks if task.done()] == [True] * 2 + [False] * 6
 
 
 async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> None:
     one = Turns(1, 100)
-    assert await one.take(is_list=False)
     answered, stored = asyncio.Event(), asyncio.Event()
 
     async def pay() -> None:
-        with a_turn(one):
+        turn = Turn(one)
+        with turn.given_back():
+            assert await turn.take()
             with others_turn():
                 await answered.wait()
             stored.set()
@@ -163,7 +185,7 @@ async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> 
     await paying
     (third,) = await asked(one, 1)
     assert not third.done()
-    one.leave()
+    one.leave(is_list=False)
     assert await third
 
 
@@ -175,15 +197,16 @@ async def test_whoever_asks_another_service_lets_others_work() -> None:
 
         async def void(self, *_: object, **__: object) -> None:
             assert await one.take(is_list=False)
-            one.leave()
+            one.leave(is_list=False)
 
         async def prices(self, *_: object) -> dict[str, int]:
             await self.void()
             return {"A": 1}
 
     slow: Any = Slow()
-    assert await one.take(is_list=False)
-    with a_turn(one):
+    turn = Turn(one)
+    with turn.given_back():
+        assert await turn.take()
         async with asyncio.timeout(5):
             await MeasuredPayments(slow).void("p", reference="r")
             assert await PatientPrices(slow).prices(["A"], "EUR") == {"A": 1}
@@ -194,62 +217,109 @@ async def test_who_goes_away_while_waiting_costs_nobody_a_turn() -> None:
     assert await one.take(is_list=False)
     gone, next_one = await asked(one, 2)
     gone.cancel()
-    one.leave()
+    one.leave(is_list=False)
     assert await next_one
     about_to, last = await asked(one, 2)
-    one.leave()  # `about_to` has the turn, and is gone before it knows
+    one.leave(is_list=False)  # `about_to` has the turn, and is gone before it knows
     about_to.cancel()
     assert await last
 
 
-async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> None:
-    before = metrics.overload.refused
-    ada = Caller(an_app(shop, max_in_flight=1, cors_origins=("https://shop.example",)))
-    sending, body = asyncio.Event(), asyncio.Event()
+class Slowly:
+    """A body that is begun, and ended when it may be."""
 
-    async def slowly() -> Any:
+    def __init__(self) -> None:
+        self.has_begun, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         yield b"{"
-        sending.set()
-        await body.wait()
+        self.has_begun.set()
+        await self.may_end.wait()
         yield b"}"
 
-    headers = {"content-type": "application/json", "idempotency-key": "k"}
-    slow = asyncio.create_task(ada.client.post("/orders", content=slowly(), headers=headers))
-    await sending.wait()
+
+async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> None:
+    before = metrics.overload.refused
+    app = an_app(shop, max_in_flight=1, cors_origins=("https://shop.example",))
+    ada, body = Caller(app), Slowly()
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    refused = await ada.client.get(
-        "/orders/x",
-        headers={
-            "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
-            "origin": "https://shop.example",
-        },
-    )
-    body.set()
-    assert_problem(refused, 503, "overloaded")
-    assert refused.json()["trace_id"] == trace
-    told_elsewhere = {"blocked_by", "errors", "order_ids"}
-    assert set(refused.json()) == {*Problem.__struct_fields__} - told_elsewhere
-    assert int(refused.headers["content-length"]) == len(refused.content)
-    assert refused.headers["access-control-allow-origin"] == "https://shop.example"
-    assert metrics.overload.refused == before + 1
-    assert (await slow).status_code == 422
+    headers = {
+        "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+        "origin": "https://shop.example",
+        "content-type": "application/json",
+        "idempotency-key": "k",
+    }
+    late = asyncio.create_task(ada.client.post("/orders", content=body, headers=headers))
+    await body.has_begun.wait()
+    assert await app.state.overload._turns.take(is_list=False)
+    at_once = await ada.client.get("/orders/x", headers=headers)
+    body.may_end.set()
+    for refused in (at_once, await late):
+        assert_problem(refused, 503, "overloaded")
+        assert refused.json()["trace_id"] == trace
+        told_elsewhere = {"blocked_by", "errors", "order_ids"}
+        assert set(refused.json()) == {*Problem.__struct_fields__} - told_elsewhere
+        assert refused.headers["retry-after"] == "1"
+        assert int(refused.headers["content-length"]) == len(refused.content)
+        assert refused.headers["access-control-allow-origin"] == "https://shop.example"
+    assert metrics.overload.refused == before + 2
 
 
 async def test_callers_who_send_slowly_keep_nobody_out(shop: Shop) -> None:
-    ada = Caller(an_app(shop, mongo_pool_size=1))
-    body = asyncio.Event()
-
-    async def slowly() -> Any:
-        yield b"{"
-        await body.wait()
-
+    ada = Caller(an_app(shop, max_in_flight=2, mongo_pool_size=1))
+    bodies = [Slowly() for _ in range(9)]
     headers = {"content-type": "application/json", "idempotency-key": "k"}
     async with asyncio.TaskGroup() as group:
-        for _ in range(3):
-            group.create_task(ada.client.post("/orders", content=slowly(), headers=headers))
-        await asyncio.sleep(0)
+        late = [
+            group.create_task(ada.client.post("/orders", content=each, headers=headers))
+            for each in bodies
+        ]
+        for each in bodies:
+            await each.has_begun.wait()
         assert (await ada.place()).status_code == 201
-        body.set()
+        assert (await ada.get("/orders")).status_code == 200
+        for each, answer in zip(bodies, late, strict=True):  # one after the other has a turn
+            each.may_end.set()
+            assert (await answer).status_code == 422
+
+
+async def test_whoever_waits_for_the_payment_service_keeps_nobody_out(shop: Shop) -> None:
+    asked: asyncio.Queue[str] = asyncio.Queue()
+    answers = asyncio.Event()
+
+    async def slowly(call: str) -> None:
+        asked.put_nowait(call)
+        await answers.wait()
+
+    shop.payments.port = MeasuredPayments(Between(shop.provider, before=slowly))
+    ada = Caller(an_app(shop, max_in_flight=2, mongo_pool_size=1))
+    async with asyncio.TaskGroup() as group:
+        paying = []
+        for number in range(9):
+            place = ada.place(f"key-{number}", payment={"method": "tok_ok"})
+            paying.append(group.create_task(place))
+            assert await asked.get() == "authorize"
+        assert (await ada.place()).status_code == 201
+        assert (await ada.get("/orders")).status_code == 200
+        answers.set()  # all at once: what is begun is finished
+    for answer in paying:
+        assert (answer.result().status_code, answer.result().json()["status"]) == (201, "confirmed")
+
+
+def test_whatever_may_have_a_body_reads_it_before_anything_else(shop: Shop) -> None:
+    """Or it would be carried out without a turn."""
+    handlers = {
+        handler
+        for route in an_app(shop).routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if handler.http_methods & WITH_BODY
+    }
+    reads_it_itself = {"receive_payment_event"}
+    assert len(handlers) > 20
+    for handler in handlers:
+        name = handler.handler_name
+        assert handler.parsed_data_field is not None or name in reads_it_itself, name
 
 
 async def test_while_draining_every_answer_ends_its_connection(shop: Shop) -> None:

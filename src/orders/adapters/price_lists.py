@@ -80,7 +80,8 @@ class HttpPriceList:
     """Prices from a catalogue service: `GET {base}/prices?currency=EUR&sku=A&sku=B` answers
     `{"prices": {"A": 1250}}`.
 
-    Prices, and that there is none, are believed for `believe_seconds`. Open it in the event
+    Prices, and that there is none, are believed for `believe_seconds`. At most `at_once` calls of
+    `prices` wait for the service: a slow one makes no queue. Open it in the event
     loop that uses it, and close it there.
     """
 
@@ -89,6 +90,7 @@ class HttpPriceList:
         base_url: str,
         *,
         total_seconds: float = 2.0,
+        at_once: int = 256,
         believe_seconds: float = 30.0,
         believe_at_most: int = 20_000,
         clock: Callable[[], float] = time.monotonic,
@@ -96,6 +98,8 @@ class HttpPriceList:
         """`total_seconds` bounds a call of `prices`; `believe_at_most` counts prices."""
         self._url = base_url.rstrip("/") + "/prices"
         self._total_seconds = total_seconds
+        self._at_once = at_once
+        self._waiting = 0
         self._believe_seconds = believe_seconds
         self._believe_at_most = believe_at_most
         self._clock = clock
@@ -151,6 +155,9 @@ class HttpPriceList:
     async def _ask(self, skus: Sequence[str], currency: str) -> dict[str, int]:
         """What the service says now; a part after the other, as a URL only holds so many."""
         answers: dict[str, int] = {}
+        if self._waiting >= self._at_once:
+            raise PricesUnavailable("too many wait for the price list")
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._total_seconds):
                 for start in range(0, len(skus), _SKUS_PER_REQUEST):
@@ -161,6 +168,8 @@ class HttpPriceList:
             raise PricesUnavailable("the price list gave no answer in time") from error
         except (aiohttp.ClientError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PricesUnavailable("the price list's answer cannot be read") from error
+        finally:
+            self._waiting -= 1
         return answers
 
     async def _body(self, query: list[tuple[str, str]]) -> bytes:

@@ -22,7 +22,7 @@ SHORT_WAIT_SECONDS: Final = 0.02
 CALM_AFTER_SECONDS: Final = 1.0
 """Without a refusal, until bursts may wait again."""
 LISTING_SHARE: Final = 0.6
-"""Of all requests at once; the rest is kept for those that place, pay and cancel."""
+"""Of all turns, and of all requests; the rest is kept for those that place, pay and cancel."""
 
 
 class _Waiting(NamedTuple):
@@ -30,158 +30,207 @@ class _Waiting(NamedTuple):
     turn: asyncio.Future[bool]
 
 
+class _Queue:
+    """Requests that wait for a turn, and whether there have been some for too long."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Waiting] = deque()
+        self._stands_since = 0.0
+        self._refused_at = float("-inf")
+        self._overloaded = False
+
+    def join(self, now: float) -> _Waiting:
+        """Wait behind all others."""
+        if not self.waiting:
+            self._stands_since = now
+        place = _Waiting(now, asyncio.get_running_loop().create_future())
+        self.waiting.append(place)
+        return place
+
+    def note_refusal(self, now: float, *, is_full: bool = False) -> None:
+        """Somebody was refused. With `is_full`, that alone says that there is too much to do."""
+        self._refused_at = now
+        self._overloaded |= is_full
+
+    def is_overloaded(self, now: float) -> bool:
+        """Whether there is more to do than can be done in time."""
+        if self._overloaded:
+            self._overloaded = now - self._refused_at < CALM_AFTER_SECONDS
+            if not self._overloaded:
+                self._stands_since = now
+        elif self.waiting:
+            self._overloaded = now - self._stands_since >= PATIENCE_SECONDS
+            if self._overloaded:
+                self._refused_at = now
+        return self._overloaded
+
+    def refuse_late(self, now: float, longest: float) -> None:
+        """Refuse those who have waited for so long."""
+        while self.waiting and now - self.waiting[0].since >= longest:
+            place = self.waiting.popleft()
+            if not place.turn.done():
+                place.turn.set_result(False)
+                self.note_refusal(now)
+
+
 class Turns:
     """Gives turns to requests: `at_once` have one, at most `most` have one or wait.
 
-    Lists wait behind everything else, and are refused first.
+    Lists wait behind everything else, are refused first, and never have all turns.
     """
 
     def __init__(self, at_once: int, most: int) -> None:
         """Take how many. Use it in one event loop only."""
         self._at_once = at_once
+        self._lists_at_once = max(1, int(at_once * LISTING_SHARE))
         self._most = max(at_once, most)
         self._most_with_lists = max(1, int(most * LISTING_SHARE))
         self._taken = 0
-        self._away = 0
-        self._others: deque[_Waiting] = deque()
-        self._lists: deque[_Waiting] = deque()
-        self._waiting_since = 0.0
-        self._refused_at = float("-inf")
-        self._overloaded = False
+        self._taken_by_lists = 0
+        self._others = _Queue()
+        self._lists = _Queue()
         self._sweep: asyncio.TimerHandle | None = None
 
-    def is_overloaded(self) -> bool:
-        """Whether there is more to do than can be done in time."""
-        return self._judge(asyncio.get_running_loop().time())
+    def is_overloaded(self, *, is_list: bool = False) -> bool:
+        """Whether those who come now wait for a short time only."""
+        now = asyncio.get_running_loop().time()
+        return any(queue.is_overloaded(now) for queue in self._before(is_list=is_list))
 
     def are_free(self) -> bool:
         """Whether nobody waits, and nobody who comes now is refused."""
-        nobody_waits = not self._others and not self._lists
-        return nobody_waits and self._taken + self._away < self._most_with_lists
+        return not self._waiting() and self._taken < self._most_with_lists
 
     def refuses(self, *, is_list: bool) -> bool:
         """Whether whoever comes now is refused, without a wait."""
-        waiting = len(self._others) + len(self._lists)
-        present = self._taken + self._away + waiting
-        if present >= (self._most_with_lists if is_list else self._most):
-            self._overloaded = True
-        elif not waiting or not self._would_wait_too_long(waiting, is_list=is_list):
+        most = self._most_with_lists if is_list else self._most
+        is_full = self._taken + self._waiting() >= most
+        if not is_full and not self._would_wait_too_long(is_list=is_list):
             return False
-        self._refuse(asyncio.get_running_loop().time())
+        queue = self._lists if is_list else self._others
+        queue.note_refusal(asyncio.get_running_loop().time(), is_full=is_full)
         return True
 
-    def _would_wait_too_long(self, waiting: int, *, is_list: bool) -> bool:
-        now = asyncio.get_running_loop().time()
-        if not self._judge(now):
+    def _would_wait_too_long(self, *, is_list: bool) -> bool:
+        before = [queue.waiting for queue in self._before(is_list=is_list) if queue.waiting]
+        if not before or not self.is_overloaded(is_list=is_list):
             return False
         # Whoever comes now will wait as long as the first in the line has; to be refused at once
         # costs a tenth of being refused after a wait.
-        line = (self._lists or self._others) if is_list else self._others
-        return waiting >= self._at_once or bool(
-            line and now - line[0].since >= SHORT_WAIT_SECONDS / 2
-        )
+        has_waited = asyncio.get_running_loop().time() - before[0][0].since
+        return sum(map(len, before)) >= self._at_once or has_waited >= SHORT_WAIT_SECONDS / 2
 
     async def take(self, *, is_list: bool) -> bool:
         """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
         if self.refuses(is_list=is_list):
             return False
-        waiting = self._others or self._lists
-        if not waiting and self._taken < self._at_once:
-            self._taken += 1
+        queue = self._lists if is_list else self._others
+        is_behind = any(each.waiting for each in self._before(is_list=is_list))
+        if not is_behind and self._may_have_one(is_list=is_list):
+            self.come_back(is_list=is_list)
             return True
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        self._judge(now)
-        if not waiting:
-            self._waiting_since = now
-        place = _Waiting(now, loop.create_future())
-        (self._lists if is_list else self._others).append(place)
+        place = queue.join(loop.time())
         if self._sweep is None:
             self._sweep = loop.call_later(SHORT_WAIT_SECONDS / 2, self._look)
         try:
             return await place.turn
         except asyncio.CancelledError:
             if place.turn.done() and not place.turn.cancelled() and place.turn.result():
-                self.leave()
+                self.leave(is_list=is_list)
             raise
 
-    def leave(self) -> None:
+    def leave(self, *, is_list: bool) -> None:
         """Give the turn to whoever waits for one."""
         self._taken -= 1
-        self._pass_on()
+        self._taken_by_lists -= is_list
+        self._pass_on(self._others, is_list=False)
+        if not self._others.waiting:
+            self._pass_on(self._lists, is_list=True)
 
-    def step_out(self) -> None:
-        """Give the turn away for a while, and stay."""
-        self._away += 1
-        self.leave()
-
-    def step_in(self) -> None:
-        """Have it back, without a wait: what is begun is finished first."""
-        self._away -= 1
+    def come_back(self, *, is_list: bool) -> None:
+        """Have a turn without a wait: what is begun is finished first."""
         self._taken += 1
+        self._taken_by_lists += is_list
 
-    def _pass_on(self) -> None:
-        while self._taken < self._at_once:
-            waiting = self._others or self._lists
-            if not waiting:
-                return
-            place = waiting.popleft()
+    def _before(self, *, is_list: bool) -> tuple[_Queue, ...]:
+        return (self._lists, self._others) if is_list else (self._others,)
+
+    def _waiting(self) -> int:
+        return len(self._others.waiting) + len(self._lists.waiting)
+
+    def _may_have_one(self, *, is_list: bool) -> bool:
+        return self._taken < self._at_once and (
+            not is_list or self._taken_by_lists < self._lists_at_once
+        )
+
+    def _pass_on(self, queue: _Queue, *, is_list: bool) -> None:
+        while queue.waiting and self._may_have_one(is_list=is_list):
+            place = queue.waiting.popleft()
             if not place.turn.done():  # whoever waited may have gone away
-                self._taken += 1
+                self.come_back(is_list=is_list)
                 place.turn.set_result(True)
 
     def _look(self) -> None:
         """Refuse those who have waited too long, as long as anybody waits."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        longest = SHORT_WAIT_SECONDS if self._judge(now) else PATIENCE_SECONDS
-        for waiting in (self._others, self._lists):
-            while waiting and now - waiting[0].since >= longest:
-                place = waiting.popleft()
-                if not place.turn.done():
-                    place.turn.set_result(self._refuse(now))
-        anyone = self._others or self._lists
-        self._sweep = loop.call_later(SHORT_WAIT_SECONDS / 2, self._look) if anyone else None
-
-    def _judge(self, now: float) -> bool:
-        if self._overloaded:
-            self._overloaded = now - self._refused_at < CALM_AFTER_SECONDS
-            if not self._overloaded:
-                self._waiting_since = now
-        elif self._others or self._lists:
-            self._overloaded = now - self._waiting_since >= PATIENCE_SECONDS
-            if self._overloaded:
-                self._refused_at = now
-        return self._overloaded
-
-    def _refuse(self, now: float) -> bool:
-        self._refused_at = now
-        return False
+        for is_list, queue in ((False, self._others), (True, self._lists)):
+            is_short = self.is_overloaded(is_list=is_list)
+            queue.refuse_late(loop.time(), SHORT_WAIT_SECONDS if is_short else PATIENCE_SECONDS)
+        again = SHORT_WAIT_SECONDS / 2
+        self._sweep = loop.call_later(again, self._look) if self._waiting() else None
 
 
-_turns: ContextVar[Turns | None] = ContextVar("orders.turns", default=None)
+class Turn:
+    """One request's turn, while it has one."""
+
+    def __init__(self, turns: Turns, *, is_list: bool = False) -> None:
+        """Have none yet."""
+        self._turns = turns
+        self._is_list = is_list
+        self._is_taken = False
+
+    async def take(self) -> bool:
+        """Wait for it; False if it would take too long."""
+        self._is_taken = await self._turns.take(is_list=self._is_list)
+        return self._is_taken
+
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Give it back when the block is left, if it was taken; `others_turn` leaves it."""
+        token = _turn.set(self)
+        try:
+            yield
+        finally:
+            _turn.reset(token)
+            self._leave()
+
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Have none meanwhile: then nobody else is kept out."""
+        was_taken = self._is_taken
+        self._leave()
+        try:
+            yield
+        finally:
+            if was_taken:
+                self._turns.come_back(is_list=self._is_list)
+                self._is_taken = True
+
+    def _leave(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._turns.leave(is_list=self._is_list)
 
 
-@contextmanager
-def a_turn(turns: Turns) -> Iterator[None]:
-    """Hold the turn that was taken, until the block is left."""
-    token = _turns.set(turns)
-    try:
-        yield
-    finally:
-        _turns.reset(token)
-        turns.leave()
+_turn: ContextVar[Turn | None] = ContextVar("orders.turn", default=None)
 
 
 @contextmanager
 def others_turn() -> Iterator[None]:
     """Let others work while this request waits for another service, or for its caller."""
-    turns = _turns.get()
-    if turns is None:
+    turn = _turn.get()
+    if turn is None:
         yield
         return
-    turns.step_out()
-    try:
+    with turn.left():
         yield
-    finally:
-        turns.step_in()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -28,13 +29,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one call may take. `total_seconds` holds waiting for a slot and repeating, too."""
+    """What one call may take. `total_seconds` holds waiting for a slot and repeating, too.
+
+    At most `waiting` wait for a slot, each for `slot_seconds` at most. Whoever gets none was not
+    asked for, and is soon tried again by a worker: a slow service makes no queue of requests.
+    """
 
     connect_seconds: float = 1.0
     read_seconds: float = 5.0
     total_seconds: float = 8.0
     tries: int = 3
     in_flight: int = 32
+    waiting: int = 224
+    slot_seconds: float = 1.0
     breaker: BreakerRules = field(default_factory=BreakerRules)
 
 
@@ -50,6 +57,10 @@ class Timing:
     jitter: Callable[[], float] = random.random
 
 
+class _NoSlot(Exception):
+    """Too many calls are in flight. Nothing was sent."""
+
+
 class Sender:
     """Sends requests over one session. Made, opened, used and closed in one event loop."""
 
@@ -59,6 +70,7 @@ class Sender:
         self._breaker = CircuitBreaker(limits.breaker, clock=timing.clock)
         self._budget = RetryBudget(clock=timing.clock)
         self._slots = asyncio.Semaphore(limits.in_flight)
+        self._waiting = 0
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -97,7 +109,7 @@ class Sender:
         Raises:
             PaymentDeclined: A final no of the business.
             PaymentRefused: A final no to the request, which was sent once.
-            PaymentUnavailable: The outcome is unknown.
+            PaymentUnavailable: The outcome is unknown; `PaymentNotAsked` if nothing was sent.
         """
         seconds = min(self._limits.total_seconds, seconds_left() - TO_BOOK_SECONDS)
         if seconds <= 0:
@@ -108,8 +120,8 @@ class Sender:
             async with asyncio.timeout(seconds) as deadline:
                 answer: T = await retrying(self._try, request, read, deadline)
                 return answer
-        except CircuitOpen as error:
-            told = "the payment service fails and was not asked"
+        except (CircuitOpen, _NoSlot) as error:
+            told = "the payment service fails, or is slow, and was not asked"
             asked = retrying.statistics["attempt_number"] > 1
             raise (PaymentUnavailable if asked else PaymentNotAsked)(told) from error
         except TimeoutError as error:
@@ -123,7 +135,7 @@ class Sender:
     async def _try(
         self, request: Request, read: Callable[[bytes], T], deadline: asyncio.Timeout
     ) -> T:
-        async with self._slots:
+        async with self._a_slot():
             admission = self._breaker.admit()
             healthy: bool | None = False
             try:
@@ -142,6 +154,29 @@ class Sender:
                 raise
             finally:
                 self._breaker.record(admission, healthy=healthy)
+
+    @asynccontextmanager
+    async def _a_slot(self) -> AsyncIterator[None]:
+        if self._slots.locked():
+            await self._wait_for_a_slot()
+        else:
+            await self._slots.acquire()  # without a wait
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def _wait_for_a_slot(self) -> None:
+        if self._waiting >= self._limits.waiting:
+            raise _NoSlot
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._limits.slot_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise _NoSlot from error
+        finally:
+            self._waiting -= 1
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -24,6 +24,7 @@ from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
 from orders.entrypoints import metrics
 from orders.entrypoints.container import Adapters, UseCases, limits_of
 from orders.entrypoints.http.access_log import Observed
+from orders.entrypoints.http.arrivals import Arrivals
 from orders.entrypoints.http.authentication import Authentication
 from orders.entrypoints.http.bounds import PublishedLimits
 from orders.entrypoints.http.changes import propose
@@ -68,6 +69,8 @@ PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name
 LISTS = ("/v1/orders", "/v1/events")
 """What is refused first when there is too much to do."""
 
+_MOST_ARRIVING = 64
+"""Of the largest bodies, so many may be held that have not come in whole."""
 _VERSION = metadata.version("orders")
 
 
@@ -140,6 +143,7 @@ def build_app(
         observed,
         turns,
         request_seconds=settings.request_seconds,
+        arrivals=Arrivals(_MOST_ARRIVING * max(settings.max_body_bytes, 2**20)),
         lists=LISTS,
         exempt=HEALTH_PATHS,
     )

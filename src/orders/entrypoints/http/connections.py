@@ -19,6 +19,7 @@ from orders.entrypoints.http.early_answers import MALFORMED, OVERLOADED, TOO_LAR
 from orders.entrypoints.http.exchange import Exchange, Flow
 from orders.entrypoints.http.message_size import MessageSize, Part
 from orders.entrypoints.http.overload import OverloadProtection, trace_of
+from orders.entrypoints.http.upgrades import head_without_offer, new_parser
 
 HEAD_SECONDS: Final = 10.0
 """Within which a head has come in, counted from the connection, or the answer before it."""
@@ -119,10 +120,7 @@ class Connection(HttpToolsProtocol):
             return
         self._size.chunk(len(data))
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # No other protocol is spoken here; what follows could be meant for one.
-            self._end_after_answer()
+            self._feed(memoryview(data))
         except httptools.HttpParserError:
             is_too_large = self._size.is_head_too_large(self.url, self.headers)
             self._refuse(TOO_LARGE if is_too_large else MALFORMED)
@@ -130,10 +128,29 @@ class Connection(HttpToolsProtocol):
             if self._size.is_chunk_too_much():
                 self._refuse(TOO_LARGE)
 
+    def _feed(self, data: memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                self.parser = new_parser(self)
+                self.parser.feed_data(head_without_offer(self.headers))
+                data = data[offer.args[0] :]
+            else:
+                return
+
+    # Behind an offer these are called for a second head, which is not the caller's.
+
     def on_message_begin(self) -> None:
         """Begin to count."""
-        super().on_message_begin()
-        self._size.begin()
+        if self._size.part is Part.NONE:
+            super().on_message_begin()
+            self._size.begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        if self._size.part is Part.HEAD:
+            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. One behind the body must not pass for one before it: RFC 9110, 6.5.1."""
@@ -142,11 +159,14 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered, or refuse it at once."""
+        if self._size.part is not Part.HEAD:
+            return
         version = self.parser.get_http_version()
         if (
             self._size.is_head_too_large(self.url, self.headers)
             or len(self.pipeline) >= MOST_AHEAD
             or version not in {"1.0", "1.1"}
+            or self.parser.get_method() == b"CONNECT"
         ):
             raise _Refused
         if self._is_refused_at_once():
@@ -170,7 +190,9 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Say that this was all."""
+        """Say that this was all; behind an offer of another protocol, it was not."""
+        if self.parser.should_upgrade():
+            return
         self._size.end()
         if not self._is_passed_over:
             super().on_message_complete()

@@ -28,6 +28,7 @@ from orders.entrypoints.http.problems import InvalidMember, RequestRefused
 BODY_TIMEOUT_SECONDS: Final = 10.0
 
 _JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
+_CUT_SHORT: Final = "The body ended before it was complete."
 
 # Litestar also takes 1e1 for ten, False and 0 for false, and 0 for the year 1970.
 _SPELLINGS: Final = {
@@ -102,7 +103,9 @@ class StrictMergePatch(StrictJson):
 
 
 class BoundedRequest(Request[Any, Any, Any]):
-    """A request whose body must arrive within `timeout_seconds`, however slowly it drips."""
+    """A request whose body must arrive within `timeout_seconds`, however slowly it drips, and
+    whole: nothing that was lost on the way may be read as left out, whatever server is below.
+    """
 
     timeout_seconds: ClassVar[float] = BODY_TIMEOUT_SECONDS
 
@@ -110,12 +113,12 @@ class BoundedRequest(Request[Any, Any, Any]):
         """Read the whole body, once.
 
         Raises:
-            RequestRefused: 408 when it takes too long, 400 when the client leaves half-way.
+            RequestRefused: 408 when it takes too long, 400 when it is not what the head promises.
             RequestEntityTooLarge: As soon as the declared or the received length is too large.
         """
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return await super().body()
+                body = await super().body()
         except TimeoutError as error:
             raise RequestRefused(
                 HTTPStatus.REQUEST_TIMEOUT,
@@ -124,7 +127,26 @@ class BoundedRequest(Request[Any, Any, Any]):
                 headers={"connection": "close"},
             ) from error
         except InternalServerException as error:
-            raise malformed("The body ended before it was complete.") from error
+            raise malformed(_CUT_SHORT) from error
+        if self.content_length not in {None, len(body)}:
+            raise malformed(_CUT_SHORT)
+        if not body and self._promises_a_body():
+            raise malformed("The body is empty: send {}, or neither a body nor its Content-Type.")
+        return body
+
+    def _promises_a_body(self) -> bool:
+        """Whether the head says that there is more than nothing.
+
+        A media type alone says so where a body may be left out and has members to lose: clients
+        that always name one send nothing for `confirm`.
+        """
+        if "transfer-encoding" in self.headers:
+            return True
+        field = self.route_handler.parsed_data_field
+        if field is None or not field.has_default:
+            return False
+        members = getattr(field.annotation, "__struct_fields__", (...,))
+        return bool(members) and "json" in self.headers.get("content-type", "").lower()
 
 
 class StrictRequests(InitPlugin, ReceiveRoutePlugin):

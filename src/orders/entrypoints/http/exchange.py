@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -21,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from orders.entrypoints.http.overload import WHOLE_BODY
 from orders.entrypoints.turns import others_turn
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -63,6 +65,12 @@ class Exchange(RequestResponseCycle):
             keep_alive=version == "1.1" and parser.should_keep_alive(),
             on_response=connection.on_response_complete,
         )
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Have it answered, and say whether all of it is here."""
+        if not self.more_body:
+            self.scope["extensions"] = {WHOLE_BODY: {}}
+        await super().run_asgi(app)
 
     def tell_of_the_end(self) -> None:
         """Let who waits for more of the request know that there is no caller any more."""

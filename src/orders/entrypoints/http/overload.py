@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +14,10 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from orders.application.deadline import Deadline, within
 from orders.entrypoints import metrics
+from orders.entrypoints.http.arrivals import Arrivals
 from orders.entrypoints.http.errors import RETRY_AFTER_SECONDS
-from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, problem_of
-from orders.entrypoints.turns import Turns, a_turn, others_turn
+from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, RequestRefused, problem_of
+from orders.entrypoints.turns import Turn, Turns
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -23,6 +25,10 @@ OVERLOADED: Final = problem_of(
     503, "overloaded", "The service has more to do than it can. Repeat the request."
 )
 RETRY_AFTER: Final = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
+WHOLE_BODY: Final = "orders.whole_body"
+"""Among a scope's extensions: the body has come in, so it need not be waited for."""
+WITH_BODY: Final = frozenset({"POST", "PATCH", "PUT"})
+"""Methods whose handlers read the body before they do anything."""
 _PLAIN: Final = re.compile(rb"/[A-Za-z0-9/_.:~-]*")
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -35,6 +41,9 @@ class OverloadProtection:
     log nor a metric of its own: `metrics.sampled` tells of all together. `lists` are the
     addresses whose GETs wait behind everything else; at `exempt` addresses nobody waits.
 
+    Whose body is still on its way has no turn, and is judged by the head alone; the turn is taken
+    when all of it is here. `arrivals` bounds what such bodies hold.
+
     A request has `request_seconds` from when it has come in: nothing is begun for it later.
     """
 
@@ -44,10 +53,12 @@ class OverloadProtection:
         turns: Turns,
         *,
         request_seconds: float,
+        arrivals: Arrivals | None = None,
         lists: Collection[str] = (),
         exempt: Collection[str] = (),
     ) -> None:
         self._app = app
+        self._arrivals = arrivals or Arrivals()
         self._request_seconds = request_seconds
         self._turns = turns
         self._lists = frozenset(lists)
@@ -68,12 +79,38 @@ class OverloadProtection:
             await self._app(scope, receive, send)
             return
         is_list = scope["method"] == "GET" and scope["path"] in self._lists
-        if not await self._turns.take(is_list=is_list):
-            await self._refuse(scope, send)
-            return
-        deadline = Deadline(self._request_seconds)
-        with a_turn(self._turns), within(deadline):
-            await self._app(scope, _patiently(receive, deadline), send)
+        turn, deadline = Turn(self._turns, is_list=is_list), Deadline(self._request_seconds)
+        with turn.given_back(), within(deadline):
+            if _is_whole(scope):
+                if not await turn.take():
+                    await self._refuse(scope, send)
+                    return
+                deadline.set()
+                await self._app(scope, receive, send)
+            elif self._turns.refuses(is_list=is_list):
+                await self._refuse(scope, send)
+            else:
+                await self._with_a_late_body(scope, receive, send, turn, deadline)
+
+    async def _with_a_late_body(
+        self, scope: Scope, receive: Receive, send: Send, turn: Turn, deadline: Deadline
+    ) -> None:
+        """Have a request answered whose turn comes behind its body."""
+        arrival = self._arrivals.begin()
+
+        async def received() -> Any:
+            message = await arrival.next(receive)
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                if not await turn.take():
+                    metrics.overload.refused += 1
+                    raise _overloaded()
+                deadline.set()
+            return message
+
+        try:
+            await self._app(scope, received, send)
+        finally:
+            arrival.end()
 
     def refuses_some(self) -> bool:
         """Whether there is any need to ask `refuses`: for most requests there is none."""
@@ -102,16 +139,15 @@ class OverloadProtection:
         metrics.overload.refused += 1
 
 
-def _patiently(receive: Receive, deadline: Deadline) -> Receive:
-    """A body comes as slowly as its sender likes: meanwhile it is others' turn."""
+def _is_whole(scope: HTTPScope) -> bool:
+    """Whether nothing of the request is waited for."""
+    return scope["method"] not in WITH_BODY or WHOLE_BODY in (scope.get("extensions") or ())
 
-    async def received() -> Any:
-        with others_turn():
-            message = await receive()
-        deadline.set()
-        return message
 
-    return received
+def _overloaded() -> RequestRefused:
+    name, value = (each.decode() for each in RETRY_AFTER)
+    status, code = HTTPStatus.SERVICE_UNAVAILABLE, OVERLOADED.code
+    return RequestRefused(status, code, OVERLOADED.detail, headers={name: value})
 
 
 def trace_of(fields: Fields) -> bytes:
