@@ -14,9 +14,9 @@ from beanie import init_beanie
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.in_memory import InMemoryOrders
-from orders.adapters.mongo.connection import Database, open_mongo, ping
+from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.listing import matching
-from orders.adapters.mongo.orders import MongoOrders
+from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.schema import ORDERS, OrderDocument, migrate, models_for
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import OrderFilter, Position
@@ -270,7 +270,7 @@ async def test_heals_by_itself_when_the_database_comes_back(
     async with open_mongo(proxy.uri, database=database_name) as database:
         orders = MongoOrders(database)
         await orders.add(order := a_new_order())
-        await ping(database)
+        await probe(database)
 
         await proxy.cut()
         async with asyncio.timeout(2):
@@ -278,8 +278,8 @@ async def test_heals_by_itself_when_the_database_comes_back(
                 await orders.get(order.id)
         async with asyncio.timeout(2):
             with pytest.raises(StoreUnavailable):
-                await ping(database)
+                await probe(database)
 
         await proxy.restore()
         assert (await orders.get(order.id)).state == order.state
-        await ping(database)
+        await probe(database)

@@ -67,6 +67,13 @@ class InMemoryOrders:
         """The order as last stored."""
         return Order(self._stored(order_id))
 
+    async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
+        """The order at this version or a later one, as no failure can take it back."""
+        order = Order(self._stored(order_id))
+        if order.version < at_least:
+            raise StoreUnavailable("that version is not stored")
+        return order
+
     async def look_at(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
         return _to_look_at(self._stored(order_id))
