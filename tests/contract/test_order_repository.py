@@ -28,6 +28,7 @@ from orders.domain.lifecycle import (
 )
 from tests.contract.forgetful_proxy import ForgetfulProxy
 from tests.contract.round_trips import RoundTrips
+from tests.failing_database import NO_MAJORITY, FailPoint
 
 
 class TestInMemoryOrders(OrderRepositoryContract):
@@ -41,6 +42,12 @@ class TestInMemoryOrders(OrderRepositoryContract):
         orders.unavailable = True
         return orders
 
+    @pytest.fixture
+    def lone_orders(self) -> InMemoryOrders:
+        orders = InMemoryOrders()
+        orders.lose_majority()
+        return orders
+
 
 class TestMongoOrders(OrderRepositoryContract):
     @pytest.fixture
@@ -50,6 +57,12 @@ class TestMongoOrders(OrderRepositoryContract):
     @pytest.fixture
     def lost_orders(self, lost_database: Database) -> MongoOrders:
         return MongoOrders(lost_database)
+
+    @pytest.fixture
+    def lone_orders(self, far: MongoOrders, proxy: ForgetfulProxy, point: FailPoint) -> MongoOrders:
+        proxy.hide_from_majority()
+        point.fail("insert", "update", writeConcernError=NO_MAJORITY)
+        return far
 
 
 # -- round trips ------------------------------------------------------------------------------
@@ -67,8 +80,9 @@ async def test_adding_reading_and_saving_are_one_round_trip_each(
         await orders.save(loaded)
         await orders.look_at(order.id)
         await orders.find_by_number(order.state.tenant, order.state.number)
+        await orders.get_durable(order.id, at_least=2)
 
-    assert trips.sent == ["insert", "find", "update", "find", "find", "endSessions"]
+    assert trips.sent == ["insert", "find", "update", "find", "find", "find", "endSessions"]
 
 
 async def test_listing_is_one_round_trip_and_claiming_is_three(
@@ -77,12 +91,14 @@ async def test_listing_is_one_round_trip_and_claiming_is_three(
     trips = RoundTrips()
     async with open_mongo(database_uri, database=database_name, listeners=[trips]) as database:
         orders = MongoOrders(database)
-        each = [a_new_order() for _ in range(30)]
+        # More than the first batch holds, where nobody asks for more.
+        each = [a_new_order() for _ in range(120)]
         await asyncio.gather(*map(orders.add, each))
         trips.sent.clear()
         await orders.list(OrderFilter(tenant="shop"), newest_first=True, after=None, limit=20)
         later = each[0].state.expires_at
-        await orders.claim_due(now=later, lease=timedelta(seconds=1), limit=20)
+        claimed = await orders.claim_due(now=later, lease=timedelta(seconds=1), limit=110)
+        assert len(claimed) == 110
 
     assert trips.sent == ["find", "find", "update", "find", "endSessions"]
 

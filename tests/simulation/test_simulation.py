@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from orders.adapters.in_memory import InMemoryOrders
+from orders.application.book_payment_event import BookPaymentEvent
+from orders.application.ports import PaymentEvent
 from orders.application.relay_events import LEASE, Relayed, RelayEvents
 from orders.application.settle_payments import SettlePayments
+from orders.domain.identifiers import OrderId
 from orders.domain.ledger import Ledger
 from orders.domain.money import Money
 from orders.domain.order import Order
@@ -27,7 +30,7 @@ from tests.simulation.remote import RemoteStore, WatchedOrders
 ROOT = Path(__file__).parents[2]
 HISTORIES = 100
 """Of the real code. `make simulate` runs more."""
-PLANTED_HISTORIES = 30
+PLANTED_HISTORIES = 60
 """Of each fault: the first of those that the real code lives through."""
 
 
@@ -61,6 +64,8 @@ def test_histories_are_eventful() -> None:
         "dies",
         "stalls",
         "store-unavailable",
+        "has a majority",
+        "undoes what no majority had",
         "find",
         "authorize",
         "capture",
@@ -135,6 +140,22 @@ def events_stored_in_a_second_write(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RemoteStore, "_write", write)
 
 
+def repetitions_answered_from_the_primary_alone(patch: pytest.MonkeyPatch) -> None:
+    async def get_durable(self: RemoteStore, order_id: OrderId, *, at_least: int = 1) -> Order:
+        return await self.get(order_id)  # type: ignore[no-any-return]
+
+    patch.setattr(RemoteStore, "get_durable", get_durable, raising=False)
+
+
+def messages_taken_because_the_primary_knows_them(patch: pytest.MonkeyPatch) -> None:
+    async def booked(self: BookPaymentEvent, order_id: OrderId, event: PaymentEvent) -> Order:
+        order = await self._orders.get(order_id)
+        self._book(order, event)
+        return order
+
+    patch.setattr(BookPaymentEvent, "_booked", booked)
+
+
 @pytest.mark.parametrize(
     ("plant", "promises"),
     [
@@ -143,6 +164,8 @@ def events_stored_in_a_second_write(patch: pytest.MonkeyPatch) -> None:
         (saved_over_what_others_saved, {"I4", "I8"}),
         (refunds_not_reserved, {"I7"}),
         (events_stored_in_a_second_write, {"I4"}),
+        (repetitions_answered_from_the_primary_alone, {"I2"}),
+        (messages_taken_because_the_primary_knows_them, {"I7"}),
     ],
 )
 def test_finds(

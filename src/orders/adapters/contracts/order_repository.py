@@ -6,6 +6,9 @@ class TestMyOrders(OrderRepositoryContract):
 
     @pytest.fixture
     async def lost_orders(self) -> OrderRepository: ...
+
+    @pytest.fixture
+    async def lone_orders(self) -> OrderRepository: ...
 """
 
 from __future__ import annotations
@@ -63,6 +66,11 @@ class OrderRepositoryContract(OrderListing, DueOrders):
     def lost_orders(self) -> OrderRepository:
         """A repository whose store does not answer."""
         raise NotImplementedError("override the fixture `lost_orders`")
+
+    @pytest.fixture
+    def lone_orders(self) -> OrderRepository:
+        """A repository, empty, whose store keeps what is written where it may be lost."""
+        raise NotImplementedError("override the fixture `lone_orders`")
 
     # -- keeping ----------------------------------------------------------------------------
 
@@ -125,7 +133,7 @@ class OrderRepositoryContract(OrderListing, DueOrders):
     async def test_knows_no_order_that_was_never_added(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order())
 
-        for asked in (orders.get, orders.look_at):
+        for asked in (orders.get, orders.get_durable, orders.look_at):
             with pytest.raises(OrderNotFound):
                 await asked(OrderId(uuid4()))
 
@@ -239,6 +247,43 @@ class OrderRepositoryContract(OrderListing, DueOrders):
 
         assert (await orders.get(order.id)).answered("a" * 32) == request
 
+    # -- what no failure takes back ----------------------------------------------------------
+
+    async def test_vouches_for_all_that_add_and_save_have_stored(
+        self, orders: OrderRepository
+    ) -> None:
+        await orders.add(order := a_new_order())
+        assert (await orders.get_durable(order.id)).state == order.state
+
+        order.add_note("Again", by=STAFF, now=NOW)
+        await orders.save(order)
+
+        for at_least in (1, 2):
+            safe = await orders.get_durable(order.id, at_least=at_least)
+            assert (safe.state, safe.new_events) == (order.state, ())
+
+    async def test_vouches_for_no_version_that_is_not_stored(self, orders: OrderRepository) -> None:
+        await orders.add(order := a_new_order())
+
+        async with asyncio.timeout(OUTAGE_SECONDS):
+            with pytest.raises(StoreUnavailable):
+                await orders.get_durable(order.id, at_least=2)
+
+    async def test_vouches_for_nothing_that_could_still_be_lost(
+        self, lone_orders: OrderRepository
+    ) -> None:
+        with pytest.raises(StoreUnavailable):
+            await lone_orders.add(order := a_new_order())
+
+        assert (await lone_orders.get(order.id)).state.lines == order.state.lines
+        for _ in range(2):
+            async with asyncio.timeout(OUTAGE_SECONDS):
+                with pytest.raises(StoreUnavailable):
+                    await lone_orders.get_durable(order.id)
+        with pytest.raises((DuplicateOrder, StoreUnavailable)):
+            await lone_orders.add(order)
+        assert order.version == 0
+
     # -- loss -------------------------------------------------------------------------------
 
     async def test_says_in_time_that_the_store_does_not_answer(
@@ -249,6 +294,7 @@ class OrderRepositoryContract(OrderListing, DueOrders):
         calls: list[Awaitable[object]] = [
             lost.add(a_new_order()),
             lost.get(OrderId(uuid4())),
+            lost.get_durable(OrderId(uuid4())),
             lost.look_at(OrderId(uuid4())),
             lost.save(a_new_order()),
             lost.find_by_number("shop", "A"),
