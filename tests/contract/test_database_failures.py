@@ -92,7 +92,7 @@ REFUSALS: Final = {
     17419: "the document would become too large",
     17420: "the same, in another place",
 }
-LABELLED: Final = (
+LABELLED: Final[Sequence[tuple[int, list[str]]]] = (
     (2, ["RetryableWriteError"]),
     (2, ["SystemOverloadedError", "RetryableError"]),
     (462, []),
