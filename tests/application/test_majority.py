@@ -91,7 +91,7 @@ async def test_is_acknowledged_once_it_is_safe(shop: Shop, sent: str, undone: bo
 
 
 async def test_a_proposal_is_priced_anew_where_the_first_was_undone_meanwhile(shop: Shop) -> None:
-    """What was read as answered is not, by the time that it is decided on: lines were not priced."""
+    """What was read as answered, so that no line was priced, is not when it is decided on."""
     await shop.place()
     shop.stored.lose_majority()
     with pytest.raises(StoreUnavailable):

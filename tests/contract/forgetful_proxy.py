@@ -90,7 +90,8 @@ class ForgetfulProxy:
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         self._connections |= {writer, up_writer}
         try:
-            while True:
+            # Until now nobody could end it: all may have been cut meanwhile.
+            while self._server is not None and self._server.is_serving():
                 message = self._altered(await _message(reader))
                 up_writer.write(message)
                 answer = await _message(up_reader)

@@ -89,7 +89,9 @@ async def test_listing_is_one_round_trip_and_claiming_is_three(
     database_uri: str, database_name: str
 ) -> None:
     trips = RoundTrips()
-    async with open_mongo(database_uri, database=database_name, listeners=[trips]) as database:
+    async with open_mongo(
+        database_uri, database=database_name, timeout_seconds=30, listeners=[trips]
+    ) as database:
         orders = MongoOrders(database)
         # More than the first batch holds, where nobody asks for more.
         each = [a_new_order() for _ in range(120)]
