@@ -151,3 +151,31 @@ async def test_a_call_that_one_server_has_reserved_is_not_made_before_it_is_safe
     shop.stored.regain_majority(undone=False)
     await shop.use_cases.do_due_work()(ORDER)
     assert (await shop.see(ORDER)).state.totals.authorized == 4_300
+
+
+async def test_what_was_decided_on_a_version_that_is_undone_is_decided_anew(shop: Shop) -> None:
+    """Also where another write has made that version meanwhile."""
+
+    async def undo(name: str) -> None:
+        if name == "save":
+            shop.orders.before = None
+            shop.stored.regain_majority(undone=True)
+            await shop.change(
+                ORDER, Operation.HOLD, lambda order, **who: order.hold("fraud", **who)
+            )
+
+    await shop.place()
+    shop.stored.lose_majority()
+    with pytest.raises(StoreUnavailable):
+        await note(shop)
+    shop.orders.before = undo
+
+    def tell(order: Order, **who: Any) -> None:
+        order.add_note("Again", **who)
+
+    answer = await shop.change(ORDER, Operation.ADD_NOTE, tell)
+
+    assert answer.order.version == 3
+    stored = (await shop.see(ORDER)).state
+    assert ([each.text for each in stored.notes], len(stored.holds)) == (["Again"], 1)
+    assert await shop.history(ORDER) == ["OrderCreated", "OrderHeld", "NoteAdded"]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from bson import ObjectId
 
 from orders.adapters.contracts.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
@@ -13,7 +14,13 @@ from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.application.errors import DuplicateOrder, OrderNotFound, StoreUnavailable
+from orders.adapters.mongo.schema import ORDERS
+from orders.application.errors import (
+    ConcurrentUpdate,
+    DuplicateOrder,
+    OrderNotFound,
+    StoreUnavailable,
+)
 from tests.contract.forgetful_proxy import ForgetfulProxy
 from tests.contract.round_trips import RoundTrips
 from tests.failing_database import NO_MAJORITY, FailPoint
@@ -83,6 +90,21 @@ async def test_a_majority_that_is_a_moment_behind_is_waited_for(
 
     # One of them asks whether there is such an order at all.
     assert trips.sent == ["find"] * (behind + 2)
+
+
+async def test_a_version_that_another_write_has_made_is_not_saved_over(database: Database) -> None:
+    """As after the loss of the server that had the first: the numbers are given anew."""
+    orders = MongoOrders(database)
+    await orders.add(order := a_new_order())
+    seen = [await orders.get(order.id), await orders.get_durable(order.id), order]
+    await database[ORDERS].update_one({"_id": order.id}, {"$set": {"write": ObjectId()}})
+
+    for each in seen:
+        each.hold("address", by=STAFF, now=NOW)
+        with pytest.raises(ConcurrentUpdate):
+            await orders.save(each)
+
+    assert (await orders.get(order.id)).state.holds == ()
 
 
 async def test_what_is_nowhere_is_not_waited_for(way: Database, trips: RoundTrips) -> None:

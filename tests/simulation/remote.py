@@ -163,8 +163,8 @@ class RemoteStore(Remote):
 
     async def _write(self, name: str, order: Order) -> None:
         write, sent = getattr(self._target, name), copy.copy(order)
-        await self._ask(name, lambda: write(copy.copy(sent)))
-        order.mark_stored(order.version + 1)
+        await self._ask(name, lambda: write(sent))
+        order.mark_stored(sent.version, write_token=sent.write_token)
 
     async def _ask(self, name: str, serve: Callable[[], Any]) -> Any:
         try:

@@ -134,7 +134,8 @@ class OrderRepository(Protocol):
         The events not relayed yet stay as they are, the new ones follow them.
 
         Raises:
-            ConcurrentUpdate: If the stored order has another version than this one had.
+            ConcurrentUpdate: If the stored order has another version than this one had, or the
+                same from another write, where the first was undone.
         """
         ...
 

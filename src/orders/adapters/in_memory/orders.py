@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,10 @@ class _Kept:
     refusals: int = 0
     parked: tuple[datetime, str] | None = None
     wake_at: datetime | None = None
+    write_token: object = None
+
+    def order(self) -> Order:
+        return Order(self.state, write_token=self.write_token)
 
 
 class InMemoryOrders:
@@ -54,6 +59,7 @@ class InMemoryOrders:
         self.unavailable = False
         self._kept: dict[OrderId, _Kept] = {}
         self._durable: dict[OrderId, _Kept] | None = None
+        self._write_tokens = itertools.count(1)
         self._traceparent = traceparent
 
     def lose_majority(self) -> None:
@@ -81,7 +87,7 @@ class InMemoryOrders:
 
     async def get(self, order_id: OrderId) -> Order:
         """The order as last stored."""
-        return Order(self._stored(order_id))
+        return self._stored(order_id).order()
 
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
         """The order at this version or a later one, as no failure can take it back."""
@@ -89,17 +95,18 @@ class InMemoryOrders:
         kept = (self._kept if self._durable is None else self._durable).get(order_id)
         if kept is None or kept.state.version < at_least:
             raise StoreUnavailable("it is not at a majority yet")
-        return Order(kept.state)
+        return kept.order()
 
     async def look_at(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return _to_look_at(self._stored(order_id))
+        return _to_look_at(self._stored(order_id).state)
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
         self._require_available()
         kept = self._kept.get(order.id)
-        if kept is None or kept.state.version != order.version:
+        expected = order.version, order.write_token
+        if kept is None or (kept.state.version, kept.write_token) != expected:
             raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
 
@@ -219,11 +226,11 @@ class InMemoryOrders:
         if self._durable is not None:
             raise StoreUnavailable("it is not at a majority yet")
 
-    def _stored(self, order_id: OrderId) -> OrderState:
+    def _stored(self, order_id: OrderId) -> _Kept:
         self._require_available()
         if order_id not in self._kept:
             raise OrderNotFound(order_id)
-        return self._kept[order_id].state
+        return self._kept[order_id]
 
     def _all(self) -> Iterable[_Kept]:
         return self._kept.values()
@@ -236,8 +243,9 @@ class InMemoryOrders:
         news = tuple(self._logged(state, recorded) for recorded in order.new_events)
         kept = self._kept[order.id]
         kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.due_at
+        kept.write_token = next(self._write_tokens)
         self._require_majority()
-        order.mark_stored(version)
+        order.mark_stored(version, write_token=kept.write_token)
 
     def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
         return LoggedEvent(

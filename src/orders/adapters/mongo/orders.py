@@ -83,7 +83,7 @@ class MongoOrders:
             if first_refused(error)["code"] not in DUPLICATE_KEY:
                 raise
             await self._require_ours(order.id, mark)
-        order.mark_stored(1)
+        order.mark_stored(1, write_token=mark)
 
     @answered
     async def get(self, order_id: OrderId) -> Order:
@@ -92,7 +92,10 @@ class MongoOrders:
         Raises:
             OrderNotFound: If there is none.
         """
-        return Order(await self._one({"_id": order_id}, _WITHOUT_EVENTS, wanted=order_id))
+        document = await find_first(self._orders, {"_id": order_id}, _WITHOUT_EVENTS)
+        if document is None:
+            raise OrderNotFound(order_id)
+        return _order_from(document)
 
     @answered
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
@@ -110,7 +113,7 @@ class MongoOrders:
             if await find_first(self._orders, {"_id": order_id}, {"_id": 1}) is None:
                 raise OrderNotFound(order_id)
             document = await awaited(self._orders, query, _WITHOUT_EVENTS)
-        return Order(state_from(document))
+        return _order_from(document)
 
     @answered
     async def look_at(self, order_id: OrderId) -> OrderState:
@@ -126,18 +129,19 @@ class MongoOrders:
         """Store a changed order with its new events, at the next version, or nothing.
 
         Raises:
-            ConcurrentUpdate: If the stored order has another version than this one had.
+            ConcurrentUpdate: If the stored order has another version than this one had, or the
+                same from another write, where the first was undone.
         """
         update = changes_of(order, traceparent=self._traceparent())
         update["$set"]["write"] = mark = ObjectId()
-        expected = {"_id": order.id, "version": order.version}
+        expected = {"_id": order.id, "version": order.version, "write": order.write_token}
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
             ours: Document = {"_id": order.id, "write": mark}
             if await find_first(self._orders, ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
             await awaited(self._orders, ours, {"_id": 1})
-        order.mark_stored(order.version + 1)
+        order.mark_stored(order.version + 1, write_token=mark)
 
     @answered
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
@@ -181,3 +185,7 @@ class MongoOrders:
         if document is None:
             raise OrderNotFound(wanted)
         return state_from(document)
+
+
+def _order_from(document: Document) -> Order:
+    return Order(state_from(document), write_token=document["write"])
