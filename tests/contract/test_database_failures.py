@@ -294,9 +294,10 @@ async def test_a_log_needs_no_reason_for_what_was_not_written(
     await MongoEventLog(other_engine).append(events[:4])
     proxy.retell(said, told)
 
-    # Another process, that knows no position: each of its batches meets one that is taken.
-    await MongoEventLog(other_engine).append(events[2:6])
-    await MongoEventLog(other_engine).append([events[0], events[6], events[1], events[7]])
+    # Processes that know no position: each meets one that is taken, or an event that is logged.
+    await MongoEventLog(other_engine).append(events[2:5])
+    await MongoEventLog(other_engine).append([events[5], events[0], events[6]])
+    await MongoEventLog(other_engine).append([events[1], events[7]])
 
     feed = await MongoEventLog(other_engine).after(0, tenant="shop", limit=100)
     assert [(e.position, e.recorded.sequence) for e in feed] == [(n, n) for n in range(1, 9)]
