@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from orders.entrypoints.sandbox.database import embedded_database
+from tests.failing_database import failing_database_command
 
 _GIVEN = os.environ.get("ORDERS_TEST_MONGO_URI")
 
@@ -29,5 +30,6 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     if importlib.util.find_spec("secantus") is None:
         pytest.skip("no database: neither ORDERS_TEST_MONGO_URI nor SecantusDB is there")
-    with embedded_database(tmp_path_factory.mktemp("mongo") / "data") as uri:
+    data = tmp_path_factory.mktemp("mongo") / "data"
+    with embedded_database(data, command=failing_database_command) as uri:
         yield uri

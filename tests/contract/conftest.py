@@ -18,8 +18,10 @@ from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import Document
 from orders.adapters.mongo.schema import ORDER_EVENTS, ORDERS, migrate
 from tests.contract.forgetful_proxy import ForgetfulProxy
+from tests.failing_database import FailPoint, fail_point
 
 IMAGE = "mongo:7"
+_COMMAND = "--replSet rs0 --setParameter enableTestCommands=1"
 
 
 def _which() -> str:
@@ -39,7 +41,7 @@ def database_uri(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param != "container":
         yield request.getfixturevalue("mongo_uri")
         return
-    server = DockerContainer(IMAGE).with_command("--replSet rs0").with_exposed_ports(27017)
+    server = DockerContainer(IMAGE).with_command(_COMMAND).with_exposed_ports(27017)
     with server:
         address = f"{server.get_container_host_ip()}:{server.get_exposed_port(27017)}"
         uri = f"mongodb://{address}/?directConnection=true"
@@ -97,6 +99,13 @@ async def lost_database(dead_port: int) -> AsyncIterator[Database]:
     """A database, with the service's own time limits, that never answers."""
     async with open_mongo(f"mongodb://127.0.0.1:{dead_port}/", database="lost") as opened:
         yield opened
+
+
+@pytest.fixture
+def point(database_uri: str) -> Iterator[FailPoint]:
+    """What makes commands of the service fail."""
+    with fail_point(database_uri) as found:
+        yield found
 
 
 @pytest.fixture

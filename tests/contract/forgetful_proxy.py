@@ -11,6 +11,10 @@ import re
 from types import TracebackType
 from typing import Self
 
+# `readConcern: {level: "majority"}`, and the `find` that carries it.
+_OF_A_MAJORITY = b"\x02level\x00\x09\x00\x00\x00majority\x00"
+_FIND_ORDERS = b"\x02find\x00\x07\x00\x00\x00orders\x00"
+_FIND_NOTHING = b"\x02find\x00\x07\x00\x00\x00absent\x00"
 # `lsid: {id: <UUID>}` in BSON, as every message of a session carries it.
 _SESSION = re.compile(rb"(\x05id\x00\x10\x00\x00\x00\x04)(.{16})", re.DOTALL)
 
@@ -25,6 +29,8 @@ class ForgetfulProxy:
         self._losing = b""
         self._times = 0
         self._forgotten = False
+        self._hidden = 0
+        self._retold: dict[bytes, bytes] = {}
         self._connections: set[asyncio.StreamWriter] = set()
         self._served: set[asyncio.Task[None]] = set()
         self.lost = 0
@@ -42,6 +48,15 @@ class ForgetfulProxy:
         """
         self._losing = b"\x02" + command.encode() + b"\x00"
         self._times = times
+
+    def hide_from_majority(self, times: int = 1_000_000) -> None:
+        """Answer the next questions about what a majority has of orders: nothing."""
+        self._hidden = times
+
+    def retell(self, said: bytes, told: bytes) -> None:
+        """Pass on other bytes for some of those that the server says, as many."""
+        assert len(said) == len(told)
+        self._retold[said] = told
 
     async def cut(self) -> None:
         """Refuse all connections and end those there are."""
@@ -75,7 +90,8 @@ class ForgetfulProxy:
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         self._connections |= {writer, up_writer}
         try:
-            while True:
+            # Until now nobody could end it: all may have been cut meanwhile.
+            while self._server is not None and self._server.is_serving():
                 message = self._altered(await _message(reader))
                 up_writer.write(message)
                 answer = await _message(up_reader)
@@ -84,6 +100,8 @@ class ForgetfulProxy:
                     self._forgotten |= not self._times
                     self.lost += 1
                     return
+                for said, told in self._retold.items():
+                    answer = answer.replace(said, told)
                 writer.write(answer)
                 # A monitor's stream: many answers to one question.
                 while answer[16] & 2:
@@ -97,6 +115,9 @@ class ForgetfulProxy:
             up_writer.close()
 
     def _altered(self, message: bytes) -> bytes:
+        if self._hidden and _OF_A_MAJORITY in message and _FIND_ORDERS in message:
+            self._hidden -= 1
+            message = message.replace(_FIND_ORDERS, _FIND_NOTHING)
         if not self._forgotten:
             return message
         return _SESSION.sub(lambda found: found[1] + os.urandom(16), message)

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from orders.adapters.mongo.connection import connect, ping
+from orders.adapters.mongo.connection import connect
+from orders.adapters.mongo.orders import probe
 from orders.adapters.payments_http.client import HttpPayments
 from orders.application.deadline import TO_BOOK_SECONDS, Deadline, within
 from orders.application.errors import PaymentUnavailable, StoreUnavailable
@@ -24,7 +25,7 @@ async def test_the_database_is_not_asked_any_more() -> None:
     database = connect("mongodb://127.0.0.1:1/", database="nowhere", timeout_seconds=30)
     async with database.client:
         with within(Deadline(0)), pytest.raises(StoreUnavailable, match="time of the request"):
-            await ping(database)
+            await probe(database)
 
 
 async def test_the_payment_service_is_not_asked_when_its_answer_could_not_be_booked() -> None:

@@ -16,7 +16,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError, PyMongoError
 
 from orders.adapters.mongo import round_trips
-from orders.adapters.mongo.connection import Database, open_mongo, ping
+from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.orders import probe
 from orders.application.errors import StoreUnavailable
 from tests.contract.forgetful_proxy import ForgetfulProxy
 from tests.contract.round_trips import RoundTrips
@@ -94,7 +95,7 @@ async def test_an_answer_that_does_not_come_is_waited_for_until_the_deadline() -
         f"mongodb://127.0.0.1:{port}/?directConnection=true", database="x", timeout_seconds=0.2
     ) as database:
         with pytest.raises(StoreUnavailable):
-            await ping(database)
+            await probe(database)
     server.close()
     for writer in held:
         writer.close()
@@ -120,7 +121,7 @@ async def test_a_question_whose_answer_is_lost_is_asked_again(
     async with open_mongo(
         proxy.uri, database=database.name, timeout_seconds=30, listeners=[trips]
     ) as way:
-        await ping(way)
+        await way.command("ping")
         proxy.lose_next_answers("find", times)
         assert await round_trips.find_first(way["lost"], {"_id": times}) == {"_id": times}
         assert proxy.lost == times

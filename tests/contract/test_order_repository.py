@@ -14,9 +14,9 @@ from beanie import init_beanie
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.in_memory import InMemoryOrders
-from orders.adapters.mongo.connection import Database, open_mongo, ping
+from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.listing import matching
-from orders.adapters.mongo.orders import MongoOrders
+from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.schema import ORDERS, OrderDocument, migrate, models_for
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import OrderFilter, Position
@@ -28,6 +28,7 @@ from orders.domain.lifecycle import (
 )
 from tests.contract.forgetful_proxy import ForgetfulProxy
 from tests.contract.round_trips import RoundTrips
+from tests.failing_database import NO_MAJORITY, FailPoint
 
 
 class TestInMemoryOrders(OrderRepositoryContract):
@@ -41,6 +42,12 @@ class TestInMemoryOrders(OrderRepositoryContract):
         orders.unavailable = True
         return orders
 
+    @pytest.fixture
+    def lone_orders(self) -> InMemoryOrders:
+        orders = InMemoryOrders()
+        orders.lose_majority()
+        return orders
+
 
 class TestMongoOrders(OrderRepositoryContract):
     @pytest.fixture
@@ -50,6 +57,12 @@ class TestMongoOrders(OrderRepositoryContract):
     @pytest.fixture
     def lost_orders(self, lost_database: Database) -> MongoOrders:
         return MongoOrders(lost_database)
+
+    @pytest.fixture
+    def lone_orders(self, far: MongoOrders, proxy: ForgetfulProxy, point: FailPoint) -> MongoOrders:
+        proxy.hide_from_majority()
+        point.fail("insert", "update", writeConcernError=NO_MAJORITY)
+        return far
 
 
 # -- round trips ------------------------------------------------------------------------------
@@ -67,22 +80,27 @@ async def test_adding_reading_and_saving_are_one_round_trip_each(
         await orders.save(loaded)
         await orders.look_at(order.id)
         await orders.find_by_number(order.state.tenant, order.state.number)
+        await orders.get_durable(order.id, at_least=2)
 
-    assert trips.sent == ["insert", "find", "update", "find", "find", "endSessions"]
+    assert trips.sent == ["insert", "find", "update", "find", "find", "find", "endSessions"]
 
 
 async def test_listing_is_one_round_trip_and_claiming_is_three(
     database_uri: str, database_name: str
 ) -> None:
     trips = RoundTrips()
-    async with open_mongo(database_uri, database=database_name, listeners=[trips]) as database:
+    async with open_mongo(
+        database_uri, database=database_name, timeout_seconds=30, listeners=[trips]
+    ) as database:
         orders = MongoOrders(database)
-        each = [a_new_order() for _ in range(30)]
+        # More than the first batch holds, where nobody asks for more.
+        each = [a_new_order() for _ in range(120)]
         await asyncio.gather(*map(orders.add, each))
         trips.sent.clear()
         await orders.list(OrderFilter(tenant="shop"), newest_first=True, after=None, limit=20)
         later = each[0].state.expires_at
-        await orders.claim_due(now=later, lease=timedelta(seconds=1), limit=20)
+        claimed = await orders.claim_due(now=later, lease=timedelta(seconds=1), limit=110)
+        assert len(claimed) == 110
 
     assert trips.sent == ["find", "find", "update", "find", "endSessions"]
 
@@ -273,7 +291,7 @@ async def test_heals_by_itself_when_the_database_comes_back(
     async with open_mongo(proxy.uri, database=database_name) as database:
         orders = MongoOrders(database)
         await orders.add(order := a_new_order())
-        await ping(database)
+        await probe(database)
 
         await proxy.cut()
         async with asyncio.timeout(2):
@@ -281,8 +299,8 @@ async def test_heals_by_itself_when_the_database_comes_back(
                 await orders.get(order.id)
         async with asyncio.timeout(2):
             with pytest.raises(StoreUnavailable):
-                await ping(database)
+                await probe(database)
 
         await proxy.restore()
         assert (await orders.get(order.id)).state == order.state
-        await ping(database)
+        await probe(database)

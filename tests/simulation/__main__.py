@@ -47,11 +47,14 @@ def _seen(history: History) -> Counter[str]:
     """What a history had to offer."""
     outside = history.outside
     orders = outside.orders.latest()
+    words = Counter(what for _, _, what in history.world.story)
     seen = Counter(f"orders left {state.status}" for state in orders.values())
     seen["orders"] = len(orders)
     seen["answers that clients got"] = len(history.told)
-    seen["deaths of processes"] = sum(what == "dies" for _, _, what in history.world.story)
-    seen["stalls of processes"] = sum(what == "stalls" for _, _, what in history.world.story)
+    seen["deaths of processes"] = words["dies"]
+    seen["stalls of processes"] = words["stalls"]
+    seen["times that the store had no majority"] = words["has no majority"]
+    seen["times that it lost what was written then"] = words["undoes what no majority had"]
     seen["events"] = len(outside.broker.arrived_at)
     seen["repeated deliveries"] = len(outside.broker.published) - len(outside.broker.arrived_at)
     seen["calls to the payment service"] = sum(outside.provider.calls.values())

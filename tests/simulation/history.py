@@ -82,17 +82,27 @@ async def _live(history: History) -> None:
     outside.provider.decide_all()
     await world.pause(0.0, 20.0)
     world.heal()
-    healed_at = world.loop.time()
+    outside.join_store()
     history.healed_at = world.now()
     await asyncio.gather(*clients)
-    while world.loop.time() < healed_at + HEALED_WITHIN_SECONDS:
+    history.calm_after = await _rest(history)
+    # Copies that the network still has change nothing any more; but of an order that was undone,
+    # and that its client has given up, one may still make another.
+    await asyncio.sleep(60.0)
+    if history.calm_after is not None and await _rest(history) is None:
+        history.calm_after = None
+
+
+async def _rest(history: History) -> float | None:
+    """Wait until nothing is left to do; returns how long that took since all was well."""
+    world, outside = history.world, history.outside
+    give_up_at = world.loop.time() + HEALED_WITHIN_SECONDS
+    while world.loop.time() < give_up_at:
         outside.provider.decide_all()
         if outside.orders.idle() and not outside.webhooks:
-            history.calm_after = world.loop.time() - healed_at
-            break
+            return (world.now() - history.healed_at).total_seconds()
         await asyncio.sleep(5.0)
-    # Copies that the network still has must change nothing any more.
-    await asyncio.sleep(60.0)
+    return None
 
 
 def _let_go_wrong(world: World) -> None:
@@ -107,3 +117,4 @@ def _let_go_wrong(world: World) -> None:
         )
     world.crash_share = pick((0.0, 0.01, 0.05, 0.15))
     world.stall_share = pick((0.0, 0.01, 0.05))
+    world.split_share = pick((0.0, 0.2, 0.6))

@@ -58,6 +58,7 @@ def violations(history: History) -> list[str]:
         found += _once(history, state, delivered)
         found += _at_rest(state)
     found += _strangers(history)
+    found += [f"I7 told as booked, and forgotten: {key}" for key in history.outside.forgotten]
     return found
 
 
@@ -70,6 +71,8 @@ def _acknowledgements(history: History) -> Iterator[str]:
             yield f"I2 {told.key} was acknowledged and is gone"
         elif state.version < told.version:
             yield f"I8 {told.key} saw version {told.version}, now it is {state.version}"
+        elif told.state not in [each for each, _ in history.outside.orders.written[told.order_id]]:
+            yield f"I2 {told.key} was told of what no majority ever had"
 
 
 def _deliveries(state: OrderState, delivered: list[LoggedEvent]) -> Iterator[str]:

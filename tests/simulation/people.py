@@ -19,6 +19,7 @@ from orders.application.requests import Answer
 from orders.domain.errors import OrderError
 from orders.domain.identifiers import Actor, OrderId, PartId, derive_order_id
 from orders.domain.order import Order
+from orders.domain.state import OrderState
 from tests.building import a_draft
 from tests.shop import TENANT, a_request
 from tests.simulation.service import Outside, UseCases
@@ -44,6 +45,7 @@ class Acknowledged:
     order_id: OrderId
     version: int
     operation: str
+    state: OrderState
 
 
 class Client:
@@ -122,7 +124,13 @@ class Client:
             else:
                 version, order_id = answer.order.version, answer.order.id
                 self._told.append(
-                    Acknowledged(key=key, order_id=order_id, version=version, operation=operation)
+                    Acknowledged(
+                        key=key,
+                        order_id=order_id,
+                        version=version,
+                        operation=operation,
+                        state=answer.order.state,
+                    )
                 )
                 return
 

@@ -28,16 +28,44 @@ BROKER_SECONDS = 5.0
 
 
 class WatchedOrders(InMemoryOrders):
-    """The store, with every state it ever held and the events written with each."""
+    """The store, with every state it ever held and the events written with each.
 
-    def __init__(self) -> None:
+    What was undone is not among them: no majority ever had it. `before_write` may see to that.
+    """
+
+    def __init__(self, before_write: Callable[[], None]) -> None:
         super().__init__()
+        self._before_write = before_write
         self.written: dict[OrderId, list[tuple[OrderState, tuple[RecordedEvent, ...]]]] = {}
+        self._written_durably = self.written
+
+    def lose_majority(self) -> None:
+        """Let what is written from now on reach nobody else."""
+        super().lose_majority()
+        self._written_durably = {order_id: [*each] for order_id, each in self.written.items()}
+
+    def regain_majority(self, *, undone: bool) -> None:
+        """Be followed again, with what was written since, or without it."""
+        super().regain_majority(undone=undone)
+        if undone:
+            self.written = self._written_durably
+
+    async def add(self, order: Order) -> None:
+        """Store a new order with its events, at version 1, or nothing."""
+        self._before_write()
+        await super().add(order)
+
+    async def save(self, order: Order) -> None:
+        """Store a changed order with its new events, at the next version, or nothing."""
+        self._before_write()
+        await super().save(order)
 
     def _keep(self, order: Order, *, version: int) -> None:
         news = order.new_events
-        super()._keep(order, version=version)
-        self.written.setdefault(order.id, []).append((order.state, news))
+        try:
+            super()._keep(order, version=version)
+        finally:
+            self.written.setdefault(order.id, []).append((self._kept[order.id].state, news))
 
     def idle(self) -> bool:
         """Whether time asks for nothing and no event waits."""
@@ -135,8 +163,8 @@ class RemoteStore(Remote):
 
     async def _write(self, name: str, order: Order) -> None:
         write, sent = getattr(self._target, name), copy.copy(order)
-        await self._ask(name, lambda: write(copy.copy(sent)))
-        order.mark_stored(order.version + 1)
+        await self._ask(name, lambda: write(sent))
+        order.mark_stored(sent.version, write_token=sent.write_token)
 
     async def _ask(self, name: str, serve: Callable[[], Any]) -> Any:
         try:

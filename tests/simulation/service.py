@@ -12,12 +12,12 @@ from orders.adapters.payments_http.webhooks import WebhookVerifier
 from orders.application.book_payment_event import BookPaymentEvent
 from orders.application.change_order import ChangeOrder
 from orders.application.do_due_work import DoDueWork
-from orders.application.errors import ApplicationError
+from orders.application.errors import ApplicationError, StoreUnavailable
 from orders.application.place_order import PlaceOrder, PriceDraft
 from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
-from orders.domain.errors import OrderError
-from orders.domain.payments import PaymentReport
+from orders.domain.errors import OrderError, PartNotFound
+from orders.domain.payments import PaymentReport, order_of_reference
 from orders.domain.values import Limits
 from tests.shop import PRICES, WEBHOOK_SECRET, a_webhook
 from tests.simulation.remote import (
@@ -36,6 +36,8 @@ from tests.simulation.world import Link, NoAnswer, Process, World, settle
 T = TypeVar("T")
 
 REQUEST_SECONDS = 12.0
+SPLIT_SECONDS = 20.0
+"""How long the store's primary may be on its own."""
 TURN_SECONDS = (0.5, 4.0)
 """Between two looks of a worker or a relay."""
 
@@ -48,13 +50,36 @@ class Outside:
         self.expire_after = expire_after
         self.webhooks_lost = webhooks_lost
         """The share of webhooks that the payment service never gets to send."""
-        self.orders = WatchedOrders()
+        self.orders = WatchedOrders(self._perhaps_split_store)
         self.log = InMemoryEventLog()
         self.broker = WatchedBroker(world.now)
         self.provider = WatchedPayments(self._tell)
         self.apis: list[Api] = []
         self.webhooks: dict[asyncio.Task[None], None] = {}
+        self.forgotten: list[str] = []
+        """What the payment service was told is booked, and is not."""
+        self.split = False
         self._messages = 0
+
+    def _perhaps_split_store(self) -> None:
+        """At times, cut the store's primary off from the servers that follow it, for a while."""
+        if self.split or not self.world.happens(self.world.split_share):
+            return
+        self.world.note("store", "has no majority")
+        self.split = True
+        self.orders.lose_majority()
+        self.log.lose_majority()
+        self.world.loop.call_later(self.world.chance.uniform(0.0, SPLIT_SECONDS), self.join_store)
+
+    def join_store(self) -> None:
+        """Have the primary followed again, or another that has nothing of what came since."""
+        if not self.split:
+            return
+        undone = self.world.happens(0.5)
+        self.world.note("store", "undoes what no majority had" if undone else "has a majority")
+        self.split = False
+        self.orders.regain_majority(undone=undone)
+        self.log.regain_majority(undone=undone)
 
     def _tell(self, report: PaymentReport, kind: str) -> None:
         if self.world.happens(self.webhooks_lost):
@@ -75,7 +100,24 @@ class Outside:
             except (NoAnswer, ApplicationError):
                 await self.world.pause(1.0, 10.0)
             else:
+                await self._require_booked(report)
                 return
+
+    async def _require_booked(self, report: PaymentReport) -> None:
+        """What a majority has must say all that a message said, once that was taken."""
+        order_id = order_of_reference(report.reference)
+        assert order_id is not None
+        payment_id = report.reference.rpartition(":")[2]
+        try:
+            order = await self.orders.get_durable(order_id)
+            order.book(report, payment_id, charged_back=False, now=self.world.now())
+        except StoreUnavailable:
+            self.forgotten.append(report.reference)
+        except PartNotFound:
+            return  # It was told that this is no payment of ours.
+        else:
+            if order.state is not order.stored:
+                self.forgotten.append(report.reference)
 
 
 class UseCases(NamedTuple):

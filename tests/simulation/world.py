@@ -88,6 +88,8 @@ class World:
         """Of all calls, those that their process does not live to see through."""
         self.stall_share = 0.0
         """Of all answers, those that their process is too busy to look at for a while."""
+        self.split_share = 0.0
+        """Of all writes of orders, those that are the first to reach no majority."""
         self.story: list[tuple[float, str, str]] = []
         self.faults: list[BaseException] = []
         """What use cases raised that is no refusal."""
@@ -109,9 +111,9 @@ class World:
         await asyncio.sleep(self.chance.uniform(least, most))
 
     def heal(self) -> None:
-        """End all losses, delays, stalls and crashes. What is late already still comes."""
+        """End all losses, delays, stalls, crashes and splits. What is late already still comes."""
         self.weather = dict.fromkeys(Link, CALM)
-        self.crash_share = self.stall_share = 0.0
+        self.crash_share = self.stall_share = self.split_share = 0.0
 
     def carry(self, link: Link, deliver: Callable[[], object]) -> None:
         """Take a message to the other side: never, once or twice, sooner or later."""

@@ -13,6 +13,7 @@ from orders.application.ports import (
     WebhookVerifier,
 )
 from orders.domain.errors import PartNotFound
+from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 from orders.domain.payments import order_of_reference
 
@@ -36,15 +37,12 @@ class BookPaymentEvent:
             ConcurrentUpdate: If others kept changing the order. The sender repeats it.
         """
         event = self._verifier.verify(headers, raw_body, self._now())
-        report = event.payment
-        order_id = order_of_reference(report.reference)
+        order_id = order_of_reference(event.payment.reference)
         if order_id is None:
             return False
-        payment_id = report.reference.rpartition(":")[2]
         for _ in range(TRIES):
             try:
-                order = await self._orders.get(order_id)
-                self._book(order, event, payment_id)
+                order = await self._booked(order_id, event)
             except (OrderNotFound, PartNotFound):
                 return False
             if order.state is order.stored:
@@ -56,6 +54,17 @@ class BookPaymentEvent:
             return True
         raise ConcurrentUpdate
 
-    def _book(self, order: Order, event: PaymentEvent, payment_id: str) -> None:
+    async def _booked(self, order_id: OrderId, event: PaymentEvent) -> Order:
+        """The order with the event on it; not changed only if that was stored before, safely."""
+        order = await self._orders.get(order_id)
+        self._book(order, event)
+        if order.state is order.stored:
+            # The sender will never send it again.
+            order = await self._orders.get_durable(order_id, at_least=order.version)
+            self._book(order, event)
+        return order
+
+    def _book(self, order: Order, event: PaymentEvent) -> None:
+        payment_id = event.payment.reference.rpartition(":")[2]
         charged_back = event.type is PaymentEventType.CHARGED_BACK
         order.book(event.payment, payment_id, charged_back=charged_back, now=self._now())

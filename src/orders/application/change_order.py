@@ -45,17 +45,14 @@ class ChangeOrder:
         require(request.caller, operation)
         for _ in range(TRIES):
             order = await self._orders.get(order_id)
-            if not may_reach(request.caller, operation, order.state):
-                raise OrderNotFound(order_id)
-            now = self._now()
-            if (answer := replay_of(order, request, now=now)) is not None:
+            answer = self._answer_of(order, operation, decide, request)
+            if answer is not None and not request.dry_run:
+                # Nothing will be stored, so what is told must be safe as it is.
+                order = await self._orders.get_durable(order_id, at_least=order.version)
+                answer = self._answer_of(order, operation, decide, request)
+            if answer is not None:
                 return answer
-            require_version(order, request)
-            before = order.state.ledger
-            decide(order, actor_of(request.caller), now)
-            if request.dry_run or order.state is order.stored:
-                return Answer(order)
-            remember(order, request, now=now)
+            before = order.stored.ledger
             try:
                 await self._orders.save(order)
             except ConcurrentUpdate:
@@ -63,3 +60,19 @@ class ChangeOrder:
             reserved = order.state.ledger.calls_since(before)
             return Answer(await self._settle(order, reserved))
         raise ConcurrentUpdate
+
+    def _answer_of(
+        self, order: Order, operation: Operation, decide: Decision, request: Request
+    ) -> Answer | None:
+        """Let the order decide. Returns the answer, or None if the order is to be stored first."""
+        if not may_reach(request.caller, operation, order.state):
+            raise OrderNotFound(order.id)
+        now = self._now()
+        if (answer := replay_of(order, request, now=now)) is not None:
+            return answer
+        require_version(order, request)
+        decide(order, actor_of(request.caller), now)
+        if request.dry_run or order.state is order.stored:
+            return Answer(order)
+        remember(order, request, now=now)
+        return None

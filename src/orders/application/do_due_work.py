@@ -30,7 +30,8 @@ class DoDueWork:
     async def __call__(self, order_id: OrderId) -> None:
         """Do what is due for one claimed order. What comes to nothing is due again later."""
         try:
-            order = await self._orders.get(order_id)
+            # A call that was reserved in vain is not made: nothing would know of it later.
+            order = await self._orders.get_durable(order_id)
             now, before = self._now(), order.state.ledger
             if not refusals(order.state, Action.EXPIRE, now=now):
                 order.expire(now=now)

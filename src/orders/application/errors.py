@@ -106,7 +106,7 @@ class PriceUnknown(ApplicationError):
 
 
 class StoreUnavailable(ApplicationError):
-    """The database gave no answer in time. The call may be repeated with the same key."""
+    """The database did not do it, or may yet lose it. Repeat the call with the same key."""
 
     code = "store-unavailable"
 

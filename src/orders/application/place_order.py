@@ -205,7 +205,7 @@ class PlaceOrder:
         if request.key is None:
             raise refusal
         try:
-            order = await self._orders.get(order_id)
+            order = await self._orders.get_durable(order_id)
         except OrderNotFound:
             raise refusal from None
         answer = replay_of(order, request, now=self._now())

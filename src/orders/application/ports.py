@@ -99,6 +99,10 @@ class OrderRepository(Protocol):
     Every method raises `StoreUnavailable` when the store gives no answer in time. A write
     whose answer was lost may have happened; `add` and `save` may then be repeated.
 
+    What `add` and `save` have stored when they return, no failure takes back. `get` and all that
+    is given to look at may show more: a write that failed and is undone yet. So whoever tells
+    that something is done, and has not just stored it, asks `get_durable`.
+
     What is given to look at, as `OrderState`, is without the requests that the order remembers:
     up to 256, which nobody is shown. Never save what was made of it; to change an order, `get` it.
     """
@@ -119,13 +123,23 @@ class OrderRepository(Protocol):
         """
         ...
 
+    async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
+        """The order at this version or a later one, as no failure can take it back.
+
+        Raises:
+            OrderNotFound: If there is none.
+            StoreUnavailable: If the store cannot vouch for that version in a moment.
+        """
+        ...
+
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing.
 
         The events not relayed yet stay as they are, the new ones follow them.
 
         Raises:
-            ConcurrentUpdate: If the stored order has another version than this one had.
+            ConcurrentUpdate: If the stored order has another version than this one had, or the
+                same from another write, where the first was undone.
         """
         ...
 

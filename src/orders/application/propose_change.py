@@ -77,6 +77,8 @@ class ProposeChange:
         if not may_reach(request.caller, Operation.PROPOSE_CHANGE, order.state):
             raise OrderNotFound(order_id)
         if replay_of(order, request, now=self._now()) is not None:
-            return ()  # It is answered from the order: what things cost today does not matter.
+            order = await self._orders.get_durable(order_id, at_least=order.version)
+            if replay_of(order, request, now=self._now()) is not None:
+                return ()  # It is answered from the order: what things cost today matters not.
         draft = OrderDraft(currency=order.state.currency, lines=tuple(wish.added))
         return (await self._price(draft, request.caller)).lines

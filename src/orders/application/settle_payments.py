@@ -112,7 +112,8 @@ class SettlePayments:
             try:
                 await self._orders.save(order)
             except ConcurrentUpdate:
-                order = await self._orders.get(order.id)
+                # Whoever was faster may have booked it: then this is what the caller is told.
+                order = await self._orders.get_durable(order.id, at_least=order.version + 1)
             else:
                 return order, order.state.ledger.calls_since(before)
         raise ConcurrentUpdate

@@ -27,12 +27,13 @@ from orders.domain.totals import Worth, totals_of
 class Changing:
     """An order's state, the events that made it so, and the one way to a new state."""
 
-    __slots__ = ("_events", "_state", "_stored")
+    __slots__ = ("_events", "_state", "_stored", "_write_token")
 
-    def __init__(self, state: OrderState) -> None:
+    def __init__(self, state: OrderState, *, write_token: object = None) -> None:
         """Restore an order. For stores only: `Order.place` starts one."""
         self._state = state
         self._stored = state
+        self._write_token = write_token
         self._events: tuple[happened.RecordedEvent, ...] = ()
 
     @property
@@ -65,9 +66,18 @@ class Changing:
         """What happened since a store last gave or took the order."""
         return self._events
 
-    def mark_stored(self, version: int) -> None:
+    @property
+    def write_token(self) -> object:
+        """What a store tells the write by that made this version from any other. For stores only.
+
+        A version may be written twice: if the first write is lost with the server that had it.
+        """
+        return self._write_token
+
+    def mark_stored(self, version: int, *, write_token: object = None) -> None:
         """Note that a store has taken the order, now at this version. For stores only."""
         self._state = self._stored = replace(self._state, version=version)
+        self._write_token = write_token
         self._events = ()
 
     def _require(self, action: Action, now: datetime) -> None:

@@ -22,9 +22,9 @@ from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.adapters.mongo.backlog import MongoBacklog
-from orders.adapters.mongo.connection import connect, ping
+from orders.adapters.mongo.connection import connect
 from orders.adapters.mongo.event_log import MongoEventLog
-from orders.adapters.mongo.orders import MongoOrders
+from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import migrate as make_indexes
@@ -175,7 +175,7 @@ class Adapters:
     async def can_serve(self) -> bool:
         """Whether the orders can be reached and tokens be judged."""
         try:
-            await ping(self._mongo)
+            await probe(self._mongo)
             await self._keys.ensure_keys()
         except (StoreUnavailable, KeysUnavailable):
             return False

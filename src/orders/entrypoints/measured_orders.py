@@ -53,6 +53,10 @@ class MeasuredOrders:
         """The order as last stored."""
         return await self._orders.get(order_id)
 
+    async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
+        """The order at this version or a later one, as no failure can take it back."""
+        return await self._orders.get_durable(order_id, at_least=at_least)
+
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
         seen = _Unstored(order)

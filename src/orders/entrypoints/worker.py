@@ -109,6 +109,6 @@ async def _repeat(turn: Callable[[], Awaitable[int]], stop: asyncio.Event) -> No
         try:
             pause = 0.0 if await turn() else PAUSE_SECONDS
         except ApplicationError as trouble:
-            _log.warning("%s; trying again", trouble.code)
+            _log.warning("%s; trying again: %s", trouble.code, trouble)
             pause = TROUBLE_SECONDS
         await _pause(stop, pause)

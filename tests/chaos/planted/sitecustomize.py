@@ -82,6 +82,8 @@ def published_without_confirms() -> None:
 
 def events_stored_in_a_second_write() -> None:
     """An order is changed first, and told of then."""
+    from bson import ObjectId
+
     from orders.adapters.mongo.connection import answered
     from orders.adapters.mongo.documents import changes_of
     from orders.adapters.mongo.orders import MongoOrders
@@ -90,6 +92,7 @@ def events_stored_in_a_second_write() -> None:
     @answered
     async def save(self: MongoOrders, order: Order) -> None:
         update = changes_of(order, traceparent=self._traceparent())
+        update["$set"]["write"] = mark = ObjectId()
         told: dict[str, Any] = {
             each: update.pop(each) for each in ("$push", "$max") if each in update
         }
@@ -98,7 +101,7 @@ def events_stored_in_a_second_write() -> None:
             raise ConcurrentUpdate
         if told:
             await self._orders.update_one({"_id": order.id}, told)
-        order.mark_stored(order.version + 1)
+        order.mark_stored(order.version + 1, write_token=mark)
 
     MongoOrders.save = save  # type: ignore[method-assign]
 

@@ -6,6 +6,9 @@ class TestMyOrders(OrderRepositoryContract):
 
     @pytest.fixture
     async def lost_orders(self) -> OrderRepository: ...
+
+    @pytest.fixture
+    async def lone_orders(self) -> OrderRepository: ...
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from orders.adapters.contracts.due_orders import LEASE, DueOrders
+from orders.adapters.contracts.durable_orders import OUTAGE_SECONDS, DurableOrders
 from orders.adapters.contracts.order_listing import OrderListing
 from orders.adapters.contracts.samples import (
     NOW,
@@ -47,11 +51,8 @@ if TYPE_CHECKING:
     from orders.application.ports import OrderRepository
     from orders.domain.order import Order
 
-OUTAGE_SECONDS = 2.0
-"""A lost store is told within this."""
 
-
-class OrderRepositoryContract(OrderListing, DueOrders):
+class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):
     """The suite. Each test starts with an empty store."""
 
     @pytest.fixture
@@ -125,7 +126,7 @@ class OrderRepositoryContract(OrderListing, DueOrders):
     async def test_knows_no_order_that_was_never_added(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order())
 
-        for asked in (orders.get, orders.look_at):
+        for asked in (orders.get, orders.get_durable, orders.look_at):
             with pytest.raises(OrderNotFound):
                 await asked(OrderId(uuid4()))
 
@@ -249,6 +250,7 @@ class OrderRepositoryContract(OrderListing, DueOrders):
         calls: list[Awaitable[object]] = [
             lost.add(a_new_order()),
             lost.get(OrderId(uuid4())),
+            lost.get_durable(OrderId(uuid4())),
             lost.look_at(OrderId(uuid4())),
             lost.save(a_new_order()),
             lost.find_by_number("shop", "A"),

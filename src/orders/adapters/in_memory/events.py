@@ -13,11 +13,25 @@ from orders.domain.identifiers import OrderId
 
 
 class InMemoryEventLog:
-    """The log as a list: an event's position is its place in it."""
+    """The log as a list: an event's position is its place in it.
+
+    `lose_majority` is as that of `InMemoryOrders`; nothing that is written then is read.
+    """
 
     def __init__(self) -> None:
         self.unavailable = False
         self._events: dict[str, LoggedEvent] = {}
+        self._durable: dict[str, LoggedEvent] | None = None
+
+    def lose_majority(self) -> None:
+        """Let what is written from now on reach nobody else."""
+        self._durable = {**self._events}
+
+    def regain_majority(self, *, undone: bool) -> None:
+        """Be followed again, with what was written since, or without it."""
+        if undone and self._durable is not None:
+            self._events = self._durable
+        self._durable = None
 
     async def append(self, events: Sequence[LoggedEvent]) -> None:
         """Log events at the end of the feed. One that is logged already is left as it is."""
@@ -25,18 +39,23 @@ class InMemoryEventLog:
         for event in events:
             if event.id not in self._events:
                 self._events[event.id] = replace(event, position=len(self._events) + 1)
+        if self._durable is not None:
+            raise StoreUnavailable("it is not at a majority yet")
 
     async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
         """An order's logged events, in sequence."""
         self._require_available()
-        own = [event for event in self._events.values() if event.order_id == order_id]
+        own = [event for event in self._read().values() if event.order_id == order_id]
         return sorted(own, key=lambda event: event.recorded.sequence)
 
     async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
         """A tenant's events after a position of the feed, at most `limit`."""
         self._require_available()
-        later = [*self._events.values()][position:]
+        later = [*self._read().values()][position:]
         return [event for event in later if event.tenant == tenant][:limit]
+
+    def _read(self) -> dict[str, LoggedEvent]:
+        return self._events if self._durable is None else self._durable
 
     def _require_available(self) -> None:
         if self.unavailable:

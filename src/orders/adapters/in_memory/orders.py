@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,15 +43,35 @@ class _Kept:
     refusals: int = 0
     parked: tuple[datetime, str] | None = None
     wake_at: datetime | None = None
+    write_token: object = None
+
+    def order(self) -> Order:
+        return Order(self.state, write_token=self.write_token)
 
 
 class InMemoryOrders:
-    """Orders and their outboxes in one dictionary. No call gives way to another."""
+    """Orders and their outboxes in one dictionary. No call gives way to another.
+
+    `lose_majority` makes it a primary whom no other server follows: what is written then fails,
+    shows in all but `get_durable`, and stays or is undone when it ends.
+    """
 
     def __init__(self, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
         self.unavailable = False
         self._kept: dict[OrderId, _Kept] = {}
+        self._durable: dict[OrderId, _Kept] | None = None
+        self._write_tokens = itertools.count(1)
         self._traceparent = traceparent
+
+    def lose_majority(self) -> None:
+        """Let what is written from now on reach nobody else."""
+        self._durable = {order_id: copy.copy(kept) for order_id, kept in self._kept.items()}
+
+    def regain_majority(self, *, undone: bool) -> None:
+        """Be followed again, with what was written since, or without it."""
+        if undone and self._durable is not None:
+            self._kept = self._durable
+        self._durable = None
 
     # -- OrderRepository --------------------------------------------------------------------
 
@@ -66,17 +88,26 @@ class InMemoryOrders:
 
     async def get(self, order_id: OrderId) -> Order:
         """The order as last stored."""
-        return Order(self._stored(order_id))
+        return self._stored(order_id).order()
+
+    async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
+        """The order at this version or a later one, as no failure can take it back."""
+        self._stored(order_id)
+        kept = (self._kept if self._durable is None else self._durable).get(order_id)
+        if kept is None or kept.state.version < at_least:
+            raise StoreUnavailable("it is not at a majority yet")
+        return kept.order()
 
     async def look_at(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return _to_look_at(self._stored(order_id))
+        return _to_look_at(self._stored(order_id).state)
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
         self._require_available()
         kept = self._kept.get(order.id)
-        if kept is None or kept.state.version != order.version:
+        expected = order.version, order.write_token
+        if kept is None or (kept.state.version, kept.write_token) != expected:
             raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
 
@@ -109,6 +140,7 @@ class InMemoryOrders:
         first = [kept for _, kept in sorted(due, key=lambda each: each[0])[:limit]]
         for kept in first:
             kept.wake_at = now + lease
+        self._require_majority()
         return [kept.state.id for kept in first]
 
     # -- EventOutbox ------------------------------------------------------------------------
@@ -122,6 +154,7 @@ class InMemoryOrders:
         first = sorted(waiting, key=lambda kept: kept.relay_at)[:limit]
         for kept in first:
             kept.relay_at = now + lease
+        self._require_majority()
         return [WaitingEvents(events=kept.outbox, refusals=kept.refusals) for kept in first]
 
     async def remove(self, up_to: Mapping[OrderId, int]) -> None:
@@ -132,6 +165,7 @@ class InMemoryOrders:
             if kept is not None and _first_of(kept) <= last:
                 kept.outbox = tuple(e for e in kept.outbox if e.recorded.sequence > last)
                 kept.relay_at, kept.refusals, kept.parked = _AT_ONCE, 0, None
+        self._require_majority()
 
     async def defer(self, waiting: Sequence[WaitingEvents], *, until: datetime) -> None:
         """Give the orders' events to nobody until then, and remember the `refusals` of each."""
@@ -140,6 +174,7 @@ class InMemoryOrders:
             kept = self._kept.get(each.order_id)
             if kept is not None and _first_of(kept) == each.first and kept.parked is None:
                 kept.relay_at, kept.refusals = until, each.refusals
+        self._require_majority()
 
     async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
         """Give an order's events to nobody until `resend`, nor those that come."""
@@ -147,6 +182,7 @@ class InMemoryOrders:
         kept = self._kept.get(waiting.order_id)
         if kept is not None and _first_of(kept) == waiting.first:
             kept.relay_at, kept.refusals, kept.parked = _NEVER, 0, (now, reason)
+        self._require_majority()
 
     async def parked(self, *, limit: int) -> Sequence[ParkedEvents]:
         """What is parked, of at most `limit` orders, the longest parked first."""
@@ -172,6 +208,7 @@ class InMemoryOrders:
         if kept is None or kept.parked is None:
             return False
         kept.relay_at, kept.parked = _AT_ONCE, None
+        self._require_majority()
         return True
 
     async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
@@ -186,11 +223,15 @@ class InMemoryOrders:
         if self.unavailable:
             raise StoreUnavailable("the store is switched off")
 
-    def _stored(self, order_id: OrderId) -> OrderState:
+    def _require_majority(self) -> None:
+        if self._durable is not None:
+            raise StoreUnavailable("it is not at a majority yet")
+
+    def _stored(self, order_id: OrderId) -> _Kept:
         self._require_available()
         if order_id not in self._kept:
             raise OrderNotFound(order_id)
-        return self._kept[order_id].state
+        return self._kept[order_id]
 
     def _all(self) -> Iterable[_Kept]:
         return self._kept.values()
@@ -203,7 +244,9 @@ class InMemoryOrders:
         news = tuple(self._logged(state, recorded) for recorded in order.new_events)
         kept = self._kept[order.id]
         kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.due_at
-        order.mark_stored(version)
+        kept.write_token = next(self._write_tokens)
+        self._require_majority()
+        order.mark_stored(version, write_token=kept.write_token)
 
     def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
         return LoggedEvent(

@@ -41,7 +41,7 @@ class MongoBacklog:
         """What waits now.
 
         Raises:
-            StoreUnavailable: If the database gave no answer in time.
+            StoreUnavailable: If the database did not answer.
         """
         waiting = {"relay.at": {"$lt": NEVER}}
         since = [

@@ -10,18 +10,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import (
-    ConnectionFailure,
-    ExecutionTimeout,
-    PyMongoError,
-    WriteConcernError,
-)
+from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from orders.adapters.mongo.documents import CODEC, Document
+from orders.adapters.mongo.failures import described, is_refusal
 from orders.adapters.mongo.round_trips import shorten
 from orders.application.deadline import seconds_left
 from orders.application.errors import StoreUnavailable
@@ -82,7 +78,7 @@ async def open_mongo(uri: str, **options: Any) -> AsyncIterator[Database]:
 
 
 def answered(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """A call to the database that raises `StoreUnavailable` when no answer came in time.
+    """A call to the database that raises `StoreUnavailable` for whatever fails, save a refusal.
 
     Nothing is asked any more for a request whose deadline is over.
     """
@@ -94,28 +90,8 @@ def answered(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any,
         try:
             return await call(*args, **kwargs)
         except PyMongoError as error:
-            if not _is_no_answer(error):
+            if is_refusal(error):
                 raise
-            raise StoreUnavailable("the database gave no answer in time") from error
+            raise StoreUnavailable(f"the database did not do it: {described(error)}") from error
 
     return within
-
-
-@answered
-async def ping(database: Database) -> None:
-    """Return once the database has answered.
-
-    Raises:
-        StoreUnavailable: If it did not within the time limit.
-    """
-    await database.command("ping")
-
-
-def _is_no_answer(error: PyMongoError) -> bool:
-    """Whether the outcome is unknown or not durable, rather than refused."""
-    return (
-        isinstance(error, ConnectionFailure | ExecutionTimeout | WriteConcernError)
-        or error.timeout
-        or error.has_error_label("RetryableWriteError")
-        or error.has_error_label("RetryableReadError")
-    )

@@ -9,17 +9,17 @@ from typing import Final
 
 from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
-from pymongo.read_concern import ReadConcern
 
 from orders.adapters.mongo.connection import Database, answered
 from orders.adapters.mongo.documents import Document, event_document, event_from
+from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused, is_refusal
+from orders.adapters.mongo.majority import MAJORITY
 from orders.adapters.mongo.schema import ORDER_EVENTS
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import LoggedEvent
 from orders.domain.identifiers import OrderId
 
 _TRIES: Final = 200
-_DUPLICATE_KEY: Final = 11000
 
 
 class MongoEventLog:
@@ -30,7 +30,7 @@ class MongoEventLog:
     """
 
     def __init__(self, database: Database) -> None:
-        self._events = database.get_collection(ORDER_EVENTS, read_concern=ReadConcern("majority"))
+        self._events = database.get_collection(ORDER_EVENTS, read_concern=MAJORITY)
         # A position that is surely taken. The end of the feed is looked for from there.
         self._known_end = 0
 
@@ -67,20 +67,20 @@ class MongoEventLog:
         return None if found is None else found["traceparent"]
 
     async def _insert(self, documents: list[Document]) -> list[Document]:
-        """Write documents in order up to the first that cannot be; returns what is left."""
+        """Write documents in order up to the first that cannot be; returns what is not logged."""
         if not documents:
             return []
         try:
             await self._events.insert_many(documents, ordered=True)
         except BulkWriteError as error:
-            refused = _duplicate(error)
-            written: int = refused["index"]
-            self._reached(documents[:written])
-            if "position" not in refused["keyPattern"]:
-                # Logged before: by a relay that died, or that had no answer from its broker.
-                return await self._not_logged(documents[written + 1 :])
-            await self._find_end()
-            return documents[written:]
+            if first_refused(error)["code"] not in DUPLICATE_KEY and is_refusal(error):
+                raise
+            # An event that was logged before, a position that somebody else has taken, or two
+            # writers in each other's way: what is stored tells, for errors differ by engine.
+            left = await self._not_logged(documents)
+            if left:
+                await self._find_end()
+            return left
         self._reached(documents)
         return []
 
@@ -130,19 +130,3 @@ def _logged(document: Document) -> LoggedEvent:
         order_id=OrderId(document["order_id"]),
         position=document["position"],
     )
-
-
-def _duplicate(error: BulkWriteError) -> Document:
-    """The one write that was refused as a duplicate.
-
-    Raises:
-        StoreUnavailable: If none was: some writes may have happened, and none is durable.
-        BulkWriteError: If it was refused for another reason.
-    """
-    details = error.details or {}
-    refusals: list[Document] = details.get("writeErrors", [])
-    if not refusals:
-        raise StoreUnavailable("the events are not at a majority yet") from error
-    if refusals[0]["code"] != _DUPLICATE_KEY:
-        raise error
-    return refusals[0]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from orders.adapters.mongo.claims import claim
 from orders.adapters.mongo.connection import Database, answered
@@ -19,7 +21,9 @@ from orders.adapters.mongo.documents import (
     document_of,
     state_from,
 )
+from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused
 from orders.adapters.mongo.listing import matching
+from orders.adapters.mongo.majority import MAJORITY, awaited
 from orders.adapters.mongo.round_trips import find_first
 from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
@@ -30,6 +34,7 @@ from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
+_NO_ORDER: Final = UUID(int=0)
 
 
 def untraced() -> str | None:
@@ -37,18 +42,29 @@ def untraced() -> str | None:
     return None
 
 
+@answered
+async def probe(database: Database) -> None:
+    """Return once the database has answered a question about orders.
+
+    Raises:
+        StoreUnavailable: If it did not in time, or refuses to.
+    """
+    await find_first(database[ORDERS], {"_id": _NO_ORDER}, {"_id": 1})
+
+
 class MongoOrders:
     """Orders in MongoDB. Whatever is about one order is one round trip.
 
     Every write leaves a mark of its own. The driver sends a write again when its answer was
     lost, and a server that no longer knows the first try refuses the second: the mark tells
-    then that it was ours. A mark is never used twice, so success is never claimed for a write
-    of somebody else's.
+    then that it was ours, once a majority has it. A mark is never used twice, so success is
+    never claimed for a write of somebody else's.
     """
 
     def __init__(self, database: Database, *, traceparent: Traceparent = untraced) -> None:
         """Take the database, and where the trace of the current request is found."""
         self._orders = database[ORDERS]
+        self._durable = database.get_collection(ORDERS, read_concern=MAJORITY)
         self._traceparent = traceparent
 
     @answered
@@ -62,14 +78,12 @@ class MongoOrders:
         document = document_of(order, traceparent=self._traceparent())
         document["write"] = mark = ObjectId()
         try:
-            await self._orders.insert_one(document)
-        except DuplicateKeyError:
-            stored = await self._orders.find_one({"_id": order.id}, {"write": 1})
-            if stored is None:
-                raise ConcurrentUpdate from None
-            if stored["write"] != mark:
-                raise DuplicateOrder from None
-        order.mark_stored(1)
+            await self._orders.insert_many([document])
+        except BulkWriteError as error:
+            if first_refused(error)["code"] not in DUPLICATE_KEY:
+                raise
+            await self._require_ours(order.id, mark)
+        order.mark_stored(1, write_token=mark)
 
     @answered
     async def get(self, order_id: OrderId) -> Order:
@@ -78,7 +92,28 @@ class MongoOrders:
         Raises:
             OrderNotFound: If there is none.
         """
-        return Order(await self._one({"_id": order_id}, _WITHOUT_EVENTS, wanted=order_id))
+        document = await find_first(self._orders, {"_id": order_id}, _WITHOUT_EVENTS)
+        if document is None:
+            raise OrderNotFound(order_id)
+        return _order_from(document)
+
+    @answered
+    async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
+        """The order at this version or a later one, as no failure can take it back.
+
+        One round trip, unless a majority does not have it yet.
+
+        Raises:
+            OrderNotFound: If there is none.
+            StoreUnavailable: If no majority has that version in a moment.
+        """
+        query: Document = {"_id": order_id, "version": {"$gte": at_least}}
+        document = await find_first(self._durable, query, _WITHOUT_EVENTS)
+        if document is None:
+            if await find_first(self._orders, {"_id": order_id}, {"_id": 1}) is None:
+                raise OrderNotFound(order_id)
+            document = await awaited(self._orders, query, _WITHOUT_EVENTS)
+        return _order_from(document)
 
     @answered
     async def look_at(self, order_id: OrderId) -> OrderState:
@@ -94,17 +129,19 @@ class MongoOrders:
         """Store a changed order with its new events, at the next version, or nothing.
 
         Raises:
-            ConcurrentUpdate: If the stored order has another version than this one had.
+            ConcurrentUpdate: If the stored order has another version than this one had, or the
+                same from another write, where the first was undone.
         """
         update = changes_of(order, traceparent=self._traceparent())
         update["$set"]["write"] = mark = ObjectId()
-        expected = {"_id": order.id, "version": order.version}
+        expected = {"_id": order.id, "version": order.version, "write": order.write_token}
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
-            ours = await self._orders.find_one({"_id": order.id, "write": mark}, {"_id": 1})
-            if ours is None:
+            ours: Document = {"_id": order.id, "write": mark}
+            if await find_first(self._orders, ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
-        order.mark_stored(order.version + 1)
+            await awaited(self._orders, ours, {"_id": 1})
+        order.mark_stored(order.version + 1, write_token=mark)
 
     @answered
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
@@ -134,8 +171,21 @@ class MongoOrders:
         claimed = await claim(self._orders, "wake", {"_id": 1}, now=now, lease=lease, limit=limit)
         return [OrderId(document["_id"]) for document in claimed]
 
+    async def _require_ours(self, order_id: OrderId, mark: ObjectId) -> None:
+        """Return if an insert that was refused had happened before, with this mark."""
+        stored = await find_first(self._orders, {"_id": order_id}, {"write": 1})
+        if stored is None:
+            raise ConcurrentUpdate
+        if stored["write"] != mark:
+            raise DuplicateOrder
+        await awaited(self._orders, {"_id": order_id, "write": mark}, {"_id": 1})
+
     async def _one(self, query: Document, without: Document, *, wanted: object) -> OrderState:
         document = await find_first(self._orders, query, without)
         if document is None:
             raise OrderNotFound(wanted)
         return state_from(document)
+
+
+def _order_from(document: Document) -> Order:
+    return Order(state_from(document), write_token=document["write"])

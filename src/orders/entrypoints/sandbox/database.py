@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -58,11 +58,16 @@ def answers_ping(uri: str) -> bool:
 
 
 @contextmanager
-def embedded_database(storage_path: Path, port: int | None = None) -> Iterator[str]:
+def embedded_database(
+    storage_path: Path,
+    port: int | None = None,
+    *,
+    command: Callable[[Path, int], Sequence[str]] = database_command,
+) -> Iterator[str]:
     """Run a database until the block is left, and yield its URI once it answers.
 
     `storage_path` is made if need be; what is in it is served again. A free port is taken if none
-    is given. Enter it in the main thread: see `end_with`.
+    is given; `command` serves the one at the other. Enter it in the main thread: see `end_with`.
 
     Raises:
         ProcessFailed: If the port is taken, or the database does not come up within 30 s.
@@ -74,7 +79,7 @@ def embedded_database(storage_path: Path, port: int | None = None) -> Iterator[s
     log = storage_path.with_name(f"{storage_path.name}.log")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # our own command
-            database_command(storage_path, port),
+            command(storage_path, port),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
