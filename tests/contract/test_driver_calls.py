@@ -13,7 +13,13 @@ from pymongo import _csot, network_layer
 from pymongo.asynchronous import pool
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    NetworkTimeout,
+    OperationFailure,
+    ProtocolError,
+    PyMongoError,
+)
 
 from orders.adapters.mongo import round_trips
 from orders.adapters.mongo.connection import Database, open_mongo
@@ -140,6 +146,9 @@ async def test_a_question_whose_answer_is_lost_is_asked_again(
             "",
             id="the driver has asked again",
         ),
+        pytest.param(30.0, OperationFailure("", 18), "", id="who we are is not believed"),
+        pytest.param(30.0, OperationFailure("", 133), "", id="there is no primary"),
+        pytest.param(30.0, OperationFailure("", 2), "", id="it was refused"),
     ],
 )
 async def test_what_has_failed_for_good_is_not_asked_again(

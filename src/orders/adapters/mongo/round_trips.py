@@ -15,12 +15,16 @@ from pymongo import _csot
 from pymongo import network_layer as _network
 from pymongo.asynchronous import pool as _pool
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import ProtocolError, PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, ProtocolError, PyMongoError
 
 KNOWN: Final = (4, 20)
 """The version of PyMongo whose inner functions are known; another one keeps its own."""
 
 _pools: Final[Any] = _pool
+_ASKED_AGAIN: Final = frozenset(
+    {6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436}
+)
+"""Retryable reads, by code: specifications/retryable-reads of MongoDB's drivers."""
 
 
 def shorten() -> None:
@@ -35,10 +39,8 @@ async def find_first(
     query: dict[str, Any],
     projection: dict[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """What `find_one` gives, within the time of one call.
-
-    Of what fails, more is asked a second time than `find_one` does, what the database refuses, too;
-    but nothing that a time limit has ended.
+    """What `find_one` gives, within the time of one call. It asks again where `find_one` does: when
+    the connection fails, or the server is about to be another; but not when a time limit ended it.
 
     Raises:
         PyMongoError: As `find_one`.
@@ -62,17 +64,23 @@ async def find_first(
         except PyMongoError as error:
             if not client.options.retry_reads or _is_for_good(error):
                 raise
-            # What may be asked again, and of whom, knows the driver.
+            # Of whom to ask, the driver knows.
             return await collection.find_one(query, projection)
     found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
     return found[0] if found else None
 
 
 def _is_for_good(error: PyMongoError) -> bool:
-    """Whether there is no time left to ask again, or the driver has done so already."""
+    """Whether asking again would bring the same, there is no time left for it, or the driver has
+    done so already.
+    """
     left = _csot.remaining()
     is_over = error.timeout or (left is not None and left <= 0)
-    return is_over or error.has_error_label("SystemOverloadedError")
+    if is_over or error.has_error_label("SystemOverloadedError"):
+        return True
+    if isinstance(error, OperationFailure):
+        return error.code not in _ASKED_AGAIN
+    return not isinstance(error, ConnectionFailure)
 
 
 async def _sent(protocol: Any, message: bytes) -> None:
