@@ -52,17 +52,18 @@ async def test_a_turn_of_the_relay_is_six_round_trips_however_many_orders_it_has
     async with open_mongo(
         database_uri, database=database.name, timeout_seconds=30, listeners=[trips]
     ) as counted:
-        orders, broker = MongoOrders(counted), InMemoryPublisher()
+        orders, broker, other = MongoOrders(counted), InMemoryPublisher(), InMemoryPublisher()
         for number in range(60):
             order = a_new_order()
             if number % 2:
                 order.hold("address", by=STAFF, now=NOW)
             await orders.add(order)
         trips.sent.clear()
-        relay = RelayEvents(MongoOutbox(counted), MongoEventLog(counted), broker, FixedClock(NOW))
+        outbox, log = MongoOutbox(counted), MongoEventLog(counted)
+        relay = RelayEvents(outbox, log, {"rabbitmq": broker, "kafka": other}, FixedClock(NOW))
 
         relayed = await relay(limit=100)
-        assert (relayed.events, len(broker.published)) == (90, 90)
+        assert (relayed.events, len(broker.published), len(other.published)) == (90, 90, 90)
         # Claim (find, mark, read), log, and a removal for each length that outboxes have.
         assert trips.sent == ["find", "update", "find", "insert", "update", "update"]
 
@@ -71,3 +72,4 @@ async def test_a_turn_of_the_relay_is_six_round_trips_however_many_orders_it_has
         trips.sent.clear()
         await relay(limit=100)
         assert trips.sent == ["find", "update", "find", "insert", "update"]
+        assert (len(broker.published), len(other.published)) == (90, 91)

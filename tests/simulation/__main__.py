@@ -52,8 +52,9 @@ def _seen(history: History) -> Counter[str]:
     seen["answers that clients got"] = len(history.told)
     seen["deaths of processes"] = sum(what == "dies" for _, _, what in history.world.story)
     seen["stalls of processes"] = sum(what == "stalls" for _, _, what in history.world.story)
-    seen["events"] = len(outside.broker.arrived_at)
-    seen["repeated deliveries"] = len(outside.broker.published) - len(outside.broker.arrived_at)
+    for broker in outside.brokers.values():
+        seen["events"] += len(broker.arrived_at)
+        seen["repeated deliveries"] += len(broker.published) - len(broker.arrived_at)
     seen["calls to the payment service"] = sum(outside.provider.calls.values())
     seen["payments there"] = len(outside.provider.books())
     seen["calls across the network"] = len(history.world.story)

@@ -15,9 +15,13 @@ from orders.application.event_ports import (
     EventLog,
     EventOutbox,
     EventPublisher,
+    FoundEvents,
+    KeptEvents,
+    Lag,
     LoggedEvent,
     ParkedEvents,
     Published,
+    Unreadable,
     WaitingEvents,
 )
 from orders.domain.identifiers import OrderId
@@ -38,8 +42,12 @@ __all__ = [
     "EventLog",
     "EventOutbox",
     "EventPublisher",
+    "FoundEvents",
+    "KeptEvents",
+    "Lag",
     "LoggedEvent",
     "OrderFilter",
+    "OrderPage",
     "OrderRepository",
     "ParkedEvents",
     "PaymentEvent",
@@ -51,6 +59,7 @@ __all__ = [
     "RateLimiter",
     "RatePolicy",
     "TokenVerifier",
+    "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",
 ]
@@ -89,11 +98,23 @@ class Position:
     order_id: OrderId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPage:
+    """A part of a list, to look at."""
+
+    orders: Sequence[OrderState]
+    unreadable: Sequence[OrderId] = ()
+    """Orders of this part that are stored in a form that this version does not know."""
+    next: Position | None = None
+    """After which the next part begins, readable or not; None if this is the last."""
+
+
 class OrderRepository(Protocol):
     """Keeps orders: one order, one document, one write.
 
     Every method raises `StoreUnavailable` when the store gives no answer in time. A write
-    whose answer was lost may have happened; `add` and `save` may then be repeated.
+    whose answer was lost may have happened; `add` and `save` may then be repeated. Whatever gives
+    one order raises `UnreadableOrder` for one that another version has stored in a form of its own.
 
     What is given to look at, as `OrderState`, is without the requests that the order remembers:
     up to 256, which nobody is shown. Never save what was made of it; to change an order, `get` it.
@@ -143,10 +164,11 @@ class OrderRepository(Protocol):
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[OrderState]:
+    ) -> OrderPage:
         """At most `limit` orders by time of creation and id, after a position, to look at.
 
-        An order that was there before the first page is on exactly one page.
+        An order that was there before the first page is on exactly one page; one that cannot be
+        read is named on it.
         """
         ...
 

@@ -20,6 +20,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from orders.application.ports import Unreadable
+
 SAMPLE_SECONDS: Final = 0.5
 """How often what has no events of its own is looked at."""
 
@@ -56,10 +58,13 @@ def _histogram(name: str, meaning: str, *labels: str, buckets: Iterable[float]) 
 
 
 def _gauge(
-    name: str, meaning: str, *, over_processes: Literal["livesum", "livemax"] = "livemax"
+    name: str,
+    meaning: str,
+    *labels: str,
+    over_processes: Literal["livesum", "livemax"] = "livemax",
 ) -> Gauge:
-    _TABLE.append(MetricRow(name, "gauge", (), meaning))
-    return Gauge(name, meaning, registry=REGISTRY, multiprocess_mode=over_processes)
+    _TABLE.append(MetricRow(name, "gauge", labels, meaning))
+    return Gauge(name, meaning, labels, registry=REGISTRY, multiprocess_mode=over_processes)
 
 
 _REQUESTS: Final = _histogram(
@@ -98,9 +103,25 @@ LIMITER_LOCAL: Final = _gauge(
     "1 while rate limits are counted per process though Redis is configured",
     over_processes="livemax",
 )
-_RELAYED: Final = _counter("orders_relayed_events_total", "Events that left the outbox")
+_RELAYED: Final = _counter(
+    "orders_relayed_events_total",
+    "Events that were logged in the feed, and offered to every publisher",
+)
+_PUBLISHED: Final = _counter(
+    "orders_published_events_total", "Events that a publisher has confirmed", "publisher"
+)
 _PARKED: Final = _counter(
-    "orders_parked_total", "Orders whose events the broker refuses: they wait for a person"
+    "orders_parked_total", "Orders whose events a publisher refuses: they wait for a person"
+)
+_DROPPED: Final = _counter(
+    "orders_dropped_events_total",
+    "Events that waited for a publisher which is not configured any more",
+    "publisher",
+)
+_UNREADABLE: Final = _counter(
+    "orders_unreadable_total",
+    "Orders and events that only a newer version can read, each counted once by a process",
+    "kind",
 )
 _DUE_WORK: Final = _counter(
     "orders_due_work_total", "Orders for which a worker did what time asked for"
@@ -118,8 +139,8 @@ _MONEY: Final = {
 }
 OUTBOX_WAITING: Final = _gauge(
     "orders_outbox_waiting_orders",
-    "Orders with events that wait to be relayed, parked ones apart, counted up to 10 000; from "
-    "every worker",
+    "Orders with events that wait, parked ones apart: new ones, and for each publisher that is "
+    "behind; each counted up to 10 000; from every worker",
 )
 OUTBOX_OLDEST: Final = _gauge(
     "orders_outbox_oldest_seconds",
@@ -128,6 +149,14 @@ OUTBOX_OLDEST: Final = _gauge(
 OUTBOX_PARKED: Final = _gauge(
     "orders_outbox_parked_orders",
     "Orders whose events are parked now, counted up to 10 000; from every worker",
+)
+PUBLISHER_WAITING: Final = _gauge(
+    "orders_publisher_waiting_orders",
+    "Orders with events that wait for this publisher alone, parked ones apart; from every worker",
+    "publisher",
+)
+PUBLISHER_AWAY: Final = _gauge(
+    "orders_publisher_away", "1 while this publisher cannot be reached", "publisher"
 )
 DUE_WORK_LAG: Final = _gauge(
     "orders_due_work_lag_seconds",
@@ -189,6 +218,8 @@ class Overload:
 
 
 in_flight: Final = InFlight()
+_unreadable: Final[set[str]] = set()
+_NAMES_AT_MOST: Final = 10_000
 overload: Final = Overload()
 _STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
 _requests: Final[dict[tuple[str, str, int], Histogram]] = {}
@@ -219,10 +250,33 @@ def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
     _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
 
 
-def count_relayed(events: int, *, parked: int = 0) -> None:
-    """Count events that left the outbox, and orders whose events were parked."""
+def count_relayed(events: int) -> None:
+    """Count new events that a relay has seen to."""
     _RELAYED.inc(events)
-    _PARKED.inc(parked)
+
+
+def count_published(publisher: str, events: int) -> None:
+    """Count events that a publisher has confirmed."""
+    _PUBLISHED.labels(publisher).inc(events)
+
+
+def count_parked(orders: int) -> None:
+    """Count orders whose events were parked."""
+    _PARKED.inc(orders)
+
+
+def count_dropped(publisher: str, events: int) -> None:
+    """Count events of which nobody waits for any more."""
+    _DROPPED.labels(publisher).inc(events)
+
+
+def tell_unreadable(kind: Literal["order", "event"], name: str, reason: str) -> None:
+    """Count and log what only a newer version can read, once."""
+    if name in _unreadable or len(_unreadable) >= _NAMES_AT_MOST:
+        return
+    _unreadable.add(name)
+    _UNREADABLE.labels(kind).inc()
+    _log.error("%s %s cannot be read by this version: %s", kind, name, reason)
 
 
 def count_due_work(orders: int) -> None:
@@ -248,6 +302,12 @@ def count_spans_exported(spans: int) -> None:
 def count_spans_dropped(reason: str, spans: int) -> None:
     """Count spans that never will."""
     _SPANS_DROPPED.labels(reason).inc(spans)
+
+
+def tell_unreadable_events(events: Iterable[Unreadable]) -> None:
+    """Count and log events that only a newer version can read, each once."""
+    for event in events:
+        tell_unreadable("event", event.id, event.reason)
 
 
 @asynccontextmanager

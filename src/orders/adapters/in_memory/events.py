@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orders.adapters.messages import encode
 from orders.application.errors import PublisherUnavailable, StoreUnavailable
-from orders.application.ports import LoggedEvent, Published
+from orders.application.ports import FoundEvents, LoggedEvent, Published
 from orders.application.publishing import EventRefused, publish_in_order
 from orders.domain.identifiers import OrderId
 
@@ -26,17 +26,18 @@ class InMemoryEventLog:
             if event.id not in self._events:
                 self._events[event.id] = replace(event, position=len(self._events) + 1)
 
-    async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+    async def timeline(self, order_id: OrderId) -> FoundEvents:
         """An order's logged events, in sequence."""
         self._require_available()
         own = [event for event in self._events.values() if event.order_id == order_id]
-        return sorted(own, key=lambda event: event.recorded.sequence)
+        return FoundEvents(events=sorted(own, key=lambda event: event.recorded.sequence))
 
-    async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
+    async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`."""
         self._require_available()
-        later = [*self._events.values()][position:]
-        return [event for event in later if event.tenant == tenant][:limit]
+        later = [event for event in [*self._events.values()][position:] if event.tenant == tenant]
+        found = later[:limit]
+        return FoundEvents(events=found, end=found[-1].position if found else None)
 
     def _require_available(self) -> None:
         if self.unavailable:
