@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from orders.application.access import Caller
 from orders.application.event_ports import (
@@ -24,6 +24,7 @@ from orders.application.event_ports import (
     Unreadable,
     WaitingEvents,
 )
+from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
     FulfillmentProgress,
@@ -272,33 +273,5 @@ class TokenVerifier(Protocol):
         Raises:
             InvalidToken: If it proves nothing, for whatever reason.
             KeysUnavailable: If no signing key is known yet.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatePolicy:
-    """How often something may be done: `burst` times at once, `per_second` on average."""
-
-    per_second: float
-    burst: int
-
-
-class Admission(NamedTuple):
-    """Whether a request may go on, how many more may right now, and when one more than that."""
-
-    admitted: bool
-    remaining: int
-    next_after_seconds: float
-
-
-class RateLimiter(Protocol):
-    """Counts what callers do, by GCRA: never more than a burst and the rate since allow."""
-
-    async def take(self, key: str, policy: RatePolicy) -> Admission:
-        """Take one of what `key` may do now; taking what is not there costs nothing.
-
-        Atomic: however many take at once, no more are admitted than the policy says. Keys do not
-        touch each other. Never raises: it rather counts less exactly than not at all.
         """
         ...

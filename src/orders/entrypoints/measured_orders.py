@@ -25,6 +25,7 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.order import Order
 from orders.domain.state import OrderState
 from orders.entrypoints import metrics
+from orders.entrypoints.unreadable import tell_unreadable
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class MeasuredOrders:
         """At most `limit` orders by time of creation and id, after a position."""
         page = await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
         for order_id in page.unreadable:
-            metrics.tell_unreadable("order", str(order_id), "found in a list")
+            tell_unreadable("order", str(order_id), "found in a list")
         return page
 
     async def claim_due(self, *, now: datetime, lease: timedelta, limit: int) -> Sequence[OrderId]:
@@ -88,7 +89,7 @@ async def _told(found: Awaitable[T]) -> T:
     try:
         return await found
     except UnreadableOrder as error:
-        metrics.tell_unreadable("order", str(error.order_id), error.reason)
+        tell_unreadable("order", str(error.order_id), error.reason)
         raise
 
 

@@ -20,8 +20,6 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from orders.application.ports import Unreadable
-
 SAMPLE_SECONDS: Final = 0.5
 """How often what has no events of its own is looked at."""
 
@@ -103,22 +101,17 @@ LIMITER_LOCAL: Final = _gauge(
     "1 while rate limits are counted per process though Redis is configured",
     over_processes="livemax",
 )
-_RELAYED: Final = _counter(
+RELAYED: Final = _counter(
     "orders_relayed_events_total",
     "Events that were logged in the feed, and offered to every publisher",
 )
 _PUBLISHED: Final = _counter(
     "orders_published_events_total", "Events that a publisher has confirmed", "publisher"
 )
-_PARKED: Final = _counter(
+PARKED: Final = _counter(
     "orders_parked_total", "Orders whose events a publisher refuses: they wait for a person"
 )
-_DROPPED: Final = _counter(
-    "orders_dropped_events_total",
-    "Events that waited for a publisher which is not configured any more",
-    "publisher",
-)
-_UNREADABLE: Final = _counter(
+UNREADABLE: Final = _counter(
     "orders_unreadable_total",
     "Orders and events that only a newer version can read, each counted once by a process",
     "kind",
@@ -218,8 +211,6 @@ class Overload:
 
 
 in_flight: Final = InFlight()
-_unreadable: Final[set[str]] = set()
-_NAMES_AT_MOST: Final = 10_000
 overload: Final = Overload()
 _STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
 _requests: Final[dict[tuple[str, str, int], Histogram]] = {}
@@ -250,33 +241,9 @@ def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
     _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
 
 
-def count_relayed(events: int) -> None:
-    """Count new events that a relay has seen to."""
-    _RELAYED.inc(events)
-
-
 def count_published(publisher: str, events: int) -> None:
     """Count events that a publisher has confirmed."""
     _PUBLISHED.labels(publisher).inc(events)
-
-
-def count_parked(orders: int) -> None:
-    """Count orders whose events were parked."""
-    _PARKED.inc(orders)
-
-
-def count_dropped(publisher: str, events: int) -> None:
-    """Count events of which nobody waits for any more."""
-    _DROPPED.labels(publisher).inc(events)
-
-
-def tell_unreadable(kind: Literal["order", "event"], name: str, reason: str) -> None:
-    """Count and log what only a newer version can read, once."""
-    if name in _unreadable or len(_unreadable) >= _NAMES_AT_MOST:
-        return
-    _unreadable.add(name)
-    _UNREADABLE.labels(kind).inc()
-    _log.error("%s %s cannot be read by this version: %s", kind, name, reason)
 
 
 def count_due_work(orders: int) -> None:
@@ -302,12 +269,6 @@ def count_spans_exported(spans: int) -> None:
 def count_spans_dropped(reason: str, spans: int) -> None:
     """Count spans that never will."""
     _SPANS_DROPPED.labels(reason).inc(spans)
-
-
-def tell_unreadable_events(events: Iterable[Unreadable]) -> None:
-    """Count and log events that only a newer version can read, each once."""
-    for event in events:
-        tell_unreadable("event", event.id, event.reason)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import due_work
 from orders.entrypoints.tracing import traced
+from orders.entrypoints.unreadable import tell_unreadable_events
 
 BATCH = 32
 """Orders with due work claimed at once."""
@@ -90,7 +91,7 @@ async def _unknown(_: OrderId) -> str | None:
 
 async def _relay(relay: RelayEvents) -> int:
     relayed = await relay(limit=RELAY_BATCH)
-    metrics.count_relayed(relayed.events)
+    metrics.RELAYED.inc(relayed.events)
     _tell(relayed)
     return relayed.events
 
@@ -110,7 +111,6 @@ async def _catch_up(lane: PublisherLane) -> int:
     relayed = await lane.catch_up(limit=RELAY_BATCH)
     _tell(relayed)
     if lane.is_retired and relayed.events:
-        metrics.count_dropped(lane.name, relayed.events)
         _log.warning("%d events for %s dropped: not configured", relayed.events, lane.name)
     if not lane.is_retired:
         metrics.PUBLISHER_AWAY.labels(lane.name).set(lane.is_away)
@@ -120,10 +120,10 @@ async def _catch_up(lane: PublisherLane) -> int:
 def _tell(relayed: Relayed) -> None:
     for publisher, events in relayed.published.items():
         metrics.count_published(publisher, events)
-    metrics.count_parked(len(relayed.parked))
+    metrics.PARKED.inc(len(relayed.parked))
     for order_id in relayed.parked:
         _log.error("the events of order %s are parked: see `orders outbox list`", order_id)
-    metrics.tell_unreadable_events(relayed.unreadable)
+    tell_unreadable_events(relayed.unreadable)
 
 
 async def _watch(publish_backlog: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:

@@ -26,6 +26,7 @@ import pytest
 
 from orders.adapters.contracts.event_samples import logged_events
 from orders.adapters.contracts.held_back_events import HeldBackEvents
+from orders.adapters.contracts.lagging_publishers import LaggingPublishers
 from orders.adapters.contracts.samples import CUSTOMER, LATER, NOW, STAFF, a_new_order
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import KeptEvents, LoggedEvent, WaitingEvents
@@ -41,7 +42,7 @@ LEASE = timedelta(seconds=30)
 OUTAGE_SECONDS = 2.0
 
 
-class EventOutboxContract(HeldBackEvents):
+class EventOutboxContract(LaggingPublishers, HeldBackEvents):
     """The suite. Each test starts with an empty store."""
 
     @pytest.fixture

@@ -56,7 +56,7 @@ class OrderListing:
 
         page = await orders.list(OrderFilter(tenant=tenant), newest_first=True, after=None, limit=1)
         (listed,) = page.orders
-        assert (page.unreadable, page.next) == ([], None)
+        assert (list(page.unreadable), page.next) == ([], None)
 
         to_look_at = replace(order.state, requests=())
         assert listed == to_look_at

@@ -37,12 +37,12 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.state import OrderState
 from orders.domain.values import reference
-from orders.entrypoints import metrics
 from orders.entrypoints.graphql.documents import PAGE
 from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
 from orders.entrypoints.http.answers import EventAnswer, OrderAnswer
 from orders.entrypoints.http.listing import Http, Listed, aware
 from orders.entrypoints.http.part_answers import NoteAnswer
+from orders.entrypoints.unreadable import tell_unreadable_events
 
 SORTS: Final = {"CREATED_AT_ASC": "created_at", "CREATED_AT_DESC": "-created_at"}
 _STATUSES: Final[dict[str, type[StrEnum]]] = {
@@ -82,7 +82,7 @@ async def _events(asked: Asked, id: str) -> Any:  # noqa: A002
     caller = asked.request.user
     to_staff = view_of(caller) is View.STAFF
     found = await asked.read_orders.timeline(_order_id(id), caller=caller)
-    metrics.tell_unreadable_events(found.unreadable)
+    tell_unreadable_events(found.unreadable)
     return [_plain(EventAnswer.of(event, to_staff=to_staff)) for event in found.events]
 
 

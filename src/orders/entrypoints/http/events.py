@@ -14,10 +14,10 @@ from orders.application.book_payment_event import BookPaymentEvent
 from orders.application.ports import FoundEvents
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import metrics
 from orders.entrypoints.http.answers import EventAnswer, Page
 from orders.entrypoints.http.listing import Http, within_a_page
 from orders.entrypoints.http.orders import ONE
+from orders.entrypoints.unreadable import tell_unreadable_events
 
 TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
@@ -66,7 +66,7 @@ async def receive_payment_event(
 
 
 def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Page[EventAnswer]:
-    metrics.tell_unreadable_events(found.unreadable)
+    tell_unreadable_events(found.unreadable)
     return Page(
         items=[EventAnswer.of(event, to_staff=to_staff) for event in found.events],
         next_cursor=next_cursor,
