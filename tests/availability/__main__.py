@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.availability import overload, steady
+from tests.availability import brokers, overload, steady
 from tests.availability.figures import REPORT, publish
 
 EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
@@ -16,6 +16,7 @@ EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
     "idle": steady.idle,
     "overload": overload.overload,
     "soak": steady.soak,
+    "two-brokers": brokers.two_brokers,
 }
 
 
