@@ -19,7 +19,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-untyped]
 from pymongo import MongoClient
 
-from orders.adapters.mongo.documents import CODEC, Document
+from orders.adapters.mongo.documents import AT_ONCE, CODEC, Document
 from tests.availability.figures import table
 from tests.availability.load import Kind, Load, Sending, request
 from tests.chaos.deliveries import Deliveries
@@ -123,7 +123,8 @@ def lose_one(folder: Path, away: str, *, rate: float, seconds: float) -> Outcome
         }
         shape = Shape(apis=1, workers=2, environ=environ)
         service = stack.enter_context(cluster(folder / "cluster", shape))
-        return asyncio.run(_Outage(service, rabbit, kafka).happen(away, rate, seconds))
+        outage = stack.enter_context(closing(_Outage(service, rabbit, kafka)))
+        return asyncio.run(outage.happen(away, rate, seconds))
 
 
 class _Outage:
@@ -136,6 +137,12 @@ class _Outage:
         self._rabbit = rabbit
         self._kafka = kafka
         self._heard = Deliveries(rabbit.uri)
+        client: MongoClient[Document] = MongoClient(service.mongo_uri)
+        self._orders = client.get_database("orders", codec_options=CODEC)["orders"]
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        self._orders.database.client.close()
 
     async def happen(self, away: str, rate: float, seconds: float) -> Outcome:
         lose, restore = {
@@ -187,21 +194,20 @@ class _Outage:
 
     async def _wanted(self) -> Mapping[str, int]:
         """The last sequence of each order that is stored."""
-        return await asyncio.to_thread(
-            lambda: {str(each["_id"]): each["sequence"] for each in self._find({}, "sequence")}
-        )
+        found = await asyncio.to_thread(lambda: list(self._orders.find({}, {"sequence": 1})))
+        return {str(each["_id"]): each["sequence"] for each in found}
 
     async def _until_nothing_waits(self) -> None:
         deadline = time.monotonic() + DRAINED_WITHIN_SECONDS
-        while await asyncio.to_thread(self._find, {"outbox.0": {"$exists": True}}, "_id"):
+        while await asyncio.to_thread(self._waits):
             assert time.monotonic() < deadline, "events are still in the outbox"
-            await asyncio.sleep(0.1)  # a database tells of no change
+            await asyncio.sleep(0.5)  # a database tells of no change
+        left = await asyncio.to_thread(self._orders.find_one, {"outbox.0": {"$exists": True}})
+        assert left is None, f"nobody sees to {left}"
 
-    def _find(self, query: Document, *members: str) -> list[Document]:
-        client: MongoClient[Document] = MongoClient(self._service.mongo_uri)
-        with closing(client):
-            orders = client.get_database("orders", codec_options=CODEC)["orders"]
-            return list(orders.find(query, dict.fromkeys(members, 1)))
+    def _waits(self) -> bool:
+        queues = ("relay.at", "behind.rabbitmq.at", "behind.kafka.at")
+        return any(self._orders.find_one({each: {"$gte": AT_ONCE}}, {"_id": 1}) for each in queues)
 
     async def _from_rabbit(self, wanted: Mapping[str, int], away: str) -> list[Got]:
         if away == "rabbitmq":

@@ -149,7 +149,7 @@ PUBLISHER_WAITING: Final = _gauge(
     "publisher",
 )
 PUBLISHER_AWAY: Final = _gauge(
-    "orders_publisher_away", "1 while this publisher cannot be reached", "publisher"
+    "orders_publisher_away", "1 if this publisher could not be reached the last time", "publisher"
 )
 DUE_WORK_LAG: Final = _gauge(
     "orders_due_work_lag_seconds",
