@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
 from orders.adapters.contracts.event_outbox import TRACE, EventOutboxContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
+from orders.adapters.contracts.waiting_samples import (
+    FAR_AWAY,
+    ONE,
+    OTHER,
+    claim_for,
+    keep,
+    left,
+    new_events,
+    nothing,
+)
 from orders.adapters.in_memory import FixedClock, InMemoryOrders, InMemoryPublisher
-from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.connection import Collection, Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
@@ -43,6 +56,36 @@ class TestMongoOutbox(EventOutboxContract):
     @pytest.fixture
     def lost_outbox(self, lost_database: Database) -> MongoOutbox:
         return MongoOutbox(lost_database)
+
+
+class Interrupted:
+    """A collection in which something happens after the first update."""
+
+    def __init__(self, collection: Collection, happen: Callable[[], Awaitable[None]]) -> None:
+        self._collection = collection
+        self._happen: Callable[[], Awaitable[None]] | None = happen
+
+    async def update_many(self, *told: Any) -> Any:
+        result = await self._collection.update_many(*told)
+        if self._happen is not None:
+            happen, self._happen = self._happen, None
+            await happen()
+        return result
+
+
+async def test_one_publisher_may_catch_up_in_the_middle_of_the_other(database: Database) -> None:
+    outbox = MongoOutbox(database)
+    waiting = await new_events(MongoOrders(database), outbox)
+    await keep(outbox, waiting, {ONE: nothing(), OTHER: nothing()})
+    done = {waiting.order_id: 3}
+    slow: Any = MongoOutbox(database)
+    slow._orders = Interrupted(slow._orders, lambda: outbox.confirm(OTHER, done))
+
+    await slow.confirm(ONE, done)
+
+    assert await left(outbox, waiting.order_id) == []
+    for publisher in (ONE, OTHER):
+        assert await claim_for(publisher, outbox, FAR_AWAY + NOW) == []
 
 
 async def test_a_turn_of_the_relay_is_six_round_trips_however_many_orders_it_has(

@@ -120,6 +120,20 @@ class LaggingPublishers:
         (new,) = await claim(outbox)
         assert [e.recorded.sequence for e in new.events] == [4]
 
+    async def test_a_late_keeping_of_what_another_relay_has_kept_changes_nothing(
+        self, orders: OrderRepository, outbox: EventOutbox
+    ) -> None:
+        waiting = await new_events(orders, outbox)
+        (again,) = await claim(outbox, NOW + LEASE)
+        await keep(outbox, again, {ONE: Lag(confirmed=2, again_at=NOW)})
+        (lacking,) = await claim_for(ONE, outbox)
+        await outbox.park(ONE, lacking, reason="too-large", now=NOW)
+
+        await keep(outbox, waiting, {ONE: nothing(), OTHER: nothing()})
+
+        assert await claim_for(ONE, outbox) == await claim_for(OTHER, outbox) == []
+        assert len(await outbox.parked(limit=9)) == 1
+
     async def test_a_late_removal_leaves_nothing_to_send_where_the_other_relay_failed(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
@@ -133,6 +147,19 @@ class LaggingPublishers:
         assert await claim_for(ONE, outbox) == []
         assert await left(outbox, again.order_id) == []
         await one_more_event(orders, again.order_id)
+        (new,) = await claim(outbox)
+        assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset())
+
+    async def test_a_late_removal_ends_the_lag_also_where_more_came_meanwhile(
+        self, orders: OrderRepository, outbox: EventOutbox
+    ) -> None:
+        waiting = await new_events(orders, outbox)
+        await keep(outbox, waiting, {ONE: nothing()})
+        await one_more_event(orders, waiting.order_id)
+
+        await outbox.remove({waiting.order_id: 3})
+
+        assert await claim_for(ONE, outbox) == []
         (new,) = await claim(outbox)
         assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset())
 
