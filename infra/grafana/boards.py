@@ -289,6 +289,23 @@ _EVENTS: Final = [
         unit="ops",
     ),
     Panel(
+        title="Relayed",
+        says="Events that were logged in the feed and offered to all brokers, per second.",
+        queries={"{{instance}}": _rate("orders_relayed_events_total", "instance")},
+        unit="ops",
+    ),
+    Panel(
+        title="Broker away",
+        says="1 if it could not be reached the last time, by any worker.",
+        queries={"{{publisher}}": "max by (publisher) (orders_publisher_away{NS})"},
+        limit=1,
+    ),
+    Panel(
+        title="Unreadable in the last hour",
+        says="Orders and events that only a newer version can read, counted by each process.",
+        queries={"{{kind}}": f"sum by (kind) (increase(orders_unreadable_total{{NS}}{_HOUR}))"},
+    ),
+    Panel(
         title="Parked orders",
         says="A broker refuses one of their events for good: orders outbox list.",
         queries={"parked": "max(orders_outbox_parked_orders{NS})"},

@@ -274,6 +274,8 @@ def count_spans_dropped(reason: str, spans: int) -> None:
 @asynccontextmanager
 async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
     """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    for kind in ("order", "event"):
+        UNREADABLE.labels(kind)
     for code in ("rate-limited", "overloaded"):
         _REFUSED.labels(code)  # A rate is seen from a count that was there before.
     for reason in ("queue-full", "not-exported"):

@@ -99,6 +99,7 @@ async def _relay(relay: RelayEvents) -> int:
 async def _keep_up(lane: PublisherLane, stop: asyncio.Event) -> None:
     """Send what waits for one publisher alone, for as long as the worker runs."""
     pause = RETIRED_SECONDS if lane.is_retired else LANE_SECONDS
+    metrics.count_published(lane.name, 0)  # A rate is seen from a count that was there before.
     try:
         await _repeat(lambda: _catch_up(lane), stop, pause)
         with suppress(ApplicationError):  # What is not told is sent again after its lease.
@@ -112,8 +113,7 @@ async def _catch_up(lane: PublisherLane) -> int:
     _tell(relayed)
     if lane.is_retired and relayed.events:
         _log.warning("%d events for %s dropped: not configured", relayed.events, lane.name)
-    if not lane.is_retired:
-        metrics.PUBLISHER_AWAY.labels(lane.name).set(lane.is_away)
+    metrics.PUBLISHER_AWAY.labels(lane.name).set(lane.is_away)
     return relayed.events
 
 
