@@ -119,6 +119,7 @@ class Shop:
         self.provider = InMemoryPayments()
         self.log = InMemoryEventLog()
         self.publisher = InMemoryPublisher()
+        self.other_publisher = InMemoryPublisher()
         self.prices = StaticPriceList(PRICES)
         self.orders = Between(self.stored)
         self.payments = Between(self.provider)
@@ -128,7 +129,7 @@ class Shop:
             log=self.log,
             payments=self.payments,
             prices=self.prices,
-            publisher=self.publisher,
+            publishers={"rabbitmq": self.publisher, "kafka": self.other_publisher},
             webhooks=WebhookVerifier([WEBHOOK_SECRET]),
             now=self.clock,
             randomness=partial(random.Random(0).getrandbits, 64),
@@ -182,13 +183,17 @@ class Shop:
                 await do_due_work(order_id)
 
     async def relay(self) -> None:
-        """Let the relay have its turn."""
-        await self.use_cases.relay_events()(limit=100)
+        """Let the relay have its turn, and each publisher that is behind one of its own."""
+        relay = self.use_cases.relay_events()
+        await relay(limit=100)
+        for lane in relay.lanes:
+            await lane.catch_up(limit=100)
 
     async def count(self) -> int:
         """How many orders the tenant has; without one there is no event either."""
         where = OrderFilter(tenant=TENANT)
-        return len(await self.stored.list(where, newest_first=True, after=None, limit=1_000))
+        page = await self.stored.list(where, newest_first=True, after=None, limit=1_000)
+        return len(page.orders)
 
     async def see(self, order_id: OrderId) -> Order:
         """The order as it is stored."""
@@ -196,7 +201,7 @@ class Shop:
 
     async def history(self, order_id: OrderId) -> list[str]:
         """The names of an order's events that no relay has taken yet."""
-        waiting = await self.stored.waiting_of(order_id)
+        waiting = (await self.stored.waiting_of(order_id)).events
         return [type(event.recorded.event).__name__ for event in waiting]
 
 

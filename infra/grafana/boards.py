@@ -275,19 +275,39 @@ _EVENTS: Final = [
     ),
     Panel(
         title="Waiting orders",
-        says="Orders with events to be sent; counted up to 10 000.",
-        queries={"waiting": "max(orders_outbox_waiting_orders{NS})"},
+        says="Orders with events to be sent, and of them those that wait for one broker alone.",
+        queries={
+            "all": "max(orders_outbox_waiting_orders{NS})",
+            "{{publisher}} alone": "max by (publisher) (orders_publisher_waiting_orders{NS})",
+        },
         width=12,
     ),
     Panel(
+        title="Published",
+        says="Events that each broker has confirmed, per second.",
+        queries={"{{publisher}}": _rate("orders_published_events_total", "publisher")},
+        unit="ops",
+    ),
+    Panel(
         title="Relayed",
-        says="Events that the broker has confirmed, per second.",
+        says="Events that were logged in the feed and offered to all brokers, per second.",
         queries={"{{instance}}": _rate("orders_relayed_events_total", "instance")},
         unit="ops",
     ),
     Panel(
+        title="Broker away",
+        says="1 if it could not be reached the last time, by any worker.",
+        queries={"{{publisher}}": "max by (publisher) (orders_publisher_away{NS})"},
+        limit=1,
+    ),
+    Panel(
+        title="Unreadable in the last hour",
+        says="Orders and events that only a newer version can read, counted by each process.",
+        queries={"{{kind}}": f"sum by (kind) (increase(orders_unreadable_total{{NS}}{_HOUR}))"},
+    ),
+    Panel(
         title="Parked orders",
-        says="The broker refuses one of their events for good: orders outbox list.",
+        says="A broker refuses one of their events for good: orders outbox list.",
         queries={"parked": "max(orders_outbox_parked_orders{NS})"},
         limit=1,
     ),

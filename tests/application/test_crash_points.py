@@ -95,7 +95,7 @@ async def outcome(shop: Shop) -> tuple[object, ...]:
     order = await shop.see(ORDER)
     state = order.state
     assert state.ledger.calls == ()
-    events = [event.recorded for event in await shop.stored.waiting_of(ORDER)]
+    events = [event.recorded for event in (await shop.stored.waiting_of(ORDER)).events]
     assert [event.sequence for event in events] == list(range(1, state.sequence + 1))
     accounts = [account.report for account in shop.provider._accounts.values()]
     assert len(accounts) == len(state.ledger.payments)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.availability import overload, slow_bodies, steady
+from tests.availability import brokers, overload, slow_bodies, steady
 from tests.availability.figures import REPORT, publish
 
 EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
@@ -17,6 +17,7 @@ EXPERIMENTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
     "overload": overload.overload,
     "slow-bodies": slow_bodies.slow_bodies,
     "soak": steady.soak,
+    "two-brokers": brokers.two_brokers,
 }
 
 

@@ -29,7 +29,7 @@ from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.application.errors import StoreUnavailable
-from orders.application.event_ports import WaitingEvents
+from orders.application.event_ports import KeptEvents, Lag, WaitingEvents
 from orders.application.ports import OrderFilter
 from orders.domain.order import Order
 from tests.contract.forgetful_proxy import ForgetfulProxy
@@ -116,7 +116,9 @@ def calls_of(database: Database, order: Order) -> list[Callable[[], Awaitable[ob
     """Everything that the service asks of a database."""
     orders, outbox, log = MongoOrders(database), MongoOutbox(database), MongoEventLog(database)
     events = logged_events()
-    waiting = WaitingEvents(events=events)
+    waiting = WaitingEvents(order_id=order.id, events=events)
+    lag = Lag(confirmed=0, again_at=NOW)
+    kept = KeptEvents(order_id=order.id, first=1, last=1, lags={"kafka": lag})
     lease = timedelta(seconds=1)
     return [
         lambda: orders.add(a_new_order()),
@@ -129,10 +131,14 @@ def calls_of(database: Database, order: Order) -> list[Callable[[], Awaitable[ob
         lambda: orders.claim_due(now=NOW, lease=lease, limit=1),
         lambda: outbox.claim(now=NOW, lease=lease, limit=1),
         lambda: outbox.remove({order.id: 1}),
-        lambda: outbox.defer([waiting], until=NOW),
-        lambda: outbox.park(waiting, reason="too-large", now=NOW),
+        lambda: outbox.keep([kept]),
+        lambda: outbox.claim_for("kafka", now=NOW, lease=lease, limit=1),
+        lambda: outbox.confirm("kafka", {order.id: 1}),
+        lambda: outbox.defer("kafka", [waiting], until=NOW),
+        lambda: outbox.park("kafka", waiting, reason="too-large", now=NOW),
         lambda: outbox.parked(limit=1),
-        lambda: outbox.resend(order.id),
+        lambda: outbox.resend(order.id, "kafka"),
+        lambda: outbox.unreadable(limit=1),
         lambda: outbox.waiting_of(order.id),
         lambda: log.append(events),
         lambda: log.timeline(order.id),
@@ -300,7 +306,8 @@ async def test_a_log_needs_no_reason_for_what_was_not_written(
     await MongoEventLog(other_engine).append([events[1], events[7]])
 
     feed = await MongoEventLog(other_engine).after(0, tenant="shop", limit=100)
-    assert [(e.position, e.recorded.sequence) for e in feed] == [(n, n) for n in range(1, 9)]
+    found = [(each.position, each.recorded.sequence) for each in feed.events]
+    assert found == [(n, n) for n in range(1, 9)]
 
 
 async def test_a_duplicate_without_its_key_is_told_by_what_is_stored(

@@ -54,7 +54,7 @@ async def test_a_new_process_finds_the_end_of_the_feed(database: Database, logge
     await MongoEventLog(database).append(logged_events()[:2])
 
     feed = await MongoEventLog(database).after(0, tenant="shop", limit=100)
-    assert [event.position for event in feed] == list(range(1, logged + 3))
+    assert [event.position for event in feed.events] == list(range(1, logged + 3))
 
 
 async def test_an_append_whose_answer_was_lost_logs_nothing_twice(
@@ -71,4 +71,4 @@ async def test_an_append_whose_answer_was_lost_logs_nothing_twice(
         await log.append(events[5:6])
         feed = await log.after(0, tenant="shop", limit=100)
     assert proxy.lost == 1
-    assert [(e.position, e.recorded.sequence) for e in feed] == [(n, n) for n in range(1, 7)]
+    assert [(e.position, e.recorded.sequence) for e in feed.events] == [(n, n) for n in range(1, 7)]

@@ -18,7 +18,6 @@ from orders.adapters.kafka import KafkaPublisher
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.adapters.rabbitmq import UNROUTED, RabbitPublisher
 from orders.application.ports import Published
-from orders.application.publishing import PublishToAll
 from tests.contract.brokers import (
     KAFKA_MISSING,
     RABBITMQ_MISSING,
@@ -165,7 +164,7 @@ class TestRabbitPublisher(EventPublisherContract):
         unrouted = await RabbitBroker(rabbit, exchange).messages(exchange + UNROUTED)
         assert [message.body for message in unrouted] == [encode(event) for event in events]
 
-    async def test_what_not_even_that_queue_takes_is_not_confirmed(
+    async def test_what_not_even_that_queue_takes_is_refused(
         self, publisher: RabbitPublisher, rabbit: RabbitServer, exchange: str
     ) -> None:
         events = logged_events()[:3]
@@ -173,7 +172,9 @@ class TestRabbitPublisher(EventPublisherContract):
         async with await aio_pika.connect(rabbit.uri) as connection:
             await (await connection.channel()).queue_delete(exchange + UNROUTED)
 
-        assert await publisher.publish(events[1:]) == Published()
+        told = await publisher.publish(events[1:])
+        # Refused, as nobody takes it: it backs off, and is parked in the end.
+        assert told == Published(refused={events[0].order_id: "unroutable"})
         # Declared again by then.
         told = await publisher.publish(events[1:])
         assert told == Published(confirmed={events[0].order_id: 3})
@@ -278,32 +279,3 @@ class TestKafkaPublisher(EventPublisherContract):
             partitions[record.key].add(record.partition)
         assert set(partitions) == {str(events[0].order_id).encode() for events in orders}
         assert all(len(each) == 1 for each in partitions.values())
-
-
-# -- both -------------------------------------------------------------------------------------
-
-
-class TestPublishToAll(EventPublisherContract):
-    @pytest.fixture
-    def brokers(self) -> tuple[InMemoryPublisher, InMemoryPublisher]:
-        return InMemoryPublisher(), InMemoryPublisher(max_bytes=5_000_000)
-
-    @pytest.fixture
-    def publisher(self, brokers: tuple[InMemoryPublisher, InMemoryPublisher]) -> PublishToAll:
-        return PublishToAll(brokers)
-
-    @pytest.fixture
-    def broker(self, brokers: tuple[InMemoryPublisher, InMemoryPublisher]) -> MemoryBroker:
-        return MemoryBroker(brokers[0])
-
-    async def test_is_confirmed_only_by_all(
-        self, publisher: PublishToAll, brokers: tuple[InMemoryPublisher, InMemoryPublisher]
-    ) -> None:
-        brokers[1].unavailable = True
-        events = logged_events()[:2]
-
-        assert await publisher.publish(events) == Published()
-
-        brokers[1].unavailable = False
-        assert await publisher.publish(events) == Published(confirmed={events[0].order_id: 2})
-        assert brokers[1].published == events

@@ -143,4 +143,5 @@ async def test_events_that_no_majority_has_are_not_logged(
     point.off()
     await MongoEventLog(database).append(events)
     feed = await MongoEventLog(database).after(0, tenant="shop", limit=10)
-    assert [(e.position, e.recorded.sequence) for e in feed] == [(n, n) for n in range(1, 5)]
+    said = [(each.position, each.recorded.sequence) for each in feed.events]
+    assert said == [(n, n) for n in range(1, 5)]

@@ -13,9 +13,9 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from pymongo.errors import OperationFailure
 
-from orders.adapters.contracts.samples import NOW, a_new_order
+from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo import backlog as watched
-from orders.adapters.mongo.backlog import Backlog, MongoBacklog
+from orders.adapters.mongo.backlog import Backlog, MongoBacklog, Queue
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import Document
 from orders.adapters.mongo.event_log import MongoEventLog
@@ -25,7 +25,8 @@ from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import ORDERS
 from orders.adapters.mongo.spans import CommandSpans
 from orders.application.errors import StoreUnavailable
-from orders.application.relay_events import LEASE
+from orders.application.ports import KeptEvents, Lag, WaitingEvents
+from orders.application.publisher_lane import LEASE
 from orders.entrypoints import telemetry
 from tests.contract.forgetful_proxy import ForgetfulProxy
 from tests.spans import RecordedTrace
@@ -152,8 +153,9 @@ async def look(database: Database, *, after: timedelta = timedelta()) -> Backlog
 
 
 async def test_nothing_waits_in_an_empty_database(database: Database) -> None:
+    nothing = Queue(waiting_orders=0, oldest_event_seconds=0)
     assert await look(database) == Backlog(
-        waiting_orders=0, oldest_event_seconds=0, parked_orders=0, due_lag_seconds=0
+        new=nothing, behind={"rabbitmq": nothing, "kafka": nothing}, due_lag_seconds=0
     )
 
 
@@ -163,18 +165,20 @@ async def test_events_wait_from_when_they_happened_whoever_has_claimed_them(
     orders, outbox = MongoOrders(database), MongoOutbox(database)
     for _ in range(3):
         await orders.add(a_new_order())
-    found = await look(database, after=7 * SECOND)
-    assert (found.waiting_orders, found.oldest_event_seconds) == (3, 7)
+    assert (await look(database, after=7 * SECOND)).new == Queue(
+        waiting_orders=3, oldest_event_seconds=7
+    )
 
-    (claimed,) = await outbox.claim(now=NOW, lease=LEASE, limit=1)
-    await outbox.defer([claimed], until=NOW + LEASE)
-    found = await look(database, after=9 * SECOND)
-    assert (found.waiting_orders, found.oldest_event_seconds) == (3, 9)
+    await outbox.claim(now=NOW, lease=LEASE, limit=1)
+    assert (await look(database, after=9 * SECOND)).new == Queue(
+        waiting_orders=3, oldest_event_seconds=9
+    )
 
     waiting = await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10)
-    await outbox.remove({each.order_id: each.events[-1].recorded.sequence for each in waiting})
-    found = await look(database, after=9 * SECOND)
-    assert (found.waiting_orders, found.oldest_event_seconds) == (0, 0)
+    await outbox.remove({each.order_id: each.last for each in waiting})
+    assert (await look(database, after=9 * SECOND)).new == Queue(
+        waiting_orders=0, oldest_event_seconds=0
+    )
 
 
 async def test_the_oldest_is_found_behind_many_that_were_never_tried(
@@ -186,19 +190,45 @@ async def test_the_oldest_is_found_behind_many_that_were_never_tried(
     await outbox.claim(now=NOW, lease=LEASE, limit=1)
     for _ in range(5):
         await orders.add(a_new_order(now=NOW + 50 * SECOND))
-    assert (await look(database, after=60 * SECOND)).oldest_event_seconds == 60
+    assert (await look(database, after=60 * SECOND)).new.oldest_event_seconds == 60
+
+
+async def _behind(database: Database, publisher: str, *, confirmed: int = 0) -> WaitingEvents:
+    """The events of a new order, that a publisher lacks and has claimed."""
+    order = a_new_order()
+    order.hold("address", by=STAFF, now=NOW + SECOND)
+    outbox = MongoOutbox(database)
+    await MongoOrders(database).add(order)
+    await outbox.claim(now=NOW, lease=LEASE, limit=1)
+    lags = {publisher: Lag(confirmed=confirmed, again_at=NOW)}
+    await outbox.keep([KeptEvents(order_id=order.id, first=1, last=2, lags=lags)])
+    (lacking,) = await outbox.claim_for(publisher, now=NOW, lease=LEASE, limit=1)
+    return lacking
+
+
+async def test_what_waits_for_one_publisher_is_counted_apart(database: Database) -> None:
+    await _behind(database, "kafka")
+    await _behind(database, "kafka", confirmed=1)
+    found = await look(database, after=8 * SECOND)
+    assert found.new.waiting_orders == found.behind["rabbitmq"].waiting_orders == 0
+    assert found.behind["kafka"] == Queue(waiting_orders=2, oldest_event_seconds=8)
+
+    late = await _behind(database, "rabbitmq", confirmed=1)
+    found = await look(database, after=8 * SECOND)
+    assert found.behind["rabbitmq"] == Queue(waiting_orders=1, oldest_event_seconds=7)
+    await MongoOutbox(database).confirm("rabbitmq", {late.order_id: 2})
+    assert (await look(database)).behind["rabbitmq"].waiting_orders == 0
 
 
 async def test_parked_events_are_counted_apart(database: Database) -> None:
-    orders, outbox = MongoOrders(database), MongoOutbox(database)
-    await orders.add(a_new_order())
-    (claimed,) = await outbox.claim(now=NOW, lease=LEASE, limit=1)
-    await outbox.park(claimed, reason="too-large", now=NOW)
-    found = await look(database, after=SECOND)
-    assert (found.waiting_orders, found.oldest_event_seconds, found.parked_orders) == (0, 0, 1)
-    assert await outbox.resend(claimed.order_id)
-    found = await look(database, after=SECOND)
-    assert (found.waiting_orders, found.oldest_event_seconds, found.parked_orders) == (1, 1, 0)
+    outbox = MongoOutbox(database)
+    lacking = await _behind(database, "kafka")
+    await outbox.park("kafka", lacking, reason="too-large", now=NOW)
+    found = (await look(database, after=SECOND)).behind["kafka"]
+    assert found == Queue(waiting_orders=0, oldest_event_seconds=0, parked_orders=1)
+    assert await outbox.resend(lacking.order_id, "kafka")
+    found = (await look(database, after=SECOND)).behind["kafka"]
+    assert found == Queue(waiting_orders=1, oldest_event_seconds=1, parked_orders=0)
 
 
 async def test_due_work_lags_until_a_worker_claims_it(database: Database) -> None:
@@ -218,7 +248,7 @@ async def test_counts_are_bounded(database: Database, monkeypatch: pytest.Monkey
     monkeypatch.setattr(watched, "COUNTED_AT_MOST", 2)
     for _ in range(3):
         await MongoOrders(database).add(a_new_order())
-    assert (await look(database)).waiting_orders == 2
+    assert (await look(database)).new.waiting_orders == 2
 
 
 # -- the trace of an order --------------------------------------------------------------------

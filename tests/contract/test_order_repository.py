@@ -198,7 +198,8 @@ async def test_a_work_queues_index_holds_only_what_waits(database: Database) -> 
     information = await database["orders"].index_information()
 
     assert {name for name, index in information.items() if index.get("sparse")} == {
-        "parked",
+        "behind_kafka",
+        "behind_rabbitmq",
         "relay",
         "wake",
     }

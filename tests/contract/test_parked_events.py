@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 
@@ -19,7 +20,8 @@ from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.application.ports import EventLog, EventOutbox, OrderRepository
-from orders.application.relay_events import LEASE, Relayed, RelayEvents
+from orders.application.publisher_lane import LEASE
+from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 
 LONG = "x" * 60
@@ -29,6 +31,11 @@ SECONDS = (2, 4, 8, 16)
 Store = tuple[OrderRepository, EventOutbox, EventLog]
 
 
+class Turn(NamedTuple):
+    confirmed: int = 0
+    parked: tuple[OrderId, ...] = ()
+
+
 class Relay:
     """A relay at a time of the test's choosing, to a broker that takes short messages only."""
 
@@ -36,11 +43,19 @@ class Relay:
         self.orders, self.outbox, log = store
         self.clock = FixedClock(NOW)
         self.broker = InMemoryPublisher(max_bytes=0)
-        self._relay = RelayEvents(self.outbox, log, self.broker, self.clock)
+        self.other = InMemoryPublisher()
+        publishers = {"rabbitmq": self.broker, "kafka": self.other}
+        self._relay = RelayEvents(self.outbox, log, publishers, self.clock)
 
-    async def turn(self, *, after_seconds: float = 0) -> Relayed:
+    async def turn(self, *, after_seconds: float = 0) -> Turn:
+        """What the broker has confirmed, and whose events were parked for it."""
         self.clock.advance(timedelta(seconds=after_seconds))
-        return await self._relay(limit=100)
+        relayed = [await self._relay(limit=100)]
+        relayed += [await lane.catch_up(limit=100) for lane in self._relay.lanes]
+        return Turn(
+            confirmed=sum(each.published.get("rabbitmq", 0) for each in relayed),
+            parked=tuple(order_id for each in relayed for order_id in each.parked),
+        )
 
     async def an_order_with_a_large_event(self) -> OrderId:
         """Its second event of three is what the broker refuses from now on."""
@@ -49,7 +64,7 @@ class Relay:
         order.hold(LONG, by=STAFF, now=NOW)
         order.release("1", by=STAFF, now=NOW)
         await self.orders.save(order)
-        events = await self.outbox.waiting_of(order.id)
+        events = (await self.outbox.waiting_of(order.id)).events
         sizes = [len(encode(event)) for event in events]
         assert sizes.index(max(sizes)) == 2
         self.broker.max_bytes = max(sizes) - 1
@@ -75,18 +90,34 @@ class RelayingToABrokerThatRefuses:
     ) -> None:
         bad = await relay.an_order_with_a_large_event()
 
-        assert await relay.turn() == Relayed(events=2)
+        assert await relay.turn() == Turn(confirmed=2)
         for seconds in SECONDS[:-1]:
-            assert await relay.turn(after_seconds=seconds - 0.001) == Relayed()
-            assert await relay.turn(after_seconds=0.001) == Relayed()
+            assert await relay.turn(after_seconds=seconds - 0.001) == Turn()
+            assert await relay.turn(after_seconds=0.001) == Turn()
             assert await relay.outbox.parked(limit=9) == []
-        assert await relay.turn(after_seconds=SECONDS[-1]) == Relayed(parked=(bad,))
+        assert await relay.turn(after_seconds=SECONDS[-1]) == Turn(parked=(bad,))
 
         assert relay.got(bad) == [1, 2]
         (parked,) = await relay.outbox.parked(limit=9)
-        assert (parked.order_id, parked.first, parked.waiting) == (bad, 3, 2)
+        assert (parked.publisher, parked.order_id) == ("rabbitmq", bad)
+        assert (parked.first, parked.waiting) == (3, 2)
         assert (parked.reason, parked.parked_at) == ("too-large", relay.clock())
-        assert await relay.turn(after_seconds=86_400) == Relayed()
+        assert await relay.turn(after_seconds=86_400) == Turn()
+
+    async def test_the_other_publisher_gets_it_at_once(self, relay: Relay) -> None:
+        bad = await relay.an_order_with_a_large_event()
+        await relay.turn()
+
+        assert [e.recorded.sequence for e in relay.other.published] == [1, 2, 3, 4]
+        for seconds in SECONDS:
+            await relay.turn(after_seconds=seconds)
+        order = await relay.orders.get(bad)
+        order.add_note("Meanwhile", by=STAFF, now=NOW)
+        await relay.orders.save(order)
+        await relay.turn(after_seconds=60)
+
+        assert [e.recorded.sequence for e in relay.other.published] == [1, 2, 3, 4, 5]
+        assert relay.got(bad) == [1, 2]
 
     async def test_others_go_on_meanwhile(self, relay: Relay) -> None:
         await relay.an_order_with_a_large_event()
@@ -102,12 +133,13 @@ class RelayingToABrokerThatRefuses:
         order = await relay.orders.get(bad)
         order.add_note("Meanwhile", by=STAFF, now=NOW)
         await relay.orders.save(order)
-        assert await relay.turn(after_seconds=60) == Relayed()
+        assert await relay.turn(after_seconds=60) == Turn()
 
         relay.broker.max_bytes *= 2
-        assert await relay.outbox.resend(bad)
+        assert await relay.outbox.resend(bad, "rabbitmq")
 
-        assert await relay.turn() == Relayed(events=3)
+        assert await relay.turn() == Turn(confirmed=3)
+        assert len(relay.other.published) == 5
         assert relay.got(bad) == [1, 2, 3, 4, 5]
 
     async def test_an_outage_parks_nothing_however_long(self, relay: Relay) -> None:
@@ -116,10 +148,10 @@ class RelayingToABrokerThatRefuses:
         relay.broker.unavailable = True
 
         for _ in range(50):
-            assert await relay.turn(after_seconds=1) == Relayed(unconfirmed=1)
+            assert await relay.turn(after_seconds=1) == Turn()
 
         relay.broker.unavailable = False
-        assert await relay.turn(after_seconds=1) == Relayed(events=1)
+        assert await relay.turn(after_seconds=8) == Turn(confirmed=1)
         assert relay.got(order.id) == [1]
 
     async def test_what_a_dead_relay_had_claimed_is_sent_after_its_lease(
@@ -130,8 +162,8 @@ class RelayingToABrokerThatRefuses:
         await relay.outbox.claim(now=NOW, lease=LEASE, limit=1)
         await relay.orders.add(a_new_order())
 
-        assert await relay.turn() == Relayed(events=1)
-        assert await relay.turn(after_seconds=LEASE.total_seconds()) == Relayed(events=1)
+        assert await relay.turn() == Turn(confirmed=1)
+        assert await relay.turn(after_seconds=LEASE.total_seconds()) == Turn(confirmed=1)
         assert relay.got(order.id) == [1]
 
 

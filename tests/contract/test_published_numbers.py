@@ -11,7 +11,8 @@ import pytest
 
 from orders.adapters.contracts.samples import a_new_order
 from orders.adapters.mongo.connection import Database
-from orders.application.relay_events import LEASE
+from orders.application.ports import KeptEvents, Lag
+from orders.application.publisher_lane import LEASE
 from orders.entrypoints import clock, metrics
 from orders.entrypoints.container import Adapters
 from orders.entrypoints.metrics import REGISTRY
@@ -59,7 +60,10 @@ async def test_what_waits_is_told(adapters: Adapters) -> None:
     for _ in range(2):
         await use_cases.orders().add(a_new_order(now=an_hour_ago))
     (claimed,) = await use_cases.outbox().claim(now=clock.now(), lease=LEASE, limit=1)
-    await use_cases.outbox().park(claimed, reason="too-large", now=clock.now())
+    lags = {"kafka": Lag(confirmed=0, again_at=clock.now())}
+    kept = KeptEvents(order_id=claimed.order_id, first=1, last=1, lags=lags)
+    await use_cases.outbox().keep([kept])
+    await use_cases.outbox().park("kafka", claimed, reason="too-large", now=clock.now())
 
     await adapters.publish_backlog()
 

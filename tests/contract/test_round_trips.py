@@ -136,7 +136,7 @@ async def test_relaying_takes_five_round_trips_however_many_orders(
         await shop.place(key=f"key-{number}")
     trips.sent.clear()
 
-    relayed = await RelayEvents(MongoOutbox(mongo), MongoEventLog(mongo), None, shop.clock)(limit=5)
+    relayed = await RelayEvents(MongoOutbox(mongo), MongoEventLog(mongo), {}, shop.clock)(limit=5)
 
     assert relayed.events == 5
     assert trips.sent == ["find", "update", "find", "insert", "update"]

@@ -40,4 +40,4 @@ async def relaying(
         TimedPublisher(broker_uri) as publisher,
     ):
         outbox, log = MongoOutbox(database), MongoEventLog(database)
-        yield database, RelayEvents(outbox, log, publisher, clock.now), publisher
+        yield database, RelayEvents(outbox, log, {"rabbitmq": publisher}, clock.now), publisher

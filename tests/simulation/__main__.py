@@ -55,8 +55,9 @@ def _seen(history: History) -> Counter[str]:
     seen["stalls of processes"] = words["stalls"]
     seen["times that the store had no majority"] = words["has no majority"]
     seen["times that it lost what was written then"] = words["undoes what no majority had"]
-    seen["events"] = len(outside.broker.arrived_at)
-    seen["repeated deliveries"] = len(outside.broker.published) - len(outside.broker.arrived_at)
+    for broker in outside.brokers.values():
+        seen["events"] += len(broker.arrived_at)
+        seen["repeated deliveries"] += len(broker.published) - len(broker.arrived_at)
     seen["calls to the payment service"] = sum(outside.provider.calls.values())
     seen["payments there"] = len(outside.provider.books())
     seen["calls across the network"] = len(history.world.story)

@@ -1,5 +1,5 @@
 """What must be true of a history once everything has healed, judged by what is outside the
-service: the payment service's books, the broker's deliveries, the answers that clients got.
+service: the payment service's books, the brokers' deliveries, the answers that clients got.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from orders.domain.payments import PaymentReport, PaymentStatus, RefundStatus
 from orders.domain.state import OrderState
 from tests.domain.invariants import MOVES
 from tests.simulation.history import History
+from tests.simulation.remote import WatchedBroker
 
 GROSS = 4_300
 """What every order of the simulation costs when it is placed, in cents."""
@@ -48,9 +49,11 @@ def violations(history: History) -> list[str]:
     stored = history.outside.orders.latest()
     found += [f"I6 an order nobody asked for: {key}" for key in stored.keys() - history.asked_for]
     for order_id, state in stored.items():
-        delivered = [e for e in history.outside.broker.published if e.order_id == order_id]
-        found += _deliveries(state, delivered)
-        found += _delays(history, delivered)
+        delivered: list[LoggedEvent] = []
+        for broker in history.outside.brokers.values():
+            delivered = [e for e in broker.published if e.order_id == order_id]
+            found += _deliveries(state, delivered)
+            found += _delays(history, broker, delivered)
         found += _transitions(history, order_id, delivered)
         found += _versions(history, order_id)
         found += _charges(history, state)
@@ -89,11 +92,11 @@ def _deliveries(state: OrderState, delivered: list[LoggedEvent]) -> Iterator[str
         yield f"I4 of {state.sequence} events {sorted(numbers)} were delivered"
 
 
-def _delays(history: History, delivered: list[LoggedEvent]) -> Iterator[str]:
+def _delays(history: History, broker: WatchedBroker, delivered: list[LoggedEvent]) -> Iterator[str]:
     """I3: once nothing goes wrong, an event arrives within a minute."""
     for event in delivered:
         begun = max(history.healed_at, event.recorded.occurred_at)
-        if history.outside.broker.arrived_at[event.id] - begun > DELIVERED_WITHIN:
+        if broker.arrived_at[event.id] - begun > DELIVERED_WITHIN:
             yield f"I3 {event.id} took more than {DELIVERED_WITHIN}"
 
 

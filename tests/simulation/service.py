@@ -31,7 +31,7 @@ from tests.simulation.remote import (
     WatchedOrders,
     WatchedPayments,
 )
-from tests.simulation.world import Link, NoAnswer, Process, World, settle
+from tests.simulation.world import BROKERS, Link, NoAnswer, Process, World, settle
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Outside:
         """The share of webhooks that the payment service never gets to send."""
         self.orders = WatchedOrders(self._perhaps_split_store)
         self.log = InMemoryEventLog()
-        self.broker = WatchedBroker(world.now)
+        self.brokers = {link: WatchedBroker(world.now) for link in BROKERS}
         self.provider = WatchedPayments(self._tell)
         self.apis: list[Api] = []
         self.webhooks: dict[asyncio.Task[None], None] = {}
@@ -135,7 +135,10 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
     world = process.world
     orders = RemoteStore(process, Link.STORE, outside.orders, within_seconds=STORE_SECONDS)
     log = RemoteStore(process, Link.STORE, outside.log, within_seconds=STORE_SECONDS)
-    broker = RemoteBroker(process, Link.BROKER, outside.broker, within_seconds=BROKER_SECONDS)
+    publishers = {
+        link.value: RemoteBroker(process, link, broker, within_seconds=BROKER_SECONDS)
+        for link, broker in outside.brokers.items()
+    }
     payments = RemotePayments(
         process, Link.PAYMENTS, outside.provider, within_seconds=PAYMENT_SECONDS
     )
@@ -159,7 +162,7 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
             orders_port, WebhookVerifier([WEBHOOK_SECRET]), world.now
         ),
         do_due_work=DoDueWork(orders_port, settle_payments, world.now),
-        relay_events=RelayEvents(orders_port, log_port, broker, world.now),
+        relay_events=RelayEvents(orders_port, log_port, publishers, world.now),
     )
 
 
@@ -236,5 +239,16 @@ async def work(use: UseCases) -> None:
 
 
 async def relay(use: UseCases) -> None:
-    """A relay's turn."""
-    await use.relay_events(limit=128)
+    """A relay's turn: what is new, and what each publisher lacks, side by side as in a worker."""
+    lanes = use.relay_events.lanes
+    turns = [use.relay_events(limit=128), *(lane.catch_up(limit=128) for lane in lanes)]
+    try:
+        told = await asyncio.gather(*turns, return_exceptions=True)
+        for lane in lanes:
+            await lane.finish()
+    finally:
+        for lane in lanes:
+            lane.abandon()
+    for trouble in told:
+        if isinstance(trouble, BaseException):
+            raise trouble

@@ -56,8 +56,12 @@ class Link(StrEnum):
     CLIENTS = "clients"
     STORE = "store"
     PAYMENTS = "payments"
-    BROKER = "broker"
+    RABBITMQ = "rabbitmq"
+    KAFKA = "kafka"
     WEBHOOKS = "webhooks"
+
+
+BROKERS = (Link.RABBITMQ, Link.KAFKA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,11 @@ from typing import Final, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    ChannelPreconditionFailed,
+    PublishError,
+)
 
 from orders.adapters.messages import (
     CONTENT_TYPE,
@@ -38,7 +42,7 @@ class RabbitPublisher:
     """Sends events to a durable topic exchange; the routing key is the event's name.
 
     A message counts once the broker has confirmed it. One that no queue is bound for goes to
-    the queue `<exchange>.unrouted`; one that not even that takes is an error.
+    the queue `<exchange>.unrouted`; one that not even that takes is refused.
 
     Whatever goes wrong ends the connection. The next call makes a new one, and declares again
     what may be gone.
@@ -103,6 +107,10 @@ class RabbitPublisher:
         except ChannelPreconditionFailed as error:
             self._exchange = None
             raise EventRefused("refused-by-rabbitmq") from error
+        except PublishError as error:
+            # Returned: what would have caught it is gone. The next connection declares it again.
+            self._exchange = None
+            raise EventRefused("unroutable") from error
         except CONNECTION_EXCEPTIONS as error:
             raise self._doubt(error) from error
         except asyncio.CancelledError:

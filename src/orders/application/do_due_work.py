@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from orders.application.errors import ConcurrentUpdate, OrderNotFound
+from orders.application.errors import ConcurrentUpdate, OrderNotFound, UnreadableOrder
 from orders.application.ports import Clock, OrderRepository
 from orders.application.settle_payments import SettlePayments
 from orders.domain.actions import Action
@@ -38,6 +38,6 @@ class DoDueWork:
                 await self._orders.save(order)
             due = [call.key for call in before.calls if call.due_at <= now]
             await self._settle(order, [*due, *order.state.ledger.calls_since(before)])
-        except (ConcurrentUpdate, OrderNotFound):
-            # Someone else changed it: what is still due then is found again.
+        except (ConcurrentUpdate, OrderNotFound, UnreadableOrder):
+            # Someone else changed it, or must: what is still due then is found again.
             return

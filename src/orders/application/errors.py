@@ -38,6 +38,17 @@ class AmbiguousReference(ApplicationError):
         self.order_ids = tuple(order_ids)
 
 
+class UnreadableOrder(ApplicationError):
+    """The order is stored in a form that this version does not know. A newer one does."""
+
+    code = "order-unreadable"
+
+    def __init__(self, order_id: object, reason: str) -> None:
+        super().__init__(f"order {order_id} cannot be read by this version: {reason}")
+        self.order_id = order_id
+        self.reason = reason
+
+
 class Forbidden(ApplicationError):
     """The caller's roles and scopes do not allow the operation on any order."""
 

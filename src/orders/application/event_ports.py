@@ -32,30 +32,73 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingEvents:
-    """Events of one order that wait to be relayed, at least one, in sequence.
+class Unreadable:
+    """An event of a form that this version does not know: a newer one has written it."""
 
-    `refusals` is how often in a row the broker has refused the first of them.
-    """
-
-    events: Sequence[LoggedEvent]
-    refusals: int = 0
+    order_id: OrderId
+    sequence: int
+    reason: str
 
     @property
-    def order_id(self) -> OrderId:
-        """Whose events they are."""
-        return self.events[0].order_id
+    def id(self) -> str:
+        """The event's id, as `LoggedEvent` has it."""
+        return f"{self.order_id}:{self.sequence}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingEvents:
+    """Events of one order that wait, in sequence; none if the first of them is unreadable.
+
+    `unreadable` is the event that comes next and cannot be read. Nothing may overtake it.
+    """
+
+    order_id: OrderId
+    events: Sequence[LoggedEvent]
+    unreadable: Unreadable | None = None
+    behind: frozenset[str] = frozenset()
+    """Of new events: the publishers that still have older events of this order to get."""
+    refusals: int = 0
+    """Of a publisher's events: how often in a row it has refused the first of them."""
 
     @property
     def first(self) -> int:
-        """The sequence number of the first: while it waits, so do the others."""
+        """The sequence number of the first; there must be one."""
         return self.events[0].recorded.sequence
+
+    @property
+    def last(self) -> int:
+        """The sequence number of the last; there must be one."""
+        return self.events[-1].recorded.sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """What a publisher lacks of an order's events: those after `confirmed`."""
+
+    confirmed: int
+    again_at: datetime
+    """When they are to be sent again."""
+    refusals: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptEvents:
+    """New events of one order, `first` to `last`, that not every publisher has confirmed."""
+
+    order_id: OrderId
+    first: int
+    last: int
+    lags: Mapping[str, Lag] = field(default_factory=dict)
+    """The publishers that have fallen behind with these events."""
+    behind: frozenset[str] = frozenset()
+    """Those that were behind already, as the claim said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedEvents:
-    """Events of one order that wait for a person: the broker takes the first of them never."""
+    """Events of one order that wait for a person: a publisher takes the first of them never."""
 
+    publisher: str
     tenant: str
     order_id: OrderId
     first: int
@@ -67,53 +110,97 @@ class ParkedEvents:
 
 
 class EventOutbox(Protocol):
-    """The events that were stored with their orders and have not been relayed yet.
+    """The events that were stored with their orders and that not every publisher has confirmed.
 
-    Every method raises `StoreUnavailable` when the store gives no answer in time. All may be
-    repeated.
+    New events wait for all publishers. Where one does not confirm them, the order falls behind
+    for that publisher alone: it waits in the publisher's queue, with what comes after it. An
+    event stays in the outbox while a publisher is behind with it.
+
+    Publishers are named; a store may know only some names. Every method raises
+    `StoreUnavailable` when the store gives no answer in time. All may be repeated.
     """
 
     async def claim(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[WaitingEvents]:
-        """The waiting events of at most `limit` orders, the longest waiting first.
+        """The new events of at most `limit` orders, the longest waiting first.
 
-        A claimed order's events are given to nobody else until the lease is over.
+        A claimed order's new events are given to nobody else until the lease is over.
         """
         ...
 
     async def remove(self, up_to: Mapping[OrderId, int]) -> None:
-        """Take out the orders' events, of each up to a sequence number, and end their claims.
+        """End claims of new events that every publisher has confirmed, of each up to a number.
 
-        Events that came meanwhile stay, and can be claimed at once: also parked ones.
+        They are taken out. Events that came meanwhile stay, and can be claimed at once.
         """
         ...
 
-    async def defer(self, waiting: Sequence[WaitingEvents], *, until: datetime) -> None:
-        """Give the orders' events to nobody until then, and remember the `refusals` of each.
+    async def keep(self, kept: Sequence[KeptEvents]) -> None:
+        """End claims of new events that some publishers have not confirmed.
 
-        Changes nothing of an order if the first of them does not wait any more.
+        Changes nothing of an order whose first claimed event is not new any more. Events that
+        came meanwhile can be claimed at once.
         """
         ...
 
-    async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
-        """Give an order's events to nobody until `resend`, nor those that come.
+    async def claim_for(
+        self, publisher: str, *, now: datetime, lease: timedelta, limit: int
+    ) -> Sequence[WaitingEvents]:
+        """What a publisher lacks of at most `limit` orders whose time has come, first come first.
 
-        Changes nothing if the first of them does not wait any more.
+        New events are not among them. Given to nobody else until the lease is over.
         """
         ...
 
-    async def parked(self, *, limit: int) -> Sequence[ParkedEvents]:
-        """What is parked, of at most `limit` orders, the longest parked first."""
+    async def confirm(self, publisher: str, up_to: Mapping[OrderId, int]) -> None:
+        """End a publisher's claims: it has confirmed all that was claimed, up to these numbers.
+
+        What no publisher is behind with any more is taken out.
+        """
         ...
 
-    async def resend(self, order_id: OrderId) -> bool:
-        """Let an order's parked events be claimed at once; False if none are parked."""
+    async def defer(
+        self, publisher: str, waiting: Sequence[WaitingEvents], *, until: datetime
+    ) -> None:
+        """Give events to a publisher not before then, and remember the `refusals` of each.
+
+        Of those claimed, the ones before the first of these are confirmed. Changes nothing of
+        an order if that publisher has confirmed the first meanwhile, or it is parked.
+        """
         ...
 
-    async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
-        """An order's events that have not been relayed, in sequence."""
+    async def park(
+        self, publisher: str, waiting: WaitingEvents, *, reason: str, now: datetime
+    ) -> None:
+        """As `defer`, until `resend`: for this publisher alone, also what comes later."""
         ...
+
+    async def parked(self, *, limit: int, publisher: str | None = None) -> Sequence[ParkedEvents]:
+        """What is parked, for one publisher or any, at most `limit`, the longest parked first."""
+        ...
+
+    async def resend(self, order_id: OrderId, publisher: str) -> bool:
+        """Let a publisher's parked events be claimed at once; False if none are parked."""
+        ...
+
+    async def unreadable(self, *, limit: int) -> Sequence[Unreadable]:
+        """New events that this version cannot read, the first of each of at most `limit` orders."""
+        ...
+
+    async def waiting_of(self, order_id: OrderId) -> FoundEvents:
+        """An order's events that are still in the outbox, in sequence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundEvents:
+    """Events that were looked for; those that this version cannot read are named."""
+
+    events: Sequence[LoggedEvent] = ()
+    unreadable: Sequence[Unreadable] = ()
+    end: int | None = None
+    """Of a part of the feed: the position of the last one, readable or not; None of nothing."""
 
 
 class EventLog(Protocol):
@@ -123,11 +210,11 @@ class EventLog(Protocol):
         """Log events at the end of the feed. One that is logged already is left as it is."""
         ...
 
-    async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+    async def timeline(self, order_id: OrderId) -> FoundEvents:
         """An order's logged events, in sequence."""
         ...
 
-    async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
+    async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`.
 
         Positions are seen in order: once a reader has seen one, nothing appears before it.

@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from orders.application.access import Caller
 from orders.application.event_ports import (
     EventLog,
     EventOutbox,
     EventPublisher,
+    FoundEvents,
+    KeptEvents,
+    Lag,
     LoggedEvent,
     ParkedEvents,
     Published,
+    Unreadable,
     WaitingEvents,
 )
+from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
     FulfillmentProgress,
@@ -38,8 +43,12 @@ __all__ = [
     "EventLog",
     "EventOutbox",
     "EventPublisher",
+    "FoundEvents",
+    "KeptEvents",
+    "Lag",
     "LoggedEvent",
     "OrderFilter",
+    "OrderPage",
     "OrderRepository",
     "ParkedEvents",
     "PaymentEvent",
@@ -51,6 +60,7 @@ __all__ = [
     "RateLimiter",
     "RatePolicy",
     "TokenVerifier",
+    "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",
 ]
@@ -93,11 +103,23 @@ class Position:
     order_id: OrderId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPage:
+    """A part of a list, to look at."""
+
+    orders: Sequence[OrderState]
+    unreadable: Sequence[OrderId] = ()
+    """Orders of this part that are stored in a form that this version does not know."""
+    next: Position | None = None
+    """After which the next part begins, readable or not; None if this is the last."""
+
+
 class OrderRepository(Protocol):
     """Keeps orders: one order, one document, one write.
 
     Every method raises `StoreUnavailable` when the store gives no answer in time. A write
-    whose answer was lost may have happened; `add` and `save` may then be repeated.
+    whose answer was lost may have happened; `add` and `save` may then be repeated. Whatever gives
+    one order raises `UnreadableOrder` for one that another version has stored in a form of its own.
 
     What `add` and `save` have stored when they return, no failure takes back. `get` and all that
     is given to look at may show more: a write that failed and is undone yet. So whoever tells
@@ -161,10 +183,11 @@ class OrderRepository(Protocol):
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[OrderState]:
+    ) -> OrderPage:
         """At most `limit` orders by time of creation and id, after a position, to look at.
 
-        An order that was there before the first page is on exactly one page.
+        An order that was there before the first page is on exactly one page; one that cannot be
+        read is named on it.
         """
         ...
 
@@ -268,33 +291,5 @@ class TokenVerifier(Protocol):
         Raises:
             InvalidToken: If it proves nothing, for whatever reason.
             KeysUnavailable: If no signing key is known yet.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatePolicy:
-    """How often something may be done: `burst` times at once, `per_second` on average."""
-
-    per_second: float
-    burst: int
-
-
-class Admission(NamedTuple):
-    """Whether a request may go on, how many more may right now, and when one more than that."""
-
-    admitted: bool
-    remaining: int
-    next_after_seconds: float
-
-
-class RateLimiter(Protocol):
-    """Counts what callers do, by GCRA: never more than a burst and the rate since allow."""
-
-    async def take(self, key: str, policy: RatePolicy) -> Admission:
-        """Take one of what `key` may do now; taking what is not there costs nothing.
-
-        Atomic: however many take at once, no more are admitted than the policy says. Keys do not
-        touch each other. Never raises: it rather counts less exactly than not at all.
         """
         ...

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from orders.application.errors import PublisherUnavailable
-from orders.application.ports import EventPublisher, LoggedEvent, Published
+from orders.application.ports import LoggedEvent, Published
 from orders.domain.identifiers import OrderId
 
 
@@ -97,20 +97,3 @@ def _by_order(events: Iterable[LoggedEvent]) -> Sequence[Sequence[LoggedEvent]]:
     for event in events:
         orders.setdefault(event.order_id, []).append(event)
     return [*orders.values()]
-
-
-class PublishToAll:
-    """Several brokers as one: an event is confirmed once all of them have."""
-
-    def __init__(self, publishers: Sequence[EventPublisher]) -> None:
-        """Take the brokers; at least one."""
-        self._publishers = publishers
-
-    async def publish(self, events: Sequence[LoggedEvent]) -> Published:
-        """Send to all side by side. What one broker refuses is refused."""
-        told = await asyncio.gather(*(each.publish(events) for each in self._publishers))
-        by_all = set[OrderId].intersection(*(set(each.confirmed) for each in told))
-        return Published(
-            confirmed={order: min(each.confirmed[order] for each in told) for order in by_all},
-            refused={order: why for each in told for order, why in each.refused.items()},
-        )

@@ -15,13 +15,19 @@ from orders.application.access import (
     require,
     view_of,
 )
-from orders.application.errors import AmbiguousReference, Forbidden, OrderNotFound
+from orders.application.errors import (
+    AmbiguousReference,
+    Forbidden,
+    OrderNotFound,
+    UnreadableOrder,
+)
 from orders.application.ports import (
     Clock,
     EventLog,
     EventOutbox,
-    LoggedEvent,
+    FoundEvents,
     OrderFilter,
+    OrderPage,
     OrderRepository,
     Position,
 )
@@ -64,6 +70,7 @@ class ReadOrders:
         Raises:
             Forbidden: If the caller may read no order.
             OrderNotFound: If there is none that the caller may see.
+            UnreadableOrder: If only another version of the service can read it.
         """
         require(caller, operation)
         return _reached(await self._orders.look_at(order_id), operation, caller, wanted=order_id)
@@ -85,13 +92,13 @@ class ReadOrders:
         where = OrderFilter(tenant=caller.tenant, external_reference=reference)
         own = replace(where, placed_by=caller.subject)
         for wanted, most in ((own, 1), (where, MOST_NAMED)):
-            found = await self.some(
-                wanted, newest_first=True, after=None, limit=most, caller=caller
-            )
-            if len(found) > 1:
-                raise AmbiguousReference([order.id for order in found])
-            if found:
-                return found[0]
+            page = await self.some(wanted, newest_first=True, after=None, limit=most, caller=caller)
+            if page.unreadable:
+                raise UnreadableOrder(page.unreadable[0], "it has another version's form")
+            if len(page.orders) > 1:
+                raise AmbiguousReference([order.id for order in page.orders])
+            if page.orders:
+                return page.orders[0]
         raise OrderNotFound(reference)
 
     async def some(
@@ -102,7 +109,7 @@ class ReadOrders:
         after: Position | None,
         limit: int,
         caller: Caller,
-    ) -> Sequence[OrderState]:
+    ) -> OrderPage:
         """A page of the caller's orders that fit a filter.
 
         Raises:
@@ -123,16 +130,20 @@ class ReadOrders:
         mine = [action for action in Action if _is_theirs(action, caller, order)]
         return [_possible(order, action, now) for action in mine]
 
-    async def timeline(self, order_id: OrderId, *, caller: Caller) -> Sequence[LoggedEvent]:
+    async def timeline(self, order_id: OrderId, *, caller: Caller) -> FoundEvents:
         """What happened to an order, in sequence, up to its last change. Raises as `one`."""
         # The outbox is read first: an event that is relayed in between is then in both.
         await self.one(order_id, caller=caller, operation=Operation.SEE_TIMELINE)
         waiting = await self._outbox.waiting_of(order_id)
         logged = await self._log.timeline(order_id)
-        by_sequence = {event.recorded.sequence: event for event in (*waiting, *logged)}
-        return [by_sequence[sequence] for sequence in sorted(by_sequence)]
+        events = {e.recorded.sequence: e for e in (*waiting.events, *logged.events)}
+        unreadable = {e.sequence: e for e in (*waiting.unreadable, *logged.unreadable)}
+        return FoundEvents(
+            events=[events[sequence] for sequence in sorted(events)],
+            unreadable=[unreadable[sequence] for sequence in sorted(unreadable)],
+        )
 
-    async def feed(self, position: int, *, limit: int, caller: Caller) -> Sequence[LoggedEvent]:
+    async def feed(self, position: int, *, limit: int, caller: Caller) -> FoundEvents:
         """The tenant's events after a position.
 
         Raises:

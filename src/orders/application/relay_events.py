@@ -1,99 +1,144 @@
-"""Relay events from the orders they were stored with to the log and the broker."""
+"""Relay events from the orders they were stored with to the log and the publishers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from orders.application.ports import (
     Clock,
     EventLog,
     EventOutbox,
     EventPublisher,
-    LoggedEvent,
+    KeptEvents,
+    Lag,
     Published,
     WaitingEvents,
 )
+from orders.application.publisher_lane import LEASE, PublisherLane, Relayed, confirmed_of
 from orders.domain.identifiers import OrderId
 
-LEASE = timedelta(seconds=30)
-"""How long claimed events are one relay's. Longer than a turn takes."""
-AGAIN_AFTER = timedelta(seconds=1)
-"""Before events are sent again; doubled each time that the broker refuses one."""
-REFUSALS_AT_MOST = 5
-"""Then the order's events are parked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relayed:
-    """What became of one turn's events."""
-
-    events: int = 0
-    """How many the broker has confirmed."""
-    unconfirmed: int = 0
-    """How many orders have one of unknown fate, to be sent again."""
-    parked: tuple[OrderId, ...] = ()
-    """Whose events the broker has refused once too often: they wait for a person."""
+PATIENCE = timedelta(milliseconds=500)
+"""How much longer than the first publisher the others may take before they are left behind."""
 
 
 class RelayEvents:
-    """One relay's turn: log, publish, and only then forget. Any number of relays may run."""
+    """One relay's turn: log, publish, and only then forget. Any number of relays may run.
+
+    New events are offered to all publishers at once. One that does not confirm them falls behind:
+    it gets them in its lane, by `PublisherLane.catch_up`, and no other waits for it.
+    """
 
     def __init__(
-        self, outbox: EventOutbox, log: EventLog, publisher: EventPublisher | None, now: Clock
+        self,
+        outbox: EventOutbox,
+        log: EventLog,
+        publishers: Mapping[str, EventPublisher],
+        now: Clock,
+        *,
+        known: Collection[str] = (),
     ) -> None:
+        """Take the publishers by name; `known` are all names that there may be in the outbox."""
         self._outbox = outbox
         self._log = log
-        self._publisher = publisher
         self._now = now
+        names = sorted({*publishers, *known})
+        self.lanes = [PublisherLane(name, publishers.get(name), outbox, now) for name in names]
 
     async def __call__(self, *, limit: int) -> Relayed:
-        """Relay the waiting events of at most `limit` orders.
+        """Relay the new events of at most `limit` orders.
 
         Whatever dies in here, the events are claimed again after the lease: each is logged
-        once, and published at least once, in order per order. An order whose event the broker
+        once, and published at least once, in order per order. An order whose event a publisher
         does not take holds up no other.
         """
         claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
-        events = [event for waiting in claimed for event in waiting.events]
-        if not events:
-            return Relayed()
-        await self._log.append(events)
-        told = await self._publish(events)
-        left = [rest for waiting in claimed if (rest := _left_of(waiting, told))]
-        await self._outbox.remove(told.confirmed)
-        await self._hold_back(left, told)
+        ready = [each for each in claimed if each.events]
+        published: Mapping[str, int] = {}
+        if ready:
+            await self._log.append([event for each in ready for event in each.events])
+            published = await self._publish(ready)
         return Relayed(
-            events=len(events) - sum(len(rest.events) for rest in left),
-            unconfirmed=sum(rest.order_id not in told.refused for rest in left),
-            parked=tuple(e.order_id for e in left if e.refusals >= REFUSALS_AT_MOST),
+            events=sum(len(each.events) for each in ready),
+            published=published,
+            unreadable=tuple(each.unreadable for each in claimed if each.unreadable),
         )
 
-    async def _publish(self, events: Sequence[LoggedEvent]) -> Published:
-        if self._publisher is None:
-            return Published(confirmed={each.order_id: each.recorded.sequence for each in events})
-        return await self._publisher.publish(events)
+    async def _publish(self, ready: Sequence[WaitingEvents]) -> Mapping[str, int]:
+        offered = {
+            lane.name: those
+            for lane in self.lanes
+            if lane.keeps_up and (those := [e for e in ready if lane.name not in e.behind])
+        }
+        tasks = {
+            lane.name: asyncio.create_task(lane.offer(offered[lane.name]))
+            for lane in self.lanes
+            if lane.name in offered
+        }
+        try:
+            await _patiently(tasks.values())
+            told = {name: task.result() for name, task in tasks.items() if task.done()}
+            late = tasks.keys() - told.keys()
+            await self._end(ready, told, late)
+        except BaseException:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            raise
+        for lane in self.lanes:
+            if lane.name in late:
+                lane.take_over(offered[lane.name], tasks[lane.name])
+        return {name: confirmed_of(offered[name], each) for name, each in told.items()}
 
-    async def _hold_back(self, left: Sequence[WaitingEvents], told: Published) -> None:
+    async def _end(
+        self, ready: Sequence[WaitingEvents], told: Mapping[str, Published], late: Collection[str]
+    ) -> None:
         now = self._now()
-        by_refusals: dict[int, list[WaitingEvents]] = {}
-        for rest in left:
-            by_refusals.setdefault(rest.refusals, []).append(rest)
-        for refusals, those in by_refusals.items():
-            if refusals < REFUSALS_AT_MOST:
-                await self._outbox.defer(those, until=now + AGAIN_AFTER * 2**refusals)
+        done: dict[OrderId, int] = {}
+        kept: list[KeptEvents] = []
+        for each in ready:
+            lags = self._lags(each, told, late, now)
+            if lags or each.behind:
+                kept.append(
+                    KeptEvents(
+                        order_id=each.order_id,
+                        first=each.first,
+                        last=each.last,
+                        lags=lags,
+                        behind=each.behind,
+                    )
+                )
+            else:
+                done[each.order_id] = each.last
+        if done:
+            await self._outbox.remove(done)
+        if kept:
+            await self._outbox.keep(kept)
+
+    def _lags(
+        self,
+        waiting: WaitingEvents,
+        told: Mapping[str, Published],
+        late: Collection[str],
+        now: datetime,
+    ) -> Mapping[str, Lag]:
+        lags: dict[str, Lag] = {}
+        for lane in self.lanes:
+            if lane.is_retired or lane.name in waiting.behind:
                 continue
-            for rest in those:
-                await self._outbox.park(rest, reason=told.refused[rest.order_id], now=now)
+            if lane.name in late:
+                # Claimed already, by this relay's own lane.
+                lags[lane.name] = Lag(confirmed=waiting.first - 1, again_at=now + LEASE)
+            elif lag := lane.lag_of(waiting, told.get(lane.name), now=now):
+                lags[lane.name] = lag
+        return lags
 
 
-def _left_of(waiting: WaitingEvents, told: Published) -> WaitingEvents | None:
-    """The events that the broker has not confirmed, with one refusal more if it was one."""
-    order_id = waiting.order_id
-    confirmed = told.confirmed.get(order_id, 0)
-    events = [event for event in waiting.events if event.recorded.sequence > confirmed]
-    if not events:
-        return None
-    before = waiting.refusals if confirmed < waiting.first else 0
-    return WaitingEvents(events=events, refusals=before + (order_id in told.refused))
+async def _patiently(tasks: Collection[asyncio.Task[Published]]) -> None:
+    """Wait for the first, and a little for the others."""
+    if not tasks:
+        return
+    _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    if others:
+        await asyncio.wait(others, timeout=PATIENCE.total_seconds())

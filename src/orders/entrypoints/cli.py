@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dev(add("dev", _dev, "Run the whole stack on this machine, with data kept in .orders/"))
     _add_serve(add("serve", _serve, "Serve the HTTP API, as ORDERS_* variables say"))
     add("worker", _worker, "Relay events and finish what time must, as ORDERS_* variables say")
-    _add_outbox(add("outbox", _outbox, "Look after events that the broker has refused for good"))
+    _add_outbox(add("outbox", _outbox, "Look after events that a broker has refused for good"))
     _add_migrate(
         add("migrate", _migrate, "Bring the database to this version: indexes and documents")
     )
@@ -101,8 +101,9 @@ def _add_migrate(parser: _Parser) -> None:
 
 
 def _add_outbox(parser: _Parser) -> None:
-    parser.add_argument("action", choices=["list", "resend"], help="what is parked; send it again")
+    parser.add_argument("action", choices=["list", "resend"], help="what is held up; send it again")
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
+    parser.add_argument("--publisher", help="to rabbitmq or kafka only (resend)")
 
 
 def _add_data(parser: _Parser) -> None:
@@ -194,9 +195,9 @@ def _outbox(options: argparse.Namespace) -> int:
     from orders.entrypoints.settings import Settings
 
     settings = Settings.read()
-    asked = options.action == "resend"
-    work = outbox.resend(settings, options.order) if asked else outbox.parked(settings)
-    for line in asyncio.run(work):
+    resend = options.action == "resend"
+    again = outbox.resend(settings, options.order, options.publisher) if resend else None
+    for line in asyncio.run(again or outbox.listed(settings)):
         print(line)
     return 0
 

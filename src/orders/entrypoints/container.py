@@ -5,7 +5,7 @@ Nothing in here waits: what must be opened in the event loop is opened by `Adapt
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from math import nan
@@ -23,6 +23,7 @@ from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import connect
+from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
@@ -49,7 +50,6 @@ from orders.application.ports import (
     WebhookVerifier,
 )
 from orders.application.propose_change import ProposeChange
-from orders.application.publishing import PublishToAll
 from orders.application.read_orders import ReadOrders
 from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
@@ -62,6 +62,8 @@ from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import current_traceparent, sending
 from orders.entrypoints.traced import traced
 
+KNOWN_PUBLISHERS = PUBLISHERS
+"""Every name that `orders outbox` may show."""
 _BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ class UseCases(containers.DeclarativeContainer):
     log: providers.Dependency[EventLog] = providers.Dependency()
     payments: providers.Dependency[PaymentGateway] = providers.Dependency()
     prices: providers.Dependency[PriceList] = providers.Dependency()
-    publisher: providers.Object[EventPublisher | None] = providers.Object(None)
+    publishers: providers.Object[Mapping[str, EventPublisher]] = providers.Object({})
+    known_publishers: providers.Object[Sequence[str]] = providers.Object(())
     webhooks: providers.Dependency[WebhookVerifier] = providers.Dependency()
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
@@ -97,7 +100,9 @@ class UseCases(containers.DeclarativeContainer):
     read_orders = providers.Singleton(traced(ReadOrders), orders, outbox, log, now)
     book_payment_event = providers.Singleton(traced(BookPaymentEvent), orders, webhooks, now)
     do_due_work = providers.Singleton(traced(DoDueWork), orders, settle, now)
-    relay_events = providers.Singleton(RelayEvents, outbox, log, publisher, now)
+    relay_events = providers.Singleton(
+        RelayEvents, outbox, log, publishers, now, known=known_publishers
+    )
 
 
 class Adapters:
@@ -141,7 +146,8 @@ class Adapters:
             log=self._log,
             payments=MeasuredPayments(self._payments),
             prices=PatientPrices(self._prices),
-            publisher=PublishToAll(self._publishers) if self._publishers else None,
+            publishers=self._publishers,
+            known_publishers=KNOWN_PUBLISHERS,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
                 tolerance_seconds=settings.webhook_tolerance_seconds,
@@ -167,10 +173,14 @@ class Adapters:
             found = await self._backlog.look(now=clock.now())
         except StoreUnavailable:
             found = None
-        metrics.OUTBOX_WAITING.set(found.waiting_orders if found else nan)
-        metrics.OUTBOX_OLDEST.set(found.oldest_event_seconds if found else nan)
-        metrics.OUTBOX_PARKED.set(found.parked_orders if found else nan)
+        queues = [found.new, *found.behind.values()] if found else []
+        metrics.OUTBOX_WAITING.set(sum(e.waiting_orders for e in queues) if found else nan)
+        metrics.OUTBOX_OLDEST.set(max((e.oldest_event_seconds for e in queues), default=nan))
+        metrics.OUTBOX_PARKED.set(sum(e.parked_orders for e in queues) if found else nan)
         metrics.DUE_WORK_LAG.set(found.due_lag_seconds if found else nan)
+        for name in KNOWN_PUBLISHERS:
+            waiting = found.behind[name].waiting_orders if found else nan
+            metrics.PUBLISHER_WAITING.labels(name).set(waiting)
 
     async def can_serve(self) -> bool:
         """Whether the orders can be reached and tokens be judged."""
@@ -193,7 +203,7 @@ class Adapters:
                 stack.push_async_callback(self._keys.close)
             if isinstance(self.limiter, AbstractAsyncContextManager):
                 await stack.enter_async_context(self.limiter)
-            for publisher in self._publishers:
+            for publisher in self._publishers.values():
                 await stack.enter_async_context(publisher)
             yield
 
@@ -235,19 +245,21 @@ def _token_rules(settings: Settings) -> TokenRules:
     )
 
 
-def _publishers(settings: Settings) -> list[RabbitPublisher | KafkaPublisher]:
-    publishers: list[RabbitPublisher | KafkaPublisher] = []
+def _publishers(settings: Settings) -> dict[str, RabbitPublisher | KafkaPublisher]:
+    """By the names that the outbox knows them by: they are stored, and never change."""
+    publishers: dict[str, RabbitPublisher | KafkaPublisher] = {}
     if settings.rabbitmq_uri is not None:
         from orders.adapters.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
 
         within = sending("rabbitmq", EXCHANGE)
-        publishers.append(RabbitPublisher(settings.rabbitmq_uri, sending=within))
+        publishers["rabbitmq"] = RabbitPublisher(settings.rabbitmq_uri, sending=within)
     if settings.kafka_bootstrap:
         from orders.adapters.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
 
         brokers = ",".join(settings.kafka_bootstrap)
         topic = settings.kafka_topic
-        publishers.append(KafkaPublisher(brokers, topic=topic, sending=sending("kafka", topic)))
+        within = sending("kafka", topic)
+        publishers["kafka"] = KafkaPublisher(brokers, topic=topic, sending=within)
     return publishers
 
 

@@ -6,12 +6,13 @@ no answer, leaves it uncounted, so these numbers are for rates; the event feed i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
-from orders.application.ports import OrderFilter, OrderRepository, Position
+from orders.application.errors import UnreadableOrder
+from orders.application.ports import OrderFilter, OrderPage, OrderRepository, Position
 from orders.domain.events import (
     OrderCancelled,
     OrderCompleted,
@@ -24,6 +25,9 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.order import Order
 from orders.domain.state import OrderState
 from orders.entrypoints import metrics
+from orders.entrypoints.unreadable import tell_unreadable
+
+T = TypeVar("T")
 
 _STATUS_AFTER: Final = MappingProxyType(
     {
@@ -51,7 +55,7 @@ class MeasuredOrders:
 
     async def get(self, order_id: OrderId) -> Order:
         """The order as last stored."""
-        return await self._orders.get(order_id)
+        return await _told(self._orders.get(order_id))
 
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
         """The order at this version or a later one, as no failure can take it back."""
@@ -65,21 +69,32 @@ class MeasuredOrders:
 
     async def look_at(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return await self._orders.look_at(order_id)
+        return await _told(self._orders.look_at(order_id))
 
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
         """The order with this number, to look at."""
-        return await self._orders.find_by_number(tenant, number)
+        return await _told(self._orders.find_by_number(tenant, number))
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[OrderState]:
+    ) -> OrderPage:
         """At most `limit` orders by time of creation and id, after a position."""
-        return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
+        page = await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
+        for order_id in page.unreadable:
+            tell_unreadable("order", str(order_id), "found in a list")
+        return page
 
     async def claim_due(self, *, now: datetime, lease: timedelta, limit: int) -> Sequence[OrderId]:
         """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
         return await self._orders.claim_due(now=now, lease=lease, limit=limit)
+
+
+async def _told(found: Awaitable[T]) -> T:
+    try:
+        return await found
+    except UnreadableOrder as error:
+        tell_unreadable("order", str(error.order_id), error.reason)
+        raise
 
 
 class _Unstored:

@@ -56,10 +56,13 @@ def _histogram(name: str, meaning: str, *labels: str, buckets: Iterable[float]) 
 
 
 def _gauge(
-    name: str, meaning: str, *, over_processes: Literal["livesum", "livemax"] = "livemax"
+    name: str,
+    meaning: str,
+    *labels: str,
+    over_processes: Literal["livesum", "livemax"] = "livemax",
 ) -> Gauge:
-    _TABLE.append(MetricRow(name, "gauge", (), meaning))
-    return Gauge(name, meaning, registry=REGISTRY, multiprocess_mode=over_processes)
+    _TABLE.append(MetricRow(name, "gauge", labels, meaning))
+    return Gauge(name, meaning, labels, registry=REGISTRY, multiprocess_mode=over_processes)
 
 
 _REQUESTS: Final = _histogram(
@@ -98,9 +101,20 @@ LIMITER_LOCAL: Final = _gauge(
     "1 while rate limits are counted per process though Redis is configured",
     over_processes="livemax",
 )
-_RELAYED: Final = _counter("orders_relayed_events_total", "Events that left the outbox")
-_PARKED: Final = _counter(
-    "orders_parked_total", "Orders whose events the broker refuses: they wait for a person"
+RELAYED: Final = _counter(
+    "orders_relayed_events_total",
+    "Events that were logged in the feed, and offered to every publisher",
+)
+_PUBLISHED: Final = _counter(
+    "orders_published_events_total", "Events that a publisher has confirmed", "publisher"
+)
+PARKED: Final = _counter(
+    "orders_parked_total", "Orders whose events a publisher refuses: they wait for a person"
+)
+UNREADABLE: Final = _counter(
+    "orders_unreadable_total",
+    "Orders and events that only a newer version can read, each counted once by a process",
+    "kind",
 )
 _DUE_WORK: Final = _counter(
     "orders_due_work_total", "Orders for which a worker did what time asked for"
@@ -118,8 +132,8 @@ _MONEY: Final = {
 }
 OUTBOX_WAITING: Final = _gauge(
     "orders_outbox_waiting_orders",
-    "Orders with events that wait to be relayed, parked ones apart, counted up to 10 000; from "
-    "every worker",
+    "Orders with events that wait, parked ones apart: new ones, and for each publisher that is "
+    "behind; each counted up to 10 000; from every worker",
 )
 OUTBOX_OLDEST: Final = _gauge(
     "orders_outbox_oldest_seconds",
@@ -128,6 +142,14 @@ OUTBOX_OLDEST: Final = _gauge(
 OUTBOX_PARKED: Final = _gauge(
     "orders_outbox_parked_orders",
     "Orders whose events are parked now, counted up to 10 000; from every worker",
+)
+PUBLISHER_WAITING: Final = _gauge(
+    "orders_publisher_waiting_orders",
+    "Orders with events that wait for this publisher alone, parked ones apart; from every worker",
+    "publisher",
+)
+PUBLISHER_AWAY: Final = _gauge(
+    "orders_publisher_away", "1 if this publisher could not be reached the last time", "publisher"
 )
 DUE_WORK_LAG: Final = _gauge(
     "orders_due_work_lag_seconds",
@@ -219,10 +241,9 @@ def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
     _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
 
 
-def count_relayed(events: int, *, parked: int = 0) -> None:
-    """Count events that left the outbox, and orders whose events were parked."""
-    _RELAYED.inc(events)
-    _PARKED.inc(parked)
+def count_published(publisher: str, events: int) -> None:
+    """Count events that a publisher has confirmed."""
+    _PUBLISHED.labels(publisher).inc(events)
 
 
 def count_due_work(orders: int) -> None:
@@ -253,6 +274,8 @@ def count_spans_dropped(reason: str, spans: int) -> None:
 @asynccontextmanager
 async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
     """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    for kind in ("order", "event"):
+        UNREADABLE.labels(kind)
     for code in ("rate-limited", "overloaded"):
         _REFUSED.labels(code)  # A rate is seen from a count that was there before.
     for reason in ("queue-full", "not-exported"):

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from orders.application.do_due_work import DoDueWork
-from orders.application.errors import ApplicationError, PublisherUnavailable
+from orders.application.errors import ApplicationError
+from orders.application.publisher_lane import PublisherLane, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 from orders.entrypoints import logs, metrics
@@ -18,6 +19,7 @@ from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.telemetry import due_work
 from orders.entrypoints.tracing import traced
+from orders.entrypoints.unreadable import tell_unreadable_events
 
 BATCH = 32
 """Orders with due work claimed at once."""
@@ -25,6 +27,10 @@ RELAY_BATCH = 128
 """Orders with waiting events claimed at once."""
 PAUSE_SECONDS = 0.25
 """Between looks while there is nothing to do."""
+LANE_SECONDS = 0.5
+"""Between looks at what waits for one publisher alone."""
+RETIRED_SECONDS = 30.0
+"""Between looks at what waits for a publisher that is not configured."""
 TROUBLE_SECONDS = 2.0
 """Before the next try after something did not answer."""
 WATCH_SECONDS = 5.0
@@ -61,6 +67,8 @@ async def _work(settings: Settings) -> None:
         cause_of = adapters.cause_of if settings.otlp_endpoint else _unknown
         tasks.create_task(_repeat(lambda: _due_work(due, cause_of), stop))
         tasks.create_task(_repeat(lambda: _relay(relay), stop))
+        for lane in relay.lanes:
+            tasks.create_task(_keep_up(lane, stop))
         tasks.create_task(_watch(adapters.publish_backlog, stop))
 
 
@@ -83,12 +91,39 @@ async def _unknown(_: OrderId) -> str | None:
 
 async def _relay(relay: RelayEvents) -> int:
     relayed = await relay(limit=RELAY_BATCH)
-    metrics.count_relayed(relayed.events, parked=len(relayed.parked))
+    metrics.RELAYED.inc(relayed.events)
+    _tell(relayed)
+    return relayed.events
+
+
+async def _keep_up(lane: PublisherLane, stop: asyncio.Event) -> None:
+    """Send what waits for one publisher alone, for as long as the worker runs."""
+    pause = RETIRED_SECONDS if lane.is_retired else LANE_SECONDS
+    metrics.count_published(lane.name, 0)  # A rate is seen from a count that was there before.
+    try:
+        await _repeat(lambda: _catch_up(lane), stop, pause)
+        with suppress(ApplicationError):  # What is not told is sent again after its lease.
+            await lane.finish()
+    finally:
+        lane.abandon()
+
+
+async def _catch_up(lane: PublisherLane) -> int:
+    relayed = await lane.catch_up(limit=RELAY_BATCH)
+    _tell(relayed)
+    if lane.is_retired and relayed.events:
+        _log.warning("%d events for %s dropped: not configured", relayed.events, lane.name)
+    metrics.PUBLISHER_AWAY.labels(lane.name).set(lane.is_away)
+    return relayed.events
+
+
+def _tell(relayed: Relayed) -> None:
+    for publisher, events in relayed.published.items():
+        metrics.count_published(publisher, events)
+    metrics.PARKED.inc(len(relayed.parked))
     for order_id in relayed.parked:
         _log.error("the events of order %s are parked: see `orders outbox list`", order_id)
-    if relayed.unconfirmed and not relayed.events:
-        raise PublisherUnavailable("the broker confirmed nothing")
-    return relayed.events
+    tell_unreadable_events(relayed.unreadable)
 
 
 async def _watch(publish_backlog: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
@@ -103,11 +138,13 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
 
 
-async def _repeat(turn: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+async def _repeat(
+    turn: Callable[[], Awaitable[int]], stop: asyncio.Event, idle_seconds: float = PAUSE_SECONDS
+) -> None:
     """Take turns until told to stop: at once while there is work, else after a pause."""
     while not stop.is_set():
         try:
-            pause = 0.0 if await turn() else PAUSE_SECONDS
+            pause = 0.0 if await turn() else idle_seconds
         except ApplicationError as trouble:
             _log.warning("%s; trying again: %s", trouble.code, trouble)
             pause = TROUBLE_SECONDS

@@ -13,7 +13,8 @@ from typing import Any
 
 from orders.application.errors import PaymentUnavailable
 from orders.application.ports import LoggedEvent
-from orders.application.relay_events import LEASE, Relayed, RelayEvents
+from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.relay_events import RelayEvents
 from orders.application.settle_payments import SettlePayments
 from orders.domain.money import Money
 from orders.domain.order import Order
@@ -62,7 +63,8 @@ def forgotten_before_the_confirm() -> None:
         events: list[LoggedEvent] = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
         await self._outbox.remove({e.order_id: e.recorded.sequence for e in events})
-        await self._publish(events)
+        for lane in self.lanes:
+            await lane.offer(claimed)
         return Relayed(events=len(events))
 
     RelayEvents.__call__ = relay  # type: ignore[method-assign]

@@ -23,6 +23,7 @@ import pytest
 from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.samples import NOW
 from orders.application.errors import StoreUnavailable
+from orders.application.ports import FoundEvents
 from orders.domain.identifiers import OrderId
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class EventLogContract:
 
         await log.append(events)
 
-        timeline = await log.timeline(events[0].order_id)
+        timeline = (await log.timeline(events[0].order_id)).events
         assert [replace(event, position=None) for event in timeline] == events
         assert [event.id for event in timeline] == [event.id for event in events]
         assert timeline[0].recorded.occurred_at.utcoffset() == NOW.utcoffset()
@@ -66,17 +67,17 @@ class EventLogContract:
         await log.append([*one[5:8], *other])
         await log.append(one[:5])
 
-        timeline = await log.timeline(one[0].order_id)
+        timeline = (await log.timeline(one[0].order_id)).events
 
         assert [event.recorded.sequence for event in timeline] == list(range(1, 9))
-        assert list(await log.timeline(OrderId(uuid4()))) == []
+        assert (await log.timeline(OrderId(uuid4()))) == FoundEvents(events=[], unreadable=[])
 
     async def test_positions_count_every_event_from_1(self, log: EventLog) -> None:
         await log.append(logged_events()[:3])
         await log.append([])
         await log.append(logged_events()[:2])
 
-        assert _positions(await log.after(0, tenant="shop", limit=10)) == [1, 2, 3, 4, 5]
+        assert _positions((await log.after(0, tenant="shop", limit=10)).events) == [1, 2, 3, 4, 5]
 
     async def test_an_event_that_is_logged_is_left_as_it_is(self, log: EventLog) -> None:
         events = logged_events()
@@ -85,25 +86,27 @@ class EventLogContract:
         for repeated in (events[:4], events[2:6], [events[5], events[0], events[6]]):
             await log.append(repeated)
 
-        feed = await log.after(0, tenant="shop", limit=100)
+        feed = (await log.after(0, tenant="shop", limit=100)).events
         assert [replace(event, position=None) for event in feed] == events[:7]
         assert _positions(feed) == [1, 2, 3, 4, 5, 6, 7]
 
     async def test_shows_what_comes_after_a_position(self, log: EventLog) -> None:
         await log.append(logged_events()[:6])
 
-        assert _positions(await log.after(2, tenant="shop", limit=3)) == [3, 4, 5]
-        assert _positions(await log.after(5, tenant="shop", limit=3)) == [6]
-        assert _positions(await log.after(6, tenant="shop", limit=3)) == []
+        for after, positions in ((2, [3, 4, 5]), (5, [6]), (6, [])):
+            found = await log.after(after, tenant="shop", limit=3)
+            assert _positions(found.events) == positions
+            assert found.end == (positions[-1] if positions else None)
+            assert not found.unreadable
 
     async def test_shows_a_tenant_only_its_own(self, log: EventLog) -> None:
         await log.append(logged_events()[:2])
         await log.append(logged_events(tenant="other")[:2])
         await log.append(logged_events()[:1])
 
-        assert _positions(await log.after(0, tenant="shop", limit=10)) == [1, 2, 5]
-        assert _positions(await log.after(0, tenant="other", limit=1)) == [3]
-        assert _positions(await log.after(0, tenant="nobody", limit=10)) == []
+        assert _positions((await log.after(0, tenant="shop", limit=10)).events) == [1, 2, 5]
+        assert _positions((await log.after(0, tenant="other", limit=1)).events) == [3]
+        assert _positions((await log.after(0, tenant="nobody", limit=10)).events) == []
 
     async def test_many_may_append_at_once(self, log: EventLog, same_log: EventLog) -> None:
         batches = [logged_events()[:5] for _ in range(10)]
@@ -113,11 +116,11 @@ class EventLogContract:
             *((log, same_log)[n % 3 % 2].append(batch) for n, batch in enumerate(batches)),
         )
 
-        feed = await log.after(0, tenant="shop", limit=1_000)
+        feed = (await log.after(0, tenant="shop", limit=1_000)).events
         assert _positions(feed) == list(range(1, 51))
         assert {event.id for event in feed} == {event.id for batch in batches for event in batch}
         for batch in batches:
-            timeline = await log.timeline(batch[0].order_id)
+            timeline = (await log.timeline(batch[0].order_id)).events
             assert [replace(event, position=None) for event in timeline] == batch
 
     async def test_nothing_appears_before_what_a_reader_has_seen(
@@ -130,11 +133,11 @@ class EventLogContract:
             writing = group.create_task(write())
             seen: list[LoggedEvent] = []
             while not writing.done() or len(seen) < 50:
-                seen += await log.after(len(seen), tenant="shop", limit=7)
+                seen += (await log.after(len(seen), tenant="shop", limit=7)).events
                 assert _positions(seen) == list(range(1, len(seen) + 1))
                 await asyncio.sleep(0)
 
-        assert seen == list(await same_log.after(0, tenant="shop", limit=100))
+        assert seen == list((await same_log.after(0, tenant="shop", limit=100)).events)
 
     async def test_says_in_time_that_the_store_does_not_answer(self, lost_log: EventLog) -> None:
         calls: list[Awaitable[object]] = [

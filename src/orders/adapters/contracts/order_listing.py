@@ -55,9 +55,9 @@ class OrderListing:
         assert order.state.requests
         await orders.add(order)
 
-        (listed,) = await orders.list(
-            OrderFilter(tenant=tenant), newest_first=True, after=None, limit=2
-        )
+        page = await orders.list(OrderFilter(tenant=tenant), newest_first=True, after=None, limit=1)
+        (listed,) = page.orders
+        assert (list(page.unreadable), page.next) == ([], None)
 
         to_look_at = replace(order.state, requests=())
         assert listed == to_look_at
@@ -118,7 +118,7 @@ class OrderListing:
 
         for newest_first, after, numbers in ((True, late, "CB"), (False, early, "BC")):
             found = await orders.list(where, newest_first=newest_first, after=after, limit=10)
-            assert "".join(order.number for order in found) == numbers
+            assert "".join(order.number for order in found.orders) == numbers
 
     async def test_lists_nothing_of_other_tenants(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order(tenant="other"))
@@ -169,11 +169,11 @@ class OrderListing:
             found = await orders.list(
                 OrderFilter(tenant="shop"), newest_first=newest_first, after=after, limit=3
             )
-            if not found:
+            seen += [(order.created_at, order.id) for order in found.orders]
+            if found.next is None:
                 break
-            seen += [(order.created_at, order.id) for order in found]
-            last = found[-1]
-            after = Position(at=last.created_at, order_id=last.id)
+            after = found.next
+            assert (after.at, after.order_id) == seen[-1]
             await orders.add(a_new_order(now=(LATER if newest_first else NOW) + page * TICK))
 
         assert len(seen) == len({*seen})
@@ -202,4 +202,4 @@ async def _five_orders(orders: OrderRepository) -> None:
 
 async def _numbers(orders: OrderRepository, where: OrderFilter, *, newest_first: bool) -> str:
     found = await orders.list(where, newest_first=newest_first, after=None, limit=10)
-    return "".join(order.number for order in found)
+    return "".join(order.number for order in found.orders)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orders.adapters.messages import encode
 from orders.application.errors import PublisherUnavailable, StoreUnavailable
-from orders.application.ports import LoggedEvent, Published
+from orders.application.ports import FoundEvents, LoggedEvent, Published
 from orders.application.publishing import EventRefused, publish_in_order
 from orders.domain.identifiers import OrderId
 
@@ -42,17 +42,18 @@ class InMemoryEventLog:
         if self._durable is not None:
             raise StoreUnavailable("it is not at a majority yet")
 
-    async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+    async def timeline(self, order_id: OrderId) -> FoundEvents:
         """An order's logged events, in sequence."""
         self._require_available()
         own = [event for event in self._read().values() if event.order_id == order_id]
-        return sorted(own, key=lambda event: event.recorded.sequence)
+        return FoundEvents(events=sorted(own, key=lambda event: event.recorded.sequence))
 
-    async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
+    async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`."""
         self._require_available()
-        later = [*self._read().values()][position:]
-        return [event for event in later if event.tenant == tenant][:limit]
+        later = [event for event in [*self._read().values()][position:] if event.tenant == tenant]
+        found = later[:limit]
+        return FoundEvents(events=found, end=found[-1].position if found else None)
 
     def _read(self) -> dict[str, LoggedEvent]:
         return self._events if self._durable is None else self._durable

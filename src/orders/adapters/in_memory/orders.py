@@ -1,79 +1,35 @@
-"""`OrderRepository` and `EventOutbox` in memory."""
+"""`OrderRepository` in memory, over its outbox."""
 
 from __future__ import annotations
 
 import builtins
-import copy
 import itertools
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from orders.adapters.in_memory.outbox import InMemoryOutbox, Kept
 from orders.application.errors import (
     ConcurrentUpdate,
     DuplicateOrder,
     OrderNotFound,
     StoreUnavailable,
 )
-from orders.application.ports import (
-    LoggedEvent,
-    OrderFilter,
-    ParkedEvents,
-    Position,
-    WaitingEvents,
-)
+from orders.application.ports import LoggedEvent, OrderFilter, OrderPage, Position
 from orders.domain.events import RecordedEvent
 from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 from orders.domain.state import OrderState
 
-_AT_ONCE = datetime.fromtimestamp(0, UTC)
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
-
-@dataclass(slots=True)
-class _Kept:
-    """One order as it is stored. States are immutable, so nobody else can change it."""
-
-    state: OrderState
-    outbox: tuple[LoggedEvent, ...] = ()
-    relay_at: datetime = _AT_ONCE
-    refusals: int = 0
-    parked: tuple[datetime, str] | None = None
-    wake_at: datetime | None = None
-    write_token: object = None
-
-    def order(self) -> Order:
-        return Order(self.state, write_token=self.write_token)
-
-
-class InMemoryOrders:
-    """Orders and their outboxes in one dictionary. No call gives way to another.
-
-    `lose_majority` makes it a primary whom no other server follows: what is written then fails,
-    shows in all but `get_durable`, and stays or is undone when it ends.
-    """
+class InMemoryOrders(InMemoryOutbox):
+    """Orders and their outboxes in one dictionary. No call gives way to another."""
 
     def __init__(self, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
-        self.unavailable = False
-        self._kept: dict[OrderId, _Kept] = {}
-        self._durable: dict[OrderId, _Kept] | None = None
+        super().__init__()
         self._write_tokens = itertools.count(1)
         self._traceparent = traceparent
-
-    def lose_majority(self) -> None:
-        """Let what is written from now on reach nobody else."""
-        self._durable = {order_id: copy.copy(kept) for order_id, kept in self._kept.items()}
-
-    def regain_majority(self, *, undone: bool) -> None:
-        """Be followed again, with what was written since, or without it."""
-        if undone and self._durable is not None:
-            self._kept = self._durable
-        self._durable = None
-
-    # -- OrderRepository --------------------------------------------------------------------
 
     async def add(self, order: Order) -> None:
         """Store a new order with its events, at version 1, or nothing."""
@@ -83,7 +39,7 @@ class InMemoryOrders:
         state = order.state
         if any(self._has_number(kept, state.tenant, state.number) for kept in self._all()):
             raise ConcurrentUpdate
-        self._kept[order.id] = _Kept(state)
+        self._kept[order.id] = Kept(state)
         self._keep(order, version=1)
 
     async def get(self, order_id: OrderId) -> Order:
@@ -121,7 +77,7 @@ class InMemoryOrders:
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[OrderState]:
+    ) -> OrderPage:
         """At most `limit` orders by time of creation and id, after a position, to look at."""
         self._require_available()
         states = [kept.state for kept in self._all() if _fits(kept.state, where)]
@@ -129,7 +85,10 @@ class InMemoryOrders:
         if after is not None:
             last = (after.at, after.order_id)
             states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
-        return [_to_look_at(state) for state in states[:limit]]
+        page = [_to_look_at(state) for state in states[:limit]]
+        has_next = len(states) > limit
+        end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
+        return OrderPage(orders=page, next=end)
 
     async def claim_due(
         self, *, now: datetime, lease: timedelta, limit: int
@@ -143,100 +102,13 @@ class InMemoryOrders:
         self._require_majority()
         return [kept.state.id for kept in first]
 
-    # -- EventOutbox ------------------------------------------------------------------------
-
-    async def claim(
-        self, *, now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[WaitingEvents]:
-        """The waiting events of at most `limit` orders, the longest waiting first."""
-        self._require_available()
-        waiting = [kept for kept in self._all() if kept.outbox and kept.relay_at <= now]
-        first = sorted(waiting, key=lambda kept: kept.relay_at)[:limit]
-        for kept in first:
-            kept.relay_at = now + lease
-        self._require_majority()
-        return [WaitingEvents(events=kept.outbox, refusals=kept.refusals) for kept in first]
-
-    async def remove(self, up_to: Mapping[OrderId, int]) -> None:
-        """Take out the orders' events, of each up to a sequence number, and end their claims."""
-        self._require_available()
-        for order_id, last in up_to.items():
-            kept = self._kept.get(order_id)
-            if kept is not None and _first_of(kept) <= last:
-                kept.outbox = tuple(e for e in kept.outbox if e.recorded.sequence > last)
-                kept.relay_at, kept.refusals, kept.parked = _AT_ONCE, 0, None
-        self._require_majority()
-
-    async def defer(self, waiting: Sequence[WaitingEvents], *, until: datetime) -> None:
-        """Give the orders' events to nobody until then, and remember the `refusals` of each."""
-        self._require_available()
-        for each in waiting:
-            kept = self._kept.get(each.order_id)
-            if kept is not None and _first_of(kept) == each.first and kept.parked is None:
-                kept.relay_at, kept.refusals = until, each.refusals
-        self._require_majority()
-
-    async def park(self, waiting: WaitingEvents, *, reason: str, now: datetime) -> None:
-        """Give an order's events to nobody until `resend`, nor those that come."""
-        self._require_available()
-        kept = self._kept.get(waiting.order_id)
-        if kept is not None and _first_of(kept) == waiting.first:
-            kept.relay_at, kept.refusals, kept.parked = _NEVER, 0, (now, reason)
-        self._require_majority()
-
-    async def parked(self, *, limit: int) -> Sequence[ParkedEvents]:
-        """What is parked, of at most `limit` orders, the longest parked first."""
-        self._require_available()
-        found = [
-            ParkedEvents(
-                tenant=kept.state.tenant,
-                order_id=kept.state.id,
-                first=_first_of(kept),
-                waiting=len(kept.outbox),
-                reason=kept.parked[1],
-                parked_at=kept.parked[0],
-            )
-            for kept in self._all()
-            if kept.parked is not None
-        ]
-        return sorted(found, key=lambda each: each.parked_at)[:limit]
-
-    async def resend(self, order_id: OrderId) -> bool:
-        """Let an order's parked events be claimed at once; False if none are parked."""
-        self._require_available()
-        kept = self._kept.get(order_id)
-        if kept is None or kept.parked is None:
-            return False
-        kept.relay_at, kept.parked = _AT_ONCE, None
-        self._require_majority()
-        return True
-
-    async def waiting_of(self, order_id: OrderId) -> Sequence[LoggedEvent]:
-        """An order's events that have not been relayed, in sequence."""
-        self._require_available()
-        kept = self._kept.get(order_id)
-        return () if kept is None else kept.outbox
-
-    # -- what both need ---------------------------------------------------------------------
-
-    def _require_available(self) -> None:
-        if self.unavailable:
-            raise StoreUnavailable("the store is switched off")
-
-    def _require_majority(self) -> None:
-        if self._durable is not None:
-            raise StoreUnavailable("it is not at a majority yet")
-
-    def _stored(self, order_id: OrderId) -> _Kept:
+    def _stored(self, order_id: OrderId) -> Kept:
         self._require_available()
         if order_id not in self._kept:
             raise OrderNotFound(order_id)
         return self._kept[order_id]
 
-    def _all(self) -> Iterable[_Kept]:
-        return self._kept.values()
-
-    def _has_number(self, kept: _Kept, tenant: str, number: str) -> bool:
+    def _has_number(self, kept: Kept, tenant: str, number: str) -> bool:
         return (kept.state.tenant, kept.state.number) == (tenant, number)
 
     def _keep(self, order: Order, *, version: int) -> None:
@@ -259,11 +131,6 @@ class InMemoryOrders:
 
 def _to_look_at(state: OrderState) -> OrderState:
     return replace(state, requests=())
-
-
-def _first_of(kept: _Kept) -> int:
-    """The sequence number of the first waiting event, beyond all others while there is none."""
-    return kept.outbox[0].recorded.sequence if kept.outbox else sys.maxsize
 
 
 def _place(state: OrderState) -> tuple[datetime, OrderId]:

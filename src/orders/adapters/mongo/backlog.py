@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from pymongo import ASCENDING
 
 from orders.adapters.mongo.connection import Database, answered
-from orders.adapters.mongo.documents import AT_ONCE, NEVER, Document
+from orders.adapters.mongo.documents import AT_ONCE, NEVER, PUBLISHERS, Document
 from orders.adapters.mongo.schema import ORDERS
 
 COUNTED_AT_MOST: Final = 10_000
@@ -19,22 +19,33 @@ LOOKED_AT: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """What waited at one moment; ages are in seconds, 0 where nothing waits."""
+class Queue:
+    """Events that waited for somebody at one moment. An age is in seconds, 0 of nothing."""
 
     waiting_orders: int
-    """With events that are not relayed and not parked."""
+    """With events that are not parked."""
     oldest_event_seconds: float
-    parked_orders: int
+    parked_orders: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waited at one moment."""
+
+    new: Queue
+    """Events that no relay has seen to yet: they wait for the log, and for all publishers."""
+    behind: Mapping[str, Queue]
+    """By publisher, those that wait for it alone."""
     due_lag_seconds: float
-    """How overdue the first order is that no worker has claimed."""
+    """How overdue the first order is that no worker has claimed; 0 if none is."""
 
 
 class MongoBacklog:
     """Looks at the queues. Every question is one range of one index, and bounded."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, publishers: Sequence[str] = PUBLISHERS) -> None:
         self._orders = database[ORDERS]
+        self._publishers = publishers
 
     @answered
     async def look(self, *, now: datetime) -> Backlog:
@@ -43,27 +54,50 @@ class MongoBacklog:
         Raises:
             StoreUnavailable: If the database did not answer.
         """
-        waiting = {"relay.at": {"$lt": NEVER}}
-        since = [
-            *await self._since({"relay.at": {"$lte": AT_ONCE}}),
-            # Those that were tried: the broker's outage began with the first of them.
-            *await self._since({"relay.at": {"$gt": AT_ONCE, "$lt": NEVER}}),
-        ]
         due = await self._orders.find_one(
             {"wake.at": {"$lte": now}}, {"wake.at": 1}, sort=[("wake.at", ASCENDING)]
         )
         return Backlog(
-            waiting_orders=await self._count(waiting),
-            oldest_event_seconds=_age(min(since, default=now), now),
-            parked_orders=await self._count({"parked.at": {"$gte": AT_ONCE}}),
+            new=await self._queue("relay", now, lambda order: order.get("offered", 0)),
+            behind={each: await self._lags(each, now) for each in self._publishers},
             due_lag_seconds=_age(due["wake"]["at"] if due else now, now),
         )
 
-    async def _since(self, query: Mapping[str, object]) -> list[datetime]:
+    async def _lags(self, publisher: str, now: datetime) -> Queue:
+        def confirmed(order: Document) -> int:
+            up_to: int = order["behind"][publisher]["confirmed"]
+            return up_to
+
+        queue = f"behind.{publisher}"
+        parked = await self._count({f"{queue}.at": {"$gte": NEVER}})
+        return replace(await self._queue(queue, now, confirmed), parked_orders=parked)
+
+    async def _queue(self, queue: str, now: datetime, after: Callable[[Document], int]) -> Queue:
+        at = f"{queue}.at"
+        since = [
+            *await self._since(queue, {"$lte": AT_ONCE}, after),
+            # Those that were tried: an outage began with the first of them.
+            *await self._since(queue, {"$gt": AT_ONCE, "$lt": NEVER}, after),
+        ]
+        return Queue(
+            waiting_orders=await self._count({at: {"$lt": NEVER}}),
+            oldest_event_seconds=_age(min(since, default=now), now),
+        )
+
+    async def _since(
+        self, queue: str, turn: Document, after: Callable[[Document], int]
+    ) -> list[datetime]:
         """When the first waiting event of each of the first orders happened."""
-        wanted: Document = {"outbox.occurred_at": 1}
-        found = self._orders.find(query, wanted).sort("relay.at", ASCENDING).limit(LOOKED_AT)
-        return [each["outbox"][0]["occurred_at"] async for each in found if each["outbox"]]
+        wanted: Document = {
+            "outbox.occurred_at": 1, "outbox.sequence": 1, "offered": 1, f"{queue}.confirmed": 1,
+        }  # fmt: skip
+        query = {f"{queue}.at": turn}
+        found = self._orders.find(query, wanted).sort(f"{queue}.at", ASCENDING).limit(LOOKED_AT)
+        waiting = [
+            [e["occurred_at"] for e in order["outbox"] if e["sequence"] > after(order)]
+            async for order in found
+        ]
+        return [each[0] for each in waiting if each]
 
     async def _count(self, query: Mapping[str, object]) -> int:
         return await self._orders.count_documents(query, limit=COUNTED_AT_MOST)

@@ -1,7 +1,8 @@
 """Work queues inside the orders' documents: whose turn has come, and whose it is now.
 
-A document waits in a queue (`relay`, `wake`) while it has that field. `at` is when its turn
-comes; claiming moves it to the end of the lease, so a claim needs no field of its own.
+A document waits in a queue (`relay`, `wake`, `behind.<publisher>`) while it has that field. `at`
+is when its turn comes; claiming moves it to the end of the lease, so a claim needs no field of its
+own.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ nowhere is stored nowhere: beside the state there is only what the database must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -17,7 +17,9 @@ import msgspec
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 
-from orders.application.ports import LoggedEvent
+from orders.application.errors import UnreadableOrder
+from orders.application.ports import FoundEvents, LoggedEvent, Position, Unreadable, WaitingEvents
+from orders.domain.errors import OrderError
 from orders.domain.events import OrderEvent, RecordedEvent, Standing
 from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import Actor, OrderId
@@ -35,17 +37,18 @@ CODEC: Final[CodecOptions[Document]] = CodecOptions(
 )
 AT_ONCE: Final = datetime.fromtimestamp(0, UTC)
 """The turn of what waits for nobody: before any clock's now."""
-NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""The turn of what waits for a person."""
+NEVER: Final = datetime(5000, 1, 1, tzinfo=UTC)
+"""From here on are the turns of what waits for a person."""
+PUBLISHERS: Final = ("rabbitmq", "kafka")
+"""Who may be behind: each has a queue of its own, and an index for it."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _BSON_KNOWS = (datetime, UUID)
 _FIELDS = tuple(each.name for each in fields(OrderState) if each.name not in {"id", "version"})
 _EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(OrderEvent)}
-
-
-class UnreadableDocument(Exception):
-    """A stored document of a form that this version of the service does not know."""
+_FOUR_THOUSAND_YEARS: Final = timedelta(days=10 * 146_097)
+_NO_SUCH_FORM: Final = (KeyError, TypeError, ValueError, msgspec.MsgspecError, OrderError)
+"""What comes of a document that another version, or nobody, has written so."""
 
 
 def document_of(order: Order, *, traceparent: str | None) -> Document:
@@ -101,12 +104,16 @@ def state_from(document: Document) -> OrderState:
     """All that a document says of its order. The document is used up.
 
     Raises:
-        UnreadableDocument: If it has a form of another version.
+        UnreadableOrder: If it has a form of another version.
     """
-    if document["schema"] != SCHEMA:
-        raise UnreadableDocument(f"order {document['_id']} has schema {document['schema']}")
-    document["id"] = document.pop("_id")
-    return msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS)
+    order_id = document.pop("_id")
+    if document.get("schema") != SCHEMA:
+        raise UnreadableOrder(order_id, f"schema {document.get('schema')}")
+    document["id"] = order_id
+    try:
+        return msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS)
+    except _NO_SUCH_FORM as error:
+        raise UnreadableOrder(order_id, str(error)) from error
 
 
 def listed_at(at: datetime, order_id: OrderId | None = None) -> str:
@@ -120,12 +127,69 @@ def listed_at(at: datetime, order_id: OrderId | None = None) -> str:
     return f"{milliseconds:013d}" + (order_id.hex if order_id is not None else "")
 
 
-def waiting_in(document: Document) -> list[LoggedEvent]:
-    """The events in a document's outbox, in sequence. Needs `tenant` and `outbox` of it."""
-    return [
-        event_from(event, tenant=document["tenant"], order_id=document["_id"])
-        for event in document["outbox"]
-    ]
+def place_of(document: Document) -> Position:
+    """Where a document stands in a list, whatever else it says."""
+    at, order_id = document["listed"][:13], document["_id"]
+    return Position(at=AT_ONCE + int(at) * _MILLISECOND, order_id=order_id)
+
+
+def parked_turn(at: datetime) -> datetime:
+    """The turn of what was parked then: after `NEVER`, the longest parked first."""
+    return at + _FOUR_THOUSAND_YEARS
+
+
+def new_in(document: Document) -> WaitingEvents | None:
+    """The events that were offered to no publisher yet; None if there are none.
+
+    Needs `tenant`, `schema`, `outbox`, `offered` and `behind` of the document.
+    """
+    after = document.get("offered", 0)
+    waiting = _waiting(document, [e for e in document["outbox"] if e["sequence"] > after])
+    behind = frozenset(document.get("behind", ()))
+    return replace(waiting, behind=behind) if waiting.events or waiting.unreadable else None
+
+
+def lacking_in(document: Document, publisher: str) -> WaitingEvents:
+    """The events that were offered and that a publisher has not confirmed. Needs its `behind`."""
+    lag = document["behind"][publisher]
+    lacking = [e for e in document["outbox"] if lag["confirmed"] < e["sequence"]]
+    offered = [e for e in lacking if e["sequence"] <= document["offered"]]
+    return replace(_waiting(document, offered), refusals=lag.get("refusals", 0))
+
+
+def found_in(document: Document) -> FoundEvents:
+    """All events in a document's outbox, in sequence. Needs `tenant`, `schema` and `outbox`."""
+    return sorted_out(_in_outbox(document, event) for event in document["outbox"])
+
+
+def sorted_out(read: Iterable[LoggedEvent | Unreadable]) -> FoundEvents:
+    """Those that could be read, and those that could not."""
+    events: list[LoggedEvent] = []
+    unreadable: list[Unreadable] = []
+    for each in read:
+        if isinstance(each, Unreadable):
+            unreadable.append(each)
+        else:
+            events.append(each)
+    return FoundEvents(events=events, unreadable=unreadable)
+
+
+def _waiting(document: Document, events: Iterable[Document]) -> WaitingEvents:
+    """The readable ones, up to the first that is not."""
+    readable: list[LoggedEvent] = []
+    for event in events:
+        read = _in_outbox(document, event)
+        if isinstance(read, Unreadable):
+            return WaitingEvents(order_id=document["_id"], events=readable, unreadable=read)
+        readable.append(read)
+    return WaitingEvents(order_id=document["_id"], events=readable)
+
+
+def _in_outbox(document: Document, event: Document) -> LoggedEvent | Unreadable:
+    if document["schema"] != SCHEMA:
+        reason = f"the order has schema {document['schema']}"
+        return Unreadable(order_id=document["_id"], sequence=event["sequence"], reason=reason)
+    return event_from(event, tenant=document["tenant"], order_id=document["_id"])
 
 
 def event_document(recorded: RecordedEvent, traceparent: str | None) -> Document:
@@ -138,29 +202,32 @@ def event_document(recorded: RecordedEvent, traceparent: str | None) -> Document
 
 def event_from(
     document: Document, *, tenant: str, order_id: OrderId, position: int | None = None
-) -> LoggedEvent:
-    """The event that a document holds.
+) -> LoggedEvent | Unreadable:
+    """The event that a document holds, if this version knows its form."""
+    try:
+        return LoggedEvent(
+            tenant=tenant,
+            order_id=order_id,
+            recorded=_recorded(document),
+            traceparent=document["traceparent"],
+            position=position,
+        )
+    except _NO_SUCH_FORM as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Unreadable(order_id=order_id, sequence=document["sequence"], reason=reason)
 
-    Raises:
-        UnreadableDocument: If it is an event that this version does not know.
-    """
-    name = document["event"]["type"]
-    if name not in _EVENTS:
-        raise UnreadableDocument(f"order {order_id} has an event {name}")
-    recorded = RecordedEvent(
+
+def _recorded(document: Document) -> RecordedEvent:
+    kind = _EVENTS.get(document["event"]["type"])
+    if kind is None:
+        raise ValueError(f"no event is called {document['event']['type']}")
+    return RecordedEvent(
         sequence=document["sequence"],
         version=document["version"],
         occurred_at=document["occurred_at"],
         actor=msgspec.convert(document["actor"], Actor),
-        event=msgspec.convert(document["event"], _EVENTS[name]),
+        event=msgspec.convert(document["event"], kind),
         after=msgspec.convert(document["after"], Standing),
-    )
-    return LoggedEvent(
-        tenant=tenant,
-        order_id=order_id,
-        recorded=recorded,
-        traceparent=document["traceparent"],
-        position=position,
     )
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
 
 from orders.adapters.mongo.connection import Database, answered
-from orders.adapters.mongo.documents import Document, event_document, event_from
+from orders.adapters.mongo.documents import Document, event_document, event_from, sorted_out
 from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused, is_refusal
 from orders.adapters.mongo.majority import MAJORITY
 from orders.adapters.mongo.schema import ORDER_EVENTS
 from orders.application.errors import StoreUnavailable
-from orders.application.ports import LoggedEvent
+from orders.application.ports import FoundEvents, LoggedEvent, Unreadable
 from orders.domain.identifiers import OrderId
 
 _TRIES: Final = 200
@@ -47,17 +48,18 @@ class MongoEventLog:
         raise StoreUnavailable("others keep writing to the event log")
 
     @answered
-    async def timeline(self, order_id: OrderId) -> Sequence[LoggedEvent]:
+    async def timeline(self, order_id: OrderId) -> FoundEvents:
         """An order's logged events, in sequence."""
         found = self._events.find({"order_id": order_id}).sort("sequence", ASCENDING)
-        return [_logged(document) async for document in found]
+        return sorted_out([_logged(document) async for document in found])
 
     @answered
-    async def after(self, position: int, *, tenant: str, limit: int) -> Sequence[LoggedEvent]:
+    async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`."""
         later = {"tenant": tenant, "position": {"$gt": position}}
-        found = self._events.find(later).sort("position", ASCENDING).limit(limit)
-        return [_logged(document) async for document in found]
+        found = await self._events.find(later).sort("position", ASCENDING).limit(limit).to_list()
+        end = found[-1]["position"] if found else None
+        return replace(sorted_out(map(_logged, found)), end=end)
 
     @answered
     async def cause_of(self, order_id: OrderId) -> str | None:
@@ -123,7 +125,7 @@ def _document(event: LoggedEvent) -> Document:
     }
 
 
-def _logged(document: Document) -> LoggedEvent:
+def _logged(document: Document) -> LoggedEvent | Unreadable:
     return event_from(
         document,
         tenant=document["tenant"],

@@ -1,11 +1,14 @@
-"""Which documents a list shows. Each condition is the prefix of an index in `schema`."""
+"""Which documents a list shows, and as what. Each condition is the prefix of an index."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orders.adapters.mongo.documents import Document, listed_at
-from orders.application.ports import OrderFilter, Position
+from orders.adapters.mongo.documents import Document, listed_at, place_of, state_from
+from orders.application.errors import UnreadableOrder
+from orders.application.ports import OrderFilter, OrderPage, Position
+from orders.domain.identifiers import OrderId
+from orders.domain.state import OrderState
 
 
 def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) -> Document:
@@ -31,6 +34,19 @@ def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) 
     if bounds := _bounds(where, newest_first=newest_first, after=after):
         query["listed"] = bounds
     return query
+
+
+def page_of(documents: Sequence[Document], *, limit: int) -> OrderPage:
+    """The first `limit` documents of a list, and the place of the last if there are more."""
+    page, orders, unreadable = documents[:limit], list[OrderState](), list[OrderId]()
+    end = place_of(page[-1]) if len(documents) > limit else None
+    for document in page:
+        order_id = document["_id"]
+        try:
+            orders.append(state_from(document))
+        except UnreadableOrder:
+            unreadable.append(order_id)
+    return OrderPage(orders=orders, unreadable=unreadable, next=end)
 
 
 def _any(values: Sequence[str]) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -22,12 +21,12 @@ from orders.adapters.mongo.documents import (
     state_from,
 )
 from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused
-from orders.adapters.mongo.listing import matching
+from orders.adapters.mongo.listing import matching, page_of
 from orders.adapters.mongo.majority import MAJORITY, awaited
 from orders.adapters.mongo.round_trips import find_first
 from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
-from orders.application.ports import OrderFilter, Position
+from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
 from orders.domain.order import Order
 from orders.domain.state import OrderState
@@ -156,12 +155,13 @@ class MongoOrders:
     @answered
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
-    ) -> Sequence[OrderState]:
+    ) -> OrderPage:
         """At most `limit` orders by time of creation and id, after a position, to look at."""
         query = matching(where, newest_first=newest_first, after=after)
         direction = DESCENDING if newest_first else ASCENDING
-        found = self._orders.find(query, _TO_LOOK_AT).sort("listed", direction).limit(limit)
-        return [state_from(document) for document in await found.to_list()]
+        # One more than asked for tells whether there is a next page.
+        found = self._orders.find(query, _TO_LOOK_AT).sort("listed", direction).limit(limit + 1)
+        return page_of(await found.to_list(), limit=limit)
 
     @answered
     async def claim_due(

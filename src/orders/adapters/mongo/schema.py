@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
 from orders.adapters.mongo.connection import open_mongo
+from orders.adapters.mongo.documents import PUBLISHERS
 
 ORDERS: Final = "orders"
 ORDER_EVENTS: Final = "order_events"
@@ -63,9 +64,9 @@ class SearchedOrder(BaseModel):
     """Whether what is left to send may be sent; null where nothing is."""
     listed: str
     relay: Turn | None = None
-    """Since when events wait to be relayed; absent while none does."""
-    parked: Turn | None = None
-    """Since when the events wait for a person; absent while they do not."""
+    """Since when new events wait to be relayed; absent while none does."""
+    behind: dict[str, Turn] = {}
+    """By publisher: when it is to get the events that it lacks; absent while none lacks any."""
     wake: Turn | None = None
     """When time asks for something; absent while it does not."""
     version: int
@@ -84,7 +85,7 @@ _ORDER_INDEXES: Final = (
     _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
     _listed_by("external_reference", partialFilterExpression=_given("external_reference")),
     _index("relay", "relay.at", sparse=True),
-    _index("parked", "parked.at", sparse=True),
+    *(_index(f"behind_{name}", f"behind.{name}.at", sparse=True) for name in PUBLISHERS),
     _index("wake", "wake.at", sparse=True),
 )
 

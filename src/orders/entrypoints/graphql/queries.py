@@ -42,6 +42,7 @@ from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
 from orders.entrypoints.http.answers import EventAnswer, OrderAnswer
 from orders.entrypoints.http.listing import Http, Listed, aware
 from orders.entrypoints.http.part_answers import NoteAnswer
+from orders.entrypoints.unreadable import tell_unreadable_events
 
 SORTS: Final = {"CREATED_AT_ASC": "created_at", "CREATED_AT_DESC": "-created_at"}
 _STATUSES: Final[dict[str, type[StrEnum]]] = {
@@ -80,8 +81,9 @@ async def _by_reference(asked: Asked, reference_: str) -> Any:
 async def _events(asked: Asked, id: str) -> Any:  # noqa: A002
     caller = asked.request.user
     to_staff = view_of(caller) is View.STAFF
-    events = await asked.read_orders.timeline(_order_id(id), caller=caller)
-    return [_plain(EventAnswer.of(event, to_staff=to_staff)) for event in events]
+    found = await asked.read_orders.timeline(_order_id(id), caller=caller)
+    tell_unreadable_events(found.unreadable)
+    return [_plain(EventAnswer.of(event, to_staff=to_staff)) for event in found.events]
 
 
 async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
@@ -104,14 +106,17 @@ async def _orders(
         {"cursor": listed.cursor_of(order), "node": _shown(order, asked)} for order in page.orders
     ]
     ends = [edge["cursor"] for edge in edges]
+    # What leads on is the end of the page, which may be an order that is not shown.
+    end = listed.cursor_at(page.next) if page.next else None
     return {
         "edges": edges,
         "page_info": {
-            "has_next_page": page.has_next,
+            "has_next_page": page.next is not None,
             "has_previous_page": after is not None,
             "start_cursor": ends[0] if ends else None,
-            "end_cursor": ends[-1] if ends else None,
+            "end_cursor": end or (ends[-1] if ends else None),
         },
+        "unreadable": len(page.unreadable),
     }
 
 
@@ -204,12 +209,20 @@ def _connection(order: GraphQLObjectType) -> GraphQLObjectType:
         },
     )
     edges = GraphQLNonNull(GraphQLList(GraphQLNonNull(edge)))
-    return _object("OrderConnection", {"edges": edges, "page_info": GraphQLNonNull(page)})
+    members = {
+        "edges": edges,
+        "page_info": GraphQLNonNull(page),
+        "unreadable": GraphQLNonNull(GraphQLInt),
+    }
+    says = "Orders of the page that only a newer version can read are counted, not shown."
+    return _object("OrderConnection", members, description=says)
 
 
-def _object(name: str, members: dict[str, Any]) -> GraphQLObjectType:
+def _object(
+    name: str, members: dict[str, Any], *, description: str | None = None
+) -> GraphQLObjectType:
     fields = {camel(member): a_field(member, kind) for member, kind in members.items()}
-    return GraphQLObjectType(name, fields)
+    return GraphQLObjectType(name, fields, description=description)
 
 
 def _list_of(kind: GraphQLObjectType) -> GraphQLList[Any]:

@@ -143,10 +143,15 @@ def shown(
 
 
 class Page(Shown, Generic[T], frozen=True):
-    """A page of a list. `next_cursor` leads to the next one; null on the last."""
+    """A page of a list. `next_cursor` leads to the next one; null on the last.
+
+    `unreadable` is there if the page leaves out what only a newer version of the service can read,
+    and says how many.
+    """
 
     items: list[T]
     next_cursor: str | None
+    unreadable: int | UnsetType = UNSET
 
 
 class QuoteAnswer(Shown, frozen=True):

@@ -47,6 +47,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.StillOpen: _S.CONFLICT,
         application.OrderNotFound: _S.NOT_FOUND,
         application.AmbiguousReference: _S.CONFLICT,
+        application.UnreadableOrder: _S.SERVICE_UNAVAILABLE,
         application.Forbidden: _S.FORBIDDEN,
         application.StaleVersion: _S.PRECONDITION_FAILED,
         application.ConcurrentUpdate: _S.CONFLICT,
@@ -98,6 +99,10 @@ RETRY_AFTER_SECONDS: Final = 1
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
     # What these say is for our logs; drivers' and providers' words never reach a caller.
     application.StoreUnavailable: "The orders cannot be reached at the moment. Repeat the request.",
+    application.UnreadableOrder: (
+        "Only a newer version of the service can read this order. Repeat the request: another "
+        "replica may be of that version."
+    ),
     application.PricesUnavailable: "There are no prices at the moment. Repeat the request.",
 }
 

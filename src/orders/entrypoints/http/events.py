@@ -7,14 +7,17 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
+from msgspec import UNSET
 
 from orders.application.access import View, view_of
 from orders.application.book_payment_event import BookPaymentEvent
+from orders.application.ports import FoundEvents
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.answers import EventAnswer, Page
 from orders.entrypoints.http.listing import Http, within_a_page
 from orders.entrypoints.http.orders import ONE
+from orders.entrypoints.unreadable import tell_unreadable_events
 
 TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
@@ -25,10 +28,8 @@ async def see_timeline(
     request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
 ) -> Page[EventAnswer]:
     """Every event of the order, in sequence, up to its last change."""
-    events = await read_orders.timeline(OrderId(order_id), caller=request.user)
-    to_staff = view_of(request.user) is View.STAFF
-    items = [EventAnswer.of(event, to_staff=to_staff) for event in events]
-    return Page(items=items, next_cursor=None)
+    found = await read_orders.timeline(OrderId(order_id), caller=request.user)
+    return _page(found, None, to_staff=view_of(request.user) is View.STAFF)
 
 
 @get("/events", operation_id="see_feed", summary="What happened to all orders", tags=TAGS)
@@ -42,10 +43,9 @@ async def see_feed(
     skips one, and is the same position while there is nothing new.
     """
     limit = within_a_page(request.app.state.edge, limit)
-    events = await read_orders.feed(after, limit=limit, caller=request.user)
-    last = events[-1].position if events else after
-    items = [EventAnswer.of(event, to_staff=True) for event in events]
-    return Response(Page(items=items, next_cursor=str(last)))
+    found = await read_orders.feed(after, limit=limit, caller=request.user)
+    end = after if found.end is None else found.end
+    return Response(_page(found, str(end), to_staff=True))
 
 
 @post(
@@ -63,6 +63,15 @@ async def receive_payment_event(
     comes twice, late or out of order changes nothing.
     """
     await book_payment_event(request.headers, await request.body())
+
+
+def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Page[EventAnswer]:
+    tell_unreadable_events(found.unreadable)
+    return Page(
+        items=[EventAnswer.of(event, to_staff=to_staff) for event in found.events],
+        next_cursor=next_cursor,
+        unreadable=len(found.unreadable) or UNSET,
+    )
 
 
 EVENT_HANDLERS: Final = (see_timeline, see_feed, receive_payment_event)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Literal
@@ -11,7 +9,7 @@ from typing import Any, Literal
 from litestar import Request
 
 from orders.application.access import Caller
-from orders.application.ports import OrderFilter, Position
+from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.application.read_orders import ReadOrders
 from orders.domain.state import OrderState
 from orders.entrypoints.http.conditions import Edge
@@ -19,14 +17,6 @@ from orders.entrypoints.http.problems import InvalidMember, RequestRefused
 
 Http = Request[Any, Any, Any]
 Sort = Literal["created_at", "-created_at"]
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPage:
-    """Some orders of a list, and whether there are more behind them."""
-
-    orders: Sequence[OrderState]
-    has_next: bool
 
 
 class Listed:
@@ -46,20 +36,20 @@ class Listed:
             RequestRefused: 400 if a page may not hold as many, or the cursor is of another list.
             Forbidden: If the caller may list nothing.
         """
-        limit = within_a_page(self._edge, limit)
-        found = await read_orders.some(
+        return await read_orders.some(
             self._where,
             newest_first=self._newest_first,
             after=self._edge.cursors.read(cursor, of=self._name) if cursor is not None else None,
-            # One more than asked for tells whether there is a next page.
-            limit=limit + 1,
+            limit=within_a_page(self._edge, limit),
             caller=self._caller,
         )
-        return OrderPage(found[:limit], has_next=len(found) > limit)
 
     def cursor_of(self, order: OrderState) -> str:
         """The cursor that leads on from an order."""
-        position = Position(at=order.created_at, order_id=order.id)
+        return self.cursor_at(Position(at=order.created_at, order_id=order.id))
+
+    def cursor_at(self, position: Position) -> str:
+        """The cursor that leads on from a place."""
         return self._edge.cursors.write(position, of=self._name)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET
 
 from orders.application.access import Caller, Operation, view_of
 from orders.application.change_order import ChangeOrder
@@ -158,9 +159,9 @@ async def list_orders(
     listed = Listed(request, where, sort)
     page = await listed.page(read_orders, limit=limit, cursor=cursor)
     view = view_of(caller)
-    next_cursor = listed.cursor_of(page.orders[-1]) if page.has_next else None
+    next_cursor = listed.cursor_at(page.next) if page.next else None
     items = [OrderAnswer.of(order, view) for order in page.orders]
-    return page_of(request, items, next_cursor)
+    return page_of(request, items, next_cursor, unreadable=len(page.unreadable))
 
 
 @patch(
@@ -213,14 +214,17 @@ ORDER_HANDLERS: Final = (
 )
 
 
-def page_of(request: Http, items: list[Any], next_cursor: str | None) -> Response[Page[Any]]:
+def page_of(
+    request: Http, items: list[Any], next_cursor: str | None, *, unreadable: int
+) -> Response[Page[Any]]:
     """A page, with a Link header (RFC 8288) to the next one."""
     headers = {}
     if next_cursor is not None:
         kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
         query = urlencode([*kept, ("cursor", next_cursor)])
         headers["link"] = f'<{request.url.path}?{query}>; rel="next"'
-    return Response(Page(items=items, next_cursor=next_cursor), headers=headers)
+    page = Page(items=items, next_cursor=next_cursor, unreadable=unreadable or UNSET)
+    return Response(page, headers=headers)
 
 
 def _one(request: Http, state: OrderState) -> Response[OrderAnswer | None]:
