@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -14,9 +15,11 @@ from typing import Any
 from uuid import UUID
 
 from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.last_words import flush, say, speak_plainly
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
 
 _DATA = Path(".orders")
+_log = logging.getLogger(__name__)
 _EXAMPLES = """\
 examples:
   orders dev                                    everything, on this machine; Ctrl-C ends it
@@ -31,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 if it failed, or 2 if it was called wrongly."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
+    speak_plainly()
     try:
         return command(options)
     except ModuleNotFoundError as error:
@@ -45,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except SystemExit:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it is, its text is not shown
+        _log.critical("ended by an exception", exc_info=True)
+        flush()
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,10 +189,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _worker(_: argparse.Namespace) -> int:
+    from orders.entrypoints import logs
     from orders.entrypoints.settings import Settings
     from orders.entrypoints.worker import run
 
-    _run_until_told(run(Settings.read()))
+    settings = Settings.read()
+    with logs.kept(settings.log_level):
+        _run_until_told(run(settings))
     return 0
 
 
@@ -271,9 +284,11 @@ def _settings(_: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
+    from orders.entrypoints import logs
     from orders.entrypoints.sandbox import both as sandbox
 
-    _run_until_told(sandbox.run(options))
+    with logs.kept("warning"):
+        _run_until_told(sandbox.run(options))
     return 0
 
 
@@ -293,6 +308,6 @@ def _run_until_told(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _fail(message: str, exit_code: int) -> int:
-    for line in message.splitlines():
-        print(f"orders: {line}", file=sys.stderr)
+    say(message)
+    flush()
     return exit_code

@@ -20,6 +20,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from orders.entrypoints.line_writer import standard_error
+
 SAMPLE_SECONDS: Final = 0.5
 """How often what has no events of its own is looked at."""
 
@@ -154,6 +156,9 @@ _SPANS_DROPPED: Final = _counter(
     "Spans that were lost: queue-full or not-exported",
     "reason",
 )
+_LOG_LINES_LOST: Final = _counter(
+    "orders_log_lines_lost_total", "Log lines that were dropped, as nobody read standard error"
+)
 _LOOP_LAG: Final = _histogram(
     "orders_event_loop_lag_seconds",
     "How late the event loop wakes up, looked at twice a second",
@@ -188,8 +193,21 @@ class Overload:
             _log.warning("overloaded: %d requests refused", refused)
 
 
+class LogLines:
+    """Log lines that nobody will read."""
+
+    published = 0
+
+    def tell(self) -> None:
+        """Publish those since the last time."""
+        if writer := standard_error():
+            lost, self.published = writer.lost - self.published, writer.lost
+            _LOG_LINES_LOST.inc(lost)
+
+
 in_flight: Final = InFlight()
 overload: Final = Overload()
+_log_lines: Final = LogLines()
 _STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
 _requests: Final[dict[tuple[str, str, int], Histogram]] = {}
 
@@ -272,6 +290,7 @@ async def _sample(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
         for gauge, state in gauges:
             gauge.set(state())
         overload.tell()
+        _log_lines.tell()
         due_at = loop.time() + SAMPLE_SECONDS
         await asyncio.sleep(SAMPLE_SECONDS)
         _LOOP_LAG.observe(max(0.0, loop.time() - due_at))

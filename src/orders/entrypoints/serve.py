@@ -57,11 +57,11 @@ def serve(settings: Settings, build: Build | None = None) -> None:
         ProcessFailed: If the port is taken.
         SystemExit: With 1 if a worker crashes as soon as it was started.
     """
-    logs.configure(settings.log_level)
     _raise_open_files()
     with (
-        _listening(settings.host, settings.port) as listening,
         signals_wait(),
+        logs.kept(settings.log_level),
+        _listening(settings.host, settings.port) as listening,
         metrics_of_children(settings.host, settings.metrics_port),
     ):
         draining = Draining()
@@ -103,7 +103,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._up.send(True)
+        if self.started:  # not if the application could not start
+            self._up.send(True)
         self._up.close()
 
     def handle_exit(self, *_: object) -> None:
@@ -159,12 +160,12 @@ def _work(
     signal.signal(STOP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP})
     end_with(parent, by=STOP)
-    logs.configure(settings.log_level)
-    app = _application(settings, draining, build)
-    # Before its parent takes it for stuck.
-    within = EXIT_WITHIN_SECONDS - settings.drain_seconds - _CLOSE_SECONDS
-    config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
-    _Server(config, up).run([listening])
+    with logs.kept(settings.log_level):
+        app = _application(settings, draining, build)
+        # Before its parent takes it for stuck.
+        within = EXIT_WITHIN_SECONDS - settings.drain_seconds - _CLOSE_SECONDS
+        config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
+        _Server(config, up).run([listening])
 
 
 def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:
