@@ -11,7 +11,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import FrameType, TracebackType
 from typing import Final
 
@@ -51,6 +52,16 @@ def _thread_ended(thread: threading.ExceptHookArgs) -> None:
 
 def _ignored(failure: sys.UnraisableHookArgs) -> None:
     _log.error("an exception could not be raised", exc_info=failure.exc_value)
+
+
+@asynccontextmanager
+async def failure_logged() -> AsyncIterator[None]:
+    """Log what goes wrong within, and pass it on to somebody who would not."""
+    try:
+        yield
+    except Exception:
+        _log.critical("the application did not start, or end, well", exc_info=True)
+        raise
 
 
 def say(text: str) -> None:

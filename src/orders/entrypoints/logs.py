@@ -40,10 +40,8 @@ FIELDS: Final = (
 )
 """What may be logged beside a message; every other `extra` is dropped."""
 
-_FIRST: Final = 20
-"""Members of a list in a line that would be too long."""
 _ID: Final = 36
-"""Characters of a text in one that still is: those of an id, and all fields fit in any encoding."""
+"""Characters of a text in a line that is too long by its texts: of so many, all fields fit."""
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 _log: Final = logging.getLogger(__name__)
 
@@ -171,16 +169,16 @@ def _shortened(line: dict[str, Any]) -> bytes:
         text = _ENCODER.encode(line)
         if len(text) < LINE_BYTES:
             return text
-    short = {name: _first(value) for name, value in line.items()}
-    text = _ENCODER.encode(short)
-    if len(text) < LINE_BYTES:
-        return text
-    texts = {name: value[:_ID] for name, value in short.items() if isinstance(value, str)}
+    for most in (20, 3):
+        text = _ENCODER.encode({name: _first(value, most) for name, value in line.items()})
+        if len(text) < LINE_BYTES:
+            return text
+    texts = {name: value[:_ID] for name, value in line.items() if isinstance(value, str)}
     return _ENCODER.encode(texts)
 
 
-def _first(value: Any) -> Any:
+def _first(value: Any, most: int) -> Any:
     """The first of many, and how many more there were."""
-    if not isinstance(value, list) or len(value) <= _FIRST:
+    if not isinstance(value, list) or len(value) <= most:
         return value
-    return [*value[:_FIRST], f"and {len(value) - _FIRST} more"]
+    return [*value[:most], f"and {len(value) - most} more"]

@@ -34,7 +34,9 @@ def message_of(record: logging.LogRecord) -> str:
     text = record.getMessage()
     if not record.name.startswith(_OURS):
         # What others append to their first line is dumps: of a task, of what it raised.
-        text = text.partition("\n")[0]
+        text = text.partition("\n")[0].strip()
+        if text.endswith("Traceback (most recent call last):"):
+            text = "a traceback"
     if record.name == "asyncio":
         text = _CALLED_WITH.sub(r"\1", text)
     text = text.encode(errors="replace").decode()
