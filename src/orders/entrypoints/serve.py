@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 
 from orders.entrypoints import logs
+from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.metrics_server import metrics_of_children
 from orders.entrypoints.processes import ProcessFailed, end_with
 from orders.entrypoints.settings import Settings
@@ -55,6 +56,7 @@ def serve(settings: Settings, build: Build | None = None) -> None:
 
     Raises:
         ProcessFailed: If the port is taken.
+        SettingsError: If this process cannot listen there at all.
         SystemExit: With 1 if a worker crashes as soon as it was started.
     """
     _raise_open_files()
@@ -77,12 +79,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
         )
     except OSError as trouble:
-        reason = (
-            "is taken"
-            if trouble.errno == errno.EADDRINUSE
-            else f"cannot be had: {trouble.strerror}"
-        )
-        raise ProcessFailed(f"port {port} on {host} {reason} (the API)") from trouble
+        if trouble.errno == errno.EADDRINUSE:
+            raise ProcessFailed(f"port {port} on {host} is taken (the API)") from trouble
+        name = "ORDERS_PORT" if trouble.errno == errno.EACCES else "ORDERS_HOST"
+        raise SettingsError([f"{name} cannot be used: {trouble.strerror}"]) from trouble
     with listening:
         yield listening
 

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from orders.entrypoints.settings import Settings, SettingsError, settings_table
+from orders.entrypoints.failures import SettingsError
+from orders.entrypoints.settings import Settings, settings_table
 from tests import haproxy
 from tests.cluster import Cluster, Process, Shape, cluster
 from tests.contract.brokers import RABBITMQ_MISSING, rabbit_server, rabbitmq_is_installed
