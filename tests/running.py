@@ -26,7 +26,7 @@ COMPLETE: Final = {
 """Settings of a service whose neighbours are all away."""
 
 
-def environment(**changed: str) -> Mapping[str, str]:
+def environment(changed: Mapping[str, str]) -> Mapping[str, str]:
     """That of this process, with the settings of `COMPLETE` and these."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
     return {**ours, **COMPLETE, **changed}
@@ -71,13 +71,13 @@ class Unread:
 
 @contextmanager
 def running(
-    *arguments: str, full: bool = False, **settings: str
+    *arguments: str, settings: Mapping[str, str], full: bool = False
 ) -> Iterator[tuple[subprocess.Popen[bytes], Unread]]:
     """`orders` with a standard error that nobody reads; killed when the block is left."""
     unread = Unread(full=full)
     process = subprocess.Popen(
         command(*arguments),
-        env=environment(**settings),
+        env=environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=unread.writer,

@@ -54,7 +54,7 @@ def run(planted: str, *arguments: str) -> tuple[int, str]:
     """How it ended, and all that it wrote."""
     done = subprocess.run(
         [sys.executable, "-c", PLANTED, planted, *arguments],
-        env=environment(),
+        env=environment({}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints import line_writer
 from orders.entrypoints.line_writer import LINE_BYTES, LineWriter
 
 Pipe = tuple[int, int]
@@ -251,7 +250,7 @@ def test_where_nothing_can_be_opened_a_thread_waits(
     def refuse(*_: object) -> int:
         raise PermissionError
 
-    monkeypatch.setattr(line_writer.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     writer = LineWriter(pipe[1], kept_bytes=10_000)
     monkeypatch.undo()
     some = lines(500)

@@ -43,7 +43,7 @@ def reported(lines: list[bytes]) -> int:
 def test_requests_go_on_and_what_is_lost_is_counted_and_told(workers: int) -> None:
     port, metrics_port = free_ports(2)
     settings = {"ORDERS_PORT": str(port), "ORDERS_METRICS_PORT": str(metrics_port)}
-    with running("serve", "--workers", str(workers), **settings) as (process, unread):
+    with running("serve", "--workers", str(workers), settings=settings) as (process, unread):
         for _ in range(1_000 * workers):
             assert get(port, "/v1/orders")[0] in {401, 429}
             assert get(port, "/schema/openapi.json")[0] == 200
@@ -66,7 +66,7 @@ def test_it_starts_and_ends_though_nobody_ever_reads(command: str, tmp_path: Pat
         "sandbox": ("--payments-port", str(port), "--issuer-port", str(issuer_port)),
     }.get(command, ())
     data = ("--data", str(tmp_path)) if command == "sandbox" else ()
-    with running(command, *arguments, *data, full=True, **ours) as (process, unread):
+    with running(command, *arguments, *data, settings=ours, full=True) as (process, unread):
         asked = {"serve": (port, "/livez"), "worker": (metrics_port, "/metrics")}
         assert get(*asked.get(command, (issuer_port, "/.well-known/jwks.json")))[0] == 200
         assert unread.is_full()
@@ -74,7 +74,7 @@ def test_it_starts_and_ends_though_nobody_ever_reads(command: str, tmp_path: Pat
 
 
 def test_a_command_that_cannot_start_ends_though_nobody_reads_why() -> None:
-    with running("serve", full=True, ORDERS_PORT="http") as (process, unread):
+    with running("serve", settings={"ORDERS_PORT": "http"}, full=True) as (process, unread):
         assert process.wait(END_SECONDS) == 2
         assert unread.is_full()
 
@@ -83,7 +83,7 @@ def test_without_a_standard_error_all_is_as_usual() -> None:
     """Neither is the file that has its number a log."""
     (port,) = free_ports(1)
     shell = ["sh", "-c", 'exec "$0" -m orders serve 2>&-', sys.executable]
-    with subprocess.Popen(shell, env=environment(ORDERS_PORT=str(port))) as process:
+    with subprocess.Popen(shell, env=environment({"ORDERS_PORT": str(port)})) as process:
         try:
             assert get(port, "/v1/orders")[0] == 401
             assert ended(process) == 0

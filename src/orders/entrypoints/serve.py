@@ -81,8 +81,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as trouble:
         if trouble.errno == errno.EADDRINUSE:
             raise ProcessFailed(f"port {port} on {host} is taken (the API)") from trouble
-        name = "ORDERS_PORT" if trouble.errno == errno.EACCES else "ORDERS_HOST"
-        raise SettingsError([f"{name} cannot be used: {trouble.strerror}"]) from trouble
+        if trouble.errno == errno.EACCES:
+            raise SettingsError(["ORDERS_PORT cannot be used: it needs a right"]) from trouble
+        reason = "cannot be used: this machine has no such address"
+        raise SettingsError([f"ORDERS_HOST {reason}"]) from trouble
     with listening:
         yield listening
 
