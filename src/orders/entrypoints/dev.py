@@ -153,7 +153,10 @@ async def _announce(
     try:
         for file in files:
             write_private(file, f"{ready}\n")
-        LineWriter(sys.stdout.fileno()).write(_greeting(stack.addresses(), data, token).encode())
+        if sys.stdout:  # a terminal may be held, a pipe be full: nobody waits for it
+            LineWriter(sys.stdout.fileno()).write(
+                _greeting(stack.addresses(), data, token).encode()
+            )
         await asyncio.Event().wait()
     finally:
         for file in files:
