@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import sys
 import time
@@ -19,7 +18,6 @@ from orders.entrypoints.last_words import flush, say, speak_plainly
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
 
 _DATA = Path(".orders")
-_log = logging.getLogger(__name__)
 _EXAMPLES = """\
 examples:
   orders dev                                    everything, on this machine; Ctrl-C ends it
@@ -49,12 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except SystemExit:
-        raise
-    except BaseException:  # noqa: BLE001 - whatever it is, its text is not shown
-        _log.critical("ended by an exception", exc_info=True)
-        flush()
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,6 +43,7 @@ def hide_texts() -> None:
 
 def _ended(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
     _log.critical("ended by an exception", exc_info=error)
+    flush()
 
 
 def _thread_ended(thread: threading.ExceptHookArgs) -> None:

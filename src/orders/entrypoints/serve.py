@@ -105,8 +105,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:  # not if the application could not start
-            self._up.send(True)
+        self._up.send(True)
         self._up.close()
 
     def handle_exit(self, *_: object) -> None:
