@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from orders.entrypoints.failures import CommandFailed
@@ -182,12 +180,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _worker(_: argparse.Namespace) -> int:
     from orders.entrypoints import logs
+    from orders.entrypoints.processes import run_until_told
     from orders.entrypoints.settings import Settings
     from orders.entrypoints.worker import run
 
     settings = Settings.read()
     with logs.kept(settings.log_level):
-        _run_until_told(run(settings))
+        run_until_told(run(settings))
     return 0
 
 
@@ -277,26 +276,12 @@ def _settings(_: argparse.Namespace) -> int:
 
 def _sandbox(options: argparse.Namespace) -> int:
     from orders.entrypoints import logs
+    from orders.entrypoints.processes import run_until_told
     from orders.entrypoints.sandbox import both as sandbox
 
     with logs.kept("warning"):
-        _run_until_told(sandbox.run(options))
+        run_until_told(sandbox.run(options))
     return 0
-
-
-def _run_until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
-    import asyncio
-    import signal
-
-    async def until_stopped() -> None:
-        task = asyncio.create_task(work)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    asyncio.run(until_stopped())
 
 
 def _fail(message: str, exit_code: int) -> int:

@@ -66,7 +66,12 @@ class LineWriter:
         self._thread: threading.Thread | None = None
         self.lost = 0
         """Lines that were dropped, or that nobody can read."""
-        self._unreported = 0
+        self._unreported = self._counted = 0
+
+    def newly_lost(self) -> int:
+        """How many were lost since this was last asked."""
+        newly, self._counted = self.lost - self._counted, self.lost
+        return newly
 
     def write(self, line: bytes) -> None:
         """Write a line, which ends in a newline; or keep it, or drop it. Never waits."""

@@ -193,21 +193,8 @@ class Overload:
             _log.warning("overloaded: %d requests refused", refused)
 
 
-class LogLines:
-    """Log lines that nobody will read."""
-
-    published = 0
-
-    def tell(self) -> None:
-        """Publish those since the last time."""
-        if writer := standard_error():
-            lost, self.published = writer.lost - self.published, writer.lost
-            _LOG_LINES_LOST.inc(lost)
-
-
 in_flight: Final = InFlight()
 overload: Final = Overload()
-_log_lines: Final = LogLines()
 _STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
 _requests: Final[dict[tuple[str, str, int], Histogram]] = {}
 
@@ -290,7 +277,8 @@ async def _sample(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
         for gauge, state in gauges:
             gauge.set(state())
         overload.tell()
-        _log_lines.tell()
+        if writer := standard_error():
+            _LOG_LINES_LOST.inc(writer.newly_lost())
         due_at = loop.time() + SAMPLE_SECONDS
         await asyncio.sleep(SAMPLE_SECONDS)
         _LOOP_LAG.observe(max(0.0, loop.time() - due_at))
