@@ -9,7 +9,8 @@ from dataclasses import fields
 
 import pytest
 
-from orders.entrypoints.settings import Settings, SettingsError, settings_table
+from orders.entrypoints.failures import SettingsError
+from orders.entrypoints.settings import Settings, settings_table
 
 COMPLETE = {
     "ORDERS_MONGO_URI": "mongodb://writer:hunter2@db/",
@@ -219,5 +220,5 @@ def test_a_setting_whose_package_is_not_installed_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, extra: str
 ) -> None:
     assert Settings.read({**COMPLETE, name: value})
-    monkeypatch.setattr("orders.entrypoints.settings.find_spec", lambda module: None)
+    monkeypatch.setattr("orders.entrypoints.addresses.find_spec", lambda module: None)
     assert problems(**{name: value}) == (f"{name} needs an extra: pip install 'orders[{extra}]'",)

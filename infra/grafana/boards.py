@@ -381,6 +381,12 @@ _RUNTIME: Final = [
         unit="ops",
     ),
     Panel(
+        title="Log lines lost",
+        says="Nobody read standard error: the audit trail has holes.",
+        queries={"{{job}}": "sum by (job) (rate(orders_log_lines_lost_total{NS}[5m]))"},
+        unit="ops",
+    ),
+    Panel(
         title="CPU of workers",
         says="Cores.",
         queries={

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ import jwt
 import pytest
 
 from orders.entrypoints.processes import is_taken
+from tests.running import Unread
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
 
@@ -83,6 +85,21 @@ def test_what_is_printed_works_when_pasted(tmp_path: Path) -> None:
         assert dev.wait(60) == 0
     assert nobody_listens(addresses)
     assert not (tmp_path / "data" / "ready.json").exists()
+
+
+def test_it_starts_and_ends_though_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    unread = Unread(full=True)
+    command = orders("dev", "--port", "0", "--data", str(tmp_path))
+    with subprocess.Popen(command, env=BARE, stdout=unread.writer, stderr=unread.writer) as dev:
+        give_up_at = time.monotonic() + 90
+        while not (tmp_path / "ready.json").exists():
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+        addresses = ready(tmp_path)
+        assert unread.is_full()
+        dev.terminate()
+        assert dev.wait(60) == 0
+    assert nobody_listens(addresses)
 
 
 def test_data_and_secrets_outlive_a_kill(tmp_path: Path) -> None:

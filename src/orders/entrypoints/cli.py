@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.last_words import flush, say, speak_plainly
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
 
 _DATA = Path(".orders")
@@ -31,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 if it failed, or 2 if it was called wrongly."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
+    speak_plainly()
     try:
         return command(options)
     except ModuleNotFoundError as error:
@@ -181,10 +181,14 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _worker(_: argparse.Namespace) -> int:
+    from orders.entrypoints import logs
+    from orders.entrypoints.processes import run_until_told
     from orders.entrypoints.settings import Settings
     from orders.entrypoints.worker import run
 
-    _run_until_told(run(Settings.read()))
+    settings = Settings.read()
+    with logs.kept(settings.log_level):
+        run_until_told(run(settings))
     return 0
 
 
@@ -273,28 +277,16 @@ def _settings(_: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
+    from orders.entrypoints import logs
+    from orders.entrypoints.processes import run_until_told
     from orders.entrypoints.sandbox import both as sandbox
 
-    _run_until_told(sandbox.run(options))
+    with logs.kept("warning"):
+        run_until_told(sandbox.run(options))
     return 0
 
 
-def _run_until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
-    import asyncio
-    import signal
-
-    async def until_stopped() -> None:
-        task = asyncio.create_task(work)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    asyncio.run(until_stopped())
-
-
 def _fail(message: str, exit_code: int) -> int:
-    for line in message.splitlines():
-        print(f"orders: {line}", file=sys.stderr)
+    say(message)
+    flush()
     return exit_code

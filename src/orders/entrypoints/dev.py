@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.line_writer import LineWriter
 from orders.entrypoints.processes import Children
 from orders.entrypoints.sandbox.data_directory import DataDirectory, write_private
 from orders.entrypoints.stack import Stack
@@ -151,7 +153,10 @@ async def _announce(
     try:
         for file in files:
             write_private(file, f"{ready}\n")
-        print(_greeting(stack.addresses(), data, token), flush=True)
+        if sys.stdout:  # a terminal may be held, a pipe be full: nobody waits for it
+            LineWriter(sys.stdout.fileno()).write(
+                _greeting(stack.addresses(), data, token).encode()
+            )
         await asyncio.Event().wait()
     finally:
         for file in files:
@@ -180,7 +185,8 @@ curl -sS -i {addresses["api"]}/v1/orders \\
   -H 'Content-Type: application/json' -H "Idempotency-Key: example-$(date +%s)" \\
   -d '{_EXAMPLE}'
 
-Ctrl-C stops it all; the data stays."""
+Ctrl-C stops it all; the data stays.
+"""
 
 
 async def _replay(stack: Stack, data: DataDirectory, file: Path, _: Children) -> None:

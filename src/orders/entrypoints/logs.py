@@ -1,23 +1,24 @@
 """Logs: one JSON object a line on standard error, for our own words and everybody else's.
 
-Only the fields in `FIELDS` leave the process. Texts of exceptions may quote what a caller sent,
-so an exception is logged as its type, its numeric code and where it was raised.
+Only the fields in `FIELDS` leave the process, and what `safe_text` says of exceptions. A line is
+never waited for: `line_writer`.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, TextIO
 
 import msgspec
 
+from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.last_words import SafeHandler, flush, hide_texts
+from orders.entrypoints.line_writer import LINE_BYTES, standard_error
+from orders.entrypoints.safe_text import described, message_of
 from orders.entrypoints.telemetry import current_ids
 
 FIELDS: Final = (
@@ -39,19 +40,30 @@ FIELDS: Final = (
 )
 """What may be logged beside a message; every other `extra` is dropped."""
 
-LONGEST_MESSAGE: Final = 500
-"""Characters of a message."""
-FRAMES: Final = 12
-"""Innermost frames of an exception that are logged."""
-
-_OURS: Final = ("orders.", "audit")
+_ID: Final = 36
+"""Characters of a text in a line that is too long by its texts: of so many, all fields fit."""
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
-_SECRETS: Final = re.compile(
-    r"eyJ[\w-]+(?:\.[\w-]*){0,2}"  # a token, or the part of one
-    r"|(?i:bearer)\s+\S+"
-    r"|\b(?:tok|whsec)_[\w+/=-]+"
-    r"|(?<=://)[^/@\s]+(?=@)"  # name and password in a URL
-)
+_log: Final = logging.getLogger(__name__)
+
+
+@contextmanager
+def kept(level: str) -> Iterator[None]:
+    """Log what a process does until this is left, what ends it included.
+
+    Raises:
+        SystemExit: With 1, for an exception that nobody expected: it has been logged.
+    """
+    hide_texts()
+    configure(level)
+    try:
+        yield
+    except (CommandFailed, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it is, its text is not shown
+        _log.critical("ended by an exception", exc_info=True)
+        raise SystemExit(1) from None
+    finally:
+        flush()
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
@@ -61,7 +73,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     debug is the data itself. The audit trail has no level.
     """
     root = logging.getLogger()
-    root.handlers[:] = [JsonLines(stream or sys.stderr)]
+    root.handlers[:] = [JsonLines(_write_to(stream))]
     wanted = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(wanted, logging.WARNING))
     logging.getLogger("orders").setLevel(wanted)
@@ -81,41 +93,42 @@ def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, An
     if not logger.isEnabledFor(level):
         return
     handlers = logging.getLogger().handlers
-    # There is no stream in a process that was started without a standard error.
     is_ours = len(handlers) == 1 and not logger.handlers
-    if is_ours and isinstance(ours := handlers[0], JsonLines) and ours.stream:
-        with suppress(OSError, ValueError):  # as of any other line that cannot be written
-            ours.write(name, fields, at=time.time(), level=level, logger=logger.name)
+    if is_ours and isinstance(ours := handlers[0], JsonLines):
+        line = _line(name, at=time.time(), level=logging.getLevelName(level), logger=logger.name)
+        line |= {field: value for field, value in fields.items() if value is not None}
+        ours.write(_encoded(line))
     else:
         logger.log(level, name, extra=fields)
 
 
-class JsonLines(logging.StreamHandler[TextIO]):
+def _write_to(stream: TextIO | None) -> Callable[[bytes], None]:
+    if stream is not None:
+        return lambda line: _write_text(stream, line)
+    if (writer := standard_error()) is None:
+        return lambda line: None
+    writer.report_lost = _report_lost
+    return writer.write
+
+
+def _write_text(stream: TextIO, line: bytes) -> None:
+    with suppress(OSError, ValueError):  # a stream that is closed
+        stream.write(line.decode())
+        stream.flush()
+
+
+def _report_lost(lines: int) -> bytes:
+    text = f"{lines} log lines were lost: nobody read standard error"
+    return _encoded(_line(text, at=time.time(), level="WARNING", logger=__name__))
+
+
+class JsonLines(SafeHandler):
     """Writes records as JSON, a line each; times in UTC, to the millisecond."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self.setFormatter(JsonLine())
-
-    def write(
-        self, name: str, fields: Mapping[str, Any], *, at: float, level: int, logger: str
-    ) -> None:
-        """Write what happened `at` a time, in seconds since 1970."""
-        line = _line(name, at=at, level=logging.getLevelName(level), logger=logger)
-        line |= {field: value for field, value in fields.items() if value is not None}
-        text = _ENCODER.encode(line).decode()
-        with self.lock:  # type: ignore[union-attr] # made by the handler itself
-            self.stream.write(f"{text}\n")
-            self.stream.flush()
-
-
-class JsonLine(logging.Formatter):
-    """A record as JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord) -> bytes:
         """The line. Nothing of the record but `FIELDS` and the message is in it."""
         line = _line(
-            _message(record), at=record.created, level=record.levelname, logger=record.name
+            message_of(record), at=record.created, level=record.levelname, logger=record.name
         )
         given = record.__dict__
         for name in FIELDS:
@@ -127,8 +140,8 @@ class JsonLine(logging.Formatter):
         if span_id is not None:
             line["span_id"] = span_id
         if record.exc_info and (error := record.exc_info[1]):
-            line["exception"] = [_described(each) for each in _chain(error)]
-        return _ENCODER.encode(line).decode()
+            line["exception"] = described(error)
+        return _encoded(line)
 
 
 def _line(name: str, *, at: float, level: str, logger: str) -> dict[str, Any]:
@@ -141,35 +154,31 @@ def _second(at: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
-def _message(record: logging.LogRecord) -> str:
-    text = record.getMessage()
-    if not record.name.startswith(_OURS):
-        # What others append to their first line is dumps: of a task, of what it raised.
-        text = text.partition("\n")[0]
-    return _SECRETS.sub("[secret]", text)[:LONGEST_MESSAGE]
+def _encoded(line: dict[str, Any]) -> bytes:
+    text = _ENCODER.encode(line)
+    if len(text) >= LINE_BYTES:
+        text = _shortened(line)
+    return text + b"\n"
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what it came from, the latest first; a bounded number of them."""
-    current: BaseException | None = error
-    for _ in range(5):
-        if current is None:
-            return
-        yield current
-        hidden = None if current.__suppress_context__ else current.__context__
-        current = current.__cause__ or hidden
+def _shortened(line: dict[str, Any]) -> bytes:
+    """The line in less than `LINE_BYTES`: frames far from the fault go first, texts last."""
+    for frames in (6, 3, 1):
+        for each in line.get("exception", ()):
+            each["frames"] = each["frames"][-frames:]
+        text = _ENCODER.encode(line)
+        if len(text) < LINE_BYTES:
+            return text
+    for most in (20, 3):
+        text = _ENCODER.encode({name: _first(value, most) for name, value in line.items()})
+        if len(text) < LINE_BYTES:
+            return text
+    texts = {name: value[:_ID] for name, value in line.items() if isinstance(value, str)}
+    return _ENCODER.encode(texts)
 
 
-def _described(error: BaseException) -> dict[str, Any]:
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        place = "/".join(Path(code.co_filename).parts[-3:])
-        frames.append(f"{place}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    described: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}"}
-    number = getattr(error, "errno", None) or getattr(error, "code", None)
-    if isinstance(number, int):
-        described["code"] = number
-    return described | {"frames": frames[-FRAMES:]}
+def _first(value: Any, most: int) -> Any:
+    """The first of many, and how many more there were."""
+    if not isinstance(value, list) or len(value) <= most:
+        return value
+    return [*value[:most], f"and {len(value) - most} more"]

@@ -20,6 +20,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from orders.entrypoints.line_writer import standard_error
+
 SAMPLE_SECONDS: Final = 0.5
 """How often what has no events of its own is looked at."""
 
@@ -176,6 +178,9 @@ _SPANS_DROPPED: Final = _counter(
     "Spans that were lost: queue-full or not-exported",
     "reason",
 )
+_LOG_LINES_LOST: Final = _counter(
+    "orders_log_lines_lost_total", "Log lines that were dropped, as nobody read standard error"
+)
 _LOOP_LAG: Final = _histogram(
     "orders_event_loop_lag_seconds",
     "How late the event loop wakes up, looked at twice a second",
@@ -295,6 +300,8 @@ async def _sample(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
         for gauge, state in gauges:
             gauge.set(state())
         overload.tell()
+        if writer := standard_error():
+            _LOG_LINES_LOST.inc(writer.newly_lost())
         due_at = loop.time() + SAMPLE_SECONDS
         await asyncio.sleep(SAMPLE_SECONDS)
         _LOOP_LAG.observe(max(0.0, loop.time() - due_at))

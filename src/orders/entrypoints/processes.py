@@ -8,10 +8,10 @@ import ctypes
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Never, Self
+from typing import Any, Never, Self
 
 from orders.entrypoints.failures import CommandFailed
 
@@ -33,6 +33,19 @@ def end_with(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
         _prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # it was gone before we asked
             os._exit(1)
+
+
+def run_until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
+
+    async def until_stopped() -> None:
+        task = asyncio.create_task(work)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(until_stopped())
 
 
 def is_taken(host: str, port: int) -> bool:

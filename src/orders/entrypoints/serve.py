@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 
 from orders.entrypoints import logs
+from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.metrics_server import metrics_of_children
 from orders.entrypoints.processes import ProcessFailed, end_with
 from orders.entrypoints.settings import Settings
@@ -55,13 +56,14 @@ def serve(settings: Settings, build: Build | None = None) -> None:
 
     Raises:
         ProcessFailed: If the port is taken.
+        SettingsError: If this process cannot listen there at all.
         SystemExit: With 1 if a worker crashes as soon as it was started.
     """
-    logs.configure(settings.log_level)
     _raise_open_files()
     with (
-        _listening(settings.host, settings.port) as listening,
         signals_wait(),
+        logs.kept(settings.log_level),
+        _listening(settings.host, settings.port) as listening,
         metrics_of_children(settings.host, settings.metrics_port),
     ):
         draining = Draining()
@@ -77,12 +79,12 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
         )
     except OSError as trouble:
-        reason = (
-            "is taken"
-            if trouble.errno == errno.EADDRINUSE
-            else f"cannot be had: {trouble.strerror}"
-        )
-        raise ProcessFailed(f"port {port} on {host} {reason} (the API)") from trouble
+        if trouble.errno == errno.EADDRINUSE:
+            raise ProcessFailed(f"port {port} on {host} is taken (the API)") from trouble
+        if trouble.errno == errno.EACCES:
+            raise SettingsError(["ORDERS_PORT cannot be used: it needs a right"]) from trouble
+        reason = "cannot be used: this machine has no such address"
+        raise SettingsError([f"ORDERS_HOST {reason}"]) from trouble
     with listening:
         yield listening
 
@@ -159,12 +161,12 @@ def _work(
     signal.signal(STOP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP})
     end_with(parent, by=STOP)
-    logs.configure(settings.log_level)
-    app = _application(settings, draining, build)
-    # Before its parent takes it for stuck.
-    within = EXIT_WITHIN_SECONDS - settings.drain_seconds - _CLOSE_SECONDS
-    config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
-    _Server(config, up).run([listening])
+    with logs.kept(settings.log_level):
+        app = _application(settings, draining, build)
+        # Before its parent takes it for stuck.
+        within = EXIT_WITHIN_SECONDS - settings.drain_seconds - _CLOSE_SECONDS
+        config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
+        _Server(config, up).run([listening])
 
 
 def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:

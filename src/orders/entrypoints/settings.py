@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints import addresses
+from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.setting_kinds import (
-    as_address,
     as_algorithm,
+    as_broker,
     as_claim,
     as_claim_and_value,
+    as_credential,
+    as_database,
+    as_host,
     as_network,
     as_origin,
     as_shared_secret,
     as_token_type,
+    as_topic,
     as_webhook_secret,
     choice,
     number,
+    parsed,
     printable,
     setting,
     several,
@@ -29,22 +34,7 @@ from orders.entrypoints.setting_kinds import (
 )
 
 PREFIX = "ORDERS_"
-_EXTRAS = {
-    "redis_uri": ("redis", "redis"),
-    "rabbitmq_uri": ("aio_pika", "rabbitmq"),
-    "kafka_bootstrap": ("aiokafka", "kafka"),
-}
-"""The module that a setting wants, and the extra of the package that brings it."""
-
-
-class SettingsError(CommandFailed):
-    """Settings are missing or wrong: `problems` names each, says what to do, shows no value."""
-
-    exit_code = 2
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+_POOL_SIZE = 16
 
 
 class SettingRow(NamedTuple):
@@ -62,41 +52,62 @@ class Settings:
     """What the service was told at its start. Secrets are in no repr."""
 
     # Where things are
-    host: str = printable("address to listen on", "127.0.0.1")
+    host: str = setting(
+        "address to listen on", "a host name or an IP address", as_host, default="127.0.0.1"
+    )
     port: int = whole("port of the API", 8000, 0, 65_535)
     metrics_port: int = whole("port of /metrics; 0 turns it off", 9464, 0, 65_535)
-    mongo_uri: str = url("MongoDB", "mongodb", "mongodb+srv", secret=True)
-    database: str = printable("database in MongoDB", "orders")
-    mongo_pool_size: int = whole("connections to MongoDB per process", 16, 1, 500)
+    mongo_uri: str = url("MongoDB", addresses.as_mongo, "mongodb", "mongodb+srv", secret=True)
+    database: str = setting(
+        "database in MongoDB",
+        "1 to 63 letters, digits, _ or -",
+        as_database,
+        default="orders",
+    )
+    mongo_pool_size: int = whole("connections to MongoDB per process", _POOL_SIZE, 1, 500)
     mongo_timeout_seconds: float = number(
         "limit of a database call; one more half second while no server is found", 1.25, 0.1, 30
     )
-    payment_url: str = url("payment service", "http", "https")
+    payment_url: str = url("payment service", addresses.as_http_base, "http", "https")
     payment_token: str | None = setting(
-        "our own credential at the payment service", "text", str, default=None, secret=True
+        "our own credential at the payment service",
+        "printable ASCII",
+        as_credential,
+        default=None,
+        secret=True,
     )
     payment_webhook_secret: tuple[str, ...] = several(
         "keys of incoming webhooks", "whsec_<base64>", as_webhook_secret, secret=True
     )
     webhook_tolerance_seconds: int = whole("age of a webhook at most", 300, 1, 3_600)
-    price_list: str | None = printable(
+    price_list: str | None = setting(
         "catalogue: a JSON file, or an http(s) URL. Without one only callers with orders:price "
         "may place",
-        None,
+        "a file, or a URL",
+        addresses.as_price_list,
+        default=None,
+        shown=False,
     )
     rabbitmq_uri: str | None = url(
         "RabbitMQ, for events; without a broker they stay in the feed",
+        addresses.as_rabbit,
         "amqp",
         "amqps",
         default=None,
         secret=True,
     )
     kafka_bootstrap: tuple[str, ...] = several(
-        "Kafka brokers, for events; both kinds may be set", "host:port", as_address, default=()
+        "Kafka brokers, for events; both kinds may be set", "host:port", as_broker, default=()
     )
-    kafka_topic: str = printable("topic of the events", "orders.events")
+    kafka_topic: str = setting(
+        "topic of the events",
+        "1 to 249 letters, digits, ., _ or -",
+        as_topic,
+        default="orders.events",
+    )
     redis_uri: str | None = url(
         "Redis, for rate limits over all processes; without it each process counts for itself",
+        addresses.as_redis,
         "redis",
         "rediss",
         default=None,
@@ -105,6 +116,7 @@ class Settings:
     otlp_endpoint: str | None = url(
         "OpenTelemetry collector that takes OTLP over HTTP, without /v1/traces; without it no "
         "span is recorded",
+        addresses.as_http_base,
         "http",
         "https",
         default=None,
@@ -114,7 +126,11 @@ class Settings:
     issuer: str = printable("the one accepted iss of a token")
     audience: str = printable("the one accepted aud of a token")
     jwks_url: str | None = url(
-        "keys of the issuer; required without a shared secret", "http", "https", default=None
+        "keys of the issuer; required without a shared secret",
+        addresses.as_http,
+        "http",
+        "https",
+        default=None,
     )
     jwt_algorithms: tuple[str, ...] = several(
         "accepted signatures",
@@ -228,12 +244,14 @@ class Settings:
             if not text and each.default is MISSING:
                 problems.append(f"{name} is missing: {each.metadata['meaning']}")
             elif text:
-                try:
-                    values[each.name] = each.metadata["parse"](text)
-                except ValueError:
-                    problems.append(f"{name} must be {each.metadata['accepts']}")
+                problem, values[each.name] = parsed(text, **each.metadata)
+                problems += [f"{name} {problem}"] if problem else []
         problems += _contradictions(environ)
-        problems += _missing_extras(values)
+        problems += [f"{_variable(name)} {need}" for name, need in addresses.missing(values)]
+        if problem := addresses.mongo_problem(
+            values.get("mongo_uri"), pool_size=values.get("mongo_pool_size") or _POOL_SIZE
+        ):
+            problems.append(f"ORDERS_MONGO_URI cannot be used: {problem}")
         if problems:
             raise SettingsError(problems)
         return cls(**values)
@@ -261,15 +279,6 @@ def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return ", ".join(default) if isinstance(default, tuple) else str(default or "")
-
-
-def _missing_extras(values: Mapping[str, Any]) -> list[str]:
-    """What is wanted and not installed, each as one line that says how to get it."""
-    return [
-        f"{_variable(name)} needs an extra: pip install 'orders[{extra}]'"
-        for name, (module, extra) in _EXTRAS.items()
-        if values.get(name) and find_spec(module) is None
-    ]
 
 
 def _contradictions(environ: Mapping[str, str]) -> list[str]:

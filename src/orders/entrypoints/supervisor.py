@@ -89,12 +89,15 @@ class Supervisor:
 
     def __init__(self, work: Callable[[connection.Connection], None], count: int) -> None:
         self._work = work
-        self._workers = [_Worker(work) for _ in range(count)]
+        self._count = count
+        self._workers: list[_Worker] = []
         self._leaving: Sequence[_Worker] = ()
 
     def run(self, draining: Draining, drain_seconds: float) -> None:
         """Do as signals say, and return when no worker is left."""
         try:
+            for _ in range(self._count):
+                self._workers.append(_Worker(self._work))
             while (heard := signal.sigwait(_HEARD)) not in {signal.SIGTERM, signal.SIGINT}:
                 if heard == signal.SIGHUP:
                     self._replace()

@@ -13,7 +13,7 @@ from orders.application.errors import ApplicationError
 from orders.application.publisher_lane import PublisherLane, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import logs, metrics
+from orders.entrypoints import metrics
 from orders.entrypoints.container import Adapters
 from orders.entrypoints.metrics_server import metrics_of_this_process
 from orders.entrypoints.settings import Settings
@@ -44,7 +44,6 @@ _log = logging.getLogger(__name__)
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then finish what is begun and return."""
-    logs.configure(settings.log_level)
     with metrics_of_this_process(settings.host, settings.metrics_port):
         await _work(settings)
 

@@ -47,6 +47,7 @@ from orders.entrypoints.http.orders import ORDER_HANDLERS
 from orders.entrypoints.http.overload import Farewell, OverloadProtection
 from orders.entrypoints.http.parts import part_handlers
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
+from orders.entrypoints.last_words import failure_logged
 from orders.entrypoints.settings import Settings
 from orders.entrypoints.tracing import traced
 from orders.entrypoints.turns import Turns
@@ -84,6 +85,8 @@ def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: 
         readiness=Readiness(is_draining, adapters.can_serve),
         limiter=adapters.limiter,
         lifespan=[
+            # The server would log the traceback only, as one text.
+            lambda _: failure_logged(),
             lambda _: traced(settings),
             adapters.opened,
             lambda _: metrics.sampled(adapters.states()),
