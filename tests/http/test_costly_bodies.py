@@ -64,6 +64,10 @@ COSTLY = {
     "numbers of 19 digits": filled(b"9223372036854775807,", b"[", b"0]"),
     "numbers of 20 digits": filled(b"18446744073709551615,", b"[", b"0]"),
     "the largest fractions": filled(b"1.7976931348623157e308,", b"[", b"0]"),
+    "the largest fractions, as many as may be": (
+        b"[" + b"1.7976931348623157e308," * (MAX_COSTLY // 2 - 1) + b"0," * 100_000 + b"0]"
+    ),
+    "the largest numbers with an exponent": filled(b"17976931348623157e292,", b"[", b"0]"),
     "the smallest fractions": filled(b"2.2250738585072014e-308,", b"[", b"0]"),
     "fractions between two": filled(
         b"0.500000000000000166533453693773481063544750213623046875,", b"[", b"0]"
@@ -160,3 +164,17 @@ async def test_a_request_takes_no_longer_than_to_read_a_few_plain_bodies(
         least = min(least, time.process_time() - began)
         assert 400 <= answer.status_code < 500, answer.text
     assert least < MOST * plain
+
+
+@pytest.mark.parametrize(("count", "code"), [(1_000, "invalid-value"), (1_001, "invalid-body")])
+async def test_of_far_too_much_metadata_nothing_is_looked_at(
+    app: Litestar, count: int, code: str
+) -> None:
+    root = Caller(app, "root")
+    body = {"metadata": {f"n{number}": "" for number in range(count)}}
+    placed = await root.place("far too much", **body)
+    order = (await root.place()).json()["id"]
+    edited = await root.client.patch(f"/orders/{order}", json=body, headers={"if-match": "*"})
+    for answer in (placed, edited):
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+        assert answer.json()["errors"][0]["pointer"] == "/metadata"

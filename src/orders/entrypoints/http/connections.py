@@ -121,11 +121,6 @@ class Connection(HttpToolsProtocol):
             super().on_message_begin()
             self._size.begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Take a piece of the address."""
-        if self._size.part is Part.HEAD:
-            super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. One behind the body must not pass for one before it: RFC 9110, 6.5.1."""
         if self._size.part is Part.HEAD:
