@@ -172,7 +172,7 @@ async def test_of_far_too_much_metadata_nothing_is_looked_at(
 ) -> None:
     root = Caller(app, "root")
     body = {"metadata": {f"n{number}": "" for number in range(count)}}
-    placed = await root.place("far too much", **body)
+    placed = await root.place("far-too-much", **body)
     order = (await root.place()).json()["id"]
     edited = await root.client.patch(f"/orders/{order}", json=body, headers={"if-match": "*"})
     for answer in (placed, edited):
