@@ -17,7 +17,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from litestar.testing import TestClient
 
 from orders.entrypoints.http.decoding import StrictMergePatch, StrictRequests
-from orders.entrypoints.http.json_text import decode_json
+from orders.entrypoints.http.json_text import MAX_COSTLY, decode_json
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS, RequestRefused
 
 
@@ -331,3 +331,35 @@ async def test_a_body_that_never_ends_is_given_up() -> None:
     async with asyncio.timeout(3):
         status, _, problem = await answer_to(an_app(body_timeout_seconds=0.02), b"{", headers=[])
     assert (status, problem["code"]) == (408, "body-timeout")
+
+
+def test_a_number_beyond_all_bounds_is_found_whatever_strings_say() -> None:
+    for body in (
+        rb'["null","\u006eull",1e400]',
+        b"[null,-1e999]",
+        b"[" + b"9" * 400 + b".0]",
+    ):
+        with pytest.raises(RequestRefused) as refused:
+            decode_json(body, list)
+        assert refused.value.status == 422
+    assert decode_json(rb'["null","\u006eull",null,1e300]', list) == ["null", "null", None, 1e300]
+
+
+@pytest.mark.parametrize(
+    "number", ["9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"]
+)
+def test_a_long_number_is_bounded_where_it_is_one(number: str) -> None:
+    for kept in (f'["{number}"]', f"[0.{number.strip('-')}]", f"[{number}.5]", f"[{number}E2]"):
+        assert decode_json(kept.encode(), list) == json.loads(kept)
+    for refused in (f"[{number}]", f'{{"a":{number} }}', f"[1.5,{number},1e3]"):
+        with pytest.raises(RequestRefused, match="mean a valid request"):
+            decode_json(refused.encode(), dict if "{" in refused else list)
+
+
+def test_so_many_costly_parts_are_read_and_no_more() -> None:
+    for unit in (b"[]", b"{}", b"1.5", b"1e1", b"1E1"):
+        least = MAX_COSTLY - unit.startswith((b"[", b"{"))  # the list itself is one
+        decode_json(b"[" + b",".join([unit] * (least - 1)) + b"]", list)
+        with pytest.raises(RequestRefused, match="more than 65536"):
+            decode_json(b"[" + b",".join([unit] * (least + 1)) + b"]", list)
+    decode_json(b"[" + b",".join([b'"[{.eE"'] * MAX_COSTLY) + b"]", list)

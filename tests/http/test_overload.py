@@ -253,6 +253,10 @@ async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> 
     await body.has_begun.wait()
     assert await app.state.overload._turns.take(is_list=False)
     at_once = await ada.client.get("/orders/x", headers=headers)
+    unread = Slowly()
+    unread.may_end.set()
+    assert (await ada.client.post("/orders", content=unread)).status_code == 503
+    assert not unread.has_begun.is_set()  # nor was anything else looked at
     body.may_end.set()
     for refused in (at_once, await late):
         assert_problem(refused, 503, "overloaded")
@@ -262,7 +266,7 @@ async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> 
         assert refused.headers["retry-after"] == "1"
         assert int(refused.headers["content-length"]) == len(refused.content)
         assert refused.headers["access-control-allow-origin"] == "https://shop.example"
-    assert metrics.overload.refused == before + 2
+    assert metrics.overload.refused == before + 3
 
 
 async def test_callers_who_send_slowly_keep_nobody_out(shop: Shop) -> None:

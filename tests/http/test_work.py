@@ -19,6 +19,7 @@ import pytest
 
 from orders.adapters.mongo.documents import changes_of, document_of, state_from
 from orders.domain.order import Order
+from orders.entrypoints.http.overload import WHOLE_BODY
 from tests.building import a_draft, a_placed_order
 from tests.http.calling import Api, Front, a_body, a_line
 
@@ -74,6 +75,7 @@ class Meter:
             ],
             "client": ("127.0.0.1", 1),
             "state": {},
+            "extensions": {WHOLE_BODY: {}},
         }
         content = b"" if body is None else msgspec.json.encode(body)
         statuses: list[int] = []

@@ -36,11 +36,11 @@ _deadline: ContextVar[Deadline | None] = ContextVar("orders.deadline", default=N
 
 
 @contextmanager
-def within(deadline: Deadline) -> Iterator[None]:
+def within(deadline: Deadline) -> Iterator[Deadline]:
     """Work until then."""
     token = _deadline.set(deadline)
     try:
-        yield
+        yield deadline
     finally:
         _deadline.reset(token)
 

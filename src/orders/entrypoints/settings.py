@@ -205,8 +205,9 @@ class Settings:
         100_000,
     )
     max_in_flight: int = whole(
-        "requests at once per process, then 503; lists may be 60 % of them. As many as "
-        "ORDERS_MONGO_POOL_SIZE are worked for, the others wait for others or their turn",
+        "requests per process that are worked for or wait for their turn, then 503; lists may be "
+        "60 % of them. ORDERS_MONGO_POOL_SIZE are worked for at once. Who waits for a body, the "
+        "payment service or the catalogue is none of them",
         256,
         1,
         10_000,

@@ -121,15 +121,15 @@ class Turns:
 
     async def take(self, *, is_list: bool) -> bool:
         """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
-        if self.refuses(is_list=is_list):
+        are_free = self.are_free()
+        if not are_free and self.refuses(is_list=is_list):
             return False
-        queue = self._lists if is_list else self._others
-        is_behind = any(each.waiting for each in self._before(is_list=is_list))
-        if not is_behind and self._may_have_one(is_list=is_list):
+        is_next = are_free or not any(each.waiting for each in self._before(is_list=is_list))
+        if is_next and self._may_have_one(is_list=is_list):
             self.come_back(is_list=is_list)
             return True
         loop = asyncio.get_running_loop()
-        place = queue.join(loop.time())
+        place = (self._lists if is_list else self._others).join(loop.time())
         if self._sweep is None:
             self._sweep = loop.call_later(SHORT_WAIT_SECONDS / 2, self._look)
         try:
@@ -143,9 +143,10 @@ class Turns:
         """Give the turn to whoever waits for one."""
         self._taken -= 1
         self._taken_by_lists -= is_list
-        self._pass_on(self._others, is_list=False)
-        if not self._others.waiting:
-            self._pass_on(self._lists, is_list=True)
+        if self._others.waiting or self._lists.waiting:
+            self._pass_on(self._others, is_list=False)
+            if not self._others.waiting:
+                self._pass_on(self._lists, is_list=True)
 
     def come_back(self, *, is_list: bool) -> None:
         """Have a turn without a wait: what is begun is finished first."""

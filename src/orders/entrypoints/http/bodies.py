@@ -6,7 +6,7 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -18,6 +18,9 @@ from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine, Items
 from orders.domain.values import Address, Shipping
+
+_FEW: Final = msgspec.Meta(max_length=1_000)
+"""No bound of the domain's, but of the work for members that it will refuse."""
 
 
 class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -85,7 +88,7 @@ class DraftBody(Body, frozen=True):
     external_reference: str | None = None
     note: str | None = None
     expected_total: int | None = None
-    metadata: dict[str, str] = {}
+    metadata: Annotated[dict[str, str], _FEW] = {}
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it."""
@@ -118,7 +121,7 @@ class EditOrderBody(Body, frozen=True):
 
     note: str | None | UnsetType = UNSET
     external_reference: str | None | UnsetType = UNSET
-    metadata: dict[str, str | None] | None | UnsetType = UNSET
+    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
     shipping: EditShippingBody | UnsetType = UNSET
 
     def to_changes(self, metadata: dict[str, str]) -> dict[str, Any]:

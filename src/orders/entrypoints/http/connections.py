@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from orders.entrypoints.http.early_answers import MALFORMED, OVERLOADED, TOO_LARGE, Whole
 from orders.entrypoints.http.exchange import Exchange, Flow
+from orders.entrypoints.http.lingering import Lingering
 from orders.entrypoints.http.message_size import MessageSize, Part
 from orders.entrypoints.http.overload import OverloadProtection, trace_of
 from orders.entrypoints.http.upgrades import head_without_offer, new_parser
@@ -33,33 +34,6 @@ _LAG_SECONDS: Final = 0.05
 
 class _Refused(Exception):
     """Ends the parsing of what will not be answered otherwise."""
-
-
-class _Lingering:
-    """A transport whose end the other side can read.
-
-    Closed with anything unread, a socket forgets what it has sent: RFC 9112, 9.6.
-    """
-
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
-        self._transport = transport
-        self._connection = connection
-        self.write = transport.write
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def is_closing(self) -> bool:
-        """Whether nothing may be written any more."""
-        return self._connection.lingers or self._transport.is_closing()
-
-    def close(self) -> None:
-        """Send what was written, and no more; for a while, overlook what comes."""
-        if not self._connection.is_being_told():
-            self._transport.close()
-        elif not self.is_closing():
-            self._connection.linger()
-            self._transport.write_eof()
 
 
 class Connection(HttpToolsProtocol):
@@ -94,7 +68,7 @@ class Connection(HttpToolsProtocol):
         """Wait for the first head."""
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self.transport = cast("asyncio.Transport", _Lingering(transport, self))
+        self.transport = cast("asyncio.Transport", Lingering(transport, self))
         self._waits_since = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
@@ -146,11 +120,6 @@ class Connection(HttpToolsProtocol):
         if self._size.part is Part.NONE:
             super().on_message_begin()
             self._size.begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Take a piece of the address."""
-        if self._size.part is Part.HEAD:
-            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. One behind the body must not pass for one before it: RFC 9110, 6.5.1."""

@@ -79,18 +79,16 @@ class OverloadProtection:
             await self._app(scope, receive, send)
             return
         is_list = scope["method"] == "GET" and scope["path"] in self._lists
-        turn, deadline = Turn(self._turns, is_list=is_list), Deadline(self._request_seconds)
-        with turn.given_back(), within(deadline):
-            if _is_whole(scope):
-                if not await turn.take():
-                    await self._refuse(scope, send)
-                    return
-                deadline.set()
-                await self._app(scope, receive, send)
-            elif self._turns.refuses(is_list=is_list):
+        is_whole, turn = _is_whole(scope), Turn(self._turns, is_list=is_list)
+        with turn.given_back():
+            if not await turn.take() if is_whole else self._turns.refuses(is_list=is_list):
                 await self._refuse(scope, send)
-            else:
-                await self._with_a_late_body(scope, receive, send, turn, deadline)
+                return
+            with within(Deadline(self._request_seconds)) as deadline:
+                if is_whole:
+                    await self._app(scope, receive, send)
+                else:
+                    await self._with_a_late_body(scope, receive, send, turn, deadline)
 
     async def _with_a_late_body(
         self, scope: Scope, receive: Receive, send: Send, turn: Turn, deadline: Deadline

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import httptools
 
-_FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
-"""Headers, in small letters, that say where a request ends, and whether another one follows."""
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""Headers, in small letters, that say where a request ends."""
 
 
 def new_parser(protocol: Any) -> Any:
