@@ -15,6 +15,7 @@ from orders.application.ports import LoggedEvent, Published
 from orders.application.publisher_lane import LEASE, REFUSALS_AT_MOST
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
+from orders.entrypoints.outbox import forget
 from tests.shop import Interrupted, Shop
 
 LATER = timedelta(minutes=5)
@@ -287,24 +288,52 @@ async def test_what_one_refuses_reaches_the_other_and_is_parked_for_the_one_alon
 # -- the set of publishers changes --------------------------------------------------------------
 
 
-async def test_what_waits_for_a_publisher_that_is_not_configured_any_more_is_forgotten(
+async def test_what_waits_for_a_publisher_that_is_not_configured_waits_until_it_is(
     shop: Shop,
 ) -> None:
+    """A worker that was told of too few must not lose what the others were told of."""
     shop.publisher.unavailable = shop.other_publisher.unavailable = True
     order_id = (await shop.place(method="tok_ok")).order.id
     await shop.relay()
     shop.publisher.unavailable = False
-    known = ("kafka", "rabbitmq")
     only = {"rabbitmq": shop.publisher}
-    relay = RelayEvents(shop.stored, shop.log, only, shop.clock, known=known)
+    relay = RelayEvents(shop.stored, shop.log, only, shop.clock)
 
     shop.clock.advance(LATER)
     for lane in relay.lanes:
         await lane.catch_up(limit=10)
+    await shop.change(order_id, "hold", lambda o, **told: o.hold("fraud", **told))  # type: ignore[arg-type]
+    await relay(limit=10)
 
-    assert published(shop)[order_id] == [1, 2, 3, 4]
+    assert published(shop)[order_id] == [1, 2, 3, 4, 5]
     assert shop.other_publisher.published == []
+    shop.other_publisher.unavailable = False
+    await relay_until_nothing_waits(shop)
+    assert got_by(shop.other_publisher)[order_id] == [1, 2, 3, 4, 5]
+    assert published(shop)[order_id] == [1, 2, 3, 4, 5]
     assert await left(shop, order_id) == 0
+
+
+async def test_what_waits_for_a_publisher_alone_is_forgotten_on_command(shop: Shop) -> None:
+    """What waits, what is deferred and what is parked; and nothing of another publisher."""
+    shop.other_publisher.max_bytes = 1
+    parked = (await shop.place(method="tok_ok", key="parked")).order.id
+    for _ in range(REFUSALS_AT_MOST):
+        await shop.relay()
+        shop.clock.advance(LEASE)
+    assert len(await shop.stored.parked(limit=9)) == 1
+    shop.publisher.unavailable = shop.other_publisher.unavailable = True
+    waiting = (await shop.place(method="tok_ok", key="waiting")).order.id
+    await shop.relay()
+
+    assert await forget(shop.stored, "kafka", now=shop.clock()) == 8
+
+    assert await forget(shop.stored, "kafka", now=shop.clock()) == 0
+    assert (await left(shop, parked), await left(shop, waiting)) == (0, 4)
+    shop.publisher.unavailable = False
+    await relay_until_nothing_waits(shop)
+    assert published(shop)[waiting] == [1, 2, 3, 4]
+    assert shop.other_publisher.published == []
 
 
 async def test_a_publisher_that_is_added_gets_what_is_relayed_from_then_on(shop: Shop) -> None:

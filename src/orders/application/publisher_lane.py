@@ -46,11 +46,9 @@ class PublisherLane:
     """Sends to one publisher. Whatever holds it up holds up no other."""
 
     def __init__(
-        self, name: str, publisher: EventPublisher | None, outbox: EventOutbox, now: Clock
+        self, name: str, publisher: EventPublisher, outbox: EventOutbox, now: Clock
     ) -> None:
-        """Take a publisher; None forgets what waits for one that is not configured any more."""
         self.name = name
-        self.is_retired = publisher is None
         self._publisher = publisher
         self._outbox = outbox
         self._now = now
@@ -67,12 +65,10 @@ class PublisherLane:
     @property
     def keeps_up(self) -> bool:
         """Whether it may be offered new events: none that came before wait, as far as known."""
-        return not (self.is_retired or self.is_away or self._has_backlog or self._late)
+        return not (self.is_away or self._has_backlog or self._late)
 
     async def offer(self, waiting: Sequence[WaitingEvents]) -> Published:
         """Send events; remember whether the publisher could be reached, and when to try again."""
-        if self._publisher is None:
-            return Published(confirmed={each.order_id: each.last for each in waiting})
         told = await self._publisher.publish([event for each in waiting for event in each.events])
         if all(_is_known(each, told) for each in waiting):
             self._failures = 0
@@ -144,11 +140,7 @@ class PublisherLane:
             await self._outbox.confirm(self.name, done)
         parked = await self._hold_back(left, told)
         events = sum(len(each.events) for each in claimed) - sum(len(each.events) for each in left)
-        return Relayed(
-            events=events,
-            published={} if self.is_retired else {self.name: events},
-            parked=parked,
-        )
+        return Relayed(events=events, published={self.name: events}, parked=parked)
 
     async def _hold_back(
         self, left: Sequence[WaitingEvents], told: Published

@@ -36,15 +36,15 @@ class RelayEvents:
         log: EventLog,
         publishers: Mapping[str, EventPublisher],
         now: Clock,
-        *,
-        known: Collection[str] = (),
     ) -> None:
-        """Take the publishers by name; `known` are all names that there may be in the outbox."""
+        """Take the publishers by name. What waits for another goes on waiting."""
         self._outbox = outbox
         self._log = log
         self._now = now
-        names = sorted({*publishers, *known})
-        self.lanes = [PublisherLane(name, publishers.get(name), outbox, now) for name in names]
+        self.lanes = [
+            PublisherLane(name, publisher, outbox, now)
+            for name, publisher in sorted(publishers.items())
+        ]
 
     async def __call__(self, *, limit: int) -> Relayed:
         """Relay the new events of at most `limit` orders.
@@ -125,7 +125,7 @@ class RelayEvents:
     ) -> Mapping[str, Lag]:
         lags: dict[str, Lag] = {}
         for lane in self.lanes:
-            if lane.is_retired or lane.name in waiting.behind:
+            if lane.name in waiting.behind:
                 continue
             if lane.name in late:
                 # Claimed already, by this relay's own lane.

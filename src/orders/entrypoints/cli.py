@@ -101,9 +101,10 @@ def _add_migrate(parser: _Parser) -> None:
 
 
 def _add_outbox(parser: _Parser) -> None:
-    parser.add_argument("action", choices=["list", "resend"], help="what is held up; send it again")
+    choices, about = ["list", "resend", "drop"], "what is held up; send it again; forget it"
+    parser.add_argument("action", choices=choices, help=about)
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
-    parser.add_argument("--publisher", help="to rabbitmq or kafka only (resend)")
+    parser.add_argument("--publisher", help="rabbitmq or kafka alone (resend, drop)")
 
 
 def _add_data(parser: _Parser) -> None:
@@ -199,9 +200,12 @@ def _outbox(options: argparse.Namespace) -> int:
     from orders.entrypoints.settings import Settings
 
     settings = Settings.read()
-    resend = options.action == "resend"
-    again = outbox.resend(settings, options.order, options.publisher) if resend else None
-    for line in asyncio.run(again or outbox.listed(settings)):
+    actions = {
+        "list": lambda: outbox.listed(settings),
+        "resend": lambda: outbox.resend(settings, options.order, options.publisher),
+        "drop": lambda: outbox.drop(settings, options.publisher),
+    }
+    for line in asyncio.run(actions[options.action]()):
         print(line)
     return 0
 

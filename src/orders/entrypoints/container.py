@@ -5,7 +5,7 @@ Nothing in here waits: what must be opened in the event loop is opened by `Adapt
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from math import nan
@@ -80,7 +80,6 @@ class UseCases(containers.DeclarativeContainer):
     payments: providers.Dependency[PaymentGateway] = providers.Dependency()
     prices: providers.Dependency[PriceList] = providers.Dependency()
     publishers: providers.Object[Mapping[str, EventPublisher]] = providers.Object({})
-    known_publishers: providers.Object[Sequence[str]] = providers.Object(())
     webhooks: providers.Dependency[WebhookVerifier] = providers.Dependency()
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
@@ -100,9 +99,7 @@ class UseCases(containers.DeclarativeContainer):
     read_orders = providers.Singleton(traced(ReadOrders), orders, outbox, log, now)
     book_payment_event = providers.Singleton(traced(BookPaymentEvent), orders, webhooks, now)
     do_due_work = providers.Singleton(traced(DoDueWork), orders, settle, now)
-    relay_events = providers.Singleton(
-        RelayEvents, outbox, log, publishers, now, known=known_publishers
-    )
+    relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
 
 
 class Adapters:
@@ -135,7 +132,7 @@ class Adapters:
         self._keys = _key_ring(settings)
         self.tokens = JwtVerifier(self._keys, _token_rules(settings))
         self.limiter = _rate_limiter(settings)
-        self._publishers = _publishers(settings)
+        self.publishers = _publishers(settings)
 
     def use_cases(self) -> UseCases:
         """The use cases over these adapters."""
@@ -146,8 +143,7 @@ class Adapters:
             log=self._log,
             payments=MeasuredPayments(self._payments),
             prices=PatientPrices(self._prices),
-            publishers=self._publishers,
-            known_publishers=KNOWN_PUBLISHERS,
+            publishers=self.publishers,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
                 tolerance_seconds=settings.webhook_tolerance_seconds,
@@ -203,7 +199,7 @@ class Adapters:
                 stack.push_async_callback(self._keys.close)
             if isinstance(self.limiter, AbstractAsyncContextManager):
                 await stack.enter_async_context(self.limiter)
-            for publisher in self._publishers.values():
+            for publisher in self.publishers.values():
                 await stack.enter_async_context(publisher)
             yield
 

@@ -96,18 +96,16 @@ _PAYMENT_CALLS: Final = _histogram(
 BREAKER: Final = _gauge(
     "orders_payment_breaker_state",
     "Circuit breaker of the payment service: 0 closed, 1 half-open, 2 open",
-    over_processes="livemax",
 )
 LIMITER_LOCAL: Final = _gauge(
     "orders_rate_limiter_local",
     "1 while rate limits are counted per process though Redis is configured",
-    over_processes="livemax",
 )
 RELAYED: Final = _counter(
     "orders_relayed_events_total",
     "Events that were logged in the feed, and offered to every publisher",
 )
-_PUBLISHED: Final = _counter(
+PUBLISHED: Final = _counter(
     "orders_published_events_total", "Events that a publisher has confirmed", "publisher"
 )
 PARKED: Final = _counter(
@@ -244,11 +242,6 @@ def count_change(operation: str | None) -> None:
 def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
     """Count a call to the payment service."""
     _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
-
-
-def count_published(publisher: str, events: int) -> None:
-    """Count events that a publisher has confirmed."""
-    _PUBLISHED.labels(publisher).inc(events)
 
 
 def count_due_work(orders: int) -> None:

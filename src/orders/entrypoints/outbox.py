@@ -1,12 +1,15 @@
-"""`orders outbox`: what the relay has given up on or cannot read, and how it is sent again."""
+"""`orders outbox`: what the relay has given up on or cannot read; send it again, or forget it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from orders.application.ports import EventOutbox, ParkedEvents, Unreadable
+from orders.application.publisher_lane import LEASE
 from orders.domain.identifiers import OrderId
+from orders.entrypoints import clock
 from orders.entrypoints.container import KNOWN_PUBLISHERS, Adapters
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.settings import Settings
@@ -44,6 +47,38 @@ async def resend(settings: Settings, order_id: UUID | None, publisher: str | Non
     if not resent:
         raise CommandFailed(f"order {order_id} has no parked events")
     return [_resent(order_id, each) for each in resent]
+
+
+async def drop(settings: Settings, publisher: str | None) -> Sequence[str]:
+    """Forget what waits for a publisher that is not configured any more; a line says how much.
+
+    Nothing else ever does: events that wait for a publisher wait until it is configured again.
+
+    Raises:
+        CommandFailed: If no publisher is named, or it is still configured.
+    """
+    adapters = Adapters(settings)
+    if publisher not in KNOWN_PUBLISHERS or publisher in adapters.publishers:
+        raise CommandFailed("name a --publisher whose setting was taken away: rabbitmq or kafka")
+    async with adapters.opened():
+        dropped = await forget(adapters.use_cases().outbox(), publisher, now=clock.now())
+    return [f"{dropped} events will not be sent to {publisher}"]
+
+
+async def forget(outbox: EventOutbox, publisher: str, *, now: datetime) -> int:
+    """Take out what waits for one publisher alone; returns how many events. May be repeated.
+
+    What only a newer version can read is left to it.
+    """
+    await _all(outbox, (publisher,))
+    dropped = 0
+    # Also what is deferred; by others' claims, if there are any, nothing is sent any more.
+    later = now + timedelta(hours=1)
+    while claimed := await outbox.claim_for(publisher, now=later, lease=LEASE, limit=_PAGE):
+        ready = [each for each in claimed if each.events]
+        await outbox.confirm(publisher, {each.order_id: each.last for each in ready})
+        dropped += sum(len(each.events) for each in ready)
+    return dropped
 
 
 async def _all(outbox: EventOutbox, publishers: Sequence[str]) -> Sequence[ParkedEvents]:

@@ -29,8 +29,6 @@ PAUSE_SECONDS = 0.25
 """Between looks while there is nothing to do."""
 LANE_SECONDS = 0.5
 """Between looks at what waits for one publisher alone."""
-RETIRED_SECONDS = 30.0
-"""Between looks at what waits for a publisher that is not configured."""
 TROUBLE_SECONDS = 2.0
 """Before the next try after something did not answer."""
 WATCH_SECONDS = 5.0
@@ -97,10 +95,9 @@ async def _relay(relay: RelayEvents) -> int:
 
 async def _keep_up(lane: PublisherLane, stop: asyncio.Event) -> None:
     """Send what waits for one publisher alone, for as long as the worker runs."""
-    pause = RETIRED_SECONDS if lane.is_retired else LANE_SECONDS
-    metrics.count_published(lane.name, 0)  # A rate is seen from a count that was there before.
+    metrics.PUBLISHED.labels(lane.name)  # A rate is seen from a count that was there before.
     try:
-        await _repeat(lambda: _catch_up(lane), stop, pause)
+        await _repeat(lambda: _catch_up(lane), stop, LANE_SECONDS)
         with suppress(ApplicationError):  # What is not told is sent again after its lease.
             await lane.finish()
     finally:
@@ -110,15 +107,13 @@ async def _keep_up(lane: PublisherLane, stop: asyncio.Event) -> None:
 async def _catch_up(lane: PublisherLane) -> int:
     relayed = await lane.catch_up(limit=RELAY_BATCH)
     _tell(relayed)
-    if lane.is_retired and relayed.events:
-        _log.warning("%d events for %s dropped: not configured", relayed.events, lane.name)
     metrics.PUBLISHER_AWAY.labels(lane.name).set(lane.is_away)
     return relayed.events
 
 
 def _tell(relayed: Relayed) -> None:
     for publisher, events in relayed.published.items():
-        metrics.count_published(publisher, events)
+        metrics.PUBLISHED.labels(publisher).inc(events)
     metrics.PARKED.inc(len(relayed.parked))
     for order_id in relayed.parked:
         _log.error("the events of order %s are parked: see `orders outbox list`", order_id)
