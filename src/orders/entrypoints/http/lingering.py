@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from orders.entrypoints.http.connections import Connection
+
+class Told(Protocol):
+    """Who may still be sending when we have said all."""
+
+    lingers: bool
+
+    def is_being_told(self) -> bool:
+        """Whether something is on its way that is not looked at any more."""
+        ...
+
+    def linger(self) -> None:
+        """Overlook what comes, for a while."""
+        ...
 
 
 class Lingering:
@@ -15,7 +26,7 @@ class Lingering:
     Closed with anything unread, a socket forgets what it has sent: RFC 9112, 9.6.
     """
 
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+    def __init__(self, transport: asyncio.Transport, connection: Told) -> None:
         self._transport = transport
         self._connection = connection
         self.write = transport.write
