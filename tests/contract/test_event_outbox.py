@@ -11,15 +11,19 @@ from orders.adapters.contracts.event_outbox import TRACE, EventOutboxContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.contracts.waiting_samples import (
     FAR_AWAY,
+    LEASE,
     ONE,
     OTHER,
+    claim,
     claim_for,
     keep,
     left,
     new_events,
     nothing,
+    one_more_event,
 )
 from orders.adapters.in_memory import FixedClock, InMemoryOrders, InMemoryPublisher
+from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Collection, Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
@@ -71,6 +75,21 @@ class Interrupted:
             happen, self._happen = self._happen, None
             await happen()
         return result
+
+
+async def test_an_order_without_new_events_does_not_wait_for_a_relay(database: Database) -> None:
+    orders, outbox = MongoOrders(database), MongoOutbox(database)
+    waiting = await new_events(orders, outbox)
+    await one_more_event(orders, waiting.order_id)
+    (again,) = await claim(outbox, NOW + LEASE)
+    await keep(outbox, again, {ONE: nothing()})
+
+    await outbox.remove({waiting.order_id: 3})  # by a relay whose lease was over
+
+    assert await claim(outbox, NOW + LEASE) == []
+    assert (await MongoBacklog(database).look(now=NOW)).new.waiting_orders == 0
+    (lacking,) = await claim_for(ONE, outbox)
+    assert [event.recorded.sequence for event in lacking.events] == [4]
 
 
 async def test_one_publisher_may_catch_up_in_the_middle_of_the_other(database: Database) -> None:

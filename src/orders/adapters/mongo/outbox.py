@@ -59,9 +59,17 @@ class MongoOutbox:
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[WaitingEvents]:
         """The new events of at most `limit` orders, the longest waiting first."""
-        wanted = _EVENTS | {"behind": 1}
+        wanted = _EVENTS | {"behind": 1, "sequence": 1}
         claimed = await claim(self._orders, "relay", wanted, now=now, lease=lease, limit=limit)
-        return [waiting for document in claimed if (waiting := new_in(document))]
+        waiting = [(document, new_in(document)) for document in claimed]
+        idle = [(each["_id"], each["sequence"]) for each, new in waiting if new is None]
+        # A relay whose lease was over has put them in the queue: another had offered all there is.
+        for last, those in _grouped(idle, by=lambda each: each[1]):
+            ids = [order_id for order_id, _ in those]
+            await self._orders.update_many(
+                {"_id": {"$in": ids}, "sequence": last}, {"$unset": {"relay": ""}}
+            )
+        return [new for _, new in waiting if new]
 
     @answered
     async def remove(self, up_to: Mapping[OrderId, int]) -> None:
