@@ -282,15 +282,23 @@ async def test_the_order_itself_is_for_another_replica_to_answer(
     assert await database["orders"].find_one({"_id": strange}) == before
 
 
-async def test_due_work_goes_on_past_what_it_cannot_read(
-    api: Api, database: Database, newer: dict[str, Any]
+async def test_due_work_goes_on_past_what_it_cannot_read_and_names_it(
+    api: Api,
+    database: Database,
+    newer: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(unreadable, "_told", set())
     strange, other = await placed(api, 2)
     await rewrite(database, strange, newer)
 
-    await api.shop.work(after=2 * DAY)
+    with caplog.at_level(logging.ERROR):
+        await api.shop.work(after=2 * DAY)
 
     assert (await MongoOrders(database).get(other)).status == "expired"
+    (named,) = (each.message for each in caplog.records)
+    assert named.startswith(f"order {strange} cannot be read by this version")
 
 
 async def test_what_cannot_be_read_is_counted_and_named_once(

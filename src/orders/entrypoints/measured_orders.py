@@ -59,7 +59,7 @@ class MeasuredOrders:
 
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
         """The order at this version or a later one, as no failure can take it back."""
-        return await self._orders.get_durable(order_id, at_least=at_least)
+        return await _told(self._orders.get_durable(order_id, at_least=at_least))
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
