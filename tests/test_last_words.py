@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orders.entrypoints.container import KNOWN_PUBLISHERS
 from tests.running import environment
 
 MARKER = "canary7f3a"
@@ -123,7 +124,7 @@ signal.sigwait = lambda of: next(waits, sigwait)(of)
     ("planted", "arguments"),
     [
         (MIGRATES, ["migrate"]),
-        ("import orders.entrypoints.outbox as o; o.parked = fail_later", ["outbox", "list"]),
+        ("import orders.entrypoints.outbox as o; o.listed = fail_later", ["outbox", "list"]),
         ("import orders.entrypoints.outbox as o; o.resend = fail_later", ["outbox", "resend"]),
         ("import orders.entrypoints.schema as s; s.render = fail", ["schema", "events"]),
     ],
@@ -133,6 +134,21 @@ def test_a_command_says_it_in_one_line(planted: str, arguments: list[str]) -> No
     assert code == 1
     (line,) = said.splitlines()
     assert line.startswith(f"orders: ended by an exception: {FAULT} (code 65) at <string>:")
+
+
+@pytest.mark.parametrize("action", [["list"], ["resend"], ["drop", "--publisher", "kafka"]])
+def test_a_command_says_that_the_database_does_not_answer(action: list[str]) -> None:
+    code, said = run("", "outbox", *action)
+    assert code == 1
+    (line,) = said.splitlines()
+    assert line.startswith("orders: the database did not do it: ")
+    assert line.endswith(": see ORDERS_MONGO_URI")
+
+
+def test_a_publisher_that_there_is_not_is_named_wrongly() -> None:
+    code, said = run("", "outbox", "resend", "--publisher", "kafak")
+    assert code == 2
+    assert all(name in said for name in KNOWN_PUBLISHERS)
 
 
 def test_a_command_names_the_members_of_a_group() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from orders.application.errors import StoreUnavailable
 from orders.application.ports import EventOutbox, ParkedEvents, Unreadable
 from orders.application.publisher_lane import LEASE
 from orders.domain.identifiers import OrderId
@@ -22,9 +24,7 @@ async def listed(settings: Settings) -> Sequence[str]:
 
     At most 100 lines of each.
     """
-    adapters = Adapters(settings)
-    async with adapters.opened():
-        outbox: EventOutbox = adapters.use_cases().outbox()
+    async with _opened(settings) as outbox:
         parked = [_parked_line(each) for each in await outbox.parked(limit=_PAGE)]
         return parked + [_unreadable_line(each) for each in await outbox.unreadable(limit=_PAGE)]
 
@@ -37,9 +37,7 @@ async def resend(settings: Settings, order_id: UUID | None, publisher: str | Non
     Raises:
         CommandFailed: If that order has none.
     """
-    adapters = Adapters(settings)
-    async with adapters.opened():
-        outbox: EventOutbox = adapters.use_cases().outbox()
+    async with _opened(settings) as outbox:
         names = KNOWN_PUBLISHERS if publisher is None else (publisher,)
         if order_id is None:
             return [_resent(each.order_id, each.publisher) for each in await _all(outbox, names)]
@@ -57,11 +55,10 @@ async def drop(settings: Settings, publisher: str | None) -> Sequence[str]:
     Raises:
         CommandFailed: If no publisher is named, or it is still configured.
     """
-    adapters = Adapters(settings)
-    if publisher not in KNOWN_PUBLISHERS or publisher in adapters.publishers:
+    if publisher not in KNOWN_PUBLISHERS or publisher in Adapters(settings).publishers:
         raise CommandFailed("name a --publisher whose setting was taken away: rabbitmq or kafka")
-    async with adapters.opened():
-        dropped = await forget(adapters.use_cases().outbox(), publisher, now=clock.now())
+    async with _opened(settings) as outbox:
+        dropped = await forget(outbox, publisher, now=clock.now())
     return [f"{dropped} events will not be sent to {publisher}"]
 
 
@@ -79,6 +76,16 @@ async def forget(outbox: EventOutbox, publisher: str, *, now: datetime) -> int:
         await outbox.confirm(publisher, {each.order_id: each.last for each in ready})
         dropped += sum(len(each.events) for each in ready)
     return dropped
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[EventOutbox]:
+    adapters = Adapters(settings)
+    try:
+        async with adapters.opened():
+            yield adapters.use_cases().outbox()
+    except StoreUnavailable as error:
+        raise CommandFailed(f"{error}: see ORDERS_MONGO_URI") from error
 
 
 async def _all(outbox: EventOutbox, publishers: Sequence[str]) -> Sequence[ParkedEvents]:
