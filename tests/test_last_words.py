@@ -136,9 +136,9 @@ def test_a_command_says_it_in_one_line(planted: str, arguments: list[str]) -> No
     assert line.startswith(f"orders: ended by an exception: {FAULT} (code 65) at <string>:")
 
 
-@pytest.mark.parametrize("action", ["list", "resend"])
-def test_a_command_says_that_the_database_does_not_answer(action: str) -> None:
-    code, said = run("", "outbox", action)
+@pytest.mark.parametrize("action", [["list"], ["resend"], ["drop", "--publisher", "kafka"]])
+def test_a_command_says_that_the_database_does_not_answer(action: list[str]) -> None:
+    code, said = run("", "outbox", *action)
     assert code == 1
     (line,) = said.splitlines()
     assert line.startswith("orders: the database did not do it: ")

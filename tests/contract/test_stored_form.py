@@ -162,6 +162,22 @@ def test_an_event_of_another_version_is_not_guessed_at() -> None:
     assert [*found.events] == logged_events(order_id=ORDER_ID)[2:]
 
 
+@pytest.mark.parametrize(
+    ("member", "value"), [("occurred_at", "today"), ("version", "1"), ("traceparent", 1)]
+)
+def test_an_event_whose_envelope_has_another_form_is_not_guessed_at(
+    member: str, value: object
+) -> None:
+    """It would end the relay, and with it every other order's events."""
+    document = golden()
+    document["outbox"][0][member] = value
+
+    found = found_in(document)
+
+    assert [each.sequence for each in found.unreadable] == [1]
+    assert [*found.events] == logged_events(order_id=ORDER_ID)[1:]
+
+
 def test_a_change_sets_what_differs_and_no_more() -> None:
     order = Order(state_from(document_of(a_new_order(), traceparent=None)))
     order.add_note("Once more", by=STAFF, now=LATER)

@@ -104,7 +104,8 @@ def _add_outbox(parser: _Parser) -> None:
     choices, about = ["list", "resend", "drop"], "what is held up; send it again; forget it"
     parser.add_argument("action", choices=choices, help=about)
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
-    parser.add_argument("--publisher", help="rabbitmq or kafka alone (resend, drop)")
+    known, about = ["rabbitmq", "kafka"], "one alone (resend, drop)"
+    parser.add_argument("--publisher", choices=known, help=about)
 
 
 def _add_data(parser: _Parser) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from orders.application.errors import StoreUnavailable
 from orders.application.ports import EventOutbox, ParkedEvents, Unreadable
 from orders.application.publisher_lane import LEASE
 from orders.domain.identifiers import OrderId
@@ -53,11 +55,10 @@ async def drop(settings: Settings, publisher: str | None) -> Sequence[str]:
     Raises:
         CommandFailed: If no publisher is named, or it is still configured.
     """
-    adapters = Adapters(settings)
-    if publisher not in KNOWN_PUBLISHERS or publisher in adapters.publishers:
+    if publisher not in KNOWN_PUBLISHERS or publisher in Adapters(settings).publishers:
         raise CommandFailed("name a --publisher whose setting was taken away: rabbitmq or kafka")
-    async with adapters.opened():
-        dropped = await forget(adapters.use_cases().outbox(), publisher, now=clock.now())
+    async with _opened(settings) as outbox:
+        dropped = await forget(outbox, publisher, now=clock.now())
     return [f"{dropped} events will not be sent to {publisher}"]
 
 

@@ -209,7 +209,7 @@ def event_from(
             tenant=tenant,
             order_id=order_id,
             recorded=_recorded(document),
-            traceparent=document["traceparent"],
+            traceparent=msgspec.convert(document["traceparent"], str | None),
             position=position,
         )
     except _NO_SUCH_FORM as error:
@@ -223,8 +223,8 @@ def _recorded(document: Document) -> RecordedEvent:
         raise ValueError(f"no event is called {document['event']['type']}")
     return RecordedEvent(
         sequence=document["sequence"],
-        version=document["version"],
-        occurred_at=document["occurred_at"],
+        version=msgspec.convert(document["version"], int),
+        occurred_at=msgspec.convert(document["occurred_at"], datetime, builtin_types=_BSON_KNOWS),
         actor=msgspec.convert(document["actor"], Actor),
         event=msgspec.convert(document["event"], kind),
         after=msgspec.convert(document["after"], Standing),
