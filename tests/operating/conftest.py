@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
 from tests.operating.shop import RunningShop, running_shop
 from tests.prometheus_process import installed
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
-    """A shop that runs well."""
+    """A shop that runs well, with all that it may have beside it."""
     installed("prometheus")
-    with running_shop(tmp_path_factory.mktemp("shop"), with_services=False) as shop:
+    if not rabbitmq_is_installed():
+        pytest.skip(RABBITMQ_MISSING)
+    with running_shop(tmp_path_factory.mktemp("shop"), with_services=True) as shop:
         shop.wait_until_quiet()
         yield shop
