@@ -11,11 +11,12 @@ import pytest
 
 from orders.adapters.in_memory import InMemoryPublisher
 from orders.application import relay_events
-from orders.application.ports import LoggedEvent, Published
+from orders.application.ports import KeptEvents, LoggedEvent, Published
 from orders.application.publisher_lane import LEASE, REFUSALS_AT_MOST
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.outbox import forget
+from orders.entrypoints.worker import start_relaying
 from tests.shop import Interrupted, Shop
 
 LATER = timedelta(minutes=5)
@@ -257,6 +258,37 @@ async def test_nobody_waits_for_a_publisher_that_takes_its_time(
 
     # What was being sent was not sent again.
     assert len(shop.publisher.published) == len(shop.other_publisher.published) == 7
+    assert got_by(shop.other_publisher)[order_id] == [1, 2, 3, 4]
+    assert await left(shop, order_id) == 0
+
+
+async def test_a_worker_that_ends_waits_for_what_its_last_turn_is_still_sending(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_events, "PATIENCE", timedelta(0))
+    sending, answered = asyncio.Event(), asyncio.Event()
+    publish, keep = shop.other_publisher.publish, shop.stored.keep
+
+    async def slowly(events: Sequence[LoggedEvent]) -> Published:
+        sending.set()
+        await answered.wait()
+        return await publish(events)
+
+    async def kept(events: Sequence[KeptEvents]) -> None:
+        # Meanwhile every lane has been told to stop, and had nothing to end.
+        await asyncio.sleep(0.01)
+        await keep(events)
+        answered.set()
+
+    monkeypatch.setattr(shop.other_publisher, "publish", slowly)
+    monkeypatch.setattr(shop.stored, "keep", kept)
+    order_id = (await shop.place(method="tok_ok")).order.id
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        start_relaying(tasks, shop.use_cases.relay_events(), stop)
+        await sending.wait()
+        stop.set()
+
     assert got_by(shop.other_publisher)[order_id] == [1, 2, 3, 4]
     assert await left(shop, order_id) == 0
 

@@ -237,6 +237,20 @@ def test_what_is_undecided_or_authorised_is_voided_before_an_order_expires(
     assert order.state.due_at is None
 
 
+def test_what_comes_too_late_is_voided_though_it_was_not_before_it_was_decided() -> None:
+    order = a_placed_order()
+    undecided(order)
+    order.expire(now=EXPIRES)
+    order.fail(f"{order.id}:1:void:1", "in-flight", now=EXPIRES)
+    order.book(a_report(order, ProviderStatus.AUTHORIZED), "1", now=EXPIRES)
+    void_call = f"{order.id}:1:void:2"
+    assert [call.key for call in order.state.ledger.calls] == [void_call]
+    order.settle(void_call, a_report(order, ProviderStatus.VOIDED), now=EXPIRES)
+    assert order.state.due_at == EXPIRES
+    order.expire(now=EXPIRES)
+    assert order.status is OrderStatus.EXPIRED
+
+
 @pytest.mark.parametrize("come_to_nothing", ["declined", "voided", "refunded"])
 def test_an_order_whose_payments_came_to_nothing_expires(come_to_nothing: str) -> None:
     order = a_placed_order()

@@ -73,14 +73,15 @@ def _nobody_pays(state: OrderState, _: datetime) -> OrderError | None:
 def _ends_by_time(state: OrderState, totals: Totals) -> bool:
     """Whether the end of the time to pay ends the order, or voids what could still bring money.
 
-    Not while money is kept for it, or would cover it: such an order waits for staff, not for a
-    payer. What has been voided in vain is left to the payment service.
+    Not if it is paid: then it waits for staff. What was voided in vain is the payment service's.
     """
-    ledger = state.ledger
-    if totals.net > 0 or ledger.capturing() or _cover(state, totals) >= totals.due:
-        return False
-    may_come = any(p.open or p.status in IN_FLIGHT for p in ledger.payments)
-    return not may_come or bool(to_void_before_the_end(ledger))
+    may_come = any(p.open or p.status in IN_FLIGHT for p in state.ledger.payments)
+    return is_unpaid(state, totals) and (not may_come or any(to_void_before_the_end(state.ledger)))
+
+
+def is_unpaid(state: OrderState, totals: Totals) -> bool:
+    """Whether no money is kept for the order, nor would cover it."""
+    return not (totals.net > 0 or state.ledger.capturing() or _cover(state, totals) >= totals.due)
 
 
 def to_void_before_the_end(ledger: Ledger) -> Sequence[Payment]:

@@ -19,7 +19,7 @@ from orders.domain.errors import (
     IllegalStep,
     PaymentInFlight,
 )
-from orders.domain.guards import capturable, payable, refundable
+from orders.domain.guards import capturable, is_unpaid, payable, refundable
 from orders.domain.identifiers import PROVIDER, SYSTEM, Actor, PartId
 from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
 from orders.domain.parts import amount_within, next_id
@@ -234,6 +234,9 @@ class Paying(Booking):
                 self._refund(owed, "order-ended", payments, by=SYSTEM, now=now)
         elif _needs_no_more(state) and (news or not _needs_no_more(before)):
             self._void_all(state.ledger.unwanted, now)
+        elif came and _is_too_late_to_pay(state, now):
+            # Also what the payment service would not void before it had decided.
+            self._void_all(state.ledger.unwanted, now)
 
     def _void_all(self, payments: Sequence[Payment], now: datetime) -> None:
         for payment in payments:
@@ -260,6 +263,11 @@ def _undecided(state: OrderState) -> set[PartId]:
 
 def _refunds_done(state: OrderState) -> int:
     return sum(refund.status is RefundStatus.SUCCEEDED for refund in state.ledger.refunds)
+
+
+def _is_too_late_to_pay(state: OrderState, now: datetime) -> bool:
+    is_over = state.status is OrderStatus.PENDING and now >= state.expires_at
+    return is_over and is_unpaid(state, state.totals)
 
 
 def _needs_no_more(state: OrderState) -> bool:

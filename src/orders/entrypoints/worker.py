@@ -63,10 +63,16 @@ async def _work(settings: Settings) -> None:
         # Where nothing is recorded there is nothing to look up.
         cause_of = adapters.cause_of if settings.otlp_endpoint else _unknown
         tasks.create_task(_repeat(lambda: _due_work(due, cause_of), stop))
-        tasks.create_task(_repeat(lambda: _relay(relay), stop))
-        for lane in relay.lanes:
-            tasks.create_task(_keep_up(lane, stop))
+        start_relaying(tasks, relay, stop)
         tasks.create_task(_watch(adapters.publish_backlog, stop))
+
+
+def start_relaying(tasks: asyncio.TaskGroup, relay: RelayEvents, stop: asyncio.Event) -> None:
+    """Relay until told to stop. The lanes go on until no turn can leave them anything more."""
+    is_over = asyncio.Event()
+    tasks.create_task(_keep_relaying(relay, stop, is_over))
+    for lane in relay.lanes:
+        tasks.create_task(_keep_up(lane, is_over))
 
 
 async def _due_work(due: DoDueWork, cause_of: CauseOf) -> int:
@@ -86,6 +92,11 @@ async def _unknown(_: OrderId) -> str | None:
     return None
 
 
+async def _keep_relaying(relay: RelayEvents, stop: asyncio.Event, is_over: asyncio.Event) -> None:
+    await _repeat(lambda: _relay(relay), stop)
+    is_over.set()
+
+
 async def _relay(relay: RelayEvents) -> int:
     relayed = await relay(limit=RELAY_BATCH)
     metrics.RELAYED.inc(relayed.events)
@@ -94,7 +105,7 @@ async def _relay(relay: RelayEvents) -> int:
 
 
 async def _keep_up(lane: PublisherLane, stop: asyncio.Event) -> None:
-    """Send what waits for one publisher alone, for as long as the worker runs."""
+    """Send what waits for one publisher alone, for as long as the worker relays."""
     metrics.PUBLISHED.labels(lane.name)  # A rate is seen from a count that was there before.
     try:
         await _repeat(lambda: _catch_up(lane), stop, LANE_SECONDS)
