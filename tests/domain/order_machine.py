@@ -268,7 +268,7 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(pick=PICK, fate=FATE | st.none())
     def ask(self, pick: int, fate: ProviderStatus | None) -> None:
         """A call reaches the payment service, now or much later, once or again."""
-        call = newest(self.calls, pick)
+        call = newest(self.askable(self.calls), pick)
         self.told.append(self.payments.carry_out(self.order, call, fate))
 
     @precondition(lambda self: self.told)
@@ -280,7 +280,7 @@ class OrderMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.order.state.ledger.calls)
     @rule(pick=PICK, fate=FATE | st.none())
     def answer(self, pick: int, fate: ProviderStatus | None) -> None:
-        call = newest(self.order.state.ledger.calls, pick)
+        call = newest(self.askable(self.order.state.ledger.calls), pick)
         self.told.append(self.payments.carry_out(self.order, call, fate))
         self.tell(0)
 
@@ -288,7 +288,7 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(pick=PICK, fate=FATE | st.none())
     def answer_by_webhook(self, pick: int, fate: ProviderStatus | None) -> None:
         """The answer is late, and the webhook that tells the same is quicker."""
-        call = newest(self.order.state.ledger.calls, pick)
+        call = newest(self.askable(self.order.state.ledger.calls), pick)
         self.told.append(self.payments.carry_out(self.order, call, fate))
         if self.payments.news:
             self.webhook(0)
@@ -363,6 +363,11 @@ class OrderMachine(RuleBasedStateMachine):
     @property
     def now(self) -> datetime:
         return self.order.state.updated_at + timedelta(milliseconds=1)
+
+    def askable(self, calls: Sequence[PaymentCall]) -> list[PaymentCall]:
+        """Those that can be made: a void of what has no name yet waits for its beginning."""
+        named = self.payments.accounts
+        return [call for call in calls if call.kind == "authorize" or call.payment_id in named]
 
     def command(self, give: Callable[[Order], object]) -> None:
         """A refused command changes nothing."""

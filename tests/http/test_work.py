@@ -136,9 +136,9 @@ async def _cancel(api: Api, meter: Meter, size: int) -> int:
 
 BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], int, int]]] = {
     "place": (_place, 660, 31),
-    "place with a payment": (_place_paid, 1_050, 31),
+    "place with a payment": (_place_paid, 1_110, 31),
     "read": (_read, 340, 5),
-    "list 20": (_list, 1_260, 68),
+    "list 20": (_list, 1_330, 68),
     "hold": (_hold, 590, 5),
     "cancel": (_cancel, 570, 19),
 }
