@@ -18,7 +18,6 @@ from pymongo.write_concern import WriteConcern
 
 from orders.adapters.mongo.documents import CODEC, Document
 from orders.adapters.mongo.failures import described, is_refusal
-from orders.adapters.mongo.round_trips import shorten
 from orders.application.deadline import seconds_left
 from orders.application.errors import StoreUnavailable
 
@@ -48,7 +47,6 @@ def connect(
     which the driver gives up up to half a second late: it looks at the clock as often.
     `pool_size` bounds the connections. It heals by itself when the database comes back.
     """
-    shorten()
     milliseconds = round(timeout_seconds * 1000)
     to_reach_it = min(milliseconds, _REACHED_WITHIN_MILLISECONDS)
     client: AsyncMongoClient[Document] = AsyncMongoClient(

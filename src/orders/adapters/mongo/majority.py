@@ -13,7 +13,6 @@ from pymongo.read_concern import ReadConcern
 
 from orders.adapters.mongo.connection import Collection
 from orders.adapters.mongo.documents import Document
-from orders.adapters.mongo.round_trips import find_first
 from orders.application.deadline import seconds_left
 from orders.application.errors import StoreUnavailable
 
@@ -32,7 +31,7 @@ async def awaited(orders: Collection, query: Document, projection: Document) -> 
     durable = orders.with_options(read_concern=MAJORITY)
     over_at = time.monotonic() + min(PATIENCE_SECONDS, seconds_left())
     pause = _FIRST_PAUSE_SECONDS
-    while (document := await find_first(durable, query, projection)) is None:
+    while (document := await durable.find_one(query, projection)) is None:
         if time.monotonic() + pause > over_at:
             raise StoreUnavailable("it is not at a majority yet")
         await asyncio.sleep(pause)

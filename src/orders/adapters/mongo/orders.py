@@ -23,7 +23,6 @@ from orders.adapters.mongo.documents import (
 from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused
 from orders.adapters.mongo.listing import matching, page_of
 from orders.adapters.mongo.majority import MAJORITY, awaited
-from orders.adapters.mongo.round_trips import find_first
 from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
 from orders.application.ports import OrderFilter, OrderPage, Position
@@ -48,7 +47,7 @@ async def probe(database: Database) -> None:
     Raises:
         StoreUnavailable: If it did not in time, or refuses to.
     """
-    await find_first(database[ORDERS], {"_id": _NO_ORDER}, {"_id": 1})
+    await database[ORDERS].find_one({"_id": _NO_ORDER}, {"_id": 1})
 
 
 class MongoOrders:
@@ -91,7 +90,7 @@ class MongoOrders:
         Raises:
             OrderNotFound: If there is none.
         """
-        document = await find_first(self._orders, {"_id": order_id}, _WITHOUT_EVENTS)
+        document = await self._orders.find_one({"_id": order_id}, _WITHOUT_EVENTS)
         if document is None:
             raise OrderNotFound(order_id)
         return _order_from(document)
@@ -107,9 +106,9 @@ class MongoOrders:
             StoreUnavailable: If no majority has that version in a moment.
         """
         query: Document = {"_id": order_id, "version": {"$gte": at_least}}
-        document = await find_first(self._durable, query, _WITHOUT_EVENTS)
+        document = await self._durable.find_one(query, _WITHOUT_EVENTS)
         if document is None:
-            if await find_first(self._orders, {"_id": order_id}, {"_id": 1}) is None:
+            if await self._orders.find_one({"_id": order_id}, {"_id": 1}) is None:
                 raise OrderNotFound(order_id)
             document = await awaited(self._orders, query, _WITHOUT_EVENTS)
         return _order_from(document)
@@ -137,7 +136,7 @@ class MongoOrders:
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
             ours: Document = {"_id": order.id, "write": mark}
-            if await find_first(self._orders, ours, {"_id": 1}) is None:
+            if await self._orders.find_one(ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
             await awaited(self._orders, ours, {"_id": 1})
         order.mark_stored(order.version + 1, write_token=mark)
@@ -173,7 +172,7 @@ class MongoOrders:
 
     async def _require_ours(self, order_id: OrderId, mark: ObjectId) -> None:
         """Return if an insert that was refused had happened before, with this mark."""
-        stored = await find_first(self._orders, {"_id": order_id}, {"write": 1})
+        stored = await self._orders.find_one({"_id": order_id}, {"write": 1})
         if stored is None:
             raise ConcurrentUpdate
         if stored["write"] != mark:
@@ -181,7 +180,7 @@ class MongoOrders:
         await awaited(self._orders, {"_id": order_id, "write": mark}, {"_id": 1})
 
     async def _one(self, query: Document, without: Document, *, wanted: object) -> OrderState:
-        document = await find_first(self._orders, query, without)
+        document = await self._orders.find_one(query, without)
         if document is None:
             raise OrderNotFound(wanted)
         return state_from(document)
