@@ -9,7 +9,7 @@ from typing import Final
 import bson
 import msgspec
 
-from orders.adapters.mongo.documents import CODEC, document_of
+from orders.adapters.mongo.documents import CODEC, to_document
 from orders.application.requests import Request, RequestKey, remember
 from orders.domain.guards import refundable, returnable_units, shippable_units
 from orders.domain.identifiers import Actor, ActorKind, derive_order_id, order_number
@@ -90,4 +90,4 @@ def _report(order: Order, reference: str) -> PaymentReport:
 
 def _bytes(order: Order) -> int:
     # A restored order has no new events: the relay has taken them.
-    return len(bson.encode(document_of(Order(order.state), traceparent=None), codec_options=CODEC))
+    return len(bson.encode(to_document(Order(order.state), traceparent=None), codec_options=CODEC))

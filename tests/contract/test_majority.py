@@ -97,7 +97,7 @@ async def test_a_version_that_another_write_has_made_is_not_saved_over(database:
     orders = MongoOrders(database)
     await orders.add(order := a_new_order())
     seen = [await orders.get(order.id), await orders.get_durable(order.id), order]
-    await database[ORDERS].update_one({"_id": order.id}, {"$set": {"write": ObjectId()}})
+    await database[ORDERS].update_one({"_id": order.id}, {"$set": {"write_token": ObjectId()}})
 
     for each in seen:
         each.hold("address", by=STAFF, now=NOW)

@@ -184,7 +184,7 @@ async def test_events_wait_from_when_they_happened_whoever_has_claimed_them(
 async def test_the_oldest_is_found_behind_many_that_were_never_tried(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watched, "LOOKED_AT", 2)
+    monkeypatch.setattr(watched, "MAX_SCANNED", 2)
     orders, outbox = MongoOrders(database), MongoOutbox(database)
     await orders.add(a_new_order())
     await outbox.claim(now=NOW, lease=LEASE, limit=1)
@@ -245,7 +245,7 @@ async def test_due_work_lags_until_a_worker_claims_it(database: Database) -> Non
 
 
 async def test_counts_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched, "COUNTED_AT_MOST", 2)
+    monkeypatch.setattr(watched, "MAX_COUNT", 2)
     for _ in range(3):
         await MongoOrders(database).add(a_new_order())
     assert (await look(database)).new.waiting_orders == 2
