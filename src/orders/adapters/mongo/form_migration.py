@@ -1,0 +1,168 @@
+"""Changes the stored form of all orders while the service runs, with Beanie's migration runner.
+
+Each document changes in one atomic update, so no transaction is needed, and a stand-alone server
+or a sharded cluster will do. A run that was interrupted, or that another run overlaps, is
+harmless: a document that has its form already is left alone. Delete this module together with
+`stored_forms`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Final
+
+from beanie.migrations.database import DBHandler
+from beanie.migrations.models import RunningDirections, RunningMode
+from beanie.migrations.runner import MigrationNode
+from pymongo import ASCENDING, IndexModel
+
+from orders.adapters.mongo.connection import Collection, Database
+from orders.adapters.mongo.documents import PUBLISHERS, SCHEMA, Document
+from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.stored_forms import OLD_NAMES, OLD_SCHEMA, StoredForm
+
+Report = Callable[[str], None]
+"""Takes a line about the progress, for people."""
+
+_FOLDER: Final = Path(__file__).with_name("migrations")
+_MIGRATION: Final = "form_2_field_names.py"
+_BATCH: Final = 500
+"""Documents per update: memory and locks stay bounded, however many orders there are."""
+_MAX_PASSES: Final = 3
+_REPORT_SECONDS: Final = 2.0
+_report: ContextVar[Report] = ContextVar("report", default=lambda _: None)
+
+
+class OldFormLeft(Exception):  # noqa: N818 - a state, as the errors of the application
+    """There are orders in form 1, and processes that read form 2 only would not see them."""
+
+
+def _old_index(name: str, *fields: str, **options: Any) -> IndexModel:
+    return IndexModel([(field, ASCENDING) for field in fields], name=name, **options)
+
+
+def _old_list_by(field: str, bound: object = None) -> IndexModel:
+    options = {} if bound is None else {"partialFilterExpression": {field: bound}}
+    return _old_index(f"listed_by_{field}", "tenant", field, "listed", **options)
+
+
+OLD_INDEXES: Final = (
+    _old_index("listed", "tenant", "listed"),
+    _old_list_by("owner"),
+    _old_list_by("status"),
+    _old_list_by("payment_status"),
+    _old_list_by("fulfillment_status"),
+    _old_list_by("return_status", {"$gt": "none"}),
+    _old_list_by("owes"),
+    _old_list_by("ready_to_ship", {"$gte": False}),
+    _old_list_by("customer_id", {"$gt": ""}),
+    _old_list_by("external_reference", {"$gt": ""}),
+    _old_index("relay", "relay.at", sparse=True),
+    *(_old_index(f"behind_{name}", f"behind.{name}.at", sparse=True) for name in PUBLISHERS),
+    _old_index("wake", "wake.at", sparse=True),
+)
+
+
+async def bring_to_form(database: Database, form: StoredForm, report: Report) -> None:
+    """Bring all orders to the form in which processes with this setting store new ones.
+
+    Raises:
+        OldFormLeft: If the setting is `2`, and there are orders in form 1.
+    """
+    if form is StoredForm.TWO:
+        await _drop_old_indexes(database[ORDERS])
+        return
+    await database[ORDERS].create_indexes([*OLD_INDEXES])
+    _report.set(report)
+    await _run(database, forward=form is StoredForm.BOTH)
+
+
+async def change_form(orders: Collection, *, to: int) -> None:
+    """Change every document to form `to`, 1 or 2.
+
+    Processes may store new documents in the other form meanwhile. So it starts again while it
+    finds any, up to three times, and reports how many are left.
+    """
+    source, rename = (OLD_SCHEMA, _TO_NEW) if to == SCHEMA else (SCHEMA, _TO_OLD)
+    update: Document = {"$rename": rename, "$set": {"schema": to}}
+    changed = 0
+    for _ in range(_MAX_PASSES):
+        before = changed
+        async for ids in _batches(orders):
+            in_batch: Document = {"_id": {"$in": ids}}
+            result = await orders.update_many(in_batch | {"schema": source}, update)
+            changed += result.modified_count
+            if to == SCHEMA:
+                await orders.update_many(in_batch | _HAS_STRAYS, _REMOVE_STRAYS)
+        if changed == before:
+            break
+    left = await orders.count_documents({"schema": source})
+    _report.get()(f"{changed} orders changed to form {to}, {left} left in form {source}")
+
+
+_TO_OLD: Final[Document] = dict(OLD_NAMES)
+_TO_NEW: Final[Document] = {old: new for new, old in OLD_NAMES.items()}
+# A relay of an old release that has claimed an order before its form changed, and continues after,
+# may set old names on the document. Nobody reads them there.
+_HAS_STRAYS: Final[Document] = {
+    "schema": SCHEMA,
+    "$or": [{old: {"$exists": True}} for old in _TO_NEW],
+}
+_REMOVE_STRAYS: Final[Document] = {"$unset": dict.fromkeys(_TO_NEW, "")}
+
+
+async def _batches(orders: Collection) -> AsyncIterator[list[object]]:
+    """The ids of all orders, in batches. Reports the progress."""
+    total, done = await orders.estimated_document_count(), 0
+    query: Document = {}
+    reported = time.monotonic()
+    while True:
+        found = orders.find(query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=_BATCH)
+        ids = [document["_id"] async for document in found]
+        if not ids:
+            return
+        yield ids
+        done += len(ids)
+        query = {"_id": {"$gt": ids[-1]}}
+        if time.monotonic() - reported > _REPORT_SECONDS:
+            reported = time.monotonic()
+            _report.get()(f"{done} of about {total} orders")
+
+
+async def _run(database: Database, *, forward: bool) -> None:
+    """Run the migration with Beanie, whether or not its log says that it was run.
+
+    The log may be wrong: processes with the other setting have stored orders since.
+    """
+    # Beanie would open a connection of its own, without our time limits and our form of UUIDs.
+    DBHandler.client, DBHandler.database = database.client, database
+    current = await MigrationNode.build(_FOLDER)
+    migration = current if current.name == _MIGRATION else current.next_migration
+    assert migration is not None
+    assert migration.prev_migration is not None
+    node = migration.prev_migration if forward else migration
+    direction = RunningDirections.FORWARD if forward else RunningDirections.BACKWARD
+    await node.run(
+        RunningMode(direction=direction, distance=1),
+        allow_index_dropping=False,
+        use_transaction=False,
+    )
+
+
+async def _drop_old_indexes(orders: Collection) -> None:
+    existing = await orders.index_information()
+    # The first of them goes last: while it is there, an interrupted drop is continued.
+    names = [str(index.document["name"]) for index in reversed(OLD_INDEXES)]
+    if names[-1] not in existing:
+        return
+    if left := await orders.count_documents({"schema": OLD_SCHEMA}):
+        raise OldFormLeft(
+            f"{left} orders are stored in form 1, which ORDERS_STORED_FORM=2 does not read: see "
+            "docs/operate.md, Upgrade the stored form"
+        )
+    for name in names:
+        if name in existing:
+            await orders.drop_index(name)
