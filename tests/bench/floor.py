@@ -94,7 +94,7 @@ async def cancel(request: Http, order_id: FromPath[UUID]) -> Response[bytes]:
         {"_id": order_id, "version": document["version"] - 1},
         {
             "$set": changes,
-            "$unset": {"next_action_claim": ""},
+            "$unset": {"work_claim": ""},
             "$push": {"outbox": {"$each": events(document, facts, now)}},
             "$max": {"outbox_claim.at": AT_ONCE},
         },
@@ -172,7 +172,7 @@ async def _pay(state: Any, document: Document) -> None:
         {"_id": document["_id"], "version": 1},
         {
             "$set": changes,
-            "$unset": {"next_action_claim": ""},
+            "$unset": {"work_claim": ""},
             "$push": {"outbox": {"$each": events(document, facts, now)}},
             "$max": {"outbox_claim.at": AT_ONCE},
         },

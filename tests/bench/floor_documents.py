@@ -13,9 +13,7 @@ from bson import ObjectId
 Document = dict[str, Any]
 AT_ONCE: Final = datetime.fromtimestamp(0, UTC)
 _COUNTERS: Final = ("order_discount", "cancelled", "allocated", "shipped", "delivered", "returned")
-_NOT_SHOWN: Final = frozenset(
-    {"outbox", "outbox_claim", "next_action_claim", "write_token", "requests"}
-)
+_NOT_SHOWN: Final = frozenset({"outbox", "outbox_claim", "work_claim", "write_token", "requests"})
 
 
 def new_document(body: Document, headers: Mapping[str, str]) -> Document:
@@ -85,7 +83,7 @@ def new_document(body: Document, headers: Mapping[str, str]) -> Document:
         "sort_key": f"{now.timestamp() * 1000:013.0f}{order_id.hex}",
         "has_outstanding": True,
         "outbox_claim": {"at": AT_ONCE},
-        "next_action_claim": {"at": expires_at},
+        "work_claim": {"at": expires_at},
         "write_token": ObjectId(),
     }
     facts: list[Document] = [

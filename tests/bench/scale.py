@@ -117,7 +117,7 @@ def _fill(uri: str, name: str, size: int) -> None:
     with pymongo.MongoClient[Document](uri) as client:
         orders = client.get_database(name, codec_options=CODEC)["orders"]
         missing = size - orders.estimated_document_count()
-        waiting = {"outbox": 0, "outbox_claim": 0, "next_action_claim": 0}
+        waiting = {"outbox": 0, "outbox_claim": 0, "work_claim": 0}
         copies = _copies(list(orders.find({}, waiting).limit(300)))
         while missing > 0:
             batch = list(islice(copies, min(_BATCH, missing)))

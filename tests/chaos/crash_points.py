@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.chaos.stories import Story, cancels_in_flight, captures, pays, refunds
-from tests.chaos.talk import Message
+from tests.chaos.client_journeys import Story, cancels_in_flight, captures, pays, refunds
+from tests.chaos.protocol_messages import Message
 from tests.chaos.wire import When
 
 SPEAKER: Final = ""
@@ -163,7 +163,7 @@ CRASH_POINTS: Final = (
                again=Kill(at=_looks_up, when=When.ANSWERED)),
     CrashPoint("C15", "crash during recovery, at the claim",
                Kill(at=_CHARGES, when=When.BEFORE), (TAKEN,),
-               again=Kill(at=_claims("next_action_claim"), when=When.RETURNED)),
+               again=Kill(at=_claims("work_claim"), when=When.RETURNED)),
     CrashPoint("C15", "crash during recovery, at the second request",
                Kill(at=_CHARGES, when=When.HALF), (TAKEN, HELD),
                again=Kill(at=_CHARGES, when=When.ANSWERED)),

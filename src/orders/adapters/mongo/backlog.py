@@ -18,7 +18,7 @@ from orders.adapters.mongo.documents import (
     lag_field,
 )
 from orders.adapters.mongo.driver_errors import translate_driver_errors
-from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 
 MAX_COUNT: Final = 10_000
 MAX_SCANNED: Final = 100
@@ -51,8 +51,14 @@ class Backlog:
 class MongoBacklog:
     """Measures the queues. Every query reads a bounded range of one index."""
 
-    def __init__(self, database: Database, *, publishers: Sequence[str] = PUBLISHERS) -> None:
-        self._orders = database[ORDERS]
+    def __init__(
+        self,
+        database: Database,
+        *,
+        publishers: Sequence[str] = PUBLISHERS,
+        stored_form: StoredForm = StoredForm.TWO,
+    ) -> None:
+        self._orders = orders_in(database, stored_form)
         self._publishers = publishers
 
     @translate_driver_errors
@@ -62,14 +68,14 @@ class MongoBacklog:
         Raises:
             StoreUnavailable: If the database does not answer.
         """
-        at = "next_action_claim.at"
+        at = "work_claim.at"
         due = await self._orders.find_one({at: {"$lte": now}}, {at: 1}, sort=[(at, ASCENDING)])
         return Backlog(
             new=await self._queue(
                 "outbox_claim", now, lambda order: order.get("offered_sequence", 0)
             ),
             behind={each: await self._lags(each, now) for each in self._publishers},
-            due_lag_seconds=_age(due["next_action_claim"]["at"] if due else now, now),
+            due_lag_seconds=_age(due["work_claim"]["at"] if due else now, now),
         )
 
     async def _lags(self, publisher: str, now: datetime) -> Queue:

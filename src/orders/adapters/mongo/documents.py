@@ -28,13 +28,16 @@ from orders.application.ports import (
     WaitingEvents,
 )
 from orders.domain.errors import OrderError
-from orders.domain.events import OrderEvent, RecordedEvent, Standing
-from orders.domain.guards import ready_to_ship
+from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
+from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
 Document = dict[str, Any]
+
+ORDERS: Final = "orders"
+ORDER_EVENTS: Final = "order_events"
 Traceparent = Callable[[], str | None]
 """The W3C trace context of the request being served, if there is one."""
 
@@ -77,8 +80,8 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
     }
     if order.new_events:
         document["outbox_claim"] = {"at": IMMEDIATELY}
-    if state.due_at is not None:
-        document["next_action_claim"] = {"at": state.due_at}
+    if state.next_action_at is not None:
+        document["work_claim"] = {"at": state.next_action_at}
     return document
 
 
@@ -100,10 +103,10 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
         changed["ready_to_ship"] = ready
     changed["version"] = order.version + 1
     update: Document = {"$set": changed}
-    if state.due_at is None:
-        update["$unset"] = {"next_action_claim": ""}
+    if state.next_action_at is None:
+        update["$unset"] = {"work_claim": ""}
     else:
-        changed["next_action_claim"] = {"at": state.due_at}
+        changed["work_claim"] = {"at": state.next_action_at}
     if order.new_events:
         update["$push"] = {"outbox": {"$each": _outbox_of(order, traceparent)}}
         update["$max"] = {"outbox_claim.at": IMMEDIATELY}
@@ -267,7 +270,7 @@ def _recorded(document: Document) -> RecordedEvent:
         occurred_at=msgspec.convert(document["occurred_at"], datetime, builtin_types=_BSON_KNOWS),
         actor=msgspec.convert(document["actor"], Actor),
         event=msgspec.convert(document["event"], kind),
-        after=msgspec.convert(document["after"], Standing),
+        after=msgspec.convert(document["after"], OrderSnapshot),
     )
 
 

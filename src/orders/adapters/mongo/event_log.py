@@ -12,7 +12,13 @@ from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
 
 from orders.adapters.mongo.connection import Database
-from orders.adapters.mongo.documents import Document, split_unreadable, to_event, to_event_document
+from orders.adapters.mongo.documents import (
+    ORDER_EVENTS,
+    Document,
+    split_unreadable,
+    to_event,
+    to_event_document,
+)
 from orders.adapters.mongo.driver_errors import (
     DUPLICATE_KEY,
     first_write_error,
@@ -20,7 +26,6 @@ from orders.adapters.mongo.driver_errors import (
     translate_driver_errors,
 )
 from orders.adapters.mongo.majority import MAJORITY
-from orders.adapters.mongo.schema import ORDER_EVENTS
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import FoundEvents, LoggedEvent, Unreadable
 from orders.domain.identifiers import OrderId

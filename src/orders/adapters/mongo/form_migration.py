@@ -9,7 +9,7 @@ harmless: a document that has its form already is left alone. Delete this module
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,18 @@ from typing import Any, Final
 from beanie.migrations.database import DBHandler
 from beanie.migrations.models import RunningDirections, RunningMode
 from beanie.migrations.runner import MigrationNode
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from orders.adapters.mongo.connection import Collection, Database
-from orders.adapters.mongo.documents import PUBLISHERS, SCHEMA, Document
-from orders.adapters.mongo.schema import ORDERS
-from orders.adapters.mongo.stored_forms import OLD_NAMES, OLD_SCHEMA, StoredForm
+from orders.adapters.mongo.documents import ORDERS, PUBLISHERS, SCHEMA, Document
+from orders.adapters.mongo.stored_forms import (
+    NEW_NAMES,
+    OLD_NAMES,
+    OLD_SCHEMA,
+    StoredForm,
+    new_value,
+    old_value,
+)
 
 Report = Callable[[str], None]
 """Takes a line about the progress, for people."""
@@ -36,7 +42,7 @@ _REPORT_SECONDS: Final = 2.0
 _report: ContextVar[Report] = ContextVar("report", default=lambda _: None)
 
 
-class OldFormLeft(Exception):  # noqa: N818 - a state, as the errors of the application
+class OldFormLeft(Exception):
     """There are orders in form 1, and processes that read form 2 only would not see them."""
 
 
@@ -86,32 +92,49 @@ async def change_form(orders: Collection, *, to: int) -> None:
     Processes may store new documents in the other form meanwhile. So it starts again while it
     finds any, up to three times, and reports how many are left.
     """
-    source, rename = (OLD_SCHEMA, _TO_NEW) if to == SCHEMA else (SCHEMA, _TO_OLD)
-    update: Document = {"$rename": rename, "$set": {"schema": to}}
+    source = OLD_SCHEMA if to == SCHEMA else SCHEMA
     changed = 0
     for _ in range(_MAX_PASSES):
         before = changed
         async for ids in _batches(orders):
-            in_batch: Document = {"_id": {"$in": ids}}
-            result = await orders.update_many(in_batch | {"schema": source}, update)
-            changed += result.modified_count
-            if to == SCHEMA:
-                await orders.update_many(in_batch | _HAS_STRAYS, _REMOVE_STRAYS)
+            changed += await _change_batch(orders, ids, to=to, source=source)
         if changed == before:
             break
     left = await orders.count_documents({"schema": source})
     _report.get()(f"{changed} orders changed to form {to}, {left} left in form {source}")
 
 
-_TO_OLD: Final[Document] = dict(OLD_NAMES)
-_TO_NEW: Final[Document] = {old: new for new, old in OLD_NAMES.items()}
+async def _change_batch(orders: Collection, ids: Sequence[object], *, to: int, source: int) -> int:
+    """Change the documents of a batch that have the other form; return their number.
+
+    A document that is saved between the read and the update has another write token, and is
+    changed in the next pass.
+    """
+    names, value = (NEW_NAMES, new_value) if to == SCHEMA else (OLD_NAMES, old_value)
+    token = OLD_NAMES["write_token"] if to == SCHEMA else "write_token"
+    in_batch: Document = {"_id": {"$in": ids}}
+    updates = [
+        UpdateOne(
+            {"_id": each["_id"], "schema": source, token: each[token]},
+            {
+                "$rename": dict(names),
+                "$set": {"schema": to, "ledger": value("ledger", each["ledger"])},
+            },
+        )
+        async for each in orders.find(in_batch | {"schema": source}, {"ledger": 1, token: 1})
+    ]
+    if to == SCHEMA:
+        await orders.update_many(in_batch | _HAS_STRAYS, _REMOVE_STRAYS)
+    return (await orders.bulk_write(updates, ordered=False)).modified_count if updates else 0
+
+
 # A relay of an old release that has claimed an order before its form changed, and continues after,
 # may set old names on the document. Nobody reads them there.
 _HAS_STRAYS: Final[Document] = {
     "schema": SCHEMA,
-    "$or": [{old: {"$exists": True}} for old in _TO_NEW],
+    "$or": [{old: {"$exists": True}} for old in NEW_NAMES],
 }
-_REMOVE_STRAYS: Final[Document] = {"$unset": dict.fromkeys(_TO_NEW, "")}
+_REMOVE_STRAYS: Final[Document] = {"$unset": dict.fromkeys(NEW_NAMES, "")}
 
 
 async def _batches(orders: Collection) -> AsyncIterator[list[object]]:
@@ -138,7 +161,8 @@ async def _run(database: Database, *, forward: bool) -> None:
     The log may be wrong: processes with the other setting have stored orders since.
     """
     # Beanie would open a connection of its own, without our time limits and our form of UUIDs.
-    DBHandler.client, DBHandler.database = database.client, database
+    beanie_database: Any = DBHandler
+    beanie_database.client, beanie_database.database = database.client, database
     current = await MigrationNode.build(_FOLDER)
     migration = current if current.name == _MIGRATION else current.next_migration
     assert migration is not None

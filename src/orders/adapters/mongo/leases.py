@@ -1,6 +1,6 @@
 """Work queues inside the order documents: claim entries that are due, for the length of a lease.
 
-An order is in a queue (`outbox_claim`, `next_action_claim`, `publisher_lags.<publisher>`) while it
+An order is in a queue (`outbox_claim`, `work_claim`, `publisher_lags.<publisher>`) while it
 has that field. `at` is when the entry may be claimed. A claim moves `at` to the end of the lease,
 so an entry whose claimant dies can be claimed again then.
 """

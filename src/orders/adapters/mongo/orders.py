@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError
 
 from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.documents import (
+    ORDERS,
     Document,
     Traceparent,
     to_document,
@@ -27,11 +28,11 @@ from orders.adapters.mongo.driver_errors import (
 from orders.adapters.mongo.leases import claim
 from orders.adapters.mongo.listing import list_query, to_page
 from orders.adapters.mongo.majority import MAJORITY, wait_for_majority
-from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
 from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
@@ -63,10 +64,16 @@ class MongoOrders:
     success for another process's write.
     """
 
-    def __init__(self, database: Database, *, traceparent: Traceparent = untraced) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        traceparent: Traceparent = untraced,
+        stored_form: StoredForm = StoredForm.TWO,
+    ) -> None:
         """Keep the database, and the function that returns the current request's trace context."""
-        self._orders = database[ORDERS]
-        self._durable = database.get_collection(ORDERS, read_concern=MAJORITY)
+        self._orders = orders_in(database, stored_form)
+        self._durable = self._orders.with_options(read_concern=MAJORITY)
         self._traceparent = traceparent
 
     @translate_driver_errors
@@ -118,7 +125,7 @@ class MongoOrders:
         return _order_from(document)
 
     @translate_driver_errors
-    async def look_at(self, order_id: OrderId) -> OrderState:
+    async def get_state(self, order_id: OrderId) -> OrderState:
         """Return the state of the order as last stored.
 
         Raises:
@@ -173,12 +180,12 @@ class MongoOrders:
         return to_page(await found.to_list(), limit=limit)
 
     @translate_driver_errors
-    async def claim_due(
+    async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
-        """Claim at most `limit` orders whose `due_at` has come, each for the time of `lease`."""
+        """Claim at most `limit` orders whose `next_action_at` has come, for the time of `lease`."""
         claimed = await claim(
-            self._orders, "next_action_claim", {"_id": 1}, now=now, lease=lease, limit=limit
+            self._orders, "work_claim", {"_id": 1}, now=now, lease=lease, limit=limit
         )
         return [OrderId(document["_id"]) for document in claimed]
 

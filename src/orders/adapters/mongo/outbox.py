@@ -30,7 +30,7 @@ from orders.adapters.mongo.documents import (
 )
 from orders.adapters.mongo.driver_errors import translate_driver_errors
 from orders.adapters.mongo.leases import claim
-from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.ports import (
     FoundEvents,
     KeptEvents,
@@ -55,9 +55,15 @@ _ATTEMPTS: Final = 2
 class MongoOutbox:
     """The outboxes of all orders. It never changes the version of an order."""
 
-    def __init__(self, database: Database, *, publishers: Sequence[str] = PUBLISHERS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        publishers: Sequence[str] = PUBLISHERS,
+        stored_form: StoredForm = StoredForm.TWO,
+    ) -> None:
         """Keep the database, and the names of all publishers that may ever lag."""
-        self._orders = database[ORDERS]
+        self._orders = orders_in(database, stored_form)
         self._publishers = publishers
 
     @translate_driver_errors

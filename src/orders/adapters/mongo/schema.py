@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
 from orders.adapters.mongo.connection import open_mongo
-from orders.adapters.mongo.documents import PUBLISHERS
+from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, PUBLISHERS
+from orders.adapters.mongo.form_migration import Report, bring_to_form
+from orders.adapters.mongo.stored_forms import StoredForm
 
-ORDERS: Final = "orders"
-ORDER_EVENTS: Final = "order_events"
 _INDEX_SECONDS: Final = 3_600.0
 
 
@@ -66,7 +66,7 @@ class SearchedOrder(BaseModel):
     """Present while new events wait for the relay."""
     publisher_lags: dict[str, QueueEntry] = {}
     """By publisher, present while it lacks events that were offered to it."""
-    next_action_claim: QueueEntry | None = None
+    work_claim: QueueEntry | None = None
     """Present while the order has a scheduled action."""
     version: int
 
@@ -88,7 +88,7 @@ _ORDER_INDEXES: Final = (
         _index(f"publisher_lag_{name}", f"publisher_lags.{name}.at", sparse=True)
         for name in PUBLISHERS
     ),
-    _index("next_action_claim", "next_action_claim.at", sparse=True),
+    _index("work_claim", "work_claim.at", sparse=True),
 )
 
 
@@ -134,18 +134,26 @@ class EventDocument(Document):
         ]
 
 
-async def migrate(uri: str, *, database: str) -> None:
-    """Make every index that is missing. May be repeated, and by several at once.
+async def migrate(
+    uri: str,
+    *,
+    database: str,
+    stored_form: StoredForm = StoredForm.TWO,
+    report: Report = lambda _: None,
+) -> None:
+    """Create the missing indexes, and bring the orders to the form of `ORDERS_STORED_FORM`.
 
-    Indexes are never dropped, and one is never changed under its name: a new one is added, and
-    the old one dropped by hand once no running version uses it.
+    It may be run again, and by several processes at once. It never changes an index under its
+    name: a new definition gets a new name.
 
     Raises:
-        PyMongoError: If the database cannot be reached, or an index cannot be made.
+        OldFormLeft: If processes with this setting would not see some of the orders.
+        PyMongoError: If the database cannot be reached, or an index cannot be created.
     """
     async with open_mongo(uri, database=database, timeout_seconds=_INDEX_SECONDS) as opened:
         models = models_for(await opened.command("hello"))
         await init_beanie(database=opened, document_models=models)
+        await bring_to_form(opened, stored_form, report)
 
 
 def models_for(hello: Mapping[str, Any]) -> list[type[Document]]:

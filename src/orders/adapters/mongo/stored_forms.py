@@ -22,8 +22,7 @@ from typing import Any, Final, Self, cast
 from pymongo.results import UpdateResult
 
 from orders.adapters.mongo.connection import Collection, Database
-from orders.adapters.mongo.documents import SCHEMA, Document
-from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.documents import ORDERS, SCHEMA, Document
 
 
 class StoredForm(StrEnum):
@@ -43,14 +42,17 @@ OLD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "has_outstanding": "owes",
         "sort_key": "listed",
         "outbox_claim": "relay",
-        "next_action_claim": "wake",
+        "work_claim": "wake",
+        "next_action_at": "due_at",
         "publisher_lags": "behind",
         "offered_sequence": "offered",
         "write_token": "write",
     }
 )
 """The fields that have another name in form 1, by their name in form 2."""
-_NEW_NAMES: Final = {old: new for new, old in OLD_NAMES.items()}
+NEW_NAMES: Final[Mapping[str, str]] = MappingProxyType({o: n for n, o in OLD_NAMES.items()})
+_LEDGER: Final = {"operations": "calls"}
+_OPERATION: Final = {"next_attempt_at": "due_at"}
 
 Sort = Sequence[tuple[str, int]]
 
@@ -109,10 +111,10 @@ class MixedOrders:
 
     async def update_one(self, query: Document, update: Document) -> UpdateResult:
         """Change one document, in the form that it has."""
+        result = UpdateResult({"n": 0}, acknowledged=True)
         for query_in_form, update_in_form in _in_each_form(query, update):
-            result = await self._orders.update_one(query_in_form, update_in_form)
-            if result.matched_count:
-                break
+            if not result.matched_count:
+                result = await self._orders.update_one(query_in_form, update_in_form)
         return result
 
     async def update_many(self, query: Document, update: Document) -> UpdateResult:
@@ -191,14 +193,38 @@ def _to_old(document: Document) -> Document:
             renamed[key] = _to_old(value)
         else:
             field, dot, rest = key.partition(".")
-            renamed[OLD_NAMES.get(field, field) + dot + rest] = value
+            renamed[OLD_NAMES.get(field, field) + dot + rest] = old_value(field, value)
     return renamed
+
+
+def old_value(field: str, value: Any) -> Any:
+    """Return the value of a field of form 2 as form 1 has it: only the ledger differs inside."""
+    if field != "ledger" or not isinstance(value, dict):
+        return value
+    operations = [_with_names(each, _OPERATION) for each in value["operations"]]
+    return _with_names({**value, "operations": operations}, _LEDGER)
+
+
+def new_value(field: str, value: Any) -> Any:
+    """Return the value of a field of form 1 as form 2 has it."""
+    if field != "ledger" or not isinstance(value, dict):
+        return value
+    calls = [_with_names(each, _reversed(_OPERATION)) for each in value["calls"]]
+    return _with_names({**value, "calls": calls}, _reversed(_LEDGER))
+
+
+def _with_names(document: Document, names: Mapping[str, str]) -> Document:
+    return {names.get(name, name): value for name, value in document.items()}
+
+
+def _reversed(names: Mapping[str, str]) -> dict[str, str]:
+    return {old: new for new, old in names.items()}
 
 
 def _from_either(document: Document) -> Document:
     if document.get("schema", OLD_SCHEMA) != OLD_SCHEMA:
         return document
-    renamed = {_NEW_NAMES.get(name, name): value for name, value in document.items()}
+    renamed = {NEW_NAMES.get(n, n): new_value(n, value) for n, value in document.items()}
     return renamed | {"schema": SCHEMA} if "schema" in document else renamed
 
 
