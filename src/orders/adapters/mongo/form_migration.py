@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from beanie.migrations.database import DBHandler
-from beanie.migrations.models import RunningDirections, RunningMode
+from beanie.migrations.models import MigrationLog, RunningDirections, RunningMode
 from beanie.migrations.runner import MigrationNode
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
@@ -35,6 +35,7 @@ Report = Callable[[str], None]
 
 _FOLDER: Final = Path(__file__).with_name("migrations")
 _MIGRATION: Final = "form_2_field_names.py"
+_LOG: Final = str(MigrationLog.Settings.name)
 _BATCH: Final = 500
 """Documents per update: memory and locks stay bounded, however many orders there are."""
 _MAX_PASSES: Final = 3
@@ -79,7 +80,7 @@ async def bring_to_form(database: Database, form: StoredForm, report: Report) ->
         OldFormLeft: If the setting is `2`, and there are orders in form 1.
     """
     if form is StoredForm.TWO:
-        await _drop_old_indexes(database[ORDERS])
+        await _finish(database)
         return
     await database[ORDERS].create_indexes([*OLD_INDEXES])
     _report.set(report)
@@ -89,18 +90,17 @@ async def bring_to_form(database: Database, form: StoredForm, report: Report) ->
 async def change_form(orders: Collection, *, to: int) -> None:
     """Change every document to form `to`, 1 or 2.
 
-    Processes may store new documents in the other form meanwhile. So it starts again while it
-    finds any, up to three times, and reports how many are left.
+    Processes may store new documents in the other form meanwhile. So it starts again if any are
+    left, up to three times, and reports how many are left then.
     """
     source = OLD_SCHEMA if to == SCHEMA else SCHEMA
-    changed = 0
+    changed = left = 0
     for _ in range(_MAX_PASSES):
-        before = changed
         async for ids in _batches(orders):
             changed += await _change_batch(orders, ids, to=to, source=source)
-        if changed == before:
+        left = await orders.count_documents({"schema": source})
+        if not left:
             break
-    left = await orders.count_documents({"schema": source})
     _report.get()(f"{changed} orders changed to form {to}, {left} left in form {source}")
 
 
@@ -160,14 +160,8 @@ async def _run(database: Database, *, forward: bool) -> None:
 
     The log may be wrong: processes with the other setting have stored orders since.
     """
-    # Beanie would open a connection of its own, without our time limits and our form of UUIDs.
-    beanie_database: Any = DBHandler
-    beanie_database.client, beanie_database.database = database.client, database
-    current = await MigrationNode.build(_FOLDER)
-    migration = current if current.name == _MIGRATION else current.next_migration
-    assert migration is not None
-    assert migration.prev_migration is not None
-    node = migration.prev_migration if forward else migration
+    migration, before = await _build(database)
+    node = before if forward else migration
     direction = RunningDirections.FORWARD if forward else RunningDirections.BACKWARD
     await node.run(
         RunningMode(direction=direction, distance=1),
@@ -176,17 +170,34 @@ async def _run(database: Database, *, forward: bool) -> None:
     )
 
 
-async def _drop_old_indexes(orders: Collection) -> None:
+async def _build(database: Database) -> tuple[MigrationNode, MigrationNode]:
+    """Beanie's node of the migration, and the one before."""
+    # Beanie would open a connection of its own, without our time limits and our form of UUIDs.
+    beanie_database: Any = DBHandler
+    beanie_database.client, beanie_database.database = database.client, database
+    current = await MigrationNode.build(_FOLDER)
+    migration = current if current.name == _MIGRATION else current.next_migration
+    assert migration is not None
+    assert migration.prev_migration is not None
+    return migration, migration.prev_migration
+
+
+async def _finish(database: Database) -> None:
+    """Record that only form 2 is left, and drop the indexes of form 1; or refuse to."""
+    orders = database[ORDERS]
     existing = await orders.index_information()
     # The first of them goes last: while it is there, an interrupted drop is continued.
     names = [str(index.document["name"]) for index in reversed(OLD_INDEXES)]
-    if names[-1] not in existing:
+    recorded: Document = {"is_current": True, "name": _MIGRATION}
+    if names[-1] not in existing and await database[_LOG].find_one(recorded):
         return
     if left := await orders.count_documents({"schema": OLD_SCHEMA}):
         raise OldFormLeft(
             f"{left} orders are stored in form 1, which ORDERS_STORED_FORM=2 does not read: see "
             "docs/operate.md, Upgrade the stored form"
         )
+    migration, _ = await _build(database)
+    await migration.update_current_migration()
     for name in names:
         if name in existing:
             await orders.drop_index(name)

@@ -112,7 +112,9 @@ class MixedOrders:
     async def update_one(self, query: Document, update: Document) -> UpdateResult:
         """Change one document, in the form that it has."""
         result = UpdateResult({"n": 0}, acknowledged=True)
-        for query_in_form, update_in_form in _in_each_form(query, update):
+        old = {**_to_old(query), "schema": OLD_SCHEMA}, _to_old(update)
+        new = {**query, "schema": {"$ne": OLD_SCHEMA}}, update
+        for query_in_form, update_in_form in (old, new, old):
             if not result.matched_count:
                 result = await self._orders.update_one(query_in_form, update_in_form)
         return result
@@ -126,8 +128,10 @@ class MixedOrders:
 
     async def count_documents(self, query: Document, *, limit: int) -> int:
         """Count the matches, up to `limit`. During a migration the count may be off by a few."""
-        old, new, _ = _in_each_form(query, {})
-        counts = [await self._orders.count_documents(q, limit=limit) for q, _ in (old, new)]
+        counts = [
+            await self._orders.count_documents(each, limit=limit)
+            for each in (query, _to_old(query))
+        ]
         return min(limit, sum(counts))
 
 
@@ -148,20 +152,25 @@ class _Found:
         self._sort = sort
         self._options = options
         for field, _ in sort:
-            # Documents of the other form lack the field, and must not be scanned in its index.
+            # Documents of the other form lack the field: do not scan them in its index.
             self._query.setdefault(field, {"$gte": ""})
-            if projection and not _includes(projection, field):
-                self._projection = {**projection, field: 1}
+        if projection and any(projection.values()):
+            needed = [field for field, _ in sort if not _includes(projection, field)]
+            self._projection = {**projection, **dict.fromkeys([*needed, "schema"], 1)}
 
     async def to_list(self) -> list[Document]:
         """Return all matches, sorted, at most the limit."""
         found: dict[object, Document] = {}
-        for query, projection in _in_each_form(self._query, self._projection or {}):
-            sort = [*_to_old(dict(self._sort)).items()] if _is_old(query) else [*self._sort]
+        for in_form, is_old in ((_to_old, True), (dict, False), (_to_old, True)):
             cursor = self._orders.find(
-                query, projection or None, sort=sort or None, **self._options
+                in_form(self._query),
+                in_form(self._projection or {}) or None,
+                sort=[*in_form(dict(self._sort)).items()] or None,
+                **self._options,
             )
-            found |= {each["_id"]: _from_either(each) for each in await cursor.to_list()}
+            for each in await cursor.to_list():
+                if (each["schema"] == OLD_SCHEMA) is is_old:
+                    found[each["_id"]] = _from_either(each)
         documents = [*found.values()]
         for field, direction in reversed(self._sort):
             documents.sort(key=lambda each: _value(each, field), reverse=direction < 0)
@@ -170,17 +179,6 @@ class _Found:
     async def __aiter__(self) -> AsyncIterator[Document]:
         for document in await self.to_list():
             yield document
-
-
-def _in_each_form(query: Document, other: Document) -> list[tuple[Document, Document]]:
-    """A query, and an update or a projection, in form 1, 2 and 1."""
-    old = {**_to_old(query), "schema": OLD_SCHEMA}, _to_old(other)
-    new = {**query, "schema": {"$ne": OLD_SCHEMA}}, other
-    return [old, new, old]
-
-
-def _is_old(query: Document) -> bool:
-    return bool(query["schema"] == OLD_SCHEMA)
 
 
 def _to_old(document: Document) -> Document:
@@ -229,10 +227,7 @@ def _from_either(document: Document) -> Document:
 
 
 def _includes(projection: Document, field: str) -> bool:
-    """Whether a projection returns a field. One that names fields to leave out leaves no such."""
-    return not any(projection.values()) or any(
-        field == each or field.startswith(f"{each}.") for each in projection
-    )
+    return any(field == each or field.startswith(f"{each}.") for each in projection)
 
 
 def _value(document: Document, path: str) -> Any:
