@@ -197,7 +197,7 @@ async def _finish(database: Database) -> None:
             "docs/operate.md, Upgrade the stored form"
         )
     migration, _ = await _build(database)
-    await migration.update_current_migration()
+    await migration.update_current_migration()  # type: ignore[no-untyped-call]
     for name in names:
         if name in existing:
             await orders.drop_index(name)
