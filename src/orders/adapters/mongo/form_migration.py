@@ -9,7 +9,7 @@ harmless: a document that has its form already is left alone. Delete this module
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -93,26 +93,38 @@ async def change_form(orders: Collection, *, to: int) -> None:
     Processes may store new documents in the other form meanwhile. So it starts again if any are
     left, up to three times, and reports how many are left then.
     """
-    source = OLD_SCHEMA if to == SCHEMA else SCHEMA
-    changed = left = 0
+    source, changed, left = _CHANGES[to][0], 0, 0
     for _ in range(_MAX_PASSES):
         async for ids in _batches(orders):
-            changed += await _change_batch(orders, ids, to=to, source=source)
+            changed += await _change_batch(orders, ids, to=to)
         left = await orders.count_documents({"schema": source})
         if not left:
             break
+    if to == SCHEMA:
+        await orders.update_many(_HAS_STRAYS, _REMOVE_STRAYS)
     _report.get()(f"{changed} orders changed to form {to}, {left} left in form {source}")
 
 
-async def _change_batch(orders: Collection, ids: Sequence[object], *, to: int, source: int) -> int:
-    """Change the documents of a batch that have the other form; return their number.
+async def _change_batch(orders: Collection, ids: Sequence[object], *, to: int) -> int:
+    """Change the documents of a batch that have the other form; return their number."""
+    source, names, ledger = _CHANGES[to]
+    in_batch: Document = {"_id": {"$in": ids}, "schema": source}
+    change: Document = {"$rename": {**names, **ledger}, "$set": {"schema": to}}
+    (operations,) = ledger
+    result = await orders.update_many(in_batch | {operations: []}, change)
+    return result.modified_count + await _change_one_by_one(orders, in_batch, to=to)
 
-    A document that is saved between the read and the update has another write token, and is
-    changed in the next pass.
+
+async def _change_one_by_one(orders: Collection, query: Document, *, to: int) -> int:
+    """Change orders with payment operations: the database cannot rename fields inside an array.
+
+    An order that is saved between the read and the update has another write token. It is changed
+    in the next pass.
     """
-    names, value = (NEW_NAMES, new_value) if to == SCHEMA else (OLD_NAMES, old_value)
-    token = OLD_NAMES["write_token"] if to == SCHEMA else "write_token"
-    in_batch: Document = {"_id": {"$in": ids}}
+    source, names, _ = _CHANGES[to]
+    value, token = (
+        (new_value, OLD_NAMES["write_token"]) if to == SCHEMA else (old_value, "write_token")
+    )
     updates = [
         UpdateOne(
             {"_id": each["_id"], "schema": source, token: each[token]},
@@ -121,13 +133,16 @@ async def _change_batch(orders: Collection, ids: Sequence[object], *, to: int, s
                 "$set": {"schema": to, "ledger": value("ledger", each["ledger"])},
             },
         )
-        async for each in orders.find(in_batch | {"schema": source}, {"ledger": 1, token: 1})
+        async for each in orders.find(query, {"ledger": 1, token: 1})
     ]
-    if to == SCHEMA:
-        await orders.update_many(in_batch | _HAS_STRAYS, _REMOVE_STRAYS)
     return (await orders.bulk_write(updates, ordered=False)).modified_count if updates else 0
 
 
+# By the form to change to: the other form, and what is renamed in an order and in its ledger.
+_CHANGES: Final[Mapping[int, tuple[int, Mapping[str, str], Mapping[str, str]]]] = {
+    SCHEMA: (OLD_SCHEMA, NEW_NAMES, {"ledger.calls": "ledger.operations"}),
+    OLD_SCHEMA: (SCHEMA, OLD_NAMES, {"ledger.operations": "ledger.calls"}),
+}
 # A relay of an old release that has claimed an order before its form changed, and continues after,
 # may set old names on the document. Nobody reads them there.
 _HAS_STRAYS: Final[Document] = {

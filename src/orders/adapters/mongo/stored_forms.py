@@ -67,7 +67,7 @@ class MixedOrders:
     """The methods of a collection that the adapters use, on documents of both forms.
 
     A migration may change the form of a document between two queries, but only once in that time.
-    So each call tries form 1, form 2 and form 1 again: that finds every document in one of them.
+    So each call tries one form, the other, and the first again: that finds every document.
     """
 
     def __init__(self, orders: Collection, form: StoredForm) -> None:
@@ -114,7 +114,10 @@ class MixedOrders:
         result = UpdateResult({"n": 0}, acknowledged=True)
         old = {**_to_old(query), "schema": OLD_SCHEMA}, _to_old(update)
         new = {**query, "schema": {"$ne": OLD_SCHEMA}}, update
-        for query_in_form, update_in_form in (old, new, old):
+        # First the form that most documents have.
+        for query_in_form, update_in_form in (
+            (old, new, old) if self._form is StoredForm.ONE else (new, old, new)
+        ):
             if not result.matched_count:
                 result = await self._orders.update_one(query_in_form, update_in_form)
         return result
