@@ -41,7 +41,7 @@ from tests.support.orders import an_order_that_is
 
 OLD_COMMIT: Final = "1f7340357330a735e2a1b8d1a0f0d8ac00a37393"
 ROOT: Final = Path(__file__).parents[2]
-STORED: Final = 1_000
+STORED: Final = 500
 """Orders that the old release has stored before."""
 WORK_EVERY: Final = 21
 """Of so many, three have events that wait, are claimed or are parked, and work that is due."""
@@ -100,7 +100,7 @@ class Clients:
     def wait_for_a_step(self) -> None:
         """Return once each client has got some more done."""
         goals = [done + STEP for done in self._done]
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while any(done < goal for done, goal in zip(self._done, goals, strict=True)):
             assert not self._failed, self._failed
             assert time.monotonic() < deadline, f"clients are stuck: {self.refused}"
@@ -215,14 +215,14 @@ class Upgrade:
         """Start the new processes again with this setting, one after the other."""
         for name in NEW:
             process = self._running.processes[name]
-            process.stop()
+            process.stop(within_seconds=120)
             process.start(ORDERS_STORED_FORM=form)
             process.wait_until_up()
 
     def stop_the_old(self) -> None:
         self._clients.up = ("api-0",)
         for name in OLD:
-            self._running.processes[name].stop()
+            self._running.processes[name].stop(within_seconds=120)
 
     def start_the_old(self) -> None:
         for name in OLD:
