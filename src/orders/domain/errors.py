@@ -5,8 +5,6 @@ People read the message; programs read `code`, which never changes, and the attr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class OrderError(Exception):
     """A rule of the order said no.
@@ -25,18 +23,6 @@ class OrderError(Exception):
     def blocked_by(self) -> tuple[str, ...]:
         """The codes of all rules that said no, this one first."""
         return (self.code, *(other.code for other in self.also))
-
-
-def refuse_if_any(refusals: Sequence[OrderError]) -> None:
-    """Raise the first refusal, carrying the others.
-
-    Raises:
-        OrderError: The first of `refusals`, if there is one.
-    """
-    if refusals:
-        first, *others = refusals
-        first.also = tuple(others)
-        raise first
 
 
 class InvalidValue(OrderError):

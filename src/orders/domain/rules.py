@@ -27,9 +27,9 @@ from orders.domain.errors import (
     TooManyParts,
 )
 from orders.domain.identifiers import PartId
-from orders.domain.lifecycle import TRANSITIONS
+from orders.domain.lifecycle import TRANSITIONS, OrderStatus
 from orders.domain.operations import Ledger
-from orders.domain.payments import IN_FLIGHT, Payment, PaymentStatus
+from orders.domain.payments import IN_FLIGHT, Payment
 from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
 from orders.domain.state import OrderState
@@ -48,18 +48,30 @@ def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderE
     return [error for guard in _GUARDS.get(action, ()) if (error := guard(state, now))]
 
 
+def require_allowed(state: OrderState, action: Action, *, now: datetime) -> None:
+    """Raise the first rule that forbids the action; its `also` has the others.
+
+    Raises:
+        OrderError: If a rule forbids the action as the order stands.
+    """
+    if errors := refusals(state, action, now=now):
+        first, *others = errors
+        first.also = tuple(others)
+        raise first
+
+
 def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
     return OnHold(len(state.open_holds)) if state.open_holds else None
 
 
 def _covered(state: OrderState, _: datetime) -> OrderError | None:
-    covered, due = _cover(state, state.totals), state.totals.due
+    covered, due = _cover(state.ledger, state.totals), state.totals.due
     return PaymentNotCovered(covered=covered, due=due) if covered < due else None
 
 
-def _cover(state: OrderState, totals: Totals) -> int:
-    """What pays for the order: kept, or authorised and not about to be voided."""
-    return totals.authorized - state.ledger.pending_voids + totals.net
+def _cover(ledger: Ledger, totals: Totals) -> int:
+    """What pays for the order: captured, or authorised without a pending void."""
+    return totals.authorized - ledger.pending_voids + totals.net
 
 
 def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
@@ -67,29 +79,27 @@ def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
 
 
 def _nobody_pays(state: OrderState, _: datetime) -> OrderError | None:
-    return None if _ends_by_time(state, state.totals) else PaymentInFlight()
+    return None if _time_acts(state.ledger, state.totals) else PaymentInFlight()
 
 
-def _ends_by_time(state: OrderState, totals: Totals) -> bool:
-    """Whether the end of the time to pay ends the order, or voids what could still bring money.
+def _time_acts(ledger: Ledger, totals: Totals) -> bool:
+    """Whether a pending order, when its time to pay is over, expires or has payments to void.
 
-    Not if it is paid: then it waits for staff. What was voided in vain is the payment service's.
+    Not if it is paid: staff decide then. A void that was refused is not tried again.
     """
-    may_come = any(p.capturable_amount or p.status in IN_FLIGHT for p in state.ledger.payments)
-    return is_unpaid(state, totals) and (
-        not may_come or any(payments_to_void_before_expiry(state.ledger))
+    may_come = any(p.capturable_amount or p.status in IN_FLIGHT for p in ledger.payments)
+    return is_unpaid(ledger, totals) and (
+        not may_come or any(payments_to_void_before_expiry(ledger))
     )
 
 
-def is_unpaid(state: OrderState, totals: Totals) -> bool:
-    """Whether no money is kept for the order, nor would cover it."""
-    return not (
-        totals.net > 0 or state.ledger.pending_captures() or _cover(state, totals) >= totals.due
-    )
+def is_unpaid(ledger: Ledger, totals: Totals) -> bool:
+    """Whether nothing is captured or being captured, and authorised money does not cover it."""
+    return not (totals.net > 0 or ledger.pending_captures() or _cover(ledger, totals) >= totals.due)
 
 
 def payments_to_void_before_expiry(ledger: Ledger) -> Sequence[Payment]:
-    """Payments of an order past its time that have to be voided first; each is tried once."""
+    """Payments to void before an order can expire; each is voided once."""
     return [payment for payment in ledger.payments_to_void if not payment.voids]
 
 
@@ -174,14 +184,13 @@ def payable(state: OrderState) -> int:
     return max(0, totals.outstanding - totals.authorized - in_flight(state))
 
 
-def next_action_at(state: OrderState, totals: Totals) -> datetime | None:
-    """When time asks for something: the next look at a call, or the end of the time to pay.
-
-    `totals` are those of the state, which may not hold them yet.
-    """
-    times = [call.next_attempt_at for call in state.ledger.operations]
-    if (state.status, Action.EXPIRE) in TRANSITIONS and _ends_by_time(state, totals):
-        times.append(state.expires_at)
+def next_action_at(
+    status: OrderStatus, expires_at: datetime, ledger: Ledger, totals: Totals
+) -> datetime | None:
+    """When a worker has to act: at the next attempt of an operation, or when the order expires."""
+    times = [operation.next_attempt_at for operation in ledger.operations]
+    if (status, Action.EXPIRE) in TRANSITIONS and _time_acts(ledger, totals):
+        times.append(expires_at)
     return min(times, default=None)
 
 
@@ -250,33 +259,6 @@ def capturable(state: OrderState) -> int:
     return max(0, min(totals.authorized, totals.outstanding) - under_way)
 
 
-def _capturable_payments(state: OrderState) -> tuple[PartId, ...]:
-    ledger = state.ledger
-    return tuple(
-        payment.id
-        for payment in ledger.payments
-        if payment.capturable_amount > ledger.pending_captures(payment.id)
-        and not ledger.has_pending_void(payment.id)
-    )
-
-
-def _doubtful_payments(state: OrderState) -> tuple[PartId, ...]:
-    payments = state.ledger.payments
-    return tuple(p.id for p in payments if p.status is PaymentStatus.REVIEW)
-
-
-def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:
-    ledger = state.ledger
-    return tuple(
-        p.id for p in ledger.payments if ledger.can_void(p) and not ledger.pending_captures(p.id)
-    )
-
-
-def _refundable_payments(state: OrderState) -> tuple[PartId, ...]:
-    ledger = state.ledger
-    return tuple(p.id for p in ledger.payments if ledger.refundable(p))
-
-
 def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
     """Cancelling the last unit of all is cancelling the order."""
     most = sum(line.live for line in state.lines) - 1
@@ -293,10 +275,10 @@ def _some(units: dict[PartId, int]) -> dict[PartId, int]:
 
 _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.PAY: {"amount": payable},
-    Action.CAPTURE: {"amount": capturable, "payments": _capturable_payments},
-    Action.VOID: {"payments": _voidable_payments},
-    Action.DISMISS_PAYMENT: {"payments": _doubtful_payments},
-    Action.REFUND: {"amount": refundable, "payments": _refundable_payments},
+    Action.CAPTURE: {"amount": capturable, "payments": lambda state: state.ledger.capturable_ids},
+    Action.VOID: {"payments": lambda state: state.ledger.voidable_ids},
+    Action.DISMISS_PAYMENT: {"payments": lambda state: state.ledger.doubtful_ids},
+    Action.REFUND: {"amount": refundable, "payments": lambda state: state.ledger.refundable_ids},
     Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
     Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
     Action.APPLY_CHANGE: {"changes": _open_change_ids},
