@@ -1,7 +1,7 @@
-"""When the order's own state forbids a command: every rule that says no, not only the first.
+"""The rules that forbid a command because of the order's state, and the bounds of arguments.
 
-What depends on a command's arguments (this many units, this much money) is checked where the
-command is; the bounds are here, so that a caller can be told them beforehand.
+`refusals` returns every rule that forbids an action, not only the first. The commands check their
+arguments; the bounds are here, so that callers can see them before they give a command.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from orders.domain.state import OrderState
 from orders.domain.totals import Totals
 
 MAX_PARTS: Final = 250
-"""How many of each kind of part commands give an order. One that grew without end could no longer
-be stored one day: not even what the payment service says of it.
+"""The most parts of each kind that commands can add. An order without a bound would grow too large
+to be stored, and then reports of the payment service could not be recorded.
 """
 
 
 def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderError]:
-    """Every rule that forbids the action as the order stands; empty if it is allowed."""
+    """Every rule that forbids the action now; empty if it is allowed."""
     if (state.status, action) not in TRANSITIONS:
         return [IllegalTransition(state.status, action)]
     return [error for guard in _GUARDS.get(action, ()) if (error := guard(state, now))]
 
 
 def require_allowed(state: OrderState, action: Action, *, now: datetime) -> None:
-    """Raise the first rule that forbids the action; its `also` has the others.
+    """Refuse an action that a rule forbids now.
 
     Raises:
-        OrderError: If a rule forbids the action as the order stands.
+        OrderError: The first rule that forbids it; its `also` has the others.
     """
     if errors := refusals(state, action, now=now):
         first, *others = errors
@@ -108,7 +108,7 @@ def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
 
 
 def is_packed(state: OrderState) -> bool:
-    """Whether any unit is in a parcel, or was sent in one."""
+    """Whether any unit is packed or was sent."""
     return any(line.allocated or line.shipped for line in state.lines)
 
 
@@ -162,11 +162,11 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.ADD_NOTE: (_room_for("notes"),),
     Action.HOLD: (_room_for("holds"),),
     Action.PAY: (_something_to_pay, _room_for("payments")),
-    # What goes back by itself always may: it follows from a fact.
+    # This bounds commands only: refunds that follow from a fact are always made.
     Action.REFUND: (_room_for("refunds"),),
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
-    # A hold stops what sends; it must not stop what stops sending, or tells what was sent.
+    # A hold stops packing and sending. Cancelling a shipment and deliveries stay possible.
     Action.CREATE_SHIPMENT: (_no_hold, _covered, _room_for("shipments")),
     Action.DISPATCH: (_no_hold, _covered),
     Action.COMPLETE: (_delivered, _settled, _nothing_open),
@@ -174,12 +174,12 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
 
 
 def in_flight(state: OrderState) -> int:
-    """What payments of unknown outcome may still bring, in minor units."""
+    """The sum of payments without an outcome, in minor units."""
     return sum(p.amount for p in state.ledger.payments if p.status in IN_FLIGHT)
 
 
 def payable(state: OrderState) -> int:
-    """What may still be asked of the payer: not what is authorised or in flight already."""
+    """What can still be paid, in minor units: not what is authorised or in flight already."""
     totals = state.totals
     return max(0, totals.outstanding - totals.authorized - in_flight(state))
 
@@ -195,7 +195,7 @@ def next_action_at(
 
 
 def ready_to_ship(state: OrderState) -> bool | None:
-    """Whether the order's units may be packed and sent now; None if there are none to send."""
+    """Whether the order's units may be packed and sent now; None if none are left to send."""
     if (state.status, Action.DISPATCH) not in TRANSITIONS:
         return None
     if all(line.shipped == line.live for line in state.lines if line.shippable):
@@ -204,7 +204,7 @@ def ready_to_ship(state: OrderState) -> bool | None:
 
 
 def cancellable_units(state: OrderState) -> dict[PartId, int]:
-    """Units by line that can still be called off."""
+    """Units by line that can still be cancelled."""
     return {line.id: line.unallocated for line in state.lines}
 
 
@@ -214,7 +214,7 @@ def shippable_units(state: OrderState) -> dict[PartId, int]:
 
 
 def returnable_units(state: OrderState) -> dict[PartId, int]:
-    """Units by line that can still be sent back: delivered, and in no other return."""
+    """Units by line that can still be returned: delivered, and in no other return."""
     return {
         line.id: line.delivered - line.returned - awaited_units(state.returns, line.id)
         for line in state.lines
@@ -225,10 +225,10 @@ Bound = int | dict[PartId, int] | tuple[PartId, ...]
 
 
 def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
-    """The bounds of an action's arguments.
+    """The bounds of an action's arguments, by name.
 
-    `amount` is the most minor units, `items` the most units by line id; `payments`, `holds`,
-    `shipments`, `returns` and `changes` name the parts that the action fits.
+    `amount` is the most minor units, `items` the most units by line id. `payments`, `holds`,
+    `shipments`, `returns` and `changes` are the ids of the parts that the action is possible for.
     """
     if action in SHIPMENT_STEPS:
         before = SHIPMENT_STEPS[action][0]
@@ -240,11 +240,12 @@ def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
 
 
 def refundable(state: OrderState, payment_id: str | None = None) -> int:
-    """What may be given back, of one payment or of all: what is owed, as far as it is held and
-    not in doubt.
+    """What can be refunded, of one payment or of all, in minor units.
+
+    It is what is owed, as far as payments that are not under review still have it.
 
     Raises:
-        PartNotFound: If there is no such payment.
+        PartNotFound: If the order has no such payment.
     """
     ledger = state.ledger
     if payment_id is not None:
@@ -253,14 +254,13 @@ def refundable(state: OrderState, payment_id: str | None = None) -> int:
 
 
 def capturable(state: OrderState) -> int:
-    """What may still be taken of the authorisations: never more than is outstanding."""
-    under_way = state.ledger.pending_captures()
-    totals = state.totals
-    return max(0, min(totals.authorized, totals.outstanding) - under_way)
+    """What can still be captured, in minor units: never more than what is outstanding."""
+    pending, totals = state.ledger.pending_captures(), state.totals
+    return max(0, min(totals.authorized, totals.outstanding) - pending)
 
 
 def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
-    """Cancelling the last unit of all is cancelling the order."""
+    """One unit must be left: cancelling the last one is cancelling the order."""
     most = sum(line.live for line in state.lines) - 1
     return {line_id: min(units, most) for line_id, units in cancellable_units(state).items()}
 

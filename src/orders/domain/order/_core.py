@@ -19,7 +19,7 @@ from orders.domain.lifecycle import (
     payment_status_of,
 )
 from orders.domain.order._follow_ups import follow_ups, late_payments, steps_left
-from orders.domain.order._state_change import StateChange, Steps
+from orders.domain.order._state_change import Fields, StateChange, Steps
 from orders.domain.rules import next_action_at
 from orders.domain.state import OrderState
 from orders.domain.totals import LineTotals, Totals, totals_of
@@ -71,48 +71,58 @@ class OrderCore:
         try:
             change = next(steps)
             while True:
-                left = steps_left(self.state) if follows else 0
-                self._apply(change, by, now)
-                if follows and steps_left(self.state) >= left:
+                before = self.state
+                self.state, new_events = _applied(before, change, now)
+                if follows and steps_left(self.state) >= steps_left(before):
                     raise AssertionError("what follows from a change must come to an end")
+                self.events += _recorded(new_events, before.sequence, self.state, by)
+                self._run(follow_ups(before, self.state, now), SYSTEM, now, follows=True)
                 change = steps.send(self.state)
         except StopIteration as end:
             result: R = end.value
             return result
 
-    def _apply(self, change: StateChange, by: Actor, now: datetime) -> None:
-        before, fields = self.state, change.fields
-        lines = fields.get("lines", before.lines)
-        returns = fields.get("returns", before.returns)
-        ledger = fields.get("ledger", before.ledger)
-        status = fields.get("status", before.status)
-        shipping = fields.get("shipping", before.shipping)
-        # Lines are many, and most changes are about something else.
-        same_lines = lines is before.lines
-        totals = totals_of(
-            LineTotals.known_from(before.totals) if same_lines else LineTotals.of(lines),
-            shipping=shipping.price if shipping else 0,
-            credits=fields.get("credits", before.credits),
-            ledger=ledger,
-            ended_unpaid=status in ENDED_UNPAID,
-        )
-        derived: Derived = {
-            "totals": totals,
-            "payment_status": payment_status_of(totals, ledger),
-            "next_action_at": next_action_at(status, before.expires_at, ledger, totals),
-        }
-        if not same_lines:
-            derived["fulfillment_status"] = derive_fulfillment_status(lines)
-        if not same_lines or returns is not before.returns:
-            derived["return_status"] = derive_return_status(lines, returns)
-        new_events = change.events
-        if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
-            new_events += (OrderPaid(amount=totals.net),)
-        new_events += late_payments(before, ledger)
-        sequence = before.sequence + len(new_events)
-        self.state = replace(before, **fields, **derived, updated_at=now, sequence=sequence)
-        self.events += _recorded(new_events, before.sequence, self.state, by)
-        self._run(follow_ups(before, self.state, now), SYSTEM, now, follows=True)
+
+def _applied(
+    before: OrderState, change: StateChange, now: datetime
+) -> tuple[OrderState, tuple[OrderEvent, ...]]:
+    """The state after a change, and the events of the change with those that it implies."""
+    derived = _derived(before, change.fields)
+    new_events = change.events
+    if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
+        new_events += (OrderPaid(amount=derived["totals"].net),)
+    new_events += late_payments(before, change.fields.get("ledger", before.ledger))
+    sequence = before.sequence + len(new_events)
+    state = replace(before, **change.fields, **derived, updated_at=now, sequence=sequence)
+    return state, new_events
+
+
+def _derived(before: OrderState, fields: Fields) -> Derived:
+    """The fields that are computed from others, where they may differ from before."""
+    lines = fields.get("lines", before.lines)
+    returns = fields.get("returns", before.returns)
+    ledger = fields.get("ledger", before.ledger)
+    status = fields.get("status", before.status)
+    shipping = fields.get("shipping", before.shipping)
+    # Lines are many, and most changes are about something else.
+    same_lines = lines is before.lines
+    totals = totals_of(
+        LineTotals.known_from(before.totals) if same_lines else LineTotals.of(lines),
+        shipping=shipping.price if shipping else 0,
+        credits=fields.get("credits", before.credits),
+        ledger=ledger,
+        ended_unpaid=status in ENDED_UNPAID,
+    )
+    derived: Derived = {
+        "totals": totals,
+        "payment_status": payment_status_of(totals, ledger),
+        "next_action_at": next_action_at(status, before.expires_at, ledger, totals),
+    }
+    if not same_lines:
+        derived["fulfillment_status"] = derive_fulfillment_status(lines)
+    if not same_lines or returns is not before.returns:
+        derived["return_status"] = derive_return_status(lines, returns)
+    return derived
 
 
 def _recorded(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from orders.domain.errors import InvalidValue
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import PROVIDER, SYSTEM, Actor, OrderId
 from orders.domain.lifecycle import OrderStatus
@@ -26,7 +27,7 @@ from orders.domain.order._lifecycle import CANCEL_REASONS, UNCHANGED, Unchanged
 from orders.domain.payments import PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
 from orders.domain.state import OrderState, ProcessedRequest
-from orders.domain.validation import Address, OrderLimits
+from orders.domain.validation import Address, OrderLimits, validate_str
 
 __all__ = ["CANCEL_REASONS", "KEPT_REQUESTS", "UNCHANGED", "Order", "Unchanged"]
 
@@ -616,13 +617,23 @@ class Order:
     # -- requests that may be repeated ----------------------------------------------------------
 
     def find_request(self, key: str) -> ProcessedRequest | None:
-        """The request whose key has this digest, if the order keeps it. May be repeated."""
+        """The request whose key has this digest, if the order keeps it. May be repeated.
+
+        Raises:
+            InvalidValue: If the key is not text.
+        """
+        validate_str(key, "key")
         return next((each for each in self.state.requests if each.key == key), None)
 
     def record_request(self, request: ProcessedRequest) -> None:
         """Keep a request, in the same write as what it changed. The last 256 are kept.
 
         Call it once for each request.
+
+        Raises:
+            InvalidValue: If it is not a `ProcessedRequest`.
         """
+        if not isinstance(request, ProcessedRequest):
+            raise InvalidValue("request", "must be a ProcessedRequest")
         kept = (*self.state.requests, request)[-KEPT_REQUESTS:]
         self._core.state = replace(self.state, requests=kept)
