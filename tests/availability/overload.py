@@ -72,15 +72,15 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
     goodput = statistics.median(run.goodput for run in runs)
     slower = statistics.median(run.slower for run in runs)
     header = [
-        "maximum/s", "peak/s, before / after", "its p99 ms", "99 % accepted up to /s, p99 ms", "sent/s",
-        "good/s", "accepted p50 / p99 ms", "refused",
-        "refused p50 / p99 ms", "without Retry-After", "failed", "/livez answered / not", "normal after s",
+        "maximum/s", "peak/s, before / after", "its p99 ms", "99 % accepted up to /s, p99 ms",
+        "sent/s", "good/s", "accepted p50 / p99 ms", "refused", "refused p50 / p99 ms",
+        "without Retry-After", "failed", "/livez answered / not", "normal after s",
     ]  # fmt: skip
     return (
         "## Overload\n\n"
         f"One replica; reads and placements 7 : 3; three times the maximum for {seconds:g} s, "
-        f"{len(runs)} time(s). The maximum is the highest number of successful responses per second "
-        f"while the rate rises in steps of {STEP_SECONDS:g} s. The peak is the goodput when that "
+        f"{len(runs)} time(s). The maximum is the highest number of successful responses per "
+        f"second while the rate rises in steps of {STEP_SECONDS:g} s. The peak is the goodput when that "
         f"rate is held for {HELD_SECONDS:g} s, before and after. The next column is the highest "
         f"rate at which 99 % were accepted. Median: goodput {100 * goodput:.0f} % of the peak, "
         f"accepted p99 {slower:.1f} times that at the peak.\n\n" + table(header, rows)

@@ -17,9 +17,9 @@ _HEAD = f"""# Alerts that fired
 
 `make alerts` runs two API replicas, a worker, the payment sandbox, a database, RabbitMQ and Redis
 as processes, customers who buy continuously, and a real Prometheus with the
-[published rules](../../infra/prometheus/rules) at {FASTER} times the speed: a scrape every half second
-instead of every 15 s, two seconds for each minute in a window, a `for` or an age. Then it breaks
-one part at a time.
+[published rules](../../infra/prometheus/rules) at {FASTER} times the speed: a scrape every half
+second instead of every 15 s, two seconds for each minute in a window, a `for` or an age. Then it
+breaks one part at a time.
 
 Delays of the service itself (the breaker's 10 s, a lease's 30 s) keep their length. So a few
 seconds of work on a busy machine count as minutes here, and another alert may fire beside the

@@ -263,7 +263,7 @@ INCIDENTS: Final = {
         alerts=frozenset({"OrdersShedding"}),
     ),
     "due-work": Incident(
-        what="more orders expire than one worker can process, and each reply of the database takes 1 s longer",
+        what="more orders expire than one worker, whose database replies 1 s late, can process",
         happens=lambda shop: more_due_than_can_be_done(shop, 1),
         alerts=frozenset({"OrdersDueWorkLate"}),
     ),

@@ -99,8 +99,8 @@ async def latency(where: Where) -> str:
     took = sorted((at - e.recorded.occurred_at).total_seconds() for e, at in publisher.confirmed)
     p50, p95, p99 = (took[int(len(took) * share)] for share in (0.5, 0.95, 0.99))
     return (
-        f"## From commit to the broker's confirmation\n\n{len(took)} orders, {rate} per second. The "
-        f"relay polls every {PAUSE_SECONDS:g} s, also after each batch. Measured from the time of "
+        f"## From commit to the broker's confirmation\n\n{len(took)} orders, {rate} per second. "
+        f"The relay polls every {PAUSE_SECONDS:g} s, also after each batch. Measured from the time of "
         f"the event, which is before its write: p50 {p50:.2f} s, p95 {p95:.2f} s, "
         f"**p99 {p99:.2f} s**, maximum {took[-1]:.2f} s."
     )
@@ -139,8 +139,8 @@ async def outage(where: Where) -> str:
         f"## A minute without the broker\n\nRabbitMQ was killed for {OUTAGE_SECONDS} s while "
         f"{CALLERS} callers placed and paid: {statuses.total():,} requests, **{failed} failed**. "
         f"All {sum(wanted.values()):,} events were delivered within {drained:.0f} s of its return, "
-        f"{repeated(told.by_order)} of them more than once. In order for each order, duplicates byte "
-        f"for byte equal: {'yes' if not wrong else wrong[:3]}."
+        f"{repeated(told.by_order)} of them more than once. In order for each order, duplicates "
+        f"byte for byte equal: {'yes' if not wrong else wrong[:3]}."
     )
 
 
