@@ -55,8 +55,8 @@ def _page(told: Findings) -> Iterator[str]:
         "Real processes run: three API replicas, two workers, RabbitMQ, the payment sandbox with "
         "its ledger, and a database. The test kills one with SIGKILL when a certain message passes "
         "on a connection, and restarts it at once. Then it checks the invariants I1 to I9 from "
-        "outside only: the sandbox's ledger, a consumer of all events, and the API of every replica. "
-        "`tests/chaos/` says how.\n"
+        "outside only: the sandbox's ledger, a consumer of all events, and the API of every "
+        "replica. `tests/chaos/` says how.\n"
     )
     yield f"- Command: `{told.command}`"
     yield f"- Database: {told.database}"
@@ -87,8 +87,8 @@ def _points(told: Findings, found: Sequence[str]) -> Iterator[str]:
     yield "\n## By crash point\n"
     yield (
         "A run is one order that reached the crash point; ten runs proceed in parallel. An order "
-        "has recovered when nothing is left to do and all its events are delivered. Times count from "
-        "its last kill, while other runs still killed processes, and from the moment when every "
+        "has recovered when nothing is left to do and all its events are delivered. Times count "
+        "from its last kill, while other runs still killed processes, and from the moment when every "
         "process ran and no more were killed (0 s: recovered before that).\n"
     )
     yield (

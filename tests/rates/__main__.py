@@ -100,8 +100,8 @@ async def latency(where: Where) -> str:
     p50, p95, p99 = (took[int(len(took) * share)] for share in (0.5, 0.95, 0.99))
     return (
         f"## From commit to the broker's confirmation\n\n{len(took)} orders, {rate} per second. "
-        f"The relay polls every {PAUSE_SECONDS:g} s, also after each batch. Measured from the time of "
-        f"the event, which is before its write: p50 {p50:.2f} s, p95 {p95:.2f} s, "
+        f"The relay polls every {PAUSE_SECONDS:g} s, also after each batch. Measured from the time "
+        f"of the event, which is before its write: p50 {p50:.2f} s, p95 {p95:.2f} s, "
         f"**p99 {p99:.2f} s**, maximum {took[-1]:.2f} s."
     )
 
