@@ -82,8 +82,8 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
         f"{len(runs)} time(s). The maximum is the highest number of successful responses per "
         f"second while the rate rises in steps of {STEP_SECONDS:g} s. The peak is the goodput when "
         f"that rate is held for {HELD_SECONDS:g} s, before and after. The next column is the "
-        f"highest rate at which 99 % were accepted. Median: goodput {100 * goodput:.0f} % of the peak, "
-        f"accepted p99 {slower:.1f} times that at the peak.\n\n" + table(header, rows)
+        f"highest rate at which 99 % were accepted. Median: goodput {100 * goodput:.0f} % of the "
+        f"peak, accepted p99 {slower:.1f} times that at the peak.\n\n" + table(header, rows)
     )
 
 

@@ -88,8 +88,8 @@ def _points(told: Findings, found: Sequence[str]) -> Iterator[str]:
     yield (
         "A run is one order that reached the crash point; ten runs proceed in parallel. An order "
         "has recovered when nothing is left to do and all its events are delivered. Times count "
-        "from its last kill, while other runs still killed processes, and from the moment when every "
-        "process ran and no more were killed (0 s: recovered before that).\n"
+        "from its last kill, while other runs still killed processes, and from the moment when "
+        "every process ran and no more were killed (0 s: recovered before that).\n"
     )
     yield (
         "| Point | Variants | Runs | Kills | Violations | After its kill, p50 | p95 "
