@@ -36,8 +36,8 @@ from orders.domain.lines import Line
 from orders.domain.returns import Return, ReturnStatus
 from orders.domain.totals import Totals
 from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
-from orders.entrypoints.metrics import metrics_table
-from orders.entrypoints.settings import settings_table
+from orders.entrypoints.observability.metrics import metrics_table
+from orders.entrypoints.settings.table import settings_table
 
 DOCS = Path(__file__).parents[1] / "docs"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

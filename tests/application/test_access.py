@@ -24,7 +24,7 @@ from orders.application.access import (
 )
 from orders.application.errors import Forbidden
 from orders.domain.identifiers import ActorKind
-from tests.building import CUSTOMER, STAFF, TENANT, a_placed_order, restored
+from tests.support.orders import CUSTOMER, STAFF, TENANT, a_placed_order, restored
 
 # own: their own orders only. all: every order of the tenant. scope: all, if the scope is named.
 TABLE: Final = """

@@ -13,8 +13,8 @@ import pytest
 from orders.application.access import Operation
 from orders.application.errors import RequestInProgress
 from orders.domain.identifiers import derive_order_id
-from orders.domain.order import Order
-from tests.shop import TENANT, Interrupted, Shop
+from orders.domain.order.order import Order
+from tests.support.shop import TENANT, Interrupted, Shop
 
 STEPS = {"add", "save", "authorize", "capture", "void", "refund"}
 """What writes: to the store, or to the payment service's books."""

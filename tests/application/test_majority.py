@@ -14,10 +14,10 @@ from orders.application.errors import StoreUnavailable
 from orders.application.propose_change import ChangeWish
 from orders.domain.identifiers import derive_order_id
 from orders.domain.lines import DraftLine
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import ProviderStatus
-from tests.building import NOW
-from tests.shop import TENANT, Shop, a_request, a_webhook
+from tests.support.orders import NOW
+from tests.support.shop import TENANT, Shop, a_request, a_webhook
 
 ORDER: Final = derive_order_id(tenant=TENANT, subject="sue", request_key="key-1")
 

@@ -19,8 +19,8 @@ from orders.application.place_order import PaymentWish
 from orders.domain.errors import InvalidValue, TotalChanged
 from orders.domain.lifecycle import OrderStatus, PaymentProgress
 from orders.domain.payments import CALL_LEASE, PaymentStatus
-from tests.building import NOW, a_draft
-from tests.shop import Shop, a_request
+from tests.support.orders import NOW, a_draft
+from tests.support.shop import Shop, a_request
 
 
 async def test_the_order_is_stored_with_its_call_before_the_payment_service_is_asked(

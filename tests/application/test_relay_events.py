@@ -17,7 +17,7 @@ from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.outbox import forget
 from orders.entrypoints.worker import start_relaying
-from tests.shop import Interrupted, Shop
+from tests.support.shop import Interrupted, Shop
 
 LATER = timedelta(minutes=5)
 """Longer than a claim lasts, and than the relay waits for a publisher that is away."""

@@ -11,14 +11,14 @@ import msgspec
 
 from orders.adapters.mongo.documents import CODEC, document_of
 from orders.application.requests import Request, RequestKey, remember
-from orders.domain.guards import refundable, returnable_units, shippable_units
 from orders.domain.identifiers import Actor, ActorKind, derive_order_id, order_number
 from orders.domain.money import Money
-from orders.domain.order import KEPT_REQUESTS, Order
+from orders.domain.order.order import KEPT_REQUESTS, Order
 from orders.domain.payments import PaymentReport, ProviderStatus
-from orders.entrypoints.http.bodies import PlaceOrderBody
+from orders.domain.rules import refundable, returnable_units, shippable_units
+from orders.entrypoints.http.schemas.requests import PlaceOrderBody
 from tests.bench.days import Sale
-from tests.shop import PEOPLE
+from tests.support.shop import PEOPLE
 
 _BY: Final = Actor(ActorKind.STAFF, "checkout")
 _NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)

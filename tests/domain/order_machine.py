@@ -15,13 +15,13 @@ from orders.domain.events import PaymentOperationFailed
 from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
-from orders.domain.order import CANCEL_REASONS, Order
+from orders.domain.order.order import CANCEL_REASONS, Order
 from orders.domain.payments import PaymentCall, PaymentStatus, ProviderStatus
 from orders.domain.state import OrderState
-from orders.domain.values import Shipping
-from tests.building import CUSTOMER, STAFF, a_placed_order
+from orders.domain.validation import Shipping
 from tests.domain import invariants
 from tests.domain.payment_model import FATES, Answer, PaymentModel
+from tests.support.orders import CUSTOMER, STAFF, a_placed_order
 
 PICK = st.integers(0, 5)
 """Which of some things: 0 is the newest, beyond the oldest it starts again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import CallKind, PaymentCall, PaymentReport, ProviderStatus
 
 FATES = (

@@ -13,15 +13,16 @@ import pytest
 
 from orders.domain import errors, events
 from orders.domain.actions import Action
-from orders.domain.guards import MAX_PARTS
 from orders.domain.identifiers import PROVIDER, SYSTEM
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import ProviderStatus
-from orders.domain.values import Shipping
-from tests.building import (
+from orders.domain.rules import MAX_PARTS
+from orders.domain.validation import Shipping
+from tests.domain.invariants import standing
+from tests.support.orders import (
     CUSTOMER,
     EXPIRES,
     NOW,
@@ -42,7 +43,6 @@ from tests.building import (
     take,
     void,
 )
-from tests.domain.invariants import standing
 
 CARD: Final = DraftLine(sku="GIFT", name="Gift", quantity=1, unit_price=300, shippable=False)
 PENDING, CONFIRMED = OrderStatus.PENDING, OrderStatus.CONFIRMED

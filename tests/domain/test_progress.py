@@ -13,7 +13,6 @@ from typing import Final
 import pytest
 
 from orders.domain.identifiers import PartId
-from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
     fulfillment_progress,
     payment_progress,
@@ -21,10 +20,11 @@ from orders.domain.lifecycle import (
     return_progress,
 )
 from orders.domain.lines import Line
+from orders.domain.operations import Ledger
 from orders.domain.payments import Payment, PaymentStatus
 from orders.domain.returns import Return, ReturnStatus
 from orders.domain.totals import Totals
-from tests.building import NOW, items
+from tests.support.orders import NOW, items
 
 
 def totals(

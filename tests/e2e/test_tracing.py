@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import RabbitServer
-from tests.e2e.cases.running import Caller, Running, eventually, paid
-from tests.e2e.told import ADDRESS, CANARY, Told, messages, named
-from tests.otlp_receiver import OtlpReceiver
+from tests.support.brokers import RabbitServer
+from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.service import Caller, Running, eventually, paid
+from tests.support.traces import ADDRESS, CANARY, Told, messages, named
 
 
 @pytest.fixture(scope="module")

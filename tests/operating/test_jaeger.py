@@ -11,12 +11,12 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import RabbitServer
-from tests.e2e.cases.running import Running, eventually, paid
-from tests.e2e.told import messages, traced_rabbit
-from tests.gateway import Gateway, gateway
-from tests.jaeger_process import Jaeger, Shown, jaeger_process
+from tests.support.brokers import RabbitServer
+from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.gateway import Gateway, gateway
+from tests.support.jaeger_process import Jaeger, Shown, jaeger_process
+from tests.support.service import Running, eventually, paid
+from tests.support.traces import messages, traced_rabbit
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
 LAST = {"POST /v1/payment-events", *(f"publish {each}" for each in EVENTS)}

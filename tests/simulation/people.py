@@ -18,12 +18,12 @@ from orders.application.place_order import PaymentWish
 from orders.application.requests import Answer
 from orders.domain.errors import OrderError
 from orders.domain.identifiers import Actor, OrderId, PartId, derive_order_id
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import OrderState
-from tests.building import a_draft
-from tests.shop import TENANT, a_request
 from tests.simulation.service import Outside, UseCases
 from tests.simulation.world import Link, NoAnswer
+from tests.support.orders import a_draft
+from tests.support.shop import TENANT, a_request
 
 METHODS = (
     *("tok_ok",) * 8,

@@ -13,11 +13,11 @@ from orders.application.errors import (
     PublisherUnavailable,
     StoreUnavailable,
 )
+from orders.application.ordered_publishing import publish_in_order
 from orders.application.ports import Clock, LoggedEvent, Published
-from orders.application.publishing import publish_in_order
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 from tests.simulation.world import Link, NoAnswer, Process

@@ -8,18 +8,17 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from orders.adapters.in_memory import InMemoryEventLog, StaticPriceList
-from orders.adapters.payments_http.webhooks import WebhookVerifier
-from orders.application.book_payment_event import BookPaymentEvent
+from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
-from orders.application.do_due_work import DoDueWork
 from orders.application.errors import ApplicationError, StoreUnavailable
+from orders.application.execute_payment_operations import SettlePayments
 from orders.application.place_order import PlaceOrder, PriceDraft
+from orders.application.process_scheduled_work import DoDueWork
+from orders.application.record_payment_event import BookPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
 from orders.domain.errors import OrderError, PartNotFound
 from orders.domain.payments import PaymentReport, order_of_reference
-from orders.domain.values import Limits
-from tests.shop import PRICES, WEBHOOK_SECRET, a_webhook
+from orders.domain.validation import Limits
 from tests.simulation.remote import (
     BROKER_SECONDS,
     PAYMENT_SECONDS,
@@ -32,6 +31,7 @@ from tests.simulation.remote import (
     WatchedPayments,
 )
 from tests.simulation.world import BROKERS, Link, NoAnswer, Process, World, settle
+from tests.support.shop import PRICES, WEBHOOK_SECRET, a_webhook
 
 T = TypeVar("T")
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from orders.adapters.in_memory import InMemoryOrders
-from orders.application.book_payment_event import BookPaymentEvent
+from orders.application.execute_payment_operations import SettlePayments
 from orders.application.ports import PaymentEvent
 from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.record_payment_event import BookPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
 from orders.domain.identifiers import OrderId
-from orders.domain.ledger import Ledger
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.operations import Ledger
+from orders.domain.order.order import Order
 from orders.domain.payments import PaymentCall, PaymentReport
 from tests.simulation.history import run
 from tests.simulation.invariants import violations

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from orders.application.access import Operation, actor_of, may_reach, require
 from orders.application.errors import ConcurrentUpdate, OrderNotFound
+from orders.application.execute_payment_operations import SettlePayments
 from orders.application.ports import Clock, OrderRepository
 from orders.application.requests import Answer, Request, remember, replay_of, require_version
-from orders.application.settle_payments import SettlePayments
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 
 TRIES = 8
 """How often a command is decided anew on an order that others keep changing."""

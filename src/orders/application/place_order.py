@@ -14,16 +14,16 @@ from orders.application.errors import (
     PricesUnavailable,
     PriceUnknown,
 )
+from orders.application.execute_payment_operations import SettlePayments
 from orders.application.ports import Clock, OrderRepository, PriceList
 from orders.application.requests import Answer, Request, remember, replay_of
-from orders.application.settle_payments import SettlePayments
-from orders.domain.draft import OrderDraft, Quote, quote
 from orders.domain.errors import TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
 from orders.domain.lines import DraftLine, require_line_count
 from orders.domain.money import exponent
-from orders.domain.order import Order
-from orders.domain.values import Limits, Shipping, code, method_token, reference, sku
+from orders.domain.order.order import Order
+from orders.domain.pricing import OrderDraft, Quote, quote
+from orders.domain.validation import Limits, Shipping, code, method_token, reference, sku
 
 _MAY_BE_A_REPETITION = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
 """Why a request may be refused that was answered before: it is stored, or prices have changed."""

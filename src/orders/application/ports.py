@@ -33,7 +33,7 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 

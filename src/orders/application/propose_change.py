@@ -12,11 +12,11 @@ from orders.application.errors import OrderNotFound
 from orders.application.place_order import PriceDraft
 from orders.application.ports import Clock, OrderRepository
 from orders.application.requests import Answer, Request, replay_of
-from orders.domain.draft import OrderDraft
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.lines import DraftLine, Items
-from orders.domain.order import Order
-from orders.domain.values import Limits
+from orders.domain.order.order import Order
+from orders.domain.pricing import OrderDraft
+from orders.domain.validation import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

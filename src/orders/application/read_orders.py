@@ -32,8 +32,8 @@ from orders.application.ports import (
     Position,
 )
 from orders.domain.actions import Action
-from orders.domain.guards import Bound, limits, refusals
 from orders.domain.identifiers import OrderId
+from orders.domain.rules import Bound, limits, refusals
 from orders.domain.state import OrderState
 
 MOST_NAMED = 20

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from orders.application.access import Caller
 from orders.application.errors import RequestInProgress, RequestKeyReused, StaleVersion
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import AnsweredRequest
 
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orders.domain.actions import Action
-from orders.domain.ledger import Ledger
 from orders.domain.lines import Line
+from orders.domain.operations import Ledger
 from orders.domain.payments import IN_FLIGHT, PaymentStatus
 from orders.domain.returns import AWAITED, Return
 from orders.domain.totals import Totals

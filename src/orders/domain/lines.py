@@ -9,7 +9,7 @@ from typing import Literal
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceeds
 from orders.domain.identifiers import PartId
 from orders.domain.money import allocate, share_of_units
-from orders.domain.values import MAX_NAME, Limits, amount, sku, text
+from orders.domain.validation import MAX_NAME, Limits, amount, sku, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orders.domain.changes import Change, ChangeStatus
 from orders.domain.identifiers import OrderId, PartId
-from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
     FulfillmentProgress,
     OrderStatus,
@@ -16,10 +14,12 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.lines import Line
+from orders.domain.operations import Ledger
+from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.totals import Totals
-from orders.domain.values import Shipping
+from orders.domain.validation import Shipping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from orders.domain.errors import AmountTooLarge
-from orders.domain.ledger import Ledger
 from orders.domain.lines import Line
 from orders.domain.money import AMOUNT_LIMIT
+from orders.domain.operations import Ledger
 from orders.domain.returns import Credit
 
 

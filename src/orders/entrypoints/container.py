@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 from prometheus_client import Gauge
 
-from orders.adapters.in_memory.givens import StaticPriceList
+from orders.adapters.catalogue import HttpPriceList, JsonPriceList
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.in_memory.stubs import StaticPriceList
 from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
@@ -30,14 +31,12 @@ from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import migrate as make_indexes
 from orders.adapters.mongo.spans import CommandSpans
-from orders.adapters.payments_http.client import HttpPayments
-from orders.adapters.payments_http.sender import Limits as PaymentLimits
-from orders.adapters.payments_http.webhooks import WebhookVerifier as SignedWebhooks
-from orders.adapters.price_lists import HttpPriceList, JsonPriceList
-from orders.application.book_payment_event import BookPaymentEvent
+from orders.adapters.payment_service.client import HttpPayments
+from orders.adapters.payment_service.resilience import Limits as PaymentLimits
+from orders.adapters.payment_service.webhooks import WebhookVerifier as SignedWebhooks
 from orders.application.change_order import ChangeOrder
-from orders.application.do_due_work import DoDueWork
 from orders.application.errors import KeysUnavailable, StoreUnavailable
+from orders.application.execute_payment_operations import SettlePayments
 from orders.application.place_order import PlaceOrder, PriceDraft, QuoteOrder
 from orders.application.ports import (
     EventLog,
@@ -49,26 +48,28 @@ from orders.application.ports import (
     RateLimiter,
     WebhookVerifier,
 )
+from orders.application.process_scheduled_work import DoDueWork
 from orders.application.propose_change import ProposeChange
 from orders.application.read_orders import ReadOrders
+from orders.application.record_payment_event import BookPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
-from orders.domain.values import Limits
-from orders.entrypoints import clock, metrics
-from orders.entrypoints.measured_orders import MeasuredOrders
-from orders.entrypoints.measured_payments import MeasuredPayments
-from orders.entrypoints.patient_prices import PatientPrices
-from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import current_traceparent, sending
-from orders.entrypoints.traced import traced
+from orders.domain.validation import Limits
+from orders.entrypoints import clock
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.instrumented_orders import MeasuredOrders
+from orders.entrypoints.observability.instrumented_payments import MeasuredPayments
+from orders.entrypoints.observability.spans import current_traceparent, sending
+from orders.entrypoints.observability.with_spans import traced
+from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.slot_yielding_prices import PatientPrices
 
 KNOWN_PUBLISHERS = PUBLISHERS
 """Every name that `orders outbox` may show."""
 _BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
 if TYPE_CHECKING:
-    from orders.adapters.kafka import KafkaPublisher
-    from orders.adapters.rabbitmq import RabbitPublisher
+    from orders.adapters.brokers.kafka import KafkaPublisher
+    from orders.adapters.brokers.rabbitmq import RabbitPublisher
 
 
 class UseCases(containers.DeclarativeContainer):
@@ -245,12 +246,12 @@ def _publishers(settings: Settings) -> dict[str, RabbitPublisher | KafkaPublishe
     """By the names that the outbox knows them by: they are stored, and never change."""
     publishers: dict[str, RabbitPublisher | KafkaPublisher] = {}
     if settings.rabbitmq_uri is not None:
-        from orders.adapters.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
+        from orders.adapters.brokers.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
 
         within = sending("rabbitmq", EXCHANGE)
         publishers["rabbitmq"] = RabbitPublisher(settings.rabbitmq_uri, sending=within)
     if settings.kafka_bootstrap:
-        from orders.adapters.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
+        from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
 
         brokers = ",".join(settings.kafka_bootstrap)
         topic = settings.kafka_topic
@@ -263,7 +264,7 @@ def _rate_limiter(settings: Settings) -> RateLimiter:
     local = InMemoryRateLimiter()
     if settings.redis_uri is None:
         return local
-    from orders.adapters.redis import RedisRateLimiter  # noqa: PLC0415  # an extra
+    from orders.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415  # an extra
 
     return RedisRateLimiter(settings.redis_uri, fallback=local)
 

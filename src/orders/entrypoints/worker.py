@@ -8,18 +8,18 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from orders.application.do_due_work import DoDueWork
 from orders.application.errors import ApplicationError
+from orders.application.process_scheduled_work import DoDueWork
 from orders.application.publisher_lane import PublisherLane, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import metrics
 from orders.entrypoints.container import Adapters
-from orders.entrypoints.metrics_server import metrics_of_this_process
-from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import due_work
-from orders.entrypoints.tracing import traced
-from orders.entrypoints.unreadable import tell_unreadable_events
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.metrics_server import metrics_of_this_process
+from orders.entrypoints.observability.span_exporter import traced
+from orders.entrypoints.observability.spans import due_work
+from orders.entrypoints.observability.unreadable import tell_unreadable_events
+from orders.entrypoints.settings.table import Settings
 
 BATCH = 32
 """Orders with due work claimed at once."""

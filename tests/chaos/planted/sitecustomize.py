@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from orders.application.errors import PaymentUnavailable
+from orders.application.execute_payment_operations import SettlePayments
 from orders.application.ports import LoggedEvent
 from orders.application.publisher_lane import LEASE, Relayed
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import PaymentCall, PaymentReport
 
 

@@ -20,7 +20,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orders.adapters.contracts.due_orders import LEASE, DueOrders
 from orders.adapters.contracts.durable_orders import OUTAGE_SECONDS, DurableOrders
 from orders.adapters.contracts.order_listing import OrderListing
 from orders.adapters.contracts.samples import (
@@ -29,6 +28,7 @@ from orders.adapters.contracts.samples import (
     a_new_order,
     an_order_with_everything,
 )
+from orders.adapters.contracts.scheduled_orders import LEASE, DueOrders
 from orders.application.errors import (
     ConcurrentUpdate,
     DuplicateOrder,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from orders.application.ports import OrderRepository
-    from orders.domain.order import Order
+    from orders.domain.order.order import Order
 
 
 class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):

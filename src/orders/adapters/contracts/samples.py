@@ -7,10 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.changes import Change, ChangeStatus
-from orders.domain.draft import OrderDraft
 from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
-from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
     FulfillmentProgress,
     OrderStatus,
@@ -18,7 +15,9 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.lines import DraftLine, Line
-from orders.domain.order import Order
+from orders.domain.operations import Ledger
+from orders.domain.order.order import Order
+from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
     CallKind,
     Payment,
@@ -27,11 +26,12 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
+from orders.domain.pricing import OrderDraft
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import AnsweredRequest, Hold, Note, OrderState
 from orders.domain.totals import Totals
-from orders.domain.values import Address, Shipping
+from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 """Milliseconds are what every store must keep."""

@@ -17,9 +17,9 @@ from orders.application.errors import (
 )
 from orders.application.ports import LoggedEvent, OrderFilter, OrderPage, Position
 from orders.domain.events import RecordedEvent
-from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
+from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
 

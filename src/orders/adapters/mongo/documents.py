@@ -21,9 +21,9 @@ from orders.application.errors import UnreadableOrder
 from orders.application.ports import FoundEvents, LoggedEvent, Position, Unreadable, WaitingEvents
 from orders.domain.errors import OrderError
 from orders.domain.events import OrderEvent, RecordedEvent, Standing
-from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
+from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
 Document = dict[str, Any]

@@ -28,7 +28,7 @@ from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
 from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}

@@ -36,13 +36,13 @@ from orders.domain.lifecycle import (
     ReturnProgress,
 )
 from orders.domain.state import OrderState
-from orders.domain.values import reference
+from orders.domain.validation import reference
 from orders.entrypoints.graphql.documents import PAGE
 from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
-from orders.entrypoints.http.answers import EventAnswer, OrderAnswer
-from orders.entrypoints.http.listing import Http, Listed, aware
-from orders.entrypoints.http.part_answers import NoteAnswer
-from orders.entrypoints.unreadable import tell_unreadable_events
+from orders.entrypoints.http.pagination import Http, Listed, aware
+from orders.entrypoints.http.schemas.part_responses import NoteAnswer
+from orders.entrypoints.http.schemas.responses import EventAnswer, OrderAnswer
+from orders.entrypoints.observability.unreadable import tell_unreadable_events
 
 SORTS: Final = {"CREATED_AT_ASC": "created_at", "CREATED_AT_DESC": "-created_at"}
 _STATUSES: Final[dict[str, type[StrEnum]]] = {

@@ -30,13 +30,13 @@ from graphql import (
 )
 from msgspec import Struct, UnsetType
 
-from orders.domain.changes import ChangeStatus
 from orders.domain.lifecycle import (
     FulfillmentProgress,
     OrderStatus,
     PaymentProgress,
     ReturnProgress,
 )
+from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import PaymentStatus, RefundStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus

@@ -21,36 +21,36 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Middleware
 
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
-from orders.entrypoints import metrics
+from orders.entrypoints.admission import Turns
 from orders.entrypoints.container import Adapters, UseCases, limits_of
-from orders.entrypoints.http.access_log import Observed
-from orders.entrypoints.http.arrivals import Arrivals
-from orders.entrypoints.http.authentication import Authentication
-from orders.entrypoints.http.bounds import PublishedLimits
-from orders.entrypoints.http.changes import propose
-from orders.entrypoints.http.client_address import ClientAddresses
-from orders.entrypoints.http.command_handlers import command_handlers
-from orders.entrypoints.http.conditions import Edge
 from orders.entrypoints.http.cursors import Cursors
-from orders.entrypoints.http.decoding import StrictRequests
-from orders.entrypoints.http.docs_ui import docs_router
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
-from orders.entrypoints.http.events import EVENT_HANDLERS, PAYMENT_EVENTS
-from orders.entrypoints.http.framing import UnambiguousFraming
-from orders.entrypoints.http.headers import AnswerHeaders
-from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
-from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
-from orders.entrypoints.http.limits import FailedAuthenticationLimit, PrincipalLimit
-from orders.entrypoints.http.listing import Http
-from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
-from orders.entrypoints.http.orders import ORDER_HANDLERS
-from orders.entrypoints.http.overload import Farewell, OverloadProtection
-from orders.entrypoints.http.parts import part_handlers
+from orders.entrypoints.http.middleware.access_log import Observed
+from orders.entrypoints.http.middleware.authentication import Authentication
+from orders.entrypoints.http.middleware.body_arrival import Arrivals
+from orders.entrypoints.http.middleware.client_address import ClientAddresses
+from orders.entrypoints.http.middleware.overload import Farewell, OverloadProtection
+from orders.entrypoints.http.middleware.rate_limits import FailedAuthenticationLimit, PrincipalLimit
+from orders.entrypoints.http.middleware.request_target import UnambiguousFraming
+from orders.entrypoints.http.middleware.response_headers import AnswerHeaders
+from orders.entrypoints.http.middleware.strict_requests import StrictRequests
+from orders.entrypoints.http.openapi.bounds import PublishedLimits
+from orders.entrypoints.http.openapi.description import DOCS, DOCUMENT, openapi_config, published
+from orders.entrypoints.http.pagination import Http
+from orders.entrypoints.http.preconditions import Edge
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
-from orders.entrypoints.last_words import failure_logged
-from orders.entrypoints.settings import Settings
-from orders.entrypoints.tracing import traced
-from orders.entrypoints.turns import Turns
+from orders.entrypoints.http.routes.changes import propose
+from orders.entrypoints.http.routes.command_handlers import command_handlers
+from orders.entrypoints.http.routes.docs_ui import docs_router
+from orders.entrypoints.http.routes.events import EVENT_HANDLERS, PAYMENT_EVENTS
+from orders.entrypoints.http.routes.health import HEALTH_HANDLERS, Readiness
+from orders.entrypoints.http.routes.health import PATHS as HEALTH_PATHS
+from orders.entrypoints.http.routes.orders import ORDER_HANDLERS
+from orders.entrypoints.http.routes.parts import part_handlers
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.crash_reports import failure_logged
+from orders.entrypoints.observability.span_exporter import traced
+from orders.entrypoints.settings.table import Settings
 
 USE_CASES = (
     "place_order",
