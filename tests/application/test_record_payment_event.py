@@ -9,7 +9,7 @@ import pytest
 
 from orders.application.errors import ConcurrentUpdate, InvalidWebhook
 from orders.application.record_payment_event import TRIES
-from orders.domain.lifecycle import OrderStatus, PaymentProgress
+from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.payments import PaymentReport, PaymentStatus, ProviderStatus
 from tests.support.orders import NOW
 from tests.support.shop import Shop, a_webhook
@@ -18,7 +18,7 @@ from tests.support.shop import Shop, a_webhook
 async def book(shop: Shop, report: PaymentReport, kind: str = "captured") -> bool:
     """Book a message; True if it is about a payment of ours."""
     headers, body = a_webhook(report, kind, at=int(NOW.timestamp()))
-    known: bool = await shop.use_cases.book_payment_event()(headers, body)
+    known: bool = await shop.use_cases.record_payment_event()(headers, body)
     return known
 
 
@@ -46,7 +46,7 @@ async def test_the_order_and_number_of_messages_do_not_matter(
     (stored,) = [kept.state for kept in shop.stored._kept.values()]
     assert (stored.totals.captured, stored.totals.refunded) == (4_300, 1_000)
     assert stored.ledger.payments[0].status is PaymentStatus.CAPTURED
-    assert stored.ledger.calls == ()
+    assert stored.ledger.operations == ()
     events = await shop.history(stored.id)
     assert events.count("PaymentCaptured") == 1
     assert stored.status is OrderStatus.CONFIRMED
@@ -74,7 +74,7 @@ async def test_a_charge_back_before_the_capture_was_known_books_both(shop: Shop)
 
     (state,) = [kept.state for kept in shop.stored._kept.values()]
     assert (state.totals.captured, state.totals.charged_back) == (4_300, 4_300)
-    assert state.payment_status is PaymentProgress.CHARGED_BACK
+    assert state.payment_status is OrderPaymentStatus.CHARGED_BACK
 
 
 async def test_a_lost_race_is_booked_anew_and_then_given_back_to_the_sender(shop: Shop) -> None:
@@ -93,7 +93,7 @@ async def test_a_lost_race_is_booked_anew_and_then_given_back_to_the_sender(shop
     with pytest.raises(ConcurrentUpdate):
         await book(shop, report)
     assert len(saves) == TRIES
-    assert (await shop.see(order_id)).state.payment_status is PaymentProgress.PENDING
+    assert (await shop.see(order_id)).state.payment_status is OrderPaymentStatus.PENDING
 
     saves.clear()
     races = TRIES - 1
@@ -119,4 +119,4 @@ async def test_reads_nothing_for_a_message_that_is_not_proven(shop: Shop) -> Non
     shop.stored.unavailable = True
 
     with pytest.raises(InvalidWebhook):
-        await shop.use_cases.book_payment_event()(headers, body + b" ")
+        await shop.use_cases.record_payment_event()(headers, body + b" ")

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from orders.application.access import Operation
-from orders.application.errors import PaymentNotAsked, PaymentUnavailable, StoreUnavailable
+from orders.application.errors import PaymentNotAttempted, PaymentUnavailable, StoreUnavailable
 from orders.application.execute_payment_operations import TRIES
 from orders.application.process_scheduled_work import LEASE
 from orders.domain.errors import IllegalTransition
-from orders.domain.lifecycle import OrderStatus, PaymentProgress
+from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.order.order import Order
 from orders.domain.payments import (
-    CALL_LEASE,
-    DECIDING_SECONDS,
-    LOOK_UP_AFTER_SECONDS,
-    UNASKED_SECONDS,
+    NOT_ATTEMPTED_RETRY_SECONDS,
+    OPERATION_LEASE,
+    PENDING_POLL_SECONDS,
+    UNKNOWN_OUTCOME_RETRY_SECONDS,
 )
 from tests.support.orders import NOW
 from tests.support.shop import Shop
@@ -49,7 +49,7 @@ async def test_ends_an_order_at_the_end_of_its_time_and_not_before(shop: Shop) -
     assert ended.status is OrderStatus.EXPIRED
     assert ended.state.totals.due == 0
     assert await shop.history(order.id) == ["OrderCreated", "OrderExpired"]
-    assert await shop.use_cases.do_due_work().claim(limit=10) == []
+    assert await shop.use_cases.process_scheduled_work().claim(limit=10) == []
 
 
 async def test_does_not_end_an_order_that_is_paid_for_and_held(shop: Shop) -> None:
@@ -80,7 +80,7 @@ async def test_calls_off_what_has_not_paid_for_an_order_before_it_ends(
 
     ended = await shop.see(order.id)
     assert (ended.status, ended.state.payment_status) == (OrderStatus.EXPIRED, "voided")
-    assert (ended.state.totals.authorized, ended.state.due_at) == (0, None)
+    assert (ended.state.totals.authorized, ended.state.next_action_at) == (0, None)
     assert shop.provider.calls[f"{order.id}:1:void:1"] == 1
 
 
@@ -139,7 +139,7 @@ async def test_a_payment_that_comes_after_the_end_is_refused(shop: Shop) -> None
     async def end_first(name: str) -> None:
         if name == "save":
             shop.orders.before = None
-            await shop.use_cases.do_due_work()(order.id)
+            await shop.use_cases.process_scheduled_work()(order.id)
 
     shop.orders.before = end_first
     with pytest.raises(IllegalTransition):
@@ -155,13 +155,13 @@ async def test_a_payment_that_comes_after_the_end_is_refused(shop: Shop) -> None
 @pytest.mark.parametrize(
     ("method", "calls", "status"),
     [
-        ("tok_timeout_booked", 1, PaymentProgress.AUTHORIZED),
-        ("tok_timeout_unbooked", 2, PaymentProgress.AUTHORIZED),
-        ("tok_flaky", 3, PaymentProgress.AUTHORIZED),
+        ("tok_timeout_booked", 1, OrderPaymentStatus.AUTHORIZED),
+        ("tok_timeout_unbooked", 2, OrderPaymentStatus.AUTHORIZED),
+        ("tok_flaky", 3, OrderPaymentStatus.AUTHORIZED),
     ],
 )
 async def test_finds_out_what_became_of_a_payment_with_the_key_it_has(
-    shop: Shop, method: str, calls: int, status: PaymentProgress
+    shop: Shop, method: str, calls: int, status: OrderPaymentStatus
 ) -> None:
     order = (await shop.place(method=method)).order
 
@@ -177,14 +177,14 @@ async def test_looks_again_ever_more_rarely_but_for_ever(shop: Shop) -> None:
     waits = []
 
     for _ in range(9):
-        due_at = (await shop.see(order.id)).state.due_at
+        due_at = (await shop.see(order.id)).state.next_action_at
         assert due_at is not None
         waits.append((due_at - shop.clock()).total_seconds())
         await shop.work(after=due_at - shop.clock() - SECOND / 1000)
-        assert (await shop.see(order.id)).state.due_at == due_at
+        assert (await shop.see(order.id)).state.next_action_at == due_at
         await shop.work(after=SECOND / 1000)
 
-    assert waits == [*LOOK_UP_AFTER_SECONDS, 15, 15, 15, 15]
+    assert waits == [*UNKNOWN_OUTCOME_RETRY_SECONDS, 15, 15, 15, 15]
 
 
 async def test_bothers_a_payment_service_that_has_not_decided_ever_more_rarely(shop: Shop) -> None:
@@ -192,12 +192,12 @@ async def test_bothers_a_payment_service_that_has_not_decided_ever_more_rarely(s
     waits = []
 
     for _ in range(9):
-        due_at = (await shop.see(order.id)).state.due_at
+        due_at = (await shop.see(order.id)).state.next_action_at
         assert due_at is not None
         waits.append((due_at - shop.clock()).total_seconds())
         await shop.work(after=due_at - shop.clock())
 
-    assert waits == [*DECIDING_SECONDS, 60, 60]
+    assert waits == [*PENDING_POLL_SECONDS, 60, 60]
 
 
 async def test_a_call_that_was_not_made_is_made_soon_however_often_it_was_not(shop: Shop) -> None:
@@ -206,12 +206,12 @@ async def test_a_call_that_was_not_made_is_made_soon_however_often_it_was_not(sh
     assert (await shop.place(method="tok_ok", key="k")).replayed, "the request is over"
 
     for _ in range(9):
-        due_at = (await shop.see(order.id)).state.due_at
+        due_at = (await shop.see(order.id)).state.next_action_at
         assert due_at is not None
-        assert due_at - shop.clock() <= CALL_LEASE
+        assert due_at - shop.clock() <= OPERATION_LEASE
         await shop.work(after=due_at - shop.clock())
     shop.payments.before = None
-    await shop.work(after=timedelta(seconds=UNASKED_SECONDS))
+    await shop.work(after=timedelta(seconds=NOT_ATTEMPTED_RETRY_SECONDS))
 
     assert (await shop.see(order.id)).status is OrderStatus.CONFIRMED
     assert shop.provider.calls == {f"{order.id}:1": 1}
@@ -226,14 +226,14 @@ async def test_gives_back_what_could_not_be_given_back_at_once(
     order = (await shop.place(method=method, capture=capture)).order
     shop.provider.unavailable = True
     cancelled = (await shop.change(order.id, Operation.CANCEL, cancel)).order
-    assert len(cancelled.state.ledger.calls) == 1
+    assert len(cancelled.state.ledger.operations) == 1
     await shop.work()
 
     shop.provider.unavailable = False
     await shop.work(rounds=2)
 
     stored = await shop.see(order.id)
-    assert stored.state.ledger.calls == ()
+    assert stored.state.ledger.operations == ()
     assert (stored.state.totals.authorized, stored.state.totals.net) == (0, 0)
     assert shop.provider.calls[f"{order.id}:{key}"] == 1
 
@@ -248,7 +248,7 @@ async def test_a_payment_that_turns_up_after_the_cancellation_is_given_back(shop
 
     stored = await shop.see(order.id)
     assert stored.status is OrderStatus.CANCELLED
-    assert stored.state.payment_status is PaymentProgress.REFUNDED
+    assert stored.state.payment_status is OrderPaymentStatus.REFUNDED
     assert await shop.history(order.id) == [
         "OrderCreated",
         "PaymentStarted",
@@ -263,7 +263,7 @@ async def test_a_payment_that_turns_up_after_the_cancellation_is_given_back(shop
 
 
 async def _do_not_ask(name: str) -> None:
-    raise PaymentNotAsked("the payment service fails")
+    raise PaymentNotAttempted("the payment service fails")
 
 
 async def _lose_the_answer(name: str) -> None:
@@ -276,25 +276,25 @@ async def _lose_the_answer(name: str) -> None:
 async def test_two_workers_never_have_the_same_order(shop: Shop) -> None:
     ids = [(await shop.place(key=f"key-{n}")).order.id for n in range(10)]
     shop.clock.advance(A_DAY)
-    do_due_work = shop.use_cases.do_due_work()
+    process_scheduled_work = shop.use_cases.process_scheduled_work()
 
-    first = await do_due_work.claim(limit=6)
-    second = await do_due_work.claim(limit=6)
+    first = await process_scheduled_work.claim(limit=6)
+    second = await process_scheduled_work.claim(limit=6)
 
     assert (len(first), len(second)) == (6, 4)
     assert {*first, *second} == {*ids}
     shop.clock.advance(LEASE)
-    assert len(await do_due_work.claim(limit=100)) == 10
+    assert len(await process_scheduled_work.claim(limit=100)) == 10
 
 
 async def test_doing_it_twice_is_doing_it_once(shop: Shop) -> None:
     order = (await shop.place(method="tok_timeout_booked")).order
     shop.clock.advance(A_DAY)
-    do_due_work = shop.use_cases.do_due_work()
+    process_scheduled_work = shop.use_cases.process_scheduled_work()
 
-    await do_due_work(order.id)
+    await process_scheduled_work(order.id)
     after = (await shop.see(order.id)).state
-    await do_due_work(order.id)
+    await process_scheduled_work(order.id)
 
     assert (await shop.see(order.id)).state == after
     assert shop.provider.calls == {f"{order.id}:1": 1}
@@ -312,7 +312,7 @@ async def test_an_order_that_others_keep_changing_is_left_for_later(shop: Shop) 
     shop.orders.before = interfere
     await shop.work()
     assert len(saves) == TRIES
-    assert (await shop.see(order.id)).state.payment_status is PaymentProgress.PENDING
+    assert (await shop.see(order.id)).state.payment_status is OrderPaymentStatus.PENDING
 
     shop.orders.before = None
     await shop.work()
@@ -322,10 +322,10 @@ async def test_an_order_that_others_keep_changing_is_left_for_later(shop: Shop) 
 async def test_an_order_that_is_not_there_is_no_work(shop: Shop) -> None:
     order = (await shop.place()).order
     shop.clock.advance(A_DAY)
-    (claimed,) = await shop.use_cases.do_due_work().claim(limit=1)
+    (claimed,) = await shop.use_cases.process_scheduled_work().claim(limit=1)
     shop.stored._kept.clear()
 
-    await shop.use_cases.do_due_work()(claimed)
+    await shop.use_cases.process_scheduled_work()(claimed)
 
     assert claimed == order.id
     assert await shop.count() == 0
@@ -336,6 +336,6 @@ async def test_a_lost_store_is_the_workers_to_know(shop: Shop) -> None:
     shop.stored.unavailable = True
 
     with pytest.raises(StoreUnavailable):
-        await shop.use_cases.do_due_work()(order.id)
+        await shop.use_cases.process_scheduled_work()(order.id)
 
     assert shop.clock() == NOW

@@ -10,7 +10,7 @@ import bson
 import msgspec
 
 from orders.adapters.mongo.documents import CODEC, document_of
-from orders.application.requests import Request, RequestKey, remember
+from orders.application.requests import Request, RequestKey, record_request
 from orders.domain.identifiers import Actor, ActorKind, derive_order_id, order_number
 from orders.domain.money import Money
 from orders.domain.order.order import KEPT_REQUESTS, Order
@@ -36,7 +36,7 @@ def _life(sale: Sale) -> Iterator[tuple[str, Order]]:
     order = _placed(sale)
     yield "placed", order
     call = order.start_payment("tok_ok", capture=True, by=_BY, now=_NOW)
-    order.settle(call.key, _report(order, call.key), now=_NOW)
+    order.record_operation_result(call.key, _report(order, call.key), now=_NOW)
     yield "paid", order
     units = {line_id: n for line_id, n in shippable_units(order.state).items() if n}
     for parcel in range(PARCELS):
@@ -57,7 +57,7 @@ def _life(sale: Sale) -> Iterator[tuple[str, Order]]:
     yield "completely returned and refunded", order
     for number in range(KEPT_REQUESTS):
         key = RequestKey(value=f"{number}", operation="POST /", fingerprint="0" * 64)
-        remember(order, Request(caller=PEOPLE["root"], key=key), now=_NOW)
+        record_request(order, Request(caller=PEOPLE["root"], key=key), now=_NOW)
     yield f"with {KEPT_REQUESTS} processed requests", order
 
 

@@ -15,17 +15,17 @@ from orders.domain.errors import (
     IllegalStep,
     InvalidValue,
     OrderError,
+    OrderNotClosed,
     PartNotFound,
-    QuantityExceeds,
-    StillOpen,
+    QuantityExceedsAvailable,
     TotalChanged,
-    UseCancel,
+    WouldCancelWholeOrder,
 )
-from orders.domain.lifecycle import OrderStatus, PaymentProgress
+from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.lines import DraftLine, Items
 from orders.domain.order.order import Order
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.validation import Limits
+from orders.domain.validation import OrderLimits
 from tests.support.orders import (
     CUSTOMER,
     NOW,
@@ -101,7 +101,7 @@ def test_what_a_confirmed_order_then_lacks_can_be_paid() -> None:
     apply(order)
 
     assert order.status is OrderStatus.CONFIRMED
-    assert order.state.payment_status is PaymentProgress.PARTIALLY_PAID
+    assert order.state.payment_status is OrderPaymentStatus.PARTIALLY_PAID
     call = order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
     assert call.amount == 1_350
 
@@ -112,14 +112,14 @@ def test_what_was_paid_too_much_can_be_refunded() -> None:
     propose(order, items(_1=2))
     apply(order)
 
-    assert order.state.payment_status is PaymentProgress.OVERPAID
+    assert order.state.payment_status is OrderPaymentStatus.OVERPAID
     assert order.state.totals.refund_due == 2_000
 
 
 def test_an_order_that_is_covered_after_the_change_is_confirmed() -> None:
     order = a_placed_order()
     authorize(order, 3_300)
-    assert order.state.payment_status is PaymentProgress.PARTIALLY_AUTHORIZED
+    assert order.state.payment_status is OrderPaymentStatus.PARTIALLY_AUTHORIZED
     propose(order, items(_1=1))
     apply(order)
     assert order.status is OrderStatus.CONFIRMED
@@ -130,7 +130,7 @@ def test_an_open_change_keeps_an_order_from_completing() -> None:
     take(order)
     propose(order, None, INK)
     deliver(order)
-    with pytest.raises(StillOpen) as refused:
+    with pytest.raises(OrderNotClosed) as refused:
         order.complete(by=STAFF, now=NOW)
     assert refused.value.what == "change"
     decline(order)
@@ -141,10 +141,10 @@ def test_an_open_change_keeps_an_order_from_completing() -> None:
     ("removed", "added", "refusal"),
     [
         ({}, (), InvalidValue),
-        (items(_1=4), (), QuantityExceeds),
+        (items(_1=4), (), QuantityExceedsAvailable),
         (items(_1=0), (), InvalidValue),
         (items(_9=1), (), PartNotFound),
-        (items(_1=3, _2=2, _3=1), (), UseCancel),
+        (items(_1=3, _2=2, _3=1), (), WouldCancelWholeOrder),
         ({}, (replace(INK, unit_price=None),), InvalidValue),
         ({}, (replace(INK, quantity=0),), InvalidValue),
         ({}, (replace(INK, discount=1_401),), InvalidValue),
@@ -170,20 +170,20 @@ def test_all_units_may_go_when_others_come() -> None:
 
 def test_an_order_has_as_many_lines_as_it_may_and_no_more() -> None:
     order = a_placed_order()
-    propose(order, None, INK, limits=Limits(lines=4))
+    propose(order, None, INK, limits=OrderLimits(lines=4))
     apply(order)
     with pytest.raises(InvalidValue):
-        propose(order, None, INK, limits=Limits(lines=4))
+        propose(order, None, INK, limits=OrderLimits(lines=4))
 
 
 def test_lines_that_were_declined_count_too() -> None:
     """They are kept: an order that could be offered lines without end could grow without end."""
     order = a_placed_order()
-    propose(order, None, INK, limits=Limits(lines=5))
+    propose(order, None, INK, limits=OrderLimits(lines=5))
     decline(order)
     with pytest.raises(InvalidValue, match="declined ones included"):
-        propose(order, None, INK, INK, limits=Limits(lines=5))
-    propose(order, None, INK, limits=Limits(lines=5))
+        propose(order, None, INK, INK, limits=OrderLimits(lines=5))
+    propose(order, None, INK, limits=OrderLimits(lines=5))
 
 
 def test_a_change_at_another_price_than_expected_is_refused() -> None:
@@ -207,7 +207,7 @@ def test_units_that_were_packed_since_cannot_be_taken_off() -> None:
     take(order)
     propose(order, items(_1=3))
     pack(order, items(_1=1))
-    with pytest.raises(QuantityExceeds) as refused:
+    with pytest.raises(QuantityExceedsAvailable) as refused:
         apply(order)
     assert (refused.value.wanted, refused.value.available) == (3, 2)
 

@@ -32,7 +32,7 @@ def late_money_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def pending_refunds_are_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "refunding", lambda ledger, payment_id=None: 0)
+    patch.setattr(Ledger, "pending_refunds", lambda ledger, payment_id=None: 0)
 
 
 def cancelling_unwinds_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from orders.domain.errors import (
     AmountExceedsAuthorized,
     AmountExceedsDue,
     AmountExceedsRefundable,
-    CreditExceeds,
+    CreditExceedsAvailable,
     IllegalStep,
     InvalidValue,
     NotDelivered,
@@ -25,21 +25,21 @@ from orders.domain.errors import (
     NotYetExpired,
     OnHold,
     OrderError,
+    OrderNotClosed,
     PartNotFound,
     PaymentInFlight,
     PaymentNotCovered,
-    QuantityExceeds,
-    StillOpen,
+    QuantityExceedsAvailable,
     TooManyParts,
     TotalChanged,
-    UseCancel,
+    WouldCancelWholeOrder,
 )
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.order.order import CANCEL_REASONS, Order
 from orders.domain.payments import ProviderStatus
 from orders.domain.returns import ReturnStatus
-from orders.domain.rules import MAX_PARTS, limits, ready_to_ship
+from orders.domain.rules import MAX_PARTS, argument_bounds, ready_to_ship
 from tests.support.orders import (
     ADDRESS,
     CUSTOMER,
@@ -177,12 +177,14 @@ def in_flight(order: Order) -> None:
 
 def undecided(order: Order, amount: int | None = 1) -> None:
     call = order.start_payment("tok_pending", amount=amount, by=CUSTOMER, now=NOW)
-    order.settle(call.key, a_report(order, ProviderStatus.REQUIRES_ACTION), now=NOW)
+    order.record_operation_result(
+        call.key, a_report(order, ProviderStatus.REQUIRES_ACTION), now=NOW
+    )
 
 
 def contradicted(order: Order) -> None:
     in_flight(order)
-    order.book(a_report(order, reference="another"), "1", now=NOW)
+    order.record_payment_report(a_report(order, reference="another"), "1", now=NOW)
 
 
 def capturing(order: Order) -> None:
@@ -198,7 +200,7 @@ def covered_and_held(order: Order) -> None:
 def voided_in_vain(order: Order) -> None:
     authorize(order, 1)
     order.void("1", by=STAFF, now=NOW)
-    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
+    order.record_operation_failure(f"{order.id}:1:void:1", "refused", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def voided_in_vain(order: Order) -> None:
 def test_an_order_that_money_may_come_for_does_not_expire(pay: Callable[[Order], object]) -> None:
     order = a_placed_order()
     pay(order)
-    assert order.state.due_at != EXPIRES
+    assert order.state.next_action_at != EXPIRES
     with refused(order, PaymentInFlight):
         order.expire(now=EXPIRES)
     with refused(order, NotYetExpired, "not-yet-expired", "payment-in-flight"):
@@ -222,31 +224,33 @@ def test_what_is_undecided_or_authorised_is_voided_before_an_order_expires(
 ) -> None:
     order = a_placed_order()
     pay(order)
-    assert order.state.due_at is not None
-    assert order.state.due_at <= EXPIRES
+    assert order.state.next_action_at is not None
+    assert order.state.next_action_at <= EXPIRES
     order.expire(now=EXPIRES)
-    void_call = order.state.ledger.call(f"{order.id}:1:void:1")
+    void_call = order.state.ledger.operation(f"{order.id}:1:void:1")
     assert (order.status, void_call is not None) == (OrderStatus.PENDING, True)
     with refused(order, PaymentInFlight):
         order.expire(now=EXPIRES)
-    assert order.state.due_at != order.state.expires_at, "asked again and again meanwhile"
-    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=EXPIRES)
-    assert order.state.due_at == EXPIRES
+    assert order.state.next_action_at != order.state.expires_at, "asked again and again meanwhile"
+    order.record_operation_result(
+        f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=EXPIRES
+    )
+    assert order.state.next_action_at == EXPIRES
     order.expire(now=EXPIRES)
     assert order.status is OrderStatus.EXPIRED
-    assert order.state.due_at is None
+    assert order.state.next_action_at is None
 
 
 def test_what_comes_too_late_is_voided_though_it_was_not_before_it_was_decided() -> None:
     order = a_placed_order()
     undecided(order)
     order.expire(now=EXPIRES)
-    order.fail(f"{order.id}:1:void:1", "in-flight", now=EXPIRES)
-    order.book(a_report(order, ProviderStatus.AUTHORIZED), "1", now=EXPIRES)
+    order.record_operation_failure(f"{order.id}:1:void:1", "in-flight", now=EXPIRES)
+    order.record_payment_report(a_report(order, ProviderStatus.AUTHORIZED), "1", now=EXPIRES)
     void_call = f"{order.id}:1:void:2"
-    assert [call.key for call in order.state.ledger.calls] == [void_call]
-    order.settle(void_call, a_report(order, ProviderStatus.VOIDED), now=EXPIRES)
-    assert order.state.due_at == EXPIRES
+    assert [call.key for call in order.state.ledger.operations] == [void_call]
+    order.record_operation_result(void_call, a_report(order, ProviderStatus.VOIDED), now=EXPIRES)
+    assert order.state.next_action_at == EXPIRES
     order.expire(now=EXPIRES)
     assert order.status is OrderStatus.EXPIRED
 
@@ -256,15 +260,15 @@ def test_an_order_whose_payments_came_to_nothing_expires(come_to_nothing: str) -
     order = a_placed_order()
     if come_to_nothing == "declined":
         call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
-        order.fail(call.key, "insufficient_funds", now=NOW)
+        order.record_operation_failure(call.key, "insufficient_funds", now=NOW)
     elif come_to_nothing == "voided":
         void(order, authorize(order, 1))
     else:
         take(order, 500)
-        order.book(
+        order.record_payment_report(
             a_report(order, ProviderStatus.CAPTURED, refunded=500, captured=500), "1", now=NOW
         )
-    assert order.state.due_at == EXPIRES
+    assert order.state.next_action_at == EXPIRES
     order.expire(now=EXPIRES)
     assert order.status is OrderStatus.EXPIRED
 
@@ -280,8 +284,10 @@ def test_an_undecided_payment_can_be_voided_and_another_way_taken() -> None:
     order.void("1", by=CUSTOMER, now=NOW)
     with refused(order, IllegalStep):
         order.void("1", by=CUSTOMER, now=NOW)
-    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
-    assert (order.state.payment_status, order.state.ledger.calls) == ("voided", ())
+    order.record_operation_result(
+        f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW
+    )
+    assert (order.state.payment_status, order.state.ledger.operations) == ("voided", ())
     authorize(order)
     assert order.status is CONFIRMED
 
@@ -290,8 +296,10 @@ def test_a_void_that_is_taken_and_not_yet_done_is_not_asked_for_again() -> None:
     order = a_placed_order()
     undecided(order)
     order.void("1", by=STAFF, now=NOW)
-    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.PENDING), now=NOW)
-    assert [call.kind for call in order.state.ledger.calls] == ["authorize"], "looked up again"
+    order.record_operation_result(
+        f"{order.id}:1:void:1", a_report(order, ProviderStatus.PENDING), now=NOW
+    )
+    assert [call.kind for call in order.state.ledger.operations] == ["authorize"], "looked up again"
     assert not order.state.ledger.payment("1").released, "it may still be authorised"
     assert order.state.payment_status == "pending"
 
@@ -302,37 +310,39 @@ def test_nothing_is_left_to_void_of_a_payment_that_came_to_nothing(decided: str)
     call = order.start_payment("tok_slow", by=CUSTOMER, now=NOW)
     order.void("1", by=STAFF, now=NOW)
     if decided == "declined":
-        order.settle(call.key, a_report(order, ProviderStatus.DECLINED), now=NOW)
+        order.record_operation_result(call.key, a_report(order, ProviderStatus.DECLINED), now=NOW)
     else:
-        order.fail(call.key, "refused", now=NOW)
-    assert order.state.ledger.calls == ()
+        order.record_operation_failure(call.key, "refused", now=NOW)
+    assert order.state.ledger.operations == ()
 
 
 def test_cancelling_voids_what_is_undecided() -> None:
     order = a_placed_order()
     undecided(order)
     order.cancel("customer", by=CUSTOMER, now=NOW)
-    assert [call.kind for call in order.state.ledger.calls] == ["authorize", "void"]
-    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
-    assert (order.state.ledger.calls, order.state.payment_status) == ((), "voided")
+    assert [call.kind for call in order.state.ledger.operations] == ["authorize", "void"]
+    order.record_operation_result(
+        f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW
+    )
+    assert (order.state.ledger.operations, order.state.payment_status) == ((), "voided")
 
 
 def test_what_proves_undecided_only_after_the_end_is_voided() -> None:
     order = a_placed_order()
     call = order.start_payment("tok_pending", by=CUSTOMER, now=NOW)
     order.cancel("customer", by=CUSTOMER, now=NOW)
-    assert [each.kind for each in order.state.ledger.calls] == ["authorize"]
-    order.settle(call.key, a_report(order, ProviderStatus.PENDING), now=NOW)
-    assert {each.kind for each in order.state.ledger.calls} == {"authorize", "void"}
+    assert [each.kind for each in order.state.ledger.operations] == ["authorize"]
+    order.record_operation_result(call.key, a_report(order, ProviderStatus.PENDING), now=NOW)
+    assert {each.kind for each in order.state.ledger.operations} == {"authorize", "void"}
 
 
 def test_an_undecided_payment_that_was_captured_after_all_goes_back() -> None:
     order = a_placed_order()
     undecided(order)
     order.cancel("customer", by=CUSTOMER, now=NOW)
-    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
-    order.book(a_report(order, ProviderStatus.CAPTURED), "1", now=NOW)
-    assert [call.kind for call in order.state.ledger.calls] == ["refund"]
+    order.record_operation_failure(f"{order.id}:1:void:1", "refused", now=NOW)
+    order.record_payment_report(a_report(order, ProviderStatus.CAPTURED), "1", now=NOW)
+    assert [call.kind for call in order.state.ledger.operations] == ["refund"]
 
 
 @pytest.mark.parametrize("step", [pack, send, deliver])
@@ -395,7 +405,7 @@ def test_does_not_complete_with_anything_open() -> None:
         done, returns=an_order_ready_for(Action.APPROVE_RETURN, CONFIRMED).state.returns
     )
     for order, what in ((held, "hold"), (authorised, "authorization"), (returning, "return")):
-        with refused(order, StillOpen) as error:
+        with refused(order, OrderNotClosed) as error:
             order.complete(by=STAFF, now=NOW)
         assert error.value.what == what
 
@@ -410,7 +420,7 @@ def test_cancels_up_to_all_units_of_a_line(units: int, fits: bool) -> None:
         order.cancel_items(items(_1=units), "customer", by=CUSTOMER, now=NOW)
         assert order.state.lines[0].cancelled == units
     else:
-        with refused(order, QuantityExceeds if units else InvalidValue):
+        with refused(order, QuantityExceedsAvailable if units else InvalidValue):
             order.cancel_items(items(_1=units), "customer", by=CUSTOMER, now=NOW)
 
 
@@ -418,20 +428,20 @@ def test_cancels_no_unit_that_is_cancelled_packed_or_shipped() -> None:
     order = an_order_that_is(CONFIRMED)
     order.cancel_items(items(_1=1), "customer", by=CUSTOMER, now=NOW)
     pack(order, items(_1=1))
-    with refused(order, QuantityExceeds) as error:
+    with refused(order, QuantityExceedsAvailable) as error:
         order.cancel_items(items(_1=2), "customer", by=CUSTOMER, now=NOW)
     assert (error.value.wanted, error.value.available) == (2, 1)
     send(order, items(_1=1))
-    with refused(order, QuantityExceeds):
+    with refused(order, QuantityExceedsAvailable):
         order.cancel_items(items(_1=1), "customer", by=CUSTOMER, now=NOW)
 
 
 def test_the_last_unit_is_cancelled_with_the_order() -> None:
     order = a_placed_order()
-    with refused(order, UseCancel):
+    with refused(order, WouldCancelWholeOrder):
         order.cancel_items(items(_1=3, _2=2, _3=1), "customer", by=CUSTOMER, now=NOW)
     order.cancel_items(items(_1=3, _2=2), "customer", by=CUSTOMER, now=NOW)
-    with refused(order, UseCancel):
+    with refused(order, WouldCancelWholeOrder):
         order.cancel_items(items(_3=1), "customer", by=CUSTOMER, now=NOW)
 
 
@@ -454,13 +464,13 @@ def test_packs_up_to_the_units_that_are_left(units: int, fits: bool) -> None:
         pack(order, items(_1=units))
         assert order.state.lines[0].allocated == units
     else:
-        with refused(order, QuantityExceeds if units else InvalidValue):
+        with refused(order, QuantityExceedsAvailable if units else InvalidValue):
             order.create_shipment(items(_1=units), by=STAFF, now=NOW)
 
 
 def test_what_cannot_be_shipped_is_not_packed() -> None:
     order = an_order_that_is(CONFIRMED)
-    with refused(order, QuantityExceeds) as error:
+    with refused(order, QuantityExceedsAvailable) as error:
         order.create_shipment(items(_3=1), by=STAFF, now=NOW)
     assert error.value.available == 0
 
@@ -492,7 +502,9 @@ def test_a_held_order_is_unpacked_and_cancelled() -> None:
 
 
 def lapse(order: Order) -> None:
-    order.book(a_report(order, ProviderStatus.VOIDED, payment_id="1"), "1", now=NOW)
+    order.record_payment_report(
+        a_report(order, ProviderStatus.VOIDED, payment_id="1"), "1", now=NOW
+    )
 
 
 def being_voided(order: Order) -> None:
@@ -502,7 +514,7 @@ def being_voided(order: Order) -> None:
 def charged_back(order: Order) -> None:
     capture(order)
     report = a_report(order, ProviderStatus.CAPTURED)
-    order.book(report, "1", charged_back=True, now=NOW)
+    order.record_payment_report(report, "1", charged_back=True, now=NOW)
 
 
 def costlier(order: Order) -> None:
@@ -598,7 +610,7 @@ def test_returns_up_to_what_was_delivered_and_is_in_no_return(units: int, fits: 
         return_units(order, units=items(_1=units))
         assert len(order.state.returns) == 3
     else:
-        with refused(order, QuantityExceeds if units else InvalidValue):
+        with refused(order, QuantityExceedsAvailable if units else InvalidValue):
             order.request_return(items(_1=units), "damaged", by=CUSTOMER, now=NOW)
 
 
@@ -719,7 +731,9 @@ def test_only_an_open_authorisation_is_captured_or_voided(command: str) -> None:
     order.void("1", by=STAFF, now=NOW)
     with refused(order, IllegalStep):
         getattr(order, command)("1", by=STAFF, now=NOW)
-    order.settle(f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW)
+    order.record_operation_result(
+        f"{order.id}:1:void:1", a_report(order, ProviderStatus.VOIDED), now=NOW
+    )
     with refused(order, IllegalStep):
         getattr(order, command)("1", by=STAFF, now=NOW)
     with refused(order, PartNotFound):
@@ -745,7 +759,7 @@ def test_a_refund_that_succeeded_is_owed_no_more_and_one_that_failed_still_is() 
     settle_refund(order, "1")
     with refused(order, AmountExceedsRefundable):
         order.refund(reason="goodwill", by=STAFF, now=NOW)
-    order.fail(f"{order.id}:refund:2", "refused", now=NOW)
+    order.record_operation_failure(f"{order.id}:refund:2", "refused", now=NOW)
     assert order.state.totals.refund_due == 400
 
 
@@ -760,14 +774,17 @@ def test_credits_up_to_what_the_order_costs_whatever_was_paid(
         order.grant_credit(amount, "goodwill", by=STAFF, now=NOW)
         assert order.state.totals.credits == amount
     else:
-        with refused(order, CreditExceeds if amount else InvalidValue):
+        with refused(order, CreditExceedsAvailable if amount else InvalidValue):
             order.grant_credit(amount, "goodwill", by=STAFF, now=NOW)
 
 
 def test_what_is_credited_early_is_neither_due_nor_captured() -> None:
     order = an_order_that_is(CONFIRMED)
     order.grant_credit(100, "goodwill", by=STAFF, now=NOW)
-    assert (order.state.totals.due, limits(order.state, Action.CAPTURE)["amount"]) == (4_200, 4_200)
+    assert (order.state.totals.due, argument_bounds(order.state, Action.CAPTURE)["amount"]) == (
+        4_200,
+        4_200,
+    )
     with refused(order, AmountExceedsDue):
         order.capture("1", amount=4_201, by=STAFF, now=NOW)
     assert order.capture("1", by=STAFF, now=NOW).amount == 4_200
@@ -783,7 +800,7 @@ def test_a_credit_over_what_is_left_to_pay_confirms_a_pending_order() -> None:
 def test_credits_up_to_what_the_order_was_worth() -> None:
     order = an_order_ready_for(Action.REFUND, CONFIRMED)
     order.grant_credit(3_300, "goodwill", by=STAFF, now=NOW)
-    with refused(order, CreditExceeds):
+    with refused(order, CreditExceedsAvailable):
         order.grant_credit(1, "goodwill", by=STAFF, now=NOW)
 
 
@@ -794,7 +811,7 @@ def two_payments_and_a_refusal() -> Order:
     take(order)
     order.grant_credit(1_000, "goodwill", by=STAFF, now=NOW)
     order.refund(amount=200, reason="goodwill", by=STAFF, now=NOW)
-    order.fail(f"{order.id}:refund:1", "refund_failed", now=NOW)
+    order.record_operation_failure(f"{order.id}:refund:1", "refund_failed", now=NOW)
     return order
 
 
@@ -802,7 +819,7 @@ def test_a_refund_goes_to_another_payment_than_the_one_that_refused_it() -> None
     order = two_payments_and_a_refusal()
     order.refund(amount=200, reason="goodwill", by=STAFF, now=NOW)
     assert order.state.ledger.refunds[-1].payment_id == "2"
-    order.fail(f"{order.id}:refund:2", "refund_failed", now=NOW)
+    order.record_operation_failure(f"{order.id}:refund:2", "refund_failed", now=NOW)
     order.refund(amount=200, reason="goodwill", by=STAFF, now=NOW)
     assert order.state.ledger.refunds[-1].payment_id == "1", "refused longest ago"
 
@@ -816,7 +833,7 @@ def test_a_payment_that_refused_a_refund_still_gives_what_no_other_holds() -> No
 
 def test_a_refund_goes_to_the_payment_that_is_named() -> None:
     order = two_payments_and_a_refusal()
-    assert limits(order.state, Action.REFUND) == {"amount": 1_000, "payments": ("1", "2")}
+    assert argument_bounds(order.state, Action.REFUND) == {"amount": 1_000, "payments": ("1", "2")}
     order.refund(amount=200, payment_id="1", reason="goodwill", by=STAFF, now=NOW)
     assert order.state.ledger.refunds[-1].payment_id == "1"
     order.refund(payment_id="2", reason="goodwill", by=STAFF, now=NOW)
@@ -851,7 +868,7 @@ def test_late_money_whose_refund_failed_is_refunded_by_hand(status: OrderStatus)
 
 def decline_payment(order: Order) -> None:
     call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
-    order.fail(call.key, "declined", now=NOW)
+    order.record_operation_failure(call.key, "declined", now=NOW)
 
 
 def unpack(order: Order) -> None:
@@ -926,7 +943,7 @@ def test_limits_are_what_the_commands_enforce() -> None:
         Action.RELEASE: {"holds": ()},
         Action.CONFIRM: {},
     }
-    assert {action: limits(order.state, action) for action in expected} == expected
+    assert {action: argument_bounds(order.state, action) for action in expected} == expected
 
 
 def test_limits_name_the_parts_that_fit() -> None:
@@ -946,10 +963,10 @@ def test_limits_name_the_parts_that_fit() -> None:
         Action.CLOSE_RETURN: {"returns": ()},
         Action.RELEASE: {"holds": ("1",)},
     }
-    assert {action: limits(order.state, action) for action in expected} == expected
+    assert {action: argument_bounds(order.state, action) for action in expected} == expected
 
 
 def test_an_authorisation_that_is_being_voided_is_not_offered() -> None:
     order = an_order_that_is(CONFIRMED)
     order.void("1", by=STAFF, now=NOW)
-    assert limits(order.state, Action.VOID) == {"payments": ()}
+    assert argument_bounds(order.state, Action.VOID) == {"payments": ()}

@@ -74,7 +74,7 @@ async def _worked(use_cases: UseCases) -> AsyncIterator[None]:
 
 
 async def _turns(use_cases: UseCases) -> None:
-    due, relay = use_cases.do_due_work(), use_cases.relay_events()
+    due, relay = use_cases.process_scheduled_work(), use_cases.relay_events()
     while True:
         await relay(limit=_BATCH)
         for order_id in await due.claim(limit=_BATCH):

@@ -90,7 +90,7 @@ def seen(jaeger: Jaeger, rabbit: RabbitServer, service: Cluster, gate: Gateway) 
 def test_a_trace_goes_from_the_request_to_the_broker(seen: Seen) -> None:
     request = ["POST /v1/orders", "PlaceOrder"]
     assert seen.way_to("insert orders") == [*request, "insert orders"]
-    paying = [*request, "SettlePayments", "payments authorize"]
+    paying = [*request, "ExecutePaymentOperations", "payments authorize"]
     assert seen.way_to("POST /v1/payment-events") == [*paying, "POST /v1/payment-events"]
     for event in EVENTS:
         assert seen.way_to(f"publish {event}")[0] == "POST /v1/orders"

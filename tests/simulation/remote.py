@@ -69,7 +69,7 @@ class WatchedOrders(InMemoryOrders):
 
     def idle(self) -> bool:
         """Whether time asks for nothing and no event waits."""
-        return all(kept.state.due_at is None and not kept.outbox for kept in self._all())
+        return all(kept.state.next_action_at is None and not kept.outbox for kept in self._all())
 
     def latest(self) -> dict[OrderId, OrderState]:
         """Every order as it is stored."""

@@ -25,7 +25,7 @@ from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
-from orders.domain.state import AnsweredRequest
+from orders.domain.state import ProcessedRequest
 from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -107,14 +107,14 @@ def a_report(
 def authorize(order: Order, amount: int | None = None) -> str:
     """Pay by an authorisation, and return the payment's id."""
     call = order.start_payment("tok_ok", amount=amount, by=CUSTOMER, now=NOW)
-    order.settle(call.key, a_report(order), now=NOW)
+    order.record_operation_result(call.key, a_report(order), now=NOW)
     return call.payment_id
 
 
 def take(order: Order, amount: int | None = None) -> str:
     """Pay with immediate capture, and return the payment's id."""
     call = order.start_payment("tok_ok", amount=amount, capture=True, by=CUSTOMER, now=NOW)
-    order.settle(call.key, a_report(order, ProviderStatus.CAPTURED), now=NOW)
+    order.record_operation_result(call.key, a_report(order, ProviderStatus.CAPTURED), now=NOW)
     return call.payment_id
 
 
@@ -123,21 +123,21 @@ def capture(order: Order, payment_id: str = "1", amount: int | None = None) -> N
     call = order.capture(payment_id, amount=amount, by=STAFF, now=NOW)
     captured = order.state.ledger.payment(payment_id).captured + call.amount
     report = a_report(order, ProviderStatus.CAPTURED, payment_id=payment_id, captured=captured)
-    order.settle(call.key, report, now=NOW)
+    order.record_operation_result(call.key, report, now=NOW)
 
 
 def void(order: Order, payment_id: str = "1") -> None:
     """Give an authorisation back."""
     order.void(payment_id, by=STAFF, now=NOW)
     report = a_report(order, ProviderStatus.VOIDED, payment_id=payment_id)
-    order.settle(f"{order.id}:{payment_id}:void:1", report, now=NOW)
+    order.record_operation_result(f"{order.id}:{payment_id}:void:1", report, now=NOW)
 
 
 def settle_refund(order: Order, refund_id: str = "1") -> None:
     """Let a requested refund succeed."""
     refund = next(r for r in order.state.ledger.refunds if r.id == refund_id)
     payment = order.state.ledger.payment(refund.payment_id)
-    given_back = order.state.ledger.given_back(payment.id)
+    given_back = order.state.ledger.refunded_by_us(payment.id)
     report = a_report(
         order,
         ProviderStatus.CAPTURED,
@@ -145,7 +145,7 @@ def settle_refund(order: Order, refund_id: str = "1") -> None:
         captured=payment.captured,
         refunded=max(payment.refunded, given_back + refund.amount),
     )
-    order.settle(f"{order.id}:refund:{refund_id}", report, now=NOW)
+    order.record_operation_result(f"{order.id}:refund:{refund_id}", report, now=NOW)
 
 
 # -- units ------------------------------------------------------------------------------------
@@ -232,10 +232,12 @@ def an_order_with_late_money(status: OrderStatus) -> Order:
     if status is OrderStatus.CANCELLED:
         order.cancel("customer", by=CUSTOMER, now=NOW)
     else:
-        order.fail(payment.key, "timeout", now=NOW)
+        order.record_operation_failure(payment.key, "timeout", now=NOW)
         order.expire(now=EXPIRES)
-    order.book(a_report(order, ProviderStatus.CAPTURED), payment.payment_id, now=EXPIRES)
-    order.fail(f"{order.id}:refund:1", "refused", now=EXPIRES)
+    order.record_payment_report(
+        a_report(order, ProviderStatus.CAPTURED), payment.payment_id, now=EXPIRES
+    )
+    order.record_operation_failure(f"{order.id}:refund:1", "refused", now=EXPIRES)
     return order
 
 
@@ -265,23 +267,25 @@ def an_order_with_every_part() -> Order:
     order.hold("address", by=STAFF, now=NOW)
     order.hold("suspected-fraud", by=STAFF, now=NOW)
     order.release("1", by=STAFF, now=NOW)
-    order.book(a_report(order, reference="another"), "9", now=NOW)
-    order.remember(AnsweredRequest(key="k" * 64, fingerprint="f" * 64, answered_at=NOW))
+    order.record_payment_report(a_report(order, reference="another"), "9", now=NOW)
+    order.record_request(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=NOW))
     return order
 
 
 def _pay_in_every_way(order: Order) -> None:
     declined = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
-    order.fail(declined.key, "insufficient_funds", now=NOW)
+    order.record_operation_failure(declined.key, "insufficient_funds", now=NOW)
     take(order, 2_000)
     authorize(order, 500)
     authorize(order, 300)
     void(order, authorize(order, 200))
     waiting = order.start_payment("tok_pending", amount=20, by=CUSTOMER, now=NOW)
-    order.settle(waiting.key, a_report(order, ProviderStatus.REQUIRES_ACTION), now=NOW)
+    order.record_operation_result(
+        waiting.key, a_report(order, ProviderStatus.REQUIRES_ACTION), now=NOW
+    )
     lost = take(order, 20)
     report = a_report(order, ProviderStatus.CAPTURED, payment_id=lost)
-    order.book(report, lost, charged_back=True, now=NOW)
+    order.record_payment_report(report, lost, charged_back=True, now=NOW)
     order.start_payment("tok_slow", amount=20, by=CUSTOMER, now=NOW)
     authorize(order)
     order.capture("3", amount=10, by=STAFF, now=NOW)
@@ -311,7 +315,7 @@ def _refund_in_every_way(order: Order) -> None:
     for amount in (40, 30, 20):
         order.refund(amount=amount, reason="goodwill", by=STAFF, now=NOW)
     settle_refund(order, "1")
-    order.fail(f"{order.id}:refund:2", "refused", now=NOW)
+    order.record_operation_failure(f"{order.id}:refund:2", "refused", now=NOW)
 
 
 def _change_in_every_way(order: Order) -> None:
@@ -357,7 +361,7 @@ def _authorized(status: OrderStatus) -> Order:
 def _under_review(status: OrderStatus) -> Order:
     order = a_placed_order()
     call = order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
-    order.settle(call.key, a_report(order, amount=Money(1, "EUR")), now=NOW)
+    order.record_operation_result(call.key, a_report(order, amount=Money(1, "EUR")), now=NOW)
     return restored(order, status=status)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import uvicorn
 
-from orders.entrypoints.admission import Turns
+from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.http.middleware.overload import OverloadProtection
 from orders.entrypoints.server.serve import server_config
 
@@ -35,7 +35,7 @@ def served(
     is_draining: Callable[[], bool] = lambda: False,
 ) -> Iterator[int]:
     """The port that it is served at, until the block is left."""
-    free = overload or OverloadProtection(app, Turns(1_000, 1_000), request_seconds=10)
+    free = overload or OverloadProtection(app, AdmissionQueue(1_000, 1_000), request_seconds=10)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         server = _Server(server_config(app, free, is_draining, end_within_seconds=5))

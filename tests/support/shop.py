@@ -23,14 +23,14 @@ from orders.adapters.in_memory import (
 )
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.access import Caller, Operation, scopes_for
-from orders.application.place_order import PaymentWish
+from orders.application.place_order import InitialPayment
 from orders.application.ports import OrderFilter
-from orders.application.requests import Answer, Request, RequestKey
+from orders.application.requests import CommandResult, Request, RequestKey
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport
 from orders.domain.pricing import OrderDraft
-from orders.domain.validation import Limits
+from orders.domain.validation import OrderLimits
 from orders.entrypoints.container import UseCases
 from tests.support.orders import NOW, a_draft
 
@@ -113,7 +113,7 @@ class Between:
 class Shop:
     """The adapters and the use cases over them. `orders` and `payments` may be wrapped."""
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(self, *, limits: OrderLimits | None = None) -> None:
         self.clock = FixedClock(NOW)
         self.stored = InMemoryOrders()
         self.provider = InMemoryPayments()
@@ -133,7 +133,7 @@ class Shop:
             webhooks=WebhookVerifier([WEBHOOK_SECRET]),
             now=self.clock,
             randomness=partial(random.Random(0).getrandbits, 64),
-            limits=limits or Limits(),
+            limits=limits or OrderLimits(),
             expire_after=timedelta(days=1),
         )
 
@@ -146,12 +146,12 @@ class Shop:
         method: str | None = None,
         capture: bool = False,
         key: str = "key-1",
-    ) -> Answer:
+    ) -> CommandResult:
         """Place an order of 4,300; `method` pays for it."""
-        answer: Answer = await self.use_cases.place_order()(
+        answer: CommandResult = await self.use_cases.place_order()(
             draft or a_draft(),
             customer_id=customer_id,
-            payment=PaymentWish(method=method, capture=capture) if method else None,
+            payment=InitialPayment(method=method, capture=capture) if method else None,
             request=a_request(who, key=key),
         )
         return answer
@@ -164,9 +164,9 @@ class Shop:
         *,
         who: str = "root",
         **conditions: Any,
-    ) -> Answer:
+    ) -> CommandResult:
         """Carry out a command. `tell` gets the order and, as keywords, who acts and when."""
-        answer: Answer = await self.use_cases.change_order()(
+        answer: CommandResult = await self.use_cases.change_order()(
             order_id,
             operation,
             lambda order, by, now: tell(order, by=by, now=now),
@@ -178,9 +178,9 @@ class Shop:
         """Let time pass and a worker do all that is due, so many times."""
         for _ in range(rounds):
             self.clock.advance(after)
-            do_due_work = self.use_cases.do_due_work()
-            for order_id in await do_due_work.claim(limit=100):
-                await do_due_work(order_id)
+            process_scheduled_work = self.use_cases.process_scheduled_work()
+            for order_id in await process_scheduled_work.claim(limit=100):
+                await process_scheduled_work(order_id)
 
     async def relay(self) -> None:
         """Let the relay have its turn, and each publisher that is behind one of its own."""

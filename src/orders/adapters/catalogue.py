@@ -17,7 +17,7 @@ import msgspec
 from orders.application.errors import PricesUnavailable
 from orders.domain.errors import InvalidValue
 from orders.domain.money import AMOUNT_LIMIT, exponent
-from orders.domain.validation import amount, sku
+from orders.domain.validation import validate_amount, validate_sku
 
 _SKUS_PER_REQUEST: Final = 50
 _BODY_LIMIT: Final = 2**20
@@ -67,8 +67,8 @@ def _checked(content: Any) -> Mapping[str, Mapping[str, int]]:
         if not isinstance(prices, dict):
             raise InvalidValue(currency, "must be an object of prices by SKU")
         for name, price in prices.items():
-            sku(name, f"{currency}/{name}")
-            amount(price, f"{currency}/{name}")
+            validate_sku(name, f"{currency}/{name}")
+            validate_amount(price, f"{currency}/{name}")
     return content
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from orders.application.errors import (
     ConcurrentUpdate,
     PaymentDeclined,
-    PaymentNotAsked,
+    PaymentNotAttempted,
     PaymentRefused,
     PaymentUnavailable,
     StoreUnavailable,
@@ -20,13 +20,13 @@ from orders.application.errors import (
 from orders.application.ports import Clock, OrderRepository, PaymentGateway
 from orders.domain.money import Money
 from orders.domain.order.order import Order
-from orders.domain.payments import CallKind, PaymentCall, PaymentReport
+from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport
 
 TRIES = 10
 """How often a fact is booked anew on an order that others keep changing."""
 
 
-class SettlePayments:
+class ExecutePaymentOperations:
     """Makes an order's reserved calls and stores their outcome."""
 
     def __init__(self, orders: OrderRepository, payments: PaymentGateway, now: Clock) -> None:
@@ -43,7 +43,7 @@ class SettlePayments:
         """
         waiting = deque(keys)
         while waiting:
-            call = order.state.ledger.call(waiting.popleft())
+            call = order.state.ledger.operation(waiting.popleft())
             if call is None:
                 continue
             book = await self._outcome(order, call)
@@ -54,43 +54,45 @@ class SettlePayments:
             waiting.extend(reserved)
         return order
 
-    async def _outcome(self, order: Order, call: PaymentCall) -> Callable[[Order], None]:
+    async def _outcome(self, order: Order, call: PaymentOperation) -> Callable[[Order], None]:
         try:
             report = await self._ask(order, call)
         except PaymentDeclined as no:
             code = no.decline_code
-            return lambda order: order.fail(call.key, code, now=self._now())
+            return lambda order: order.record_operation_failure(call.key, code, now=self._now())
         except PaymentRefused:
-            return lambda order: order.fail(call.key, "refused", now=self._now())
-        except PaymentNotAsked:
-            return lambda order: order.put_off(call.key, now=self._now())
+            return lambda order: order.record_operation_failure(
+                call.key, "refused", now=self._now()
+            )
+        except PaymentNotAttempted:
+            return lambda order: order.record_not_attempted(call.key, now=self._now())
         except PaymentUnavailable:
-            return lambda order: order.postpone(call.key, now=self._now())
-        return lambda order: order.settle(call.key, report, now=self._now())
+            return lambda order: order.record_unknown_outcome(call.key, now=self._now())
+        return lambda order: order.record_operation_result(call.key, report, now=self._now())
 
-    async def _ask(self, order: Order, call: PaymentCall) -> PaymentReport:
+    async def _ask(self, order: Order, call: PaymentOperation) -> PaymentReport:
         payment = order.state.ledger.payment(call.payment_id)
         amount = Money(call.amount, order.state.currency)
-        if call.kind is CallKind.AUTHORIZE:
+        if call.kind is OperationKind.AUTHORIZE:
             return await self._authorize(call, amount, payment.method or "", payment.capture)
         if payment.provider_id is None:
             raise PaymentUnavailable("the payment service has not named the payment yet")
         match call.kind:
-            case CallKind.CAPTURE:
+            case OperationKind.CAPTURE:
                 return await self._payments.capture(
                     payment.provider_id, amount=amount, reference=call.key
                 )
-            case CallKind.VOID:
+            case OperationKind.VOID:
                 return await self._payments.void(payment.provider_id, reference=call.key)
-            case CallKind.REFUND:
+            case OperationKind.REFUND:
                 return await self._payments.refund(
                     payment.provider_id, amount=amount, reference=call.key
                 )
 
     async def _authorize(
-        self, call: PaymentCall, amount: Money, method: str, capture: bool
+        self, call: PaymentOperation, amount: Money, method: str, capture: bool
     ) -> PaymentReport:
-        asked_before = call.tries > 0 or call.due_at <= self._now()
+        asked_before = call.tries > 0 or call.next_attempt_at <= self._now()
         if asked_before and (known := await self._payments.find(call.key)) is not None:
             return known
         return await self._payments.authorize(
@@ -115,5 +117,5 @@ class SettlePayments:
                 # Whoever was faster may have booked it: then this is what the caller is told.
                 order = await self._orders.get_durable(order.id, at_least=order.version + 1)
             else:
-                return order, order.state.ledger.calls_since(before)
+                return order, order.state.ledger.operations_since(before)
         raise ConcurrentUpdate

@@ -21,7 +21,7 @@ TRIES = 10
 """How often a fact is booked anew on an order that others keep changing."""
 
 
-class BookPaymentEvent:
+class RecordPaymentEvent:
     """Books a payment event on its order. Duplicates and late ones change nothing."""
 
     def __init__(self, orders: OrderRepository, verifier: WebhookVerifier, now: Clock) -> None:
@@ -67,4 +67,6 @@ class BookPaymentEvent:
     def _book(self, order: Order, event: PaymentEvent) -> None:
         payment_id = event.payment.reference.rpartition(":")[2]
         charged_back = event.type is PaymentEventType.CHARGED_BACK
-        order.book(event.payment, payment_id, charged_back=charged_back, now=self._now())
+        order.record_payment_report(
+            event.payment, payment_id, charged_back=charged_back, now=self._now()
+        )

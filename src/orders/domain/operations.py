@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
 from orders.domain.payments import (
-    CallKind,
+    OperationKind,
     Payment,
-    PaymentCall,
+    PaymentOperation,
     PaymentStatus,
     Refund,
     RefundStatus,
@@ -22,7 +22,7 @@ class Ledger:
 
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
-    calls: tuple[PaymentCall, ...] = ()
+    operations: tuple[PaymentOperation, ...] = ()
 
     def payment(self, payment_id: str) -> Payment:
         """One payment.
@@ -35,47 +35,49 @@ class Ledger:
                 return payment
         raise PartNotFound("payment", payment_id)
 
-    def call(self, key: str) -> PaymentCall | None:
+    def operation(self, key: str) -> PaymentOperation | None:
         """The call under way with this key; None once it is settled."""
-        return next((call for call in self.calls if call.key == key), None)
+        return next((call for call in self.operations if call.key == key), None)
 
-    def calls_since(self, before: Ledger) -> tuple[str, ...]:
+    def operations_since(self, before: Ledger) -> tuple[str, ...]:
         """The keys of calls that were reserved after `before`."""
-        known = {call.key for call in before.calls}
-        return tuple(call.key for call in self.calls if call.key not in known)
+        known = {call.key for call in before.operations}
+        return tuple(call.key for call in self.operations if call.key not in known)
 
-    def capturing(self, payment_id: str | None = None) -> int:
+    def pending_captures(self, payment_id: str | None = None) -> int:
         """What captures under way will take, of one payment or of all."""
         return sum(
             call.amount
-            for call in self.calls
-            if call.kind is CallKind.CAPTURE and payment_id in (None, call.payment_id)
+            for call in self.operations
+            if call.kind is OperationKind.CAPTURE and payment_id in (None, call.payment_id)
         )
 
-    def refunding(self, payment_id: str | None = None) -> int:
+    def pending_refunds(self, payment_id: str | None = None) -> int:
         """What refunds whose outcome is not known give back, of one payment or of all."""
         return self._refunds(RefundStatus.REQUESTED, payment_id)
 
-    def given_back(self, payment_id: str) -> int:
+    def refunded_by_us(self, payment_id: str) -> int:
         """What the refunds of a payment that succeeded add up to."""
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     @property
-    def voiding(self) -> int:
+    def pending_voids(self) -> int:
         """What is authorised and will not be, once the voids under way are answered."""
-        leaving = {call.payment_id for call in self.calls if call.kind is CallKind.VOID}
-        return sum(payment.open for payment in self.payments if payment.id in leaving)
+        leaving = {call.payment_id for call in self.operations if call.kind is OperationKind.VOID}
+        return sum(payment.capturable_amount for payment in self.payments if payment.id in leaving)
 
-    def is_voiding(self, payment_id: str) -> bool:
+    def has_pending_void(self, payment_id: str) -> bool:
         """Whether a void of the payment is under way."""
-        return any(c.kind is CallKind.VOID and c.payment_id == payment_id for c in self.calls)
+        return any(
+            c.kind is OperationKind.VOID and c.payment_id == payment_id for c in self.operations
+        )
 
     def can_void(self, payment: Payment) -> bool:
         """Whether there is something to void, and no void under way."""
-        return payment.is_voidable and not self.is_voiding(payment.id)
+        return payment.is_voidable and not self.has_pending_void(payment.id)
 
     @property
-    def unwanted(self) -> Sequence[Payment]:
+    def payments_to_void(self) -> Sequence[Payment]:
         """What to void once nobody owes anything: payments that the payment service has named."""
         return [p for p in self.payments if p.provider_id is not None and self.can_void(p)]
 
@@ -83,10 +85,10 @@ class Ledger:
         """What can still be given back of a payment: nothing while a person must look at it."""
         if payment.status is PaymentStatus.REVIEW:
             return 0
-        return max(0, payment.kept - self.refunding(payment.id))
+        return max(0, payment.net_captured - self.pending_refunds(payment.id))
 
     @property
-    def refundable_in_all(self) -> int:
+    def total_refundable(self) -> int:
         """What can still be given back."""
         return sum(self.refundable(payment) for payment in self.payments)
 
@@ -117,22 +119,22 @@ class Ledger:
             return replace(self, refunds=refunds)
         return replace(self, refunds=(*self.refunds, refund))
 
-    def with_call(self, call: PaymentCall) -> Ledger:
+    def with_operation(self, call: PaymentOperation) -> Ledger:
         """The ledger with one call replaced, or added."""
-        return replace(self, calls=(*self.without_call(call.key).calls, call))
+        return replace(self, operations=(*self.without_operation(call.key).operations, call))
 
-    def without_call(self, key: str) -> Ledger:
+    def without_operation(self, key: str) -> Ledger:
         """The ledger once a call is settled."""
-        return replace(self, calls=tuple(call for call in self.calls if call.key != key))
+        return replace(self, operations=tuple(call for call in self.operations if call.key != key))
 
     def without_voids(self, payment_id: str) -> Ledger:
         """The ledger once there is nothing left of a payment to void."""
         return replace(
             self,
-            calls=tuple(
+            operations=tuple(
                 call
-                for call in self.calls
-                if call.kind is not CallKind.VOID or call.payment_id != payment_id
+                for call in self.operations
+                if call.kind is not OperationKind.VOID or call.payment_id != payment_id
             ),
         )
 

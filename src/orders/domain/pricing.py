@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from orders.domain.errors import TotalChanged
 from orders.domain.lines import DraftLine, Line, lines_of
 from orders.domain.money import exponent
-from orders.domain.totals import Totals, Worth, totals_of
+from orders.domain.totals import LineTotals, Totals, totals_of
 from orders.domain.validation import (
     MAX_NOTE,
-    Limits,
+    OrderLimits,
     Shipping,
-    amount,
-    code,
-    metadata,
-    reference,
-    text,
+    validate_amount,
+    validate_code,
+    validate_metadata,
+    validate_reference,
+    validate_text,
 )
 
 
@@ -48,7 +48,7 @@ class Quote:
     totals: Totals
 
 
-def quote(draft: OrderDraft, *, limits: Limits) -> Quote:
+def quote(draft: OrderDraft, *, limits: OrderLimits) -> Quote:
     """Check a draft and add it up.
 
     Raises:
@@ -57,13 +57,13 @@ def quote(draft: OrderDraft, *, limits: Limits) -> Quote:
     """
     exponent(draft.currency)
     if draft.external_reference is not None:
-        reference(draft.external_reference, "external_reference")
+        validate_reference(draft.external_reference, "external_reference")
     if draft.note is not None:
-        text(draft.note, "note", most=MAX_NOTE)
-    metadata(draft.metadata, "metadata")
-    discount = amount(draft.discount, "discount")
+        validate_text(draft.note, "note", most=MAX_NOTE)
+    validate_metadata(draft.metadata, "metadata")
+    discount = validate_amount(draft.discount, "discount")
     lines = lines_of(draft.lines, order_discount=discount, limits=limits)
-    totals = totals_of(Worth.of(lines), shipping=_shipping_price(draft.shipping))
+    totals = totals_of(LineTotals.of(lines), shipping=_shipping_price(draft.shipping))
     if draft.expected_total not in (None, totals.gross):
         raise TotalChanged(stated=draft.expected_total or 0, actual=totals.gross)
     return Quote(currency=draft.currency, lines=lines, totals=totals)
@@ -73,5 +73,5 @@ def _shipping_price(shipping: Shipping | None) -> int:
     if shipping is None:
         return 0
     if shipping.method is not None:
-        code(shipping.method, "shipping/method")
-    return amount(shipping.price, "shipping/price")
+        validate_code(shipping.method, "shipping/method")
+    return validate_amount(shipping.price, "shipping/price")

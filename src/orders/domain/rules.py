@@ -21,9 +21,9 @@ from orders.domain.errors import (
     NotYetExpired,
     OnHold,
     OrderError,
+    OrderNotClosed,
     PaymentInFlight,
     PaymentNotCovered,
-    StillOpen,
     TooManyParts,
 )
 from orders.domain.identifiers import PartId
@@ -59,7 +59,7 @@ def _covered(state: OrderState, _: datetime) -> OrderError | None:
 
 def _cover(state: OrderState, totals: Totals) -> int:
     """What pays for the order: kept, or authorised and not about to be voided."""
-    return totals.authorized - state.ledger.voiding + totals.net
+    return totals.authorized - state.ledger.pending_voids + totals.net
 
 
 def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
@@ -75,18 +75,22 @@ def _ends_by_time(state: OrderState, totals: Totals) -> bool:
 
     Not if it is paid: then it waits for staff. What was voided in vain is the payment service's.
     """
-    may_come = any(p.open or p.status in IN_FLIGHT for p in state.ledger.payments)
-    return is_unpaid(state, totals) and (not may_come or any(to_void_before_the_end(state.ledger)))
+    may_come = any(p.capturable_amount or p.status in IN_FLIGHT for p in state.ledger.payments)
+    return is_unpaid(state, totals) and (
+        not may_come or any(payments_to_void_before_expiry(state.ledger))
+    )
 
 
 def is_unpaid(state: OrderState, totals: Totals) -> bool:
     """Whether no money is kept for the order, nor would cover it."""
-    return not (totals.net > 0 or state.ledger.capturing() or _cover(state, totals) >= totals.due)
+    return not (
+        totals.net > 0 or state.ledger.pending_captures() or _cover(state, totals) >= totals.due
+    )
 
 
-def to_void_before_the_end(ledger: Ledger) -> Sequence[Payment]:
+def payments_to_void_before_expiry(ledger: Ledger) -> Sequence[Payment]:
     """Payments of an order past its time that have to be voided first; each is tried once."""
-    return [payment for payment in ledger.unwanted if not payment.voids]
+    return [payment for payment in ledger.payments_to_void if not payment.voids]
 
 
 def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
@@ -120,14 +124,14 @@ def _settled(state: OrderState, _: datetime) -> OrderError | None:
 
 def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
     open_parts = {
-        "payment": in_flight(state) or state.ledger.calls,
+        "payment": in_flight(state) or state.ledger.operations,
         "authorization": state.totals.authorized,
         "return": any(a_return.status in AWAITED for a_return in state.returns),
         "hold": state.open_holds,
         "change": state.open_changes,
     }
     names = [name for name, is_open in open_parts.items() if is_open]
-    return StillOpen(", ".join(names)) if names else None
+    return OrderNotClosed(", ".join(names)) if names else None
 
 
 def _room_for(kind: str) -> Guard:
@@ -170,12 +174,12 @@ def payable(state: OrderState) -> int:
     return max(0, totals.outstanding - totals.authorized - in_flight(state))
 
 
-def due_at(state: OrderState, totals: Totals) -> datetime | None:
+def next_action_at(state: OrderState, totals: Totals) -> datetime | None:
     """When time asks for something: the next look at a call, or the end of the time to pay.
 
     `totals` are those of the state, which may not hold them yet.
     """
-    times = [call.due_at for call in state.ledger.calls]
+    times = [call.next_attempt_at for call in state.ledger.operations]
     if (state.status, Action.EXPIRE) in TRANSITIONS and _ends_by_time(state, totals):
         times.append(state.expires_at)
     return min(times, default=None)
@@ -211,7 +215,7 @@ def returnable_units(state: OrderState) -> dict[PartId, int]:
 Bound = int | dict[PartId, int] | tuple[PartId, ...]
 
 
-def limits(state: OrderState, action: Action) -> dict[str, Bound]:
+def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
     """The bounds of an action's arguments.
 
     `amount` is the most minor units, `items` the most units by line id; `payments`, `holds`,
@@ -236,12 +240,12 @@ def refundable(state: OrderState, payment_id: str | None = None) -> int:
     ledger = state.ledger
     if payment_id is not None:
         return min(state.totals.refund_due, ledger.refundable(ledger.payment(payment_id)))
-    return min(state.totals.refund_due, ledger.refundable_in_all)
+    return min(state.totals.refund_due, ledger.total_refundable)
 
 
 def capturable(state: OrderState) -> int:
     """What may still be taken of the authorisations: never more than is outstanding."""
-    under_way = state.ledger.capturing()
+    under_way = state.ledger.pending_captures()
     totals = state.totals
     return max(0, min(totals.authorized, totals.outstanding) - under_way)
 
@@ -251,7 +255,8 @@ def _capturable_payments(state: OrderState) -> tuple[PartId, ...]:
     return tuple(
         payment.id
         for payment in ledger.payments
-        if payment.open > ledger.capturing(payment.id) and not ledger.is_voiding(payment.id)
+        if payment.capturable_amount > ledger.pending_captures(payment.id)
+        and not ledger.has_pending_void(payment.id)
     )
 
 
@@ -262,7 +267,9 @@ def _doubtful_payments(state: OrderState) -> tuple[PartId, ...]:
 
 def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:
     ledger = state.ledger
-    return tuple(p.id for p in ledger.payments if ledger.can_void(p) and not ledger.capturing(p.id))
+    return tuple(
+        p.id for p in ledger.payments if ledger.can_void(p) and not ledger.pending_captures(p.id)
+    )
 
 
 def _refundable_payments(state: OrderState) -> tuple[PartId, ...]:

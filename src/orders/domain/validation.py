@@ -33,7 +33,7 @@ MAX_TEXT: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class OrderLimits:
     """How much one order may hold. Amounts are minor units."""
 
     lines: int = 2_000
@@ -41,7 +41,7 @@ class Limits:
     unit_price: int = 10**10
 
 
-def text(value: str, field: str, *, most: int) -> str:
+def validate_text(value: str, field: str, *, most: int) -> str:
     """Free text of 1 to `most` code points, without control characters.
 
     Raises:
@@ -56,27 +56,27 @@ def text(value: str, field: str, *, most: int) -> str:
     return value
 
 
-def optional_text(value: str | None, field: str) -> str | None:
+def validate_optional_text(value: str | None, field: str) -> str | None:
     """Free text of at most `MAX_TEXT` code points, or none."""
-    return None if value is None else text(value, field, most=MAX_TEXT)
+    return None if value is None else validate_text(value, field, most=MAX_TEXT)
 
 
-def sku(value: str, field: str) -> str:
+def validate_sku(value: str, field: str) -> str:
     """A stock keeping unit: 1 to 64 ASCII letters, digits, inner spaces and `._/+:#-`."""
     return _matched(SKU, value, field, "must be 1 to 64 letters, digits, spaces or ._/+:#-")
 
 
-def code(value: str, field: str) -> str:
+def validate_code(value: str, field: str) -> str:
     """A machine-readable reason: a lower-case word such as `suspected-fraud`."""
     return _matched(CODE, value, field, "must be a lower-case word of at most 64 characters")
 
 
-def reference(value: str, field: str) -> str:
+def validate_reference(value: str, field: str) -> str:
     """Somebody else's name for a thing: 1 to 255 printable ASCII characters, no space."""
     return _matched(REFERENCE, value, field, "must be 1 to 255 printable ASCII characters")
 
 
-def method_token(value: str, field: str) -> str:
+def validate_method_token(value: str, field: str) -> str:
     """A payment method's token, as the payment service gave it. Never a card number."""
     token = _matched(TOKEN, value, field, "must be a token of the payment service")
     if sum(character.isdigit() for character in token) >= 12 and not re.search("[A-Za-z]", token):
@@ -84,17 +84,17 @@ def method_token(value: str, field: str) -> str:
     return token
 
 
-def metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]:
+def validate_metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]:
     """The caller's own notes for programs: up to 50 short names with short texts."""
     if len(value) > MAX_METADATA:
         raise InvalidValue(field, f"must have at most {MAX_METADATA} members")
     for name, content in value.items():
         _matched(METADATA_NAME, name, field, "names must be 1 to 64 of A-Z a-z 0-9 _ -")
-        text(content, f"{field}/{name}", most=MAX_METADATA_TEXT)
+        validate_text(content, f"{field}/{name}", most=MAX_METADATA_TEXT)
     return dict(value)
 
 
-def amount(value: int, field: str, *, most: int = AMOUNT_LIMIT - 1, least: int = 0) -> int:
+def validate_amount(value: int, field: str, *, most: int = AMOUNT_LIMIT - 1, least: int = 0) -> int:
     """Whole minor units within bounds.
 
     Raises:
@@ -128,7 +128,7 @@ class Address:
         for field in ("name", "line1", "line2", "city", "region", "postal_code", "phone"):
             value: str | None = getattr(self, field)
             if value is not None:
-                text(value, f"shipping/address/{field}", most=MAX_TEXT)
+                validate_text(value, f"shipping/address/{field}", most=MAX_TEXT)
         _matched(COUNTRY, self.country, "shipping/address/country", "must be two capitals")
 
 

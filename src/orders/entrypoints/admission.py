@@ -73,7 +73,7 @@ class _Queue:
                 self.note_refusal(now)
 
 
-class Turns:
+class AdmissionQueue:
     """Gives turns to requests: `at_once` have one, at most `most` have one or wait.
 
     Lists wait behind everything else, are refused first, and never have all turns.
@@ -96,7 +96,7 @@ class Turns:
         now = asyncio.get_running_loop().time()
         return any(queue.is_overloaded(now) for queue in self._before(is_list=is_list))
 
-    def are_free(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether nobody waits, and nobody who comes now is refused."""
         return not self._waiting() and self._taken < self._most_with_lists
 
@@ -121,7 +121,7 @@ class Turns:
 
     async def take(self, *, is_list: bool) -> bool:
         """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
-        are_free = self.are_free()
+        are_free = self.has_capacity()
         if not are_free and self.refuses(is_list=is_list):
             return False
         is_next = are_free or not any(each.waiting for each in self._before(is_list=is_list))
@@ -181,10 +181,10 @@ class Turns:
         self._sweep = loop.call_later(again, self._look) if self._waiting() else None
 
 
-class Turn:
+class Slot:
     """One request's turn, while it has one."""
 
-    def __init__(self, turns: Turns, *, is_list: bool = False) -> None:
+    def __init__(self, turns: AdmissionQueue, *, is_list: bool = False) -> None:
         """Have none yet."""
         self._turns = turns
         self._is_list = is_list
@@ -197,7 +197,7 @@ class Turn:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Give it back when the block is left, if it was taken; `others_turn` leaves it."""
+        """Give it back when the block is left, if it was taken; `yield_slot` leaves it."""
         token = _turn.set(self)
         try:
             yield
@@ -223,11 +223,11 @@ class Turn:
             self._turns.leave(is_list=self._is_list)
 
 
-_turn: ContextVar[Turn | None] = ContextVar("orders.turn", default=None)
+_turn: ContextVar[Slot | None] = ContextVar("orders.turn", default=None)
 
 
 @contextmanager
-def others_turn() -> Iterator[None]:
+def yield_slot() -> Iterator[None]:
     """Let others work while this request waits for another service, or for its caller."""
     turn = _turn.get()
     if turn is None:

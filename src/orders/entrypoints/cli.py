@@ -184,13 +184,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _worker(_: argparse.Namespace) -> int:
     from orders.entrypoints.observability import json_logging as logs
-    from orders.entrypoints.server.child_processes import run_until_told
+    from orders.entrypoints.server.child_processes import run_until_stopped
     from orders.entrypoints.settings.table import Settings
     from orders.entrypoints.worker import run
 
     settings = Settings.read()
     with logs.kept(settings.log_level):
-        run_until_told(run(settings))
+        run_until_stopped(run(settings))
     return 0
 
 
@@ -284,10 +284,10 @@ def _settings(_: argparse.Namespace) -> int:
 def _sandbox(options: argparse.Namespace) -> int:
     from orders.entrypoints.observability import json_logging as logs
     from orders.entrypoints.sandbox import main as sandbox
-    from orders.entrypoints.server.child_processes import run_until_told
+    from orders.entrypoints.server.child_processes import run_until_stopped
 
     with logs.kept("warning"):
-        run_until_told(sandbox.run(options))
+        run_until_stopped(sandbox.run(options))
     return 0
 
 

@@ -32,12 +32,12 @@ from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import migrate as make_indexes
 from orders.adapters.mongo.spans import CommandSpans
 from orders.adapters.payment_service.client import HttpPayments
-from orders.adapters.payment_service.resilience import Limits as PaymentLimits
+from orders.adapters.payment_service.resilience import CallLimits as PaymentLimits
 from orders.adapters.payment_service.webhooks import WebhookVerifier as SignedWebhooks
 from orders.application.change_order import ChangeOrder
 from orders.application.errors import KeysUnavailable, StoreUnavailable
-from orders.application.execute_payment_operations import SettlePayments
-from orders.application.place_order import PlaceOrder, PriceDraft, QuoteOrder
+from orders.application.execute_payment_operations import ExecutePaymentOperations
+from orders.application.place_order import DraftPricer, PlaceOrder, QuoteOrder
 from orders.application.ports import (
     EventLog,
     EventOutbox,
@@ -48,20 +48,20 @@ from orders.application.ports import (
     RateLimiter,
     WebhookVerifier,
 )
-from orders.application.process_scheduled_work import DoDueWork
+from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.read_orders import ReadOrders
-from orders.application.record_payment_event import BookPaymentEvent
+from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.domain.validation import Limits
+from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
 from orders.entrypoints.observability import metrics
-from orders.entrypoints.observability.instrumented_orders import MeasuredOrders
-from orders.entrypoints.observability.instrumented_payments import MeasuredPayments
+from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
+from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
 from orders.entrypoints.observability.spans import current_traceparent, sending
-from orders.entrypoints.observability.with_spans import traced
+from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings.table import Settings
-from orders.entrypoints.slot_yielding_prices import PatientPrices
+from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
 KNOWN_PUBLISHERS = PUBLISHERS
 """Every name that `orders outbox` may show."""
@@ -84,22 +84,26 @@ class UseCases(containers.DeclarativeContainer):
     webhooks: providers.Dependency[WebhookVerifier] = providers.Dependency()
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
-    limits = providers.Object(Limits())
+    limits = providers.Object(OrderLimits())
     expire_after = providers.Object(timedelta(days=1))
 
-    settle = providers.Singleton(traced(SettlePayments), orders, payments, now)
-    price = providers.Singleton(PriceDraft, prices, limits)
+    settle = providers.Singleton(with_spans(ExecutePaymentOperations), orders, payments, now)
+    price = providers.Singleton(DraftPricer, prices, limits)
     place_order = providers.Singleton(
-        traced(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
+        with_spans(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
     )
-    quote_order = providers.Singleton(traced(QuoteOrder), price, limits)
-    change_order = providers.Singleton(traced(ChangeOrder), orders, settle, now)
+    quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
+    change_order = providers.Singleton(with_spans(ChangeOrder), orders, settle, now)
     propose_change = providers.Singleton(
-        traced(ProposeChange), orders, change_order, price, now, limits
+        with_spans(ProposeChange), orders, change_order, price, now, limits
     )
-    read_orders = providers.Singleton(traced(ReadOrders), orders, outbox, log, now)
-    book_payment_event = providers.Singleton(traced(BookPaymentEvent), orders, webhooks, now)
-    do_due_work = providers.Singleton(traced(DoDueWork), orders, settle, now)
+    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
+    record_payment_event = providers.Singleton(
+        with_spans(RecordPaymentEvent), orders, webhooks, now
+    )
+    process_scheduled_work = providers.Singleton(
+        with_spans(ProcessScheduledWork), orders, settle, now
+    )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
 
 
@@ -139,11 +143,13 @@ class Adapters:
         """The use cases over these adapters."""
         settings = self._settings
         return UseCases(
-            orders=MeasuredOrders(MongoOrders(self._mongo, traceparent=current_traceparent)),
+            orders=InstrumentedOrderRepository(
+                MongoOrders(self._mongo, traceparent=current_traceparent)
+            ),
             outbox=MongoOutbox(self._mongo),
             log=self._log,
-            payments=MeasuredPayments(self._payments),
-            prices=PatientPrices(self._prices),
+            payments=InstrumentedPaymentGateway(self._payments),
+            prices=SlotYieldingPriceList(self._prices),
             publishers=self.publishers,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
@@ -210,9 +216,9 @@ async def migrate(settings: Settings) -> None:
     await make_indexes(settings.mongo_uri, database=settings.database)
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> OrderLimits:
     """How much one order may hold."""
-    return Limits(
+    return OrderLimits(
         lines=settings.max_lines,
         quantity=settings.max_quantity,
         unit_price=settings.max_unit_price,

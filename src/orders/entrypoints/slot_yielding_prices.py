@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orders.application.ports import PriceList
-from orders.entrypoints.admission import others_turn
+from orders.entrypoints.admission import yield_slot
 
 
-class PatientPrices:
+class SlotYieldingPriceList:
     """`PriceList`: passes every call on, and gives the request's turn away meanwhile."""
 
     def __init__(self, prices: PriceList) -> None:
@@ -16,5 +16,5 @@ class PatientPrices:
 
     async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
         """Prices in minor units by SKU. A SKU without a price is left out."""
-        with others_turn():
+        with yield_slot():
             return await self._prices.prices(skus, currency)

@@ -122,10 +122,10 @@ async def test_claims_give_what_a_majority_has(way: Database, proxy: ForgetfulPr
 
     assert await outbox.claim(now=NOW, lease=LEASE, limit=9) == []
     later = order.state.expires_at
-    assert await orders.claim_due(now=later, lease=LEASE, limit=9) == []
+    assert await orders.claim_scheduled(now=later, lease=LEASE, limit=9) == []
 
     assert len(await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=9)) == 1
-    assert await orders.claim_due(now=later + LEASE, lease=LEASE, limit=9) == [order.id]
+    assert await orders.claim_scheduled(now=later + LEASE, lease=LEASE, limit=9) == [order.id]
 
 
 @pytest.mark.parametrize("logged", [0, 2])

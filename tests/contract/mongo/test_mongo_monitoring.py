@@ -235,12 +235,12 @@ async def test_due_work_lags_until_a_worker_claims_it(database: Database) -> Non
     orders = MongoOrders(database)
     order = a_new_order()
     await orders.add(order)
-    due_at = order.state.due_at
+    due_at = order.state.next_action_at
     assert due_at is not None
     waits = due_at - NOW
     assert (await look(database, after=waits)).due_lag_seconds == 0
     assert (await look(database, after=waits + 5 * SECOND)).due_lag_seconds == 5
-    await orders.claim_due(now=due_at + 5 * SECOND, lease=60 * SECOND, limit=1)
+    await orders.claim_scheduled(now=due_at + 5 * SECOND, lease=60 * SECOND, limit=1)
     assert (await look(database, after=waits + 6 * SECOND)).due_lag_seconds == 0
 
 

@@ -21,7 +21,7 @@ from orders.adapters.mongo.outbox import MongoOutbox
 from orders.application.publisher_lane import LEASE, Relayed
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.observability import metrics, unreadable
-from orders.entrypoints.observability.instrumented_orders import MeasuredOrders
+from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
 from tests.support.api import Api, Front, a_body, assert_problem, id_of
 from tests.support.shop import Shop
 
@@ -38,7 +38,7 @@ NEWER: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def shop(database: Database) -> Shop:
     shop = Shop()
-    shop.orders.port = MeasuredOrders(MongoOrders(database))
+    shop.orders.port = InstrumentedOrderRepository(MongoOrders(database))
     shop.use_cases.outbox.override(providers.Object(MongoOutbox(database)))
     shop.use_cases.log.override(providers.Object(MongoEventLog(database)))
     return shop

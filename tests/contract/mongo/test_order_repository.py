@@ -21,10 +21,10 @@ from orders.adapters.mongo.schema import ORDERS, OrderDocument, migrate, models_
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import OrderFilter, Position
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from tests.support.database_commands import RoundTrips
 from tests.support.failing_database import NO_MAJORITY, FailPoint
@@ -78,7 +78,7 @@ async def test_adding_reading_and_saving_are_one_round_trip_each(
         loaded = await orders.get(order.id)
         loaded.hold("address", by=STAFF, now=NOW)
         await orders.save(loaded)
-        await orders.look_at(order.id)
+        await orders.get_state(order.id)
         await orders.find_by_number(order.state.tenant, order.state.number)
         await orders.get_durable(order.id, at_least=2)
 
@@ -99,7 +99,7 @@ async def test_listing_is_one_round_trip_and_claiming_is_three(
         trips.sent.clear()
         await orders.list(OrderFilter(tenant="shop"), newest_first=True, after=None, limit=20)
         later = each[0].state.expires_at
-        claimed = await orders.claim_due(now=later, lease=timedelta(seconds=1), limit=110)
+        claimed = await orders.claim_scheduled(now=later, lease=timedelta(seconds=1), limit=110)
         assert len(claimed) == 110
 
     assert trips.sent == ["find", "find", "update", "find", "endSessions"]
@@ -128,9 +128,9 @@ EVERY_FILTER: Mapping[str, Mapping[str, Any]] = {
     "owner": {"owner": "c"},
     "customer": {"customer_id": "c"},
     "status": {"status": [OrderStatus.PENDING]},
-    "payment_status": {"payment_status": [PaymentProgress.UNPAID]},
-    "fulfillment_status": {"fulfillment_status": [FulfillmentProgress.UNFULFILLED]},
-    "return_status": {"return_status": [ReturnProgress.REQUESTED]},
+    "payment_status": {"payment_status": [OrderPaymentStatus.UNPAID]},
+    "fulfillment_status": {"fulfillment_status": [OrderFulfillmentStatus.UNFULFILLED]},
+    "return_status": {"return_status": [OrderReturnStatus.REQUESTED]},
     "number": {"number": "N"},
     "reference": {"external_reference": "po-1"},
     "from": {"created_from": NOW},

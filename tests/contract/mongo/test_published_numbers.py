@@ -78,8 +78,8 @@ async def test_an_overdue_order_is_told(adapters: Adapters) -> None:
     order = a_new_order(now=long_ago)
     await adapters.use_cases().orders().add(order)
     await adapters.publish_backlog()
-    assert order.state.due_at is not None
-    overdue = (clock.now() - order.state.due_at).total_seconds()
+    assert order.state.next_action_at is not None
+    overdue = (clock.now() - order.state.next_action_at).total_seconds()
     assert overdue - 600 < told("orders_due_work_lag_seconds") <= overdue
 
 

@@ -67,12 +67,12 @@ async def _place_dry(shop: Shop, key: str = "") -> None:
 
 
 def _read(order_id: OrderId) -> Callable[[Shop], Awaitable[object]]:
-    return lambda shop: shop.use_cases.read_orders().one(order_id, caller=PEOPLE["ada"])
+    return lambda shop: shop.use_cases.read_orders().get(order_id, caller=PEOPLE["ada"])
 
 
 async def _list(shop: Shop) -> None:
     where = OrderFilter(tenant=TENANT)
-    await shop.use_cases.read_orders().some(
+    await shop.use_cases.read_orders().list(
         where, newest_first=True, after=None, limit=20, caller=PEOPLE["ada"]
     )
 

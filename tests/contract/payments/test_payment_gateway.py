@@ -11,7 +11,7 @@ from aiohttp import web
 
 from orders.adapters.contracts.payment_gateway import AMOUNT, PaymentGatewayContract
 from orders.adapters.payment_service.client import HttpPayments
-from orders.adapters.payment_service.resilience import Limits, Timing
+from orders.adapters.payment_service.resilience import CallLimits, Timing
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
 from orders.entrypoints.sandbox.payment_service.app import create_app
 from orders.entrypoints.sandbox.payment_service.scenarios import Pace
@@ -39,7 +39,7 @@ async def _calls(sandbox: str, key: str) -> int:
 class TestHttpPayments(PaymentGatewayContract):
     @pytest.fixture
     async def gateway(self, sandbox: str) -> AsyncIterator[HttpPayments]:
-        limits = Limits(read_seconds=0.3, total_seconds=3.0)
+        limits = CallLimits(read_seconds=0.3, total_seconds=3.0)
         timing = Timing(jitter=lambda: 0.01)
         async with HttpPayments(
             sandbox, credential=CREDENTIAL, limits=limits, timing=timing
@@ -52,7 +52,7 @@ class TestHttpPaymentsThatNeverRepeat(PaymentGatewayContract):
 
     @pytest.fixture
     async def gateway(self, sandbox: str) -> AsyncIterator[HttpPayments]:
-        limits = Limits(read_seconds=0.3, total_seconds=3.0, tries=1)
+        limits = CallLimits(read_seconds=0.3, total_seconds=3.0, tries=1)
         async with HttpPayments(sandbox, credential=CREDENTIAL, limits=limits) as payments:
             yield payments
 

@@ -19,11 +19,11 @@ from opentelemetry import baggage, context, trace
 
 from orders.adapters.payment_service.circuit_breaker import BreakerRules
 from orders.adapters.payment_service.client import HttpPayments
-from orders.adapters.payment_service.resilience import Limits, Timing
+from orders.adapters.payment_service.resilience import CallLimits, Timing
 from orders.application.errors import (
     ApplicationError,
     PaymentDeclined,
-    PaymentNotAsked,
+    PaymentNotAttempted,
     PaymentRefused,
     PaymentUnavailable,
 )
@@ -89,16 +89,16 @@ async def outcome(payments: HttpPayments) -> PaymentReport | ApplicationError:
 
 
 async def test_the_limits_are_those_of_the_design() -> None:
-    assert Limits() == Limits(
+    assert CallLimits() == CallLimits(
         connect_seconds=1.0, read_seconds=5.0, total_seconds=8.0, tries=3, in_flight=32
     )
-    assert Limits().breaker == BreakerRules(
+    assert CallLimits().breaker == BreakerRules(
         window_seconds=30, minimum_calls=20, failure_ratio=0.5, open_seconds=10.0, probes=3
     )
 
 
 async def test_a_hanging_service_is_left_at_the_deadline_and_the_connection_given_back() -> None:
-    limits = Limits(read_seconds=0.3, total_seconds=0.5)
+    limits = CallLimits(read_seconds=0.3, total_seconds=0.5)
     timing = Timing(jitter=lambda: 0.0)
     async with (
         running(hangs) as stub,
@@ -362,7 +362,7 @@ async def test_a_late_answer_is_replayed_for_the_same_key(fake: FakeTime) -> Non
 
     async with (
         running(late) as stub,
-        HttpPayments(stub.url, limits=Limits(read_seconds=0.2), timing=fake.timing) as payments,
+        HttpPayments(stub.url, limits=CallLimits(read_seconds=0.2), timing=fake.timing) as payments,
     ):
         assert await pay(payments) == BOOKED
         assert len(stub.seen) == 2
@@ -375,19 +375,19 @@ async def test_an_open_circuit_asks_nothing_and_answers_at_once(fake: FakeTime) 
         HttpPayments(stub.url, timing=fake.timing) as payments,
     ):
         outcomes = [await outcome(payments) for _ in range(20)]
-        assert not isinstance(outcomes[0], PaymentNotAsked)
+        assert not isinstance(outcomes[0], PaymentNotAttempted)
 
         for _ in range(280):
             # At once: the first step of the call is its last, so nothing in it was waited for.
             with pytest.raises(StopIteration) as done:
                 outcome(payments).send(None)
-            assert isinstance(done.value.value, PaymentNotAsked)
+            assert isinstance(done.value.value, PaymentNotAttempted)
 
         assert len(stub.seen) == 20
 
 
 async def test_a_half_open_circuit_lets_three_of_a_hundred_through(fake: FakeTime) -> None:
-    limits = Limits(tries=1)
+    limits = CallLimits(tries=1)
     async with (
         running(*[answers(500)] * 20, hangs) as stub,
         HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
@@ -412,7 +412,7 @@ async def test_a_half_open_circuit_lets_three_of_a_hundred_through(fake: FakeTim
 
 
 async def test_calls_cut_off_by_the_deadline_open_the_circuit(fake: FakeTime) -> None:
-    limits = Limits(read_seconds=5.0, total_seconds=0.5)
+    limits = CallLimits(read_seconds=5.0, total_seconds=0.5)
     async with (
         running(hangs) as stub,
         HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
@@ -454,7 +454,7 @@ async def test_repetitions_stay_within_a_tenth_of_the_calls(fake: FakeTime) -> N
     async def fails_often(stub: StubPaymentService, request: web.Request) -> web.StreamResponse:
         return await (answers(503) if fate.random() < 0.3 else books())(stub, request)
 
-    limits = Limits(breaker=NEVER_OPEN)
+    limits = CallLimits(breaker=NEVER_OPEN)
     async with (
         running(fails_often) as stub,
         HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
@@ -478,7 +478,7 @@ async def test_at_most_32_calls_are_in_flight(fake: FakeTime) -> None:
 
 
 async def test_waiting_for_a_free_slot_ends_with_the_deadline(fake: FakeTime) -> None:
-    limits = Limits(total_seconds=0.3, in_flight=2)
+    limits = CallLimits(total_seconds=0.3, in_flight=2)
     async with (
         running(hangs) as stub,
         HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
@@ -494,7 +494,7 @@ async def test_waiting_for_a_free_slot_ends_with_the_deadline(fake: FakeTime) ->
 async def test_whoever_gets_no_slot_soon_is_left_to_a_worker(
     fake: FakeTime, waiting: int, slot_seconds: float
 ) -> None:
-    limits = Limits(in_flight=2, waiting=waiting, slot_seconds=slot_seconds)
+    limits = CallLimits(in_flight=2, waiting=waiting, slot_seconds=slot_seconds)
     async with (
         running(hangs) as stub,
         HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
@@ -502,7 +502,7 @@ async def test_whoever_gets_no_slot_soon_is_left_to_a_worker(
         asked = [asyncio.create_task(outcome(payments)) for _ in range(2)]
         await stub.has_seen(2)
         for late in await asyncio.gather(*(outcome(payments) for _ in range(3))):
-            assert type(late) is PaymentNotAsked
+            assert type(late) is PaymentNotAttempted
         stub.released.set()
         assert await asyncio.gather(*asked) == [BOOKED] * 2
         assert await outcome(payments) == BOOKED
@@ -512,7 +512,7 @@ async def test_whoever_gets_no_slot_soon_is_left_to_a_worker(
 async def test_whoever_was_asked_for_once_and_gets_no_slot_again_is_of_unknown_outcome(
     fake: FakeTime,
 ) -> None:
-    limits = Limits(in_flight=1, waiting=0)
+    limits = CallLimits(in_flight=1, waiting=0)
     sleeps, again = asyncio.Event(), asyncio.Event()
 
     async def sleep(_: float) -> None:

@@ -19,7 +19,7 @@ from graphql import (
 from orders.application.access import View
 from orders.entrypoints.graphql.execution import Query, picked
 from orders.entrypoints.graphql.queries import build_schema
-from orders.entrypoints.http.schemas.responses import OrderAnswer
+from orders.entrypoints.http.schemas.responses import OrderResponse
 from tests.support.orders import an_order_with_every_part
 
 ORDER: Any = build_schema().type_map["Order"]
@@ -105,7 +105,7 @@ def ours(query: str, order: Any) -> Any:
 
 @pytest.mark.parametrize("view", View)
 def test_an_answer_is_what_the_language_says(view: View) -> None:
-    order = msgspec.to_builtins(OrderAnswer.of(an_order_with_every_part().state, view))
+    order = msgspec.to_builtins(OrderResponse.of(an_order_with_every_part().state, view))
     for seed in range(60):
         query = Author(random.Random(seed)).query()
         assert validate(SCHEMA, parse(query)) == [], query

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orders.application.errors import ApplicationError, ConcurrentUpdate, StoreUnavailable
-from orders.entrypoints.observability.instrumented_orders import MeasuredOrders
+from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
 from tests.http.observability.test_metrics import Counted
 from tests.support.api import a_body
 from tests.support.observed_api import Caller, an_app
@@ -21,7 +21,7 @@ PAID: Any = {"payment": {"method": "tok_ok", "capture": True}}
 @pytest.fixture
 def shop() -> Shop:
     shop = Shop()
-    shop.orders.port = MeasuredOrders(shop.stored)
+    shop.orders.port = InstrumentedOrderRepository(shop.stored)
     return shop
 
 
@@ -106,7 +106,7 @@ async def test_what_is_not_known_to_be_stored_is_not_counted(
         async def add(self, _: Any) -> None:
             raise error
 
-    shop.orders.port = MeasuredOrders(Failing())
+    shop.orders.port = InstrumentedOrderRepository(Failing())
     growth = Growth()
     with suppress(ApplicationError):
         await Caller(an_app(shop)).post("/orders", a_body(**PAID))

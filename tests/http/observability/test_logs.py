@@ -105,7 +105,7 @@ async def test_a_fault_is_logged_once_and_told_to_nobody(shop: Shop, lines: Line
     assert (fault["level"], fault["trace_id"]) == ("error", answer.json()["trace_id"])
     (described,) = fault["exception"]
     assert described["type"] == "builtins.RuntimeError"
-    assert described["frames"][-1].startswith("tests/http/observability/test_logs.py:")
+    assert described["frames"][-1].startswith("http/observability/test_logs.py:")
     assert described["frames"][-1].endswith(" fail")
     assert lines.text.count("RuntimeError") == 1
     assert CANARY not in lines.text

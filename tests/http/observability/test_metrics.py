@@ -28,7 +28,7 @@ from orders.application.errors import (
 )
 from orders.domain.money import Money
 from orders.entrypoints.observability import metrics
-from orders.entrypoints.observability.instrumented_payments import MeasuredPayments
+from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
 from orders.entrypoints.observability.metrics import REGISTRY, metrics_table
 from orders.entrypoints.server.child_processes import free_ports
 from tests.support.observed_api import Caller, an_app
@@ -114,7 +114,7 @@ async def test_payment_calls_are_counted_by_outcome(
     name = "orders_payment_call_duration_seconds_count"
     calls = Counted(name, call="authorize", outcome=outcome)
     with suppress(ApplicationError, asyncio.CancelledError):
-        await MeasuredPayments(Between(InMemoryPayments(), before=fail)).authorize(
+        await InstrumentedPaymentGateway(Between(InMemoryPayments(), before=fail)).authorize(
             reference="r", amount=Money(1, "EUR"), method="tok_ok", capture=True
         )
     assert calls.grown == 1

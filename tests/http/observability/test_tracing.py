@@ -19,7 +19,7 @@ from orders.application.errors import PaymentDeclined
 from orders.application.ports import LoggedEvent
 from orders.domain.money import Money
 from orders.entrypoints.observability import spans as telemetry
-from orders.entrypoints.observability.instrumented_payments import MeasuredPayments
+from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
 from orders.entrypoints.worker import _in_a_trace
 from tests.support.api import a_body
 from tests.support.observed_api import Caller, an_app, logged
@@ -168,7 +168,7 @@ async def test_a_payment_call_is_a_clients_span_without_its_method(traced: Recor
     async def decline(_: str) -> None:
         raise PaymentDeclined(CANARY)
 
-    payments = MeasuredPayments(Between(InMemoryPayments(), before=decline))
+    payments = InstrumentedPaymentGateway(Between(InMemoryPayments(), before=decline))
     with (
         telemetry.entered(telemetry.request_span([(b"traceparent", traced.traceparent.encode())])),
         suppress(PaymentDeclined),
@@ -194,7 +194,7 @@ async def test_due_work_is_a_trace_of_its_own_linked_to_the_orders(
     async def cause(_: object) -> str:
         return traced.traceparent
 
-    await _in_a_trace(shop.use_cases.do_due_work(), order.id, cause)
+    await _in_a_trace(shop.use_cases.process_scheduled_work(), order.id, cause)
     (work,) = traced.linked
     assert work.name == "due work"
     assert work.parent is None

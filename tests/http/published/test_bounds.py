@@ -14,25 +14,31 @@ from orders.domain.validation import (
     MAX_NAME,
     MAX_NOTE,
     MAX_TEXT,
-    code,
-    method_token,
-    reference,
-    sku,
-    text,
+    validate_code,
+    validate_method_token,
+    validate_reference,
+    validate_sku,
+    validate_text,
 )
 from orders.entrypoints.http.app import description
 from orders.entrypoints.http.openapi.bounds import PublishedLimits
 from tests.support.published_api import Published
 
 KINDS: dict[str, tuple[Callable[[str, str], str], list[tuple[str, str]]]] = {
-    "note": (partial(text, most=MAX_NOTE), [("PlaceOrderBody", "note"), ("NoteBody", "text")]),
-    "name": (partial(text, most=MAX_NAME), [("LineBody", "name")]),
-    "part of an address": (partial(text, most=MAX_TEXT), [("AddressBody", "line1")]),
-    "tracking": (partial(text, most=MAX_TEXT), [("DispatchBody", "tracking")]),
-    "sku": (sku, [("LineBody", "sku")]),
-    "reason": (code, [("ReasonBody", "reason"), ("CreditBody", "reason")]),
-    "reference": (reference, [("PlaceOrderBody", "external_reference")]),
-    "method": (method_token, [("PaymentBody", "method"), ("PaymentWishBody", "method")]),
+    "note": (
+        partial(validate_text, most=MAX_NOTE),
+        [("PlaceOrderBody", "note"), ("NoteBody", "text")],
+    ),
+    "name": (partial(validate_text, most=MAX_NAME), [("LineBody", "name")]),
+    "part of an address": (partial(validate_text, most=MAX_TEXT), [("AddressBody", "line1")]),
+    "tracking": (partial(validate_text, most=MAX_TEXT), [("DispatchBody", "tracking")]),
+    "sku": (validate_sku, [("LineBody", "sku")]),
+    "reason": (validate_code, [("ReasonBody", "reason"), ("CreditBody", "reason")]),
+    "reference": (validate_reference, [("PlaceOrderBody", "external_reference")]),
+    "method": (
+        validate_method_token,
+        [("PaymentBody", "method"), ("InitialPaymentBody", "method")],
+    ),
 }
 LENGTHS = (0, 1, 2, 63, 64, 65, 127, 128, 129, 199, 200, 201, 255, 256, 499, 501, 2_000, 2_001)
 SAMPLES = [

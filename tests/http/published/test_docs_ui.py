@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.testing import TestClient
 
-from orders.entrypoints.http.middleware.response_headers import AnswerHeaders
+from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
 from orders.entrypoints.http.middleware.strict_requests import StrictRequests
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from orders.entrypoints.http.routes.docs_ui import docs_router
@@ -27,7 +27,7 @@ def docs_app() -> Litestar:
     return Litestar(
         [orders, docs_router()],
         plugins=[StrictRequests()],
-        before_send=[AnswerHeaders()],
+        before_send=[ResponseHeaders()],
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=OpenAPIConfig(
             title="Order Service", version="1", render_plugins=[JsonRenderPlugin()]

@@ -10,7 +10,7 @@ from litestar import Litestar, Response, get, patch, post
 from litestar.params import FromPath, JSONBody
 from litestar.testing import TestClient
 
-from orders.entrypoints.http.middleware.response_headers import AnswerHeaders
+from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
 from orders.entrypoints.http.middleware.strict_requests import StrictRequests
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from tests.support.served_api import Line, served
@@ -62,7 +62,7 @@ def create_app(*cors_origins: str) -> Litestar:
         plugins=[StrictRequests(body_timeout_seconds=0.5)],
         request_max_body_size=1000,
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[AnswerHeaders(cors_origins=cors_origins)],
+        before_send=[ResponseHeaders(cors_origins=cors_origins)],
         openapi_config=None,
         logging_config=None,
     )

@@ -11,12 +11,12 @@ from litestar.routes import HTTPRoute
 
 from orders.application.deadline import seconds_left
 from orders.entrypoints import admission as turns
-from orders.entrypoints.admission import Turn, Turns, others_turn
+from orders.entrypoints.admission import AdmissionQueue, Slot, yield_slot
 from orders.entrypoints.http.middleware.overload import WITH_BODY, OverloadProtection
 from orders.entrypoints.http.problems import Problem
 from orders.entrypoints.observability import metrics
-from orders.entrypoints.observability.instrumented_payments import MeasuredPayments
-from orders.entrypoints.slot_yielding_prices import PatientPrices
+from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
+from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 from tests.support.api import assert_problem
 from tests.support.observed_api import Caller, an_app
 from tests.support.shop import Between, Shop
@@ -30,7 +30,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "CALM_AFTER_SECONDS", 0.1)
 
 
-async def asked(turns: Turns, count: int, *, is_list: bool = False) -> list[asyncio.Task[bool]]:
+async def asked(
+    turns: AdmissionQueue, count: int, *, is_list: bool = False
+) -> list[asyncio.Task[bool]]:
     """So many requests that have asked for their turn."""
     tasks = [asyncio.create_task(turns.take(is_list=is_list)) for _ in range(count)]
     await asyncio.sleep(0)
@@ -44,7 +46,7 @@ def served(tasks: list[asyncio.Task[bool]]) -> int:
 
 
 async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
-    few = Turns(2, 100)
+    few = AdmissionQueue(2, 100)
     tasks = await asked(few, 5)
     for n in range(2, 5):
         assert [task.done() for task in tasks] == [True] * n + [False] * (5 - n)
@@ -54,29 +56,29 @@ async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
 
 
 async def test_turns_are_free_until_somebody_waits() -> None:
-    one = Turns(1, 100)
-    assert one.are_free()
+    one = AdmissionQueue(1, 100)
+    assert one.has_capacity()
     tasks = await asked(one, 2)
-    assert not one.are_free()
+    assert not one.has_capacity()
     one.leave(is_list=False)
     await asyncio.sleep(0)
-    assert one.are_free()
+    assert one.has_capacity()
     assert served(tasks) == 2
 
 
 async def test_turns_are_free_until_a_list_would_be_refused() -> None:
-    few = Turns(3, 5)  # three fifths are for lists
+    few = AdmissionQueue(3, 5)  # three fifths are for lists
     await asked(few, 3)
-    assert not few.are_free()
+    assert not few.has_capacity()
     assert few.refuses(is_list=True)
     assert not few.refuses(is_list=False)
     few.leave(is_list=False)
-    assert few.are_free()
+    assert few.has_capacity()
     assert not few.refuses(is_list=True)
 
 
 async def test_whoever_would_wait_too_long_is_refused_without_a_wait() -> None:
-    two = Turns(2, 100)
+    two = AdmissionQueue(2, 100)
     (first, *_) = await asked(two, 3)
     two._others.note_refusal(asyncio.get_running_loop().time(), is_full=True)
     assert not two.refuses(is_list=False)
@@ -91,7 +93,7 @@ async def test_whoever_would_wait_too_long_is_refused_without_a_wait() -> None:
 
 
 async def test_lists_wait_behind_everything_else() -> None:
-    one = Turns(1, 100)
+    one = AdmissionQueue(1, 100)
     assert await one.take(is_list=False)
     lists = await asked(one, 2, is_list=True)
     others = await asked(one, 2)
@@ -102,7 +104,7 @@ async def test_lists_wait_behind_everything_else() -> None:
 
 
 async def test_lists_keep_no_turn_and_no_wait_from_anything_else(short: None) -> None:
-    five = Turns(5, 100)  # three fifths are for lists
+    five = AdmissionQueue(5, 100)  # three fifths are for lists
     lists = await asked(five, 20, is_list=True)
     assert served(lists) == 3
     assert served(await asked(five, 2)) == 2
@@ -119,10 +121,10 @@ async def test_lists_keep_no_turn_and_no_wait_from_anything_else(short: None) ->
 
 
 async def test_a_burst_may_wait_and_is_served() -> None:
-    two = Turns(2, 100)
+    two = AdmissionQueue(2, 100)
 
     async def work() -> bool:
-        turn = Turn(two)
+        turn = Slot(two)
         with turn.given_back():
             if not await turn.take():
                 return False
@@ -134,7 +136,7 @@ async def test_a_burst_may_wait_and_is_served() -> None:
 
 
 async def test_whoever_is_one_too_many_is_refused_at_once() -> None:
-    two = Turns(2, 10)
+    two = AdmissionQueue(2, 10)
     tasks = await asked(two, 12)
     assert [task.result() for task in tasks if task.done()] == [True, True, False, False]
     assert two.is_overloaded()
@@ -143,7 +145,7 @@ async def test_whoever_is_one_too_many_is_refused_at_once() -> None:
 
 
 async def test_a_queue_that_stands_is_cut_short_and_calm_comes_back(short: None) -> None:
-    one = Turns(1, 100)
+    one = AdmissionQueue(1, 100)
     assert await one.take(is_list=False)
     waiting = await asked(one, 20)
     assert await asyncio.gather(*waiting) == [False] * 20  # nobody left: the burst lasted too long
@@ -160,21 +162,21 @@ async def test_a_queue_that_stands_is_cut_short_and_calm_comes_back(short: None)
 
 
 async def test_while_overloaded_only_a_few_may_wait(short: None) -> None:
-    two = Turns(2, 100)
+    two = AdmissionQueue(2, 100)
     two._others.note_refusal(asyncio.get_running_loop().time() + 60, is_full=True)
     tasks = await asked(two, 10)
     assert [task.result() for task in tasks if task.done()] == [True] * 2 + [False] * 6
 
 
 async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> None:
-    one = Turns(1, 100)
+    one = AdmissionQueue(1, 100)
     answered, stored = asyncio.Event(), asyncio.Event()
 
     async def pay() -> None:
-        turn = Turn(one)
+        turn = Slot(one)
         with turn.given_back():
             assert await turn.take()
-            with others_turn():
+            with yield_slot():
                 await answered.wait()
             stored.set()
 
@@ -191,7 +193,7 @@ async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> 
 
 
 async def test_whoever_asks_another_service_lets_others_work() -> None:
-    one = Turns(1, 100)
+    one = AdmissionQueue(1, 100)
 
     class Slow:
         """A service that answers once somebody else had the turn."""
@@ -205,16 +207,16 @@ async def test_whoever_asks_another_service_lets_others_work() -> None:
             return {"A": 1}
 
     slow: Any = Slow()
-    turn = Turn(one)
+    turn = Slot(one)
     with turn.given_back():
         assert await turn.take()
         async with asyncio.timeout(5):
-            await MeasuredPayments(slow).void("p", reference="r")
-            assert await PatientPrices(slow).prices(["A"], "EUR") == {"A": 1}
+            await InstrumentedPaymentGateway(slow).void("p", reference="r")
+            assert await SlotYieldingPriceList(slow).prices(["A"], "EUR") == {"A": 1}
 
 
 async def test_who_goes_away_while_waiting_costs_nobody_a_turn() -> None:
-    one = Turns(1, 100)
+    one = AdmissionQueue(1, 100)
     assert await one.take(is_list=False)
     gone, next_one = await asked(one, 2)
     gone.cancel()
@@ -296,7 +298,7 @@ async def test_whoever_waits_for_the_payment_service_keeps_nobody_out(shop: Shop
         asked.put_nowait(call)
         await answers.wait()
 
-    shop.payments.port = MeasuredPayments(Between(shop.provider, before=slowly))
+    shop.payments.port = InstrumentedPaymentGateway(Between(shop.provider, before=slowly))
     ada = Caller(an_app(shop, max_in_flight=2, mongo_pool_size=1))
     async with asyncio.TaskGroup() as group:
         paying = []
@@ -362,7 +364,7 @@ async def test_a_slow_body_takes_nothing_of_the_time_to_answer() -> None:
 
     async def send(message: Any) -> None: ...
 
-    protected = OverloadProtection(app, Turns(1, 1), request_seconds=1)
+    protected = OverloadProtection(app, AdmissionQueue(1, 1), request_seconds=1)
     scope: Any = {"type": "http", "method": "POST", "path": "/v1/orders", "headers": []}
     await protected(scope, receive, send)
     assert now_left[0] > 0.97

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orders.entrypoints.admission import Turns
+from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.http.middleware.overload import OverloadProtection
 from orders.entrypoints.http.middleware.response_headers import ALWAYS
 from orders.entrypoints.observability import metrics
@@ -80,9 +80,9 @@ def line(port: int) -> Iterator[Line]:
 @pytest.fixture
 def refusing() -> Iterator[int]:
     """A server that has too much to do for anything."""
-    overload = OverloadProtection(echo, Turns(1, 1), request_seconds=10)
+    overload = OverloadProtection(echo, AdmissionQueue(1, 1), request_seconds=10)
     overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
-    overload._turns.are_free = lambda: False  # type: ignore[method-assign]
+    overload._turns.has_capacity = lambda: False  # type: ignore[method-assign]
     with served(overload, overload) as port:
         yield port
 
@@ -490,7 +490,7 @@ def test_whoever_reads_no_answer_keeps_no_connection(said: bytes) -> None:
 
 
 def test_callers_who_do_not_read_keep_nobody_out() -> None:
-    overload = OverloadProtection(large, Turns(1, 100), request_seconds=10)
+    overload = OverloadProtection(large, AdmissionQueue(1, 100), request_seconds=10)
     with served(overload, overload) as port, Line(port) as silent, Line(port) as other:
         silent.say(GET + GET)  # the second answer waits for the first to be read
         other.say(GET)
@@ -514,7 +514,7 @@ def test_at_once_and_on_its_way_overload_is_refused_with_the_same_words(shop: Sh
     app = an_app(shop, cors_origins=("https://shop.example",), is_draining=draining)
     overload: OverloadProtection = app.state.overload
     overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
-    overload._turns.are_free = lambda: False  # type: ignore[method-assign]
+    overload._turns.has_capacity = lambda: False  # type: ignore[method-assign]
     before = metrics.overload.refused
     with served(app, overload, is_draining=draining) as port, Line(port) as line:
         at_once = asked(line, b"POST /v1/orders", b"x" * 70_000)

@@ -18,7 +18,7 @@ LEASE = timedelta(seconds=30)
 TICK = timedelta(milliseconds=1)
 
 
-class DueOrders:
+class ScheduledOrders:
     """Claimed once per lease, whoever asks."""
 
     async def test_claims_what_is_due_for_the_lease(self, orders: OrderRepository) -> None:
@@ -39,8 +39,8 @@ class DueOrders:
             await orders.add(order)
         now = each[0].state.expires_at
 
-        first = await orders.claim_due(now=now, lease=LEASE, limit=3)
-        second = await orders.claim_due(now=now, lease=LEASE, limit=3)
+        first = await orders.claim_scheduled(now=now, lease=LEASE, limit=3)
+        second = await orders.claim_scheduled(now=now, lease=LEASE, limit=3)
 
         assert (len(first), len(second)) == (3, 2)
         assert {*first, *second} == {order.id for order in each}
@@ -82,18 +82,18 @@ class DueOrders:
         order.cancel("staff", by=STAFF, now=NOW)
         await orders.save(order)
 
-        assert order.state.due_at is None
+        assert order.state.next_action_at is None
         assert await self._claim(orders, order.state.expires_at + LEASE) == []
 
     async def test_claims_by_the_time_that_was_saved_last(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order())
         order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
         await orders.save(order)
-        sooner = order.state.due_at
+        sooner = order.state.next_action_at
         assert sooner is not None
 
         assert await self._claim(orders, sooner - TICK) == []
         assert await self._claim(orders, sooner) == [order.id]
 
     async def _claim(self, orders: OrderRepository, now: datetime) -> Sequence[OrderId]:
-        return await orders.claim_due(now=now, lease=LEASE, limit=100)
+        return await orders.claim_scheduled(now=now, lease=LEASE, limit=100)

@@ -12,7 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from yarl import URL
 
 from orders.adapters.payment_service.http_call import Request
-from orders.adapters.payment_service.resilience import Limits, Sender, Timing
+from orders.adapters.payment_service.resilience import CallLimits, ResilientClient, Timing
 from orders.adapters.payment_service.schema import read_payment, read_payments
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
 from orders.domain.money import Money
@@ -33,13 +33,13 @@ class HttpPayments:
         url: str,
         *,
         credential: str | None = None,
-        limits: Limits | None = None,
+        limits: CallLimits | None = None,
         timing: Timing | None = None,
     ) -> None:
         """Take the address of the service, without `/v1`, and our credential there."""
         self._payments = url.rstrip("/") + "/v1/payments"
         self._credential = credential
-        self._sender = Sender(limits or Limits(), timing or Timing())
+        self._sender = ResilientClient(limits or CallLimits(), timing or Timing())
 
     @property
     def breaker_state(self) -> str:

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from orders.adapters.payment_service.retry_policy import retry_after_seconds
-from orders.adapters.payment_service.schema import UnreadableAnswer, read_decline_code
+from orders.adapters.payment_service.schema import UnreadableResponse, read_decline_code
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
 
 BODY_LIMIT = 2**20
@@ -20,7 +20,7 @@ _REPEATABLE = frozenset({408, 409, 425, 429})
 T = TypeVar("T")
 
 
-class MayBeRepeated(PaymentUnavailable):
+class RetryableFailure(PaymentUnavailable):
     """The outcome is unknown, and another try with the same key may settle it soon.
 
     `healthy` says whether the service at least works; `retry_after` is in seconds.
@@ -42,7 +42,7 @@ class Request:
     body: bytes | None = None
 
 
-async def exchange(
+async def call_once(
     session: aiohttp.ClientSession, request: Request, read: Callable[[bytes], T]
 ) -> T:
     """Send a request once and read the answer with `read`.
@@ -50,7 +50,7 @@ async def exchange(
     Raises:
         PaymentDeclined: 402.
         PaymentRefused: Any other 4xx that no repetition changes.
-        MayBeRepeated: No answer, or one that asks to come back.
+        RetryableFailure: No answer, or one that asks to come back.
         PaymentUnavailable: An answer that cannot be trusted: a redirect, an unreadable body.
     """
     try:
@@ -63,8 +63,8 @@ async def exchange(
         ) as response:
             return await _judge(response, read)
     except (TimeoutError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-        raise MayBeRepeated("the payment service gave no answer") from error
-    except (aiohttp.ClientError, UnreadableAnswer) as error:
+        raise RetryableFailure("the payment service gave no answer") from error
+    except (aiohttp.ClientError, UnreadableResponse) as error:
         raise PaymentUnavailable("the payment service's answer cannot be read") from error
 
 
@@ -74,19 +74,19 @@ async def _judge(response: aiohttp.ClientResponse, read: Callable[[bytes], T]) -
         return read(await _body(response))
     if status == 402:
         raise PaymentDeclined(await _decline_code(response))
-    told = f"the payment service answered {status}"
+    message = f"the payment service answered {status}"
     if status in _REPEATABLE or (status >= 500 and status != 501):
         wanted = retry_after_seconds(response.headers.get("Retry-After"), now=datetime.now(UTC))
-        raise MayBeRepeated(told, retry_after=wanted, healthy=status < 500)
+        raise RetryableFailure(message, retry_after=wanted, healthy=status < 500)
     if 400 <= status < 500:
-        raise PaymentRefused(told)
-    raise PaymentUnavailable(told)
+        raise PaymentRefused(message)
+    raise PaymentUnavailable(message)
 
 
 async def _decline_code(response: aiohttp.ClientResponse) -> str:
     try:
         return read_decline_code(await _body(response))
-    except UnreadableAnswer:
+    except UnreadableResponse:
         return "declined"
 
 
@@ -95,5 +95,5 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > BODY_LIMIT:
-            raise UnreadableAnswer("too long")
+            raise UnreadableResponse("too long")
     return bytes(body)

@@ -18,12 +18,12 @@ from orders.adapters.payment_service.circuit_breaker import (
     CircuitBreaker,
     CircuitOpen,
 )
-from orders.adapters.payment_service.http_call import MayBeRepeated, Request, exchange
+from orders.adapters.payment_service.http_call import Request, RetryableFailure, call_once
 from orders.adapters.payment_service.retry_policy import RetryBudget, wait_seconds
 from orders.application.deadline import TO_BOOK_SECONDS, seconds_left
 from orders.application.errors import (
     PaymentDeclined,
-    PaymentNotAsked,
+    PaymentNotAttempted,
     PaymentRefused,
     PaymentUnavailable,
 )
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class CallLimits:
     """What one call may take. `total_seconds` holds waiting for a slot and repeating, too.
 
     At most `waiting` wait for a slot, each for `slot_seconds` at most. Whoever gets none was not
@@ -65,10 +65,10 @@ class _NoSlot(Exception):
     """Too many calls are in flight. Nothing was sent."""
 
 
-class Sender:
+class ResilientClient:
     """Sends requests over one session. Made, opened, used and closed in one event loop."""
 
-    def __init__(self, limits: Limits, timing: Timing) -> None:
+    def __init__(self, limits: CallLimits, timing: Timing) -> None:
         self._limits = limits
         self._timing = timing
         self._breaker = CircuitBreaker(limits.breaker, clock=timing.clock)
@@ -113,7 +113,7 @@ class Sender:
         Raises:
             PaymentDeclined: A final no of the business.
             PaymentRefused: A final no to the request, which was sent once.
-            PaymentUnavailable: The outcome is unknown; `PaymentNotAsked` if nothing was sent.
+            PaymentUnavailable: The outcome is unknown; `PaymentNotAttempted` if nothing was sent.
         """
         seconds = min(self._limits.total_seconds, seconds_left() - TO_BOOK_SECONDS)
         if seconds <= 0:
@@ -125,9 +125,9 @@ class Sender:
                 answer: T = await retrying(self._try, request, read, deadline)
                 return answer
         except (CircuitOpen, _NoSlot) as error:
-            told = "the payment service fails, or is slow, and was not asked"
+            message = "the payment service fails, or is slow, and was not asked"
             asked = retrying.statistics["attempt_number"] > 1
-            raise (PaymentUnavailable if asked else PaymentNotAsked)(told) from error
+            raise (PaymentUnavailable if asked else PaymentNotAttempted)(message) from error
         except TimeoutError as error:
             raise PaymentUnavailable("the payment service gave no answer in time") from error
         except PaymentRefused as error:
@@ -143,13 +143,13 @@ class Sender:
             admission = self._breaker.admit()
             healthy: bool | None = False
             try:
-                answer = await exchange(self._opened(), request, read)
+                answer = await call_once(self._opened(), request, read)
                 healthy = True
                 return answer
             except (PaymentDeclined, PaymentRefused):
                 healthy = True
                 raise
-            except MayBeRepeated as error:
+            except RetryableFailure as error:
                 healthy = error.healthy
                 raise
             except asyncio.CancelledError:
@@ -192,7 +192,7 @@ class Sender:
         ends_at = asyncio.get_running_loop().time() + seconds
         return AsyncRetrying(
             sleep=self._timing.sleep,
-            retry=retry_if_exception_type(MayBeRepeated),
+            retry=retry_if_exception_type(RetryableFailure),
             wait=self._wait,
             stop=lambda state: self._stop(state, ends_at),
             reraise=True,
@@ -200,7 +200,7 @@ class Sender:
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        wanted = error.retry_after if isinstance(error, MayBeRepeated) else 0.0
+        wanted = error.retry_after if isinstance(error, RetryableFailure) else 0.0
         return wait_seconds(state.attempt_number, wanted, jitter=self._timing.jitter())
 
     def _stop(self, state: RetryCallState, ends_at: float) -> bool:

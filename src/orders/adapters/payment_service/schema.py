@@ -21,11 +21,11 @@ _Amount = Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]
 T = TypeVar("T")
 
 
-class UnreadableAnswer(Exception):
+class UnreadableResponse(Exception):
     """The bytes are not of the published form. The message repeats nothing of them."""
 
 
-class WirePayment(msgspec.Struct, frozen=True, gc=False):
+class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
     """One payment. Members that we do not know are ignored."""
 
     id: _Id
@@ -41,12 +41,12 @@ class WirePayment(msgspec.Struct, frozen=True, gc=False):
         """What the payment says, in words of the domain.
 
         Raises:
-            UnreadableAnswer: If the currency is none of ISO 4217.
+            UnreadableResponse: If the currency is none of ISO 4217.
         """
         try:
             amount = Money(self.amount, self.currency)
         except OrderError as error:
-            raise UnreadableAnswer("currency") from error
+            raise UnreadableResponse("currency") from error
         return PaymentReport(
             provider_id=self.id,
             reference=self.reference,
@@ -59,14 +59,14 @@ class WirePayment(msgspec.Struct, frozen=True, gc=False):
 
 
 class _WirePayments(msgspec.Struct, frozen=True, gc=False):
-    payments: list[WirePayment]
+    payments: list[PaymentMessage]
 
 
 class _WireProblem(msgspec.Struct, frozen=True, gc=False):
     code: str
 
 
-_PAYMENT = msgspec.json.Decoder(WirePayment)
+_PAYMENT = msgspec.json.Decoder(PaymentMessage)
 _PAYMENTS = msgspec.json.Decoder(_WirePayments)
 _PROBLEM = msgspec.json.Decoder(_WireProblem)
 
@@ -75,7 +75,7 @@ def read_payment(body: bytes) -> PaymentReport:
     """Read the answer to a request about one payment.
 
     Raises:
-        UnreadableAnswer: If it is not of the published form.
+        UnreadableResponse: If it is not of the published form.
     """
     return decode(_PAYMENT, body).to_report()
 
@@ -84,12 +84,12 @@ def read_payments(body: bytes) -> dict[str, PaymentReport]:
     """Read the answer to a look-up: the payments by reference.
 
     Raises:
-        UnreadableAnswer: If it is not of the published form, or names a reference twice.
+        UnreadableResponse: If it is not of the published form, or names a reference twice.
     """
     payments = decode(_PAYMENTS, body).payments
     found = {payment.reference: payment.to_report() for payment in payments}
     if len(found) < len(payments):
-        raise UnreadableAnswer("two payments of one reference")
+        raise UnreadableResponse("two payments of one reference")
     return found
 
 
@@ -97,7 +97,7 @@ def read_decline_code(body: bytes) -> str:
     """The code in the body of a 402; `declined` if there is none that we can read."""
     try:
         return _safe_code(decode(_PROBLEM, body).code)
-    except UnreadableAnswer:
+    except UnreadableResponse:
         return "declined"
 
 
@@ -105,12 +105,12 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """Read a body strictly: no text for a number, no fraction for an integer.
 
     Raises:
-        UnreadableAnswer: If it is not of the decoder's form.
+        UnreadableResponse: If it is not of the decoder's form.
     """
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UnreadableAnswer("body") from error
+        raise UnreadableResponse("body") from error
 
 
 def _safe_code(code: str) -> str:

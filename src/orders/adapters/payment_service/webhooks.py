@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from orders.adapters.payment_service.schema import UnreadableAnswer, WirePayment, decode
+from orders.adapters.payment_service.schema import PaymentMessage, UnreadableResponse, decode
 from orders.application.errors import InvalidWebhook
 from orders.application.ports import PaymentEvent, PaymentEventType
 
@@ -21,7 +21,7 @@ _ID_LIMIT = 255
 
 class _WireEvent(msgspec.Struct, frozen=True, gc=False):
     type: PaymentEventType
-    data: WirePayment
+    data: PaymentMessage
 
 
 _EVENT = msgspec.json.Decoder(_WireEvent)
@@ -60,7 +60,7 @@ class WebhookVerifier:
         try:
             event = decode(_EVENT, raw_body)
             return PaymentEvent(id=message_id, type=event.type, payment=event.data.to_report())
-        except UnreadableAnswer as error:
+        except UnreadableResponse as error:
             raise InvalidWebhook("the body is of no known form") from error
 
     def _check_age(self, timestamp: str, now: datetime) -> None:

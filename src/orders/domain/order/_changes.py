@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from orders.domain import events as happened
+from orders.domain import events
 from orders.domain.actions import Action
-from orders.domain.errors import ChangeOutdated, IllegalStep, InvalidValue, TotalChanged, UseCancel
+from orders.domain.errors import (
+    ChangeOutdated,
+    IllegalStep,
+    InvalidValue,
+    TotalChanged,
+    WouldCancelWholeOrder,
+)
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lines import DraftLine, Items, Line, lines_of, move_units, require_units
 from orders.domain.order._core import Changing
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.parts import next_id, part, replaced
 from orders.domain.rules import cancellable_units
-from orders.domain.totals import Worth, totals_of
-from orders.domain.validation import Limits, code
+from orders.domain.totals import LineTotals, totals_of
+from orders.domain.validation import OrderLimits, validate_code
 
 
 class Amending(Changing):
@@ -33,7 +39,7 @@ class Amending(Changing):
         expected_total: int | None = None,
         by: Actor,
         now: datetime,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> None:
         """Work out what the order would cost with units taken off and lines added.
 
@@ -41,7 +47,7 @@ class Amending(Changing):
 
         Raises:
             TotalChanged: If the order would not cost what the caller expects.
-            UseCancel: If nothing would be left of the order.
+            WouldCancelWholeOrder: If nothing would be left of the order.
         """
         self._require(Action.PROPOSE_CHANGE, now)
         if not removed and not added:
@@ -54,12 +60,12 @@ class Amending(Changing):
             id=next_id(self._state.changes),
             removed=dict(removed),
             added=lines,
-            reason=code(reason, "reason"),
+            reason=validate_code(reason, "reason"),
             base_version=self.version,
             gross=gross,
             created_at=now,
         )
-        proposed = happened.OrderChangeProposed(
+        proposed = events.OrderChangeProposed(
             change_id=change.id, removed=change.removed, added=len(lines), gross=gross
         )
         self._change(by, now, proposed, changes=(*self._state.changes, change))
@@ -69,7 +75,7 @@ class Amending(Changing):
 
         Raises:
             ChangeOutdated: If the order has changed since, so that it would cost something else.
-            QuantityExceeds: If units it takes off have been packed or cancelled since.
+            QuantityExceedsAvailable: If units it takes off have been packed or cancelled since.
         """
         change = self._open_change(Action.APPLY_CHANGE, change_id, now)
         lines = self._lines_with(change.removed, change.added)
@@ -77,7 +83,7 @@ class Amending(Changing):
         if gross != change.gross:
             raise ChangeOutdated(change_id, agreed=change.gross, actual=gross)
         applied = replace(change, status=ChangeStatus.APPLIED)
-        changed = happened.OrderChanged(
+        changed = events.OrderChanged(
             change_id=change.id, removed=change.removed, added=len(change.added), gross=gross
         )
         changes = replaced(self._state.changes, applied)
@@ -87,8 +93,8 @@ class Amending(Changing):
         """Drop a proposed change."""
         change = self._open_change(Action.DECLINE_CHANGE, change_id, now)
         declined = replace(change, status=ChangeStatus.DECLINED)
-        news = happened.OrderChangeDeclined(change_id=change.id)
-        self._change(by, now, news, changes=replaced(self._state.changes, declined))
+        new_events = events.OrderChangeDeclined(change_id=change.id)
+        self._change(by, now, new_events, changes=replaced(self._state.changes, declined))
 
     def _open_change(self, action: Action, change_id: str, now: datetime) -> Change:
         self._require(action, now)
@@ -104,14 +110,14 @@ class Amending(Changing):
             lines = move_units(lines, removed, cancelled=1)
         lines = (*lines, *added)
         if not any(line.live for line in lines):
-            raise UseCancel
+            raise WouldCancelWholeOrder
         return lines
 
     def _gross_of(self, lines: tuple[Line, ...]) -> int:
         shipping = self._state.shipping
-        return totals_of(Worth.of(lines), shipping=shipping.price if shipping else 0).gross
+        return totals_of(LineTotals.of(lines), shipping=shipping.price if shipping else 0).gross
 
-    def _numbered(self, added: Sequence[DraftLine], limits: Limits) -> tuple[Line, ...]:
+    def _numbered(self, added: Sequence[DraftLine], limits: OrderLimits) -> tuple[Line, ...]:
         """The added lines, checked, with the numbers that follow those there are."""
         if not added:
             return ()

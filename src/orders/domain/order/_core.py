@@ -6,22 +6,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from orders.domain import events as happened
+from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import refuse_if_any
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.lifecycle import (
     ENDED_UNPAID,
     TRANSITIONS,
+    OrderPaymentStatus,
     OrderStatus,
-    PaymentProgress,
-    fulfillment_progress,
-    payment_progress_of,
-    return_progress,
+    derive_fulfillment_status,
+    derive_return_status,
+    payment_status_of,
 )
-from orders.domain.rules import due_at, refusals
+from orders.domain.rules import next_action_at, refusals
 from orders.domain.state import OrderState
-from orders.domain.totals import Worth, totals_of
+from orders.domain.totals import LineTotals, totals_of
 
 
 class Changing:
@@ -34,7 +34,7 @@ class Changing:
         self._state = state
         self._stored = state
         self._write_token = write_token
-        self._events: tuple[happened.RecordedEvent, ...] = ()
+        self._events: tuple[events.RecordedEvent, ...] = ()
 
     @property
     def id(self) -> OrderId:
@@ -62,7 +62,7 @@ class Changing:
         return self._stored
 
     @property
-    def new_events(self) -> tuple[happened.RecordedEvent, ...]:
+    def new_events(self) -> tuple[events.RecordedEvent, ...]:
         """What happened since a store last gave or took the order."""
         return self._events
 
@@ -86,7 +86,7 @@ class Changing:
     def _move(
         self,
         action: Action,
-        event: happened.OrderEvent,
+        event: events.OrderEvent,
         *,
         by: Actor,
         now: datetime,
@@ -96,51 +96,53 @@ class Changing:
         status = TRANSITIONS[self._state.status, action]
         self._change(by, now, event, status=status, **changes)
 
-    def _change(self, by: Actor, now: datetime, *news: happened.OrderEvent, **changes: Any) -> None:
+    def _change(
+        self, by: Actor, now: datetime, *new_events: events.OrderEvent, **changes: Any
+    ) -> None:
         """Take the new values, work out what follows from them, and record what happened."""
         before = self._state
         state = replace(before, **changes) if changes else before
         # Lines are many, and most changes are about something else.
         same_lines = state.lines is before.lines
         totals = totals_of(
-            Worth.known_from(before.totals) if same_lines else Worth.of(state.lines),
+            LineTotals.known_from(before.totals) if same_lines else LineTotals.of(state.lines),
             shipping=state.shipping.price if state.shipping else 0,
             credits=state.credits,
             ledger=state.ledger,
             ended_unpaid=state.status in ENDED_UNPAID,
         )
-        payment_status = payment_progress_of(totals, state.ledger)
-        if payment_status is PaymentProgress.PAID is not before.payment_status:
-            news = (*news, happened.OrderPaid(amount=totals.net))
+        payment_status = payment_status_of(totals, state.ledger)
+        if payment_status is OrderPaymentStatus.PAID is not before.payment_status:
+            new_events = (*new_events, events.OrderPaid(amount=totals.net))
         derived: dict[str, Any] = {"totals": totals, "payment_status": payment_status}
         if not same_lines:
-            derived["fulfillment_status"] = fulfillment_progress(state.lines)
+            derived["fulfillment_status"] = derive_fulfillment_status(state.lines)
         if not same_lines or state.returns is not before.returns:
-            derived["return_status"] = return_progress(state.lines, state.returns)
+            derived["return_status"] = derive_return_status(state.lines, state.returns)
         self._state = replace(
             state,
             updated_at=now,
-            sequence=before.sequence + len(news),
-            due_at=due_at(state, totals),
+            sequence=before.sequence + len(new_events),
+            next_action_at=next_action_at(state, totals),
             **derived,
         )
         self._events += tuple(
             self._recorded(event, before.sequence + place, by, now)
-            for place, event in enumerate(news, start=1)
+            for place, event in enumerate(new_events, start=1)
         )
         self._follow_up(before, now)
 
     def _recorded(
-        self, event: happened.OrderEvent, sequence: int, by: Actor, now: datetime
-    ) -> happened.RecordedEvent:
+        self, event: events.OrderEvent, sequence: int, by: Actor, now: datetime
+    ) -> events.RecordedEvent:
         state = self._state
-        return happened.RecordedEvent(
+        return events.RecordedEvent(
             sequence=sequence,
             version=state.version + 1,
             occurred_at=now,
             actor=by,
             event=event,
-            after=happened.Standing(
+            after=events.OrderSnapshot(
                 status=state.status,
                 payment_status=state.payment_status,
                 fulfillment_status=state.fulfillment_status,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from orders.domain import events as happened
+from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import (
     AmountExceedsAuthorized,
@@ -23,10 +23,10 @@ from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
 from orders.domain.order._payment_reports import Booking
 from orders.domain.parts import amount_within, next_id
 from orders.domain.payments import (
-    CALL_LEASE,
-    CallKind,
+    OPERATION_LEASE,
+    OperationKind,
     Payment,
-    PaymentCall,
+    PaymentOperation,
     PaymentStatus,
     Refund,
     RefundStatus,
@@ -37,7 +37,7 @@ from orders.domain.payments import (
 )
 from orders.domain.rules import capturable, is_unpaid, payable, refundable
 from orders.domain.state import OrderState
-from orders.domain.validation import code, method_token
+from orders.domain.validation import validate_code, validate_method_token
 
 
 class Paying(Booking):
@@ -53,7 +53,7 @@ class Paying(Booking):
         capture: bool = False,
         by: Actor,
         now: datetime,
-    ) -> PaymentCall:
+    ) -> PaymentOperation:
         """Reserve a payment: what is still needed, or a part of it.
 
         Returns:
@@ -64,32 +64,32 @@ class Paying(Booking):
         payment = Payment(
             id=next_id(self._state.ledger.payments),
             amount=wanted,
-            method=method_token(method, "method"),
+            method=validate_method_token(method, "method"),
             capture=capture,
             created_at=now,
         )
-        call = PaymentCall(
+        call = PaymentOperation(
             key=authorization_key(self.id, payment.id),
-            kind=CallKind.AUTHORIZE,
+            kind=OperationKind.AUTHORIZE,
             payment_id=payment.id,
             amount=wanted,
-            due_at=now + CALL_LEASE,
+            next_attempt_at=now + OPERATION_LEASE,
         )
-        started = happened.PaymentStarted(payment_id=payment.id, amount=wanted)
-        ledger = self._state.ledger.with_payment(payment).with_call(call)
+        started = events.PaymentStarted(payment_id=payment.id, amount=wanted)
+        ledger = self._state.ledger.with_payment(payment).with_operation(call)
         self._change(by, now, started, ledger=ledger)
         return call
 
     def capture(
         self, payment_id: str, *, amount: int | None = None, by: Actor, now: datetime
-    ) -> PaymentCall:
+    ) -> PaymentOperation:
         """Reserve taking authorised money: what is outstanding, or a part of it."""
         self._require(Action.CAPTURE, now)
         ledger = self._state.ledger
         payment = ledger.payment(payment_id)
-        if not payment.open or ledger.is_voiding(payment_id):
+        if not payment.capturable_amount or ledger.has_pending_void(payment_id):
             raise IllegalStep("payment", payment_id, payment.status)
-        left = payment.open - ledger.capturing(payment_id)
+        left = payment.capturable_amount - ledger.pending_captures(payment_id)
         needed = capturable(self._state)
         wanted = amount_within(
             amount, min(left, needed) if amount is None else needed, AmountExceedsDue
@@ -97,14 +97,14 @@ class Paying(Booking):
         if wanted > left:
             raise AmountExceedsAuthorized(wanted=wanted, available=left)
         payment = replace(payment, captures=payment.captures + 1)
-        call = PaymentCall(
+        call = PaymentOperation(
             key=capture_key(self.id, payment.id, payment.captures),
-            kind=CallKind.CAPTURE,
+            kind=OperationKind.CAPTURE,
             payment_id=payment.id,
             amount=wanted,
-            due_at=now + CALL_LEASE,
+            next_attempt_at=now + OPERATION_LEASE,
         )
-        self._change(by, now, ledger=ledger.with_payment(payment).with_call(call))
+        self._change(by, now, ledger=ledger.with_payment(payment).with_operation(call))
         return call
 
     def void(self, payment_id: str, *, by: Actor, now: datetime) -> None:
@@ -122,7 +122,7 @@ class Paying(Booking):
         payment = ledger.payment(payment_id)
         if not ledger.can_void(payment):
             raise IllegalStep("payment", payment_id, payment.status)
-        if ledger.capturing(payment_id):
+        if ledger.pending_captures(payment_id):
             raise PaymentInFlight
         self._void(payment, by=by, now=now)
 
@@ -143,7 +143,7 @@ class Paying(Booking):
             if refund.payment_id == payment.id and refund.status is RefundStatus.REQUESTED:
                 failed = replace(refund, status=RefundStatus.FAILED, failure_code="dismissed")
                 ledger = ledger.with_refund(failed)
-        self._change(by, now, happened.PaymentDismissed(payment_id=payment.id), ledger=ledger)
+        self._change(by, now, events.PaymentDismissed(payment_id=payment.id), ledger=ledger)
 
     def refund(
         self,
@@ -164,7 +164,7 @@ class Paying(Booking):
             AmountExceedsRefundable: If less is owed back, or less is held by the payment.
         """
         self._require(Action.REFUND, now)
-        code(reason, "reason")
+        validate_code(reason, "reason")
         most = refundable(self._state, payment_id)
         wanted = amount_within(amount, most, AmountExceedsRefundable)
         ledger = self._state.ledger
@@ -175,14 +175,14 @@ class Paying(Booking):
 
     def _void(self, payment: Payment, *, by: Actor, now: datetime) -> None:
         payment = replace(payment, voids=payment.voids + 1)
-        call = PaymentCall(
+        call = PaymentOperation(
             key=void_key(self.id, payment.id, payment.voids),
-            kind=CallKind.VOID,
+            kind=OperationKind.VOID,
             payment_id=payment.id,
-            amount=payment.open,
-            due_at=now + CALL_LEASE,
+            amount=payment.capturable_amount,
+            next_attempt_at=now + OPERATION_LEASE,
         )
-        ledger = self._state.ledger.with_payment(payment).with_call(call)
+        ledger = self._state.ledger.with_payment(payment).with_operation(call)
         self._change(by, now, ledger=ledger)
 
     def _refund(
@@ -201,42 +201,42 @@ class Paying(Booking):
                 reason=reason,
                 created_at=now,
             )
-            call = PaymentCall(
+            call = PaymentOperation(
                 key=refund_key(self.id, refund.id),
-                kind=CallKind.REFUND,
+                kind=OperationKind.REFUND,
                 payment_id=payment.id,
                 amount=share,
-                due_at=now + CALL_LEASE,
+                next_attempt_at=now + OPERATION_LEASE,
                 refund_id=refund.id,
             )
-            requested = happened.RefundRequested(
+            requested = events.RefundRequested(
                 refund_id=refund.id, payment_id=payment.id, amount=share
             )
-            self._change(by, now, requested, ledger=ledger.with_refund(refund).with_call(call))
+            self._change(by, now, requested, ledger=ledger.with_refund(refund).with_operation(call))
 
     def _send_back(self, before: OrderState, now: datetime) -> None:
         """Reserve giving back money that nobody owes any more, once for each time it comes."""
         state = self._state
         came = _money_that_came(before, state)
-        news = came or _undecided(state) - _undecided(before)
+        new_events = came or _undecided(state) - _undecided(before)
         if state.status in ENDED_UNPAID:
             just_ended = before.status not in ENDED_UNPAID
             if not just_ended:
                 for payment_id, amount in came.items():
-                    late = happened.PaymentReceivedLate(payment_id=payment_id, amount=amount)
+                    late = events.PaymentReceivedLate(payment_id=payment_id, amount=amount)
                     self._change(PROVIDER, now, late)
-            if just_ended or news:
-                self._void_all(state.ledger.unwanted, now)
+            if just_ended or new_events:
+                self._void_all(state.ledger.payments_to_void, now)
             # A refund that failed is not begun anew: it would fail for ever.
             if just_ended or came or _refunds_done(state) > _refunds_done(before):
                 owed = refundable(self._state)
                 payments = self._state.ledger.by_refund_preference
                 self._refund(owed, "order-ended", payments, by=SYSTEM, now=now)
-        elif _needs_no_more(state) and (news or not _needs_no_more(before)):
-            self._void_all(state.ledger.unwanted, now)
+        elif _needs_no_more(state) and (new_events or not _needs_no_more(before)):
+            self._void_all(state.ledger.payments_to_void, now)
         elif came and _is_too_late_to_pay(state, now):
             # Also what the payment service would not void before it had decided.
-            self._void_all(state.ledger.unwanted, now)
+            self._void_all(state.ledger.payments_to_void, now)
 
     def _void_all(self, payments: Sequence[Payment], now: datetime) -> None:
         for payment in payments:
@@ -250,7 +250,7 @@ def _money_that_came(before: OrderState, state: OrderState) -> dict[PartId, int]
     for payment in state.ledger.payments:
         old = known.get(payment.id)
         captured = payment.captured - (old.captured if old else 0)
-        held = payment.open - (old.open if old else 0)
+        held = payment.capturable_amount - (old.capturable_amount if old else 0)
         came[payment.id] = max(0, captured) + max(0, held)
     return {payment_id: amount for payment_id, amount in came.items() if amount}
 
@@ -274,6 +274,6 @@ def _needs_no_more(state: OrderState) -> bool:
     return (
         state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
         and state.totals.net >= state.totals.due
-        and not state.ledger.capturing()
+        and not state.ledger.pending_captures()
         and all(line.delivered == line.live for line in state.lines if line.shippable)
     )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from orders.domain import events as happened
+from orders.domain import events
 from orders.domain.actions import Action
-from orders.domain.errors import CreditExceeds, IllegalStep
+from orders.domain.errors import CreditExceedsAvailable, IllegalStep
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lines import Items, Line, move_units, require_units
 from orders.domain.order._core import Changing
 from orders.domain.parts import amount_within, next_id, part, replaced
 from orders.domain.returns import RETURN_STEPS, Credit, Return
 from orders.domain.rules import returnable_units
-from orders.domain.validation import code
+from orders.domain.validation import validate_code
 
 
 class Returning(Changing):
@@ -25,8 +25,8 @@ class Returning(Changing):
     def grant_credit(self, amount: int, reason: str, *, by: Actor, now: datetime) -> None:
         """Let the customer owe less. A refund then gives back what was paid too much."""
         self._require(Action.GRANT_CREDIT, now)
-        code(reason, "reason")
-        granted = amount_within(amount, self._state.totals.creditable, CreditExceeds)
+        validate_code(reason, "reason")
+        granted = amount_within(amount, self._state.totals.creditable, CreditExceedsAvailable)
         self._grant(granted, reason, by=by, now=now)
 
     def request_return(self, items: Items, reason: str, *, by: Actor, now: datetime) -> None:
@@ -36,28 +36,28 @@ class Returning(Changing):
         a_return = Return(
             id=next_id(self._state.returns),
             items=dict(items),
-            reason=code(reason, "reason"),
+            reason=validate_code(reason, "reason"),
             created_at=now,
         )
-        news = happened.ReturnRequested(
+        new_events = events.ReturnRequested(
             return_id=a_return.id, items=a_return.items, reason=a_return.reason
         )
-        self._change(by, now, news, returns=(*self._state.returns, a_return))
+        self._change(by, now, new_events, returns=(*self._state.returns, a_return))
 
     def approve_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
         """Let the customer send the units."""
         a_return = self._return_for(Action.APPROVE_RETURN, return_id, now)
-        self._update_return(a_return, happened.ReturnApproved(return_id=a_return.id), by, now)
+        self._update_return(a_return, events.ReturnApproved(return_id=a_return.id), by, now)
 
     def decline_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
         """Do not take the units back."""
         a_return = self._return_for(Action.DECLINE_RETURN, return_id, now)
-        self._update_return(a_return, happened.ReturnDeclined(return_id=a_return.id), by, now)
+        self._update_return(a_return, events.ReturnDeclined(return_id=a_return.id), by, now)
 
     def close_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
         """End a return: it was dealt with, or its units never came."""
         a_return = self._return_for(Action.CLOSE_RETURN, return_id, now)
-        self._update_return(a_return, happened.ReturnClosed(return_id=a_return.id), by, now)
+        self._update_return(a_return, events.ReturnClosed(return_id=a_return.id), by, now)
 
     def receive_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
         """Take the units in, and credit what was charged for them."""
@@ -70,11 +70,11 @@ class Returning(Changing):
         )
         credited = max(0, min(worth, totals.gross - totals.credits))
         received = replace(a_return, credited=credited)
-        news = happened.ReturnReceived(
+        new_events = events.ReturnReceived(
             return_id=received.id, items=received.items, credited=credited
         )
         lines = move_units(self._state.lines, received.items, returned=1)
-        self._update_return(received, news, by, now, lines=lines)
+        self._update_return(received, new_events, by, now, lines=lines)
         if credited:
             self._grant(credited, "return", by=by, now=now, return_id=received.id)
 
@@ -90,7 +90,7 @@ class Returning(Changing):
     def _update_return(
         self,
         a_return: Return,
-        event: happened.OrderEvent,
+        event: events.OrderEvent,
         by: Actor,
         now: datetime,
         *,
@@ -115,5 +115,5 @@ class Returning(Changing):
             created_at=now,
             return_id=return_id,
         )
-        granted = happened.CreditGranted(credit_id=credit.id, amount=amount, reason=reason)
+        granted = events.CreditGranted(credit_id=credit.id, amount=amount, reason=reason)
         self._change(by, now, granted, credits=(*self._state.credits, credit))

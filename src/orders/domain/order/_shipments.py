@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from orders.domain import events as happened
+from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import IllegalStep
 from orders.domain.identifiers import Actor
@@ -14,7 +14,7 @@ from orders.domain.order._core import Changing
 from orders.domain.parts import next_id, part, replaced
 from orders.domain.rules import shippable_units
 from orders.domain.shipments import SHIPMENT_STEPS, Shipment
-from orders.domain.validation import optional_text
+from orders.domain.validation import validate_optional_text
 
 
 class Fulfilling(Changing):
@@ -36,7 +36,7 @@ class Fulfilling(Changing):
         Raises:
             OnHold: If the order is held back.
             PaymentNotCovered: If what is paid or authorised does not cover what is due.
-            QuantityExceeds: If a line has fewer units that are wanted and in no parcel.
+            QuantityExceedsAvailable: If a line has fewer units that are wanted and in no parcel.
         """
         self._require(Action.CREATE_SHIPMENT, now)
         require_units(self._state.lines, items, shippable_units(self._state))
@@ -45,10 +45,10 @@ class Fulfilling(Changing):
             items=dict(items),
             created_at=now,
             address=self._state.shipping.address if self._state.shipping else None,
-            carrier=optional_text(carrier, "carrier"),
-            tracking=optional_text(tracking, "tracking"),
+            carrier=validate_optional_text(carrier, "carrier"),
+            tracking=validate_optional_text(tracking, "tracking"),
         )
-        created = happened.ShipmentCreated(shipment_id=shipment.id, items=shipment.items)
+        created = events.ShipmentCreated(shipment_id=shipment.id, items=shipment.items)
         self._change(
             by,
             now,
@@ -67,27 +67,31 @@ class Fulfilling(Changing):
             PaymentNotCovered: If what is paid or authorised does not cover what is due any more.
         """
         shipment = self._shipment_for(Action.DISPATCH, shipment_id, now)
-        tracking = optional_text(tracking, "tracking") or shipment.tracking
+        tracking = validate_optional_text(tracking, "tracking") or shipment.tracking
         sent = replace(shipment, dispatched_at=now, tracking=tracking)
         lines = move_units(self._state.lines, shipment.items, allocated=-1, shipped=1)
-        news = happened.OrderShipped(shipment_id=shipment.id, items=shipment.items)
-        self._change(by, now, news, shipments=replaced(self._state.shipments, sent), lines=lines)
+        new_events = events.OrderShipped(shipment_id=shipment.id, items=shipment.items)
+        self._change(
+            by, now, new_events, shipments=replaced(self._state.shipments, sent), lines=lines
+        )
 
     def deliver(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
         """Note that a shipment has arrived."""
         shipment = self._shipment_for(Action.DELIVER, shipment_id, now)
         arrived = replace(shipment, delivered_at=now)
         lines = move_units(self._state.lines, shipment.items, delivered=1)
-        news = happened.OrderDelivered(shipment_id=shipment.id, items=shipment.items)
-        self._change(by, now, news, shipments=replaced(self._state.shipments, arrived), lines=lines)
+        new_events = events.OrderDelivered(shipment_id=shipment.id, items=shipment.items)
+        self._change(
+            by, now, new_events, shipments=replaced(self._state.shipments, arrived), lines=lines
+        )
 
     def cancel_shipment(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
         """Unpack a shipment that has not left."""
         shipment = self._shipment_for(Action.CANCEL_SHIPMENT, shipment_id, now)
         lines = move_units(self._state.lines, shipment.items, allocated=-1)
-        news = happened.ShipmentCancelled(shipment_id=shipment.id, items=shipment.items)
+        new_events = events.ShipmentCancelled(shipment_id=shipment.id, items=shipment.items)
         self._change(
-            by, now, news, shipments=replaced(self._state.shipments, shipment), lines=lines
+            by, now, new_events, shipments=replaced(self._state.shipments, shipment), lines=lines
         )
 
     def _shipment_for(self, action: Action, shipment_id: str, now: datetime) -> Shipment:

@@ -10,15 +10,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from orders.domain import events as happened
+from orders.domain import events
 from orders.domain.actions import Action
-from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, UseCancel
+from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, WouldCancelWholeOrder
 from orders.domain.identifiers import SYSTEM, Actor, ActorKind, OrderId
 from orders.domain.lifecycle import (
+    OrderPaymentStatus,
     OrderStatus,
-    PaymentProgress,
-    fulfillment_progress,
-    return_progress,
+    derive_fulfillment_status,
+    derive_return_status,
 )
 from orders.domain.lines import Items, Line, move_units, require_units
 from orders.domain.order._changes import Amending
@@ -27,9 +27,22 @@ from orders.domain.order._returns import Returning
 from orders.domain.order._shipments import Fulfilling
 from orders.domain.parts import next_id, part, replaced
 from orders.domain.pricing import OrderDraft, quote
-from orders.domain.rules import cancellable_units, is_packed, refusals, to_void_before_the_end
-from orders.domain.state import AnsweredRequest, Hold, Note, OrderState
-from orders.domain.validation import MAX_NOTE, Limits, Shipping, code, metadata, reference, text
+from orders.domain.rules import (
+    cancellable_units,
+    is_packed,
+    payments_to_void_before_expiry,
+    refusals,
+)
+from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
+from orders.domain.validation import (
+    MAX_NOTE,
+    OrderLimits,
+    Shipping,
+    validate_code,
+    validate_metadata,
+    validate_reference,
+    validate_text,
+)
 
 CANCEL_REASONS: Final = ("customer", "declined", "fraud", "inventory", "staff", "other")
 KEPT_REQUESTS: Final = 256
@@ -58,7 +71,7 @@ class Order(Paying, Fulfilling, Returning, Amending):
         expires_at: datetime,
         by: Actor,
         now: datetime,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> Order:
         """Start an order. One that costs nothing is confirmed at once.
 
@@ -84,13 +97,13 @@ class Order(Paying, Fulfilling, Returning, Amending):
                 updated_at=now,
                 expires_at=expires_at,
                 status=OrderStatus.PENDING,
-                payment_status=PaymentProgress.UNPAID,
-                fulfillment_status=fulfillment_progress(priced.lines),
-                return_status=return_progress(priced.lines, ()),
+                payment_status=OrderPaymentStatus.UNPAID,
+                fulfillment_status=derive_fulfillment_status(priced.lines),
+                return_status=derive_return_status(priced.lines, ()),
                 totals=priced.totals,
             )
         )
-        created = happened.OrderCreated(
+        created = events.OrderCreated(
             number=number,
             currency=draft.currency,
             lines=len(priced.lines),
@@ -101,11 +114,11 @@ class Order(Paying, Fulfilling, Returning, Amending):
 
     def confirm(self, *, by: Actor, now: datetime) -> None:
         """Commit to fulfilling the order."""
-        self._move(Action.CONFIRM, happened.OrderConfirmed(), by=by, now=now)
+        self._move(Action.CONFIRM, events.OrderConfirmed(), by=by, now=now)
 
     def complete(self, *, by: Actor, now: datetime) -> None:
         """Close the order: everything is delivered and paid."""
-        self._move(Action.COMPLETE, happened.OrderCompleted(), by=by, now=now)
+        self._move(Action.COMPLETE, events.OrderCompleted(), by=by, now=now)
 
     def expire(self, *, now: datetime) -> None:
         """End an order that nobody paid in time.
@@ -118,11 +131,11 @@ class Order(Paying, Fulfilling, Returning, Amending):
             PaymentInFlight: If money is kept for the order, covers it, or may come still.
         """
         self._require(Action.EXPIRE, now)
-        if unwanted := to_void_before_the_end(self._state.ledger):
+        if unwanted := payments_to_void_before_expiry(self._state.ledger):
             self._void_all(unwanted, now)
             return
         self._move(
-            Action.EXPIRE, happened.OrderExpired(), by=SYSTEM, now=now, lines=self._all_cancelled()
+            Action.EXPIRE, events.OrderExpired(), by=SYSTEM, now=now, lines=self._all_cancelled()
         )
 
     def cancel(self, reason: str, *, by: Actor, now: datetime) -> None:
@@ -131,7 +144,7 @@ class Order(Paying, Fulfilling, Returning, Amending):
             raise InvalidValue("reason", f"must be one of {', '.join(CANCEL_REASONS)}")
         self._move(
             Action.CANCEL,
-            happened.OrderCancelled(reason=reason),
+            events.OrderCancelled(reason=reason),
             by=by,
             now=now,
             lines=self._all_cancelled(),
@@ -141,11 +154,11 @@ class Order(Paying, Fulfilling, Returning, Amending):
     def cancel_items(self, items: Items, reason: str, *, by: Actor, now: datetime) -> None:
         """Call some units off that are in no shipment."""
         self._require(Action.CANCEL_ITEMS, now)
-        code(reason, "reason")
+        validate_code(reason, "reason")
         require_units(self._state.lines, items, cancellable_units(self._state))
         if sum(items.values()) >= sum(line.live for line in self._state.lines):
-            raise UseCancel
-        cancelled = happened.OrderItemsCancelled(items=dict(items), reason=reason)
+            raise WouldCancelWholeOrder
+        cancelled = events.OrderItemsCancelled(items=dict(items), reason=reason)
         lines = move_units(self._state.lines, items, cancelled=1)
         self._change(by, now, cancelled, lines=lines)
 
@@ -164,11 +177,13 @@ class Order(Paying, Fulfilling, Returning, Amending):
         for name, value in changes.items():
             match name:
                 case "note":
-                    edited[name] = None if value is None else text(value, name, most=MAX_NOTE)
+                    edited[name] = (
+                        None if value is None else validate_text(value, name, most=MAX_NOTE)
+                    )
                 case "metadata":
-                    edited[name] = {} if value is None else metadata(value, name)
+                    edited[name] = {} if value is None else validate_metadata(value, name)
                 case "external_reference":
-                    edited[name] = None if value is None else reference(value, name)
+                    edited[name] = None if value is None else validate_reference(value, name)
                 case "address":
                     shipping = self._state.shipping or Shipping()
                     edited["shipping"] = replace(shipping, address=value)
@@ -178,25 +193,27 @@ class Order(Paying, Fulfilling, Returning, Amending):
         if "shipping" in edited and by.kind is ActorKind.CUSTOMER and is_packed(self._state):
             raise AlreadyShipped
         if edited:
-            self._change(by, now, happened.OrderEdited(fields=tuple(sorted(edited))), **edited)
+            self._change(by, now, events.OrderEdited(fields=tuple(sorted(edited))), **edited)
 
     def add_note(self, content: str, *, by: Actor, now: datetime) -> None:
         """Write a note for staff."""
         self._require(Action.ADD_NOTE, now)
         note = Note(
             id=next_id(self._state.notes),
-            text=text(content, "text", most=MAX_NOTE),
+            text=validate_text(content, "text", most=MAX_NOTE),
             author=by.subject,
             created_at=now,
         )
-        added = happened.NoteAdded(note_id=note.id)
+        added = events.NoteAdded(note_id=note.id)
         self._change(by, now, added, notes=(*self._state.notes, note))
 
     def hold(self, reason: str, *, by: Actor, now: datetime) -> None:
         """Hold the order back for a named reason; many may stand at once."""
         self._require(Action.HOLD, now)
-        hold = Hold(id=next_id(self._state.holds), reason=code(reason, "reason"), placed_at=now)
-        held = happened.OrderHeld(hold_id=hold.id, reason=hold.reason)
+        hold = Hold(
+            id=next_id(self._state.holds), reason=validate_code(reason, "reason"), placed_at=now
+        )
+        held = events.OrderHeld(hold_id=hold.id, reason=hold.reason)
         self._change(by, now, held, holds=(*self._state.holds, hold))
 
     def release(self, hold_id: str, *, by: Actor, now: datetime) -> None:
@@ -206,13 +223,13 @@ class Order(Paying, Fulfilling, Returning, Amending):
         if hold.released_at is not None:
             raise IllegalStep("hold", hold_id, "released")
         holds = replaced(self._state.holds, replace(hold, released_at=now))
-        self._change(by, now, happened.OrderReleased(hold_id=hold.id), holds=holds)
+        self._change(by, now, events.OrderReleased(hold_id=hold.id), holds=holds)
 
-    def answered(self, key: str) -> AnsweredRequest | None:
+    def find_request(self, key: str) -> ProcessedRequest | None:
         """The request with this key's digest, if the order has answered one."""
         return next((r for r in self._state.requests if r.key == key), None)
 
-    def remember(self, request: AnsweredRequest) -> None:
+    def record_request(self, request: ProcessedRequest) -> None:
         """Keep a request's key, in the same write as what it changed."""
         kept = (*self._state.requests, request)[-KEPT_REQUESTS:]
         self._state = replace(self._state, requests=kept)
@@ -223,8 +240,8 @@ class Order(Paying, Fulfilling, Returning, Amending):
     def _follow_up(self, before: OrderState, now: datetime) -> None:
         self._send_back(before, now)
         for action, event in (
-            (Action.CONFIRM, happened.OrderConfirmed()),
-            (Action.COMPLETE, happened.OrderCompleted()),
+            (Action.CONFIRM, events.OrderConfirmed()),
+            (Action.COMPLETE, events.OrderCompleted()),
         ):
             if not refusals(self._state, action, now=now):
                 self._move(action, event, by=SYSTEM, now=now)

@@ -36,7 +36,7 @@ class Listed:
             RequestRefused: 400 if a page may not hold as many, or the cursor is of another list.
             Forbidden: If the caller may list nothing.
         """
-        return await read_orders.some(
+        return await read_orders.list(
             self._where,
             newest_first=self._newest_first,
             after=self._edge.cursors.read(cursor, of=self._name) if cursor is not None else None,

@@ -51,7 +51,7 @@ class Edge:
     max_page: int
 
 
-def asked(
+def read_command_request(
     request: HttpRequest[Any, Any, Any],
     data: object,
     *,

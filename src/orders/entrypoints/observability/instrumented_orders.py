@@ -41,7 +41,7 @@ _STATUS_AFTER: Final = MappingProxyType(
 _MOVEMENTS: Final = ("captured", "refunded", "charged_back")
 
 
-class MeasuredOrders:
+class InstrumentedOrderRepository:
     """`OrderRepository`: passes every call on, and counts what it has stored."""
 
     def __init__(self, orders: OrderRepository) -> None:
@@ -67,9 +67,9 @@ class MeasuredOrders:
         await self._orders.save(order)
         seen.count()
 
-    async def look_at(self, order_id: OrderId) -> OrderState:
+    async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return await _told(self._orders.look_at(order_id))
+        return await _told(self._orders.get_state(order_id))
 
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
         """The order with this number, to look at."""
@@ -84,9 +84,11 @@ class MeasuredOrders:
             tell_unreadable("order", str(order_id), "found in a list")
         return page
 
-    async def claim_due(self, *, now: datetime, lease: timedelta, limit: int) -> Sequence[OrderId]:
+    async def claim_scheduled(
+        self, *, now: datetime, lease: timedelta, limit: int
+    ) -> Sequence[OrderId]:
         """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
-        return await self._orders.claim_due(now=now, lease=lease, limit=limit)
+        return await self._orders.claim_scheduled(now=now, lease=lease, limit=limit)
 
 
 async def _told(found: Awaitable[T]) -> T:

@@ -13,7 +13,7 @@ from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUn
 from orders.application.ports import PaymentGateway
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport
-from orders.entrypoints.admission import others_turn
+from orders.entrypoints.admission import yield_slot
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.spans import is_recorded, recorded
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
 
 
-class MeasuredPayments:
+class InstrumentedPaymentGateway:
     """`PaymentGateway`: passes every call on, and observes how it ended."""
 
     def __init__(self, payments: PaymentGateway) -> None:
@@ -66,7 +66,7 @@ async def _observed(name: str, call: Awaitable[T]) -> T:
 async def _measured(name: str, call: Awaitable[T]) -> T:
     began, outcome = time.perf_counter(), "unavailable"
     try:
-        with others_turn():
+        with yield_slot():
             answer = await call
         outcome = "ok"
         return answer

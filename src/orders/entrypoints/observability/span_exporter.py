@@ -31,7 +31,7 @@ _EXPORT_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def traced(settings: Settings) -> AsyncIterator[None]:
+async def recording_spans(settings: Settings) -> AsyncIterator[None]:
     """Record and export spans for as long as this is open; nothing without a collector.
 
     Once a process: OpenTelemetry keeps one provider.

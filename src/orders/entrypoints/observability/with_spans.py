@@ -14,7 +14,7 @@ T = TypeVar("T")
 UseCase = TypeVar("UseCase")
 
 
-def traced(use_case: type[UseCase]) -> type[UseCase]:
+def with_spans(use_case: type[UseCase]) -> type[UseCase]:
     """The same use case, each public call of which is a span where spans are recorded.
 
     A class of its own: Litestar asks of what it injects that it is an instance.

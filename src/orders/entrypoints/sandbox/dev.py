@@ -123,16 +123,16 @@ async def _supervise(stack: Stack, data: DataDirectory, lock: int, once_up: Work
 
 def _stop_signals(children: Children) -> asyncio.Event:
     """Return what the first SIGTERM or Ctrl-C sets; a second one stops waiting for anybody."""
-    told = asyncio.Event()
+    stop = asyncio.Event()
 
-    def stop() -> None:
-        if told.is_set():
+    def request_stop() -> None:
+        if stop.is_set():
             children.kill()
-        told.set()
+        stop.set()
 
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(signum, stop)
-    return told
+        asyncio.get_running_loop().add_signal_handler(signum, request_stop)
+    return stop
 
 
 async def _up_then(stack: Stack, children: Children, once_up: Work) -> None:

@@ -35,7 +35,7 @@ def end_with(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
             os._exit(1)
 
 
-def run_until_told(work: Coroutine[Any, Any, None]) -> None:
+def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
 
     async def until_stopped() -> None:

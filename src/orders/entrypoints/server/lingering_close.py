@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Protocol
 
 
-class Told(Protocol):
+class Receiver(Protocol):
     """Who may still be sending when we have said all."""
 
     lingers: bool
@@ -20,13 +20,13 @@ class Told(Protocol):
         ...
 
 
-class Lingering:
+class LingeringClose:
     """A transport whose end the other side can read.
 
     Closed with anything unread, a socket forgets what it has sent: RFC 9112, 9.6.
     """
 
-    def __init__(self, transport: asyncio.Transport, connection: Told) -> None:
+    def __init__(self, transport: asyncio.Transport, connection: Receiver) -> None:
         self._transport = transport
         self._connection = connection
         self.write = transport.write

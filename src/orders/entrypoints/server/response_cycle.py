@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from orders.entrypoints.admission import others_turn
+from orders.entrypoints.admission import yield_slot
 from orders.entrypoints.http.middleware.overload import WHOLE_BODY
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -30,16 +30,16 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
-class Flow(FlowControl):
+class SlotYieldingFlowControl(FlowControl):
     """Whoever waits for a caller to read works for nobody: it is others' turn."""
 
     async def drain(self) -> None:
         """Wait until the caller has read."""
-        with others_turn():
+        with yield_slot():
             await super().drain()
 
 
-class Exchange(RequestResponseCycle):
+class ResponseCycle(RequestResponseCycle):
     """A request that is answered, or waits for that behind another one."""
 
     def __init__(self, connection: HttpToolsProtocol, version: str) -> None:

@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from orders.entrypoints.http.middleware.overload import OverloadProtection, trace_of
 from orders.entrypoints.server.canned_responses import MALFORMED, OVERLOADED, TOO_LARGE, Whole
 from orders.entrypoints.server.head_limits import MessageSize, Part
-from orders.entrypoints.server.lingering_close import Lingering
-from orders.entrypoints.server.response_cycle import Exchange, Flow
+from orders.entrypoints.server.lingering_close import LingeringClose
+from orders.entrypoints.server.response_cycle import ResponseCycle, SlotYieldingFlowControl
 from orders.entrypoints.server.upgrades import head_without_offer, new_parser
 
 HEAD_SECONDS: Final = 10.0
@@ -52,7 +52,7 @@ class Connection(HttpToolsProtocol):
         self._is_draining = is_draining
         self._watch: asyncio.TimerHandle | None = None
         self._waits_since: float | None = None  # for a head; None while a request is answered
-        self._answered: Exchange | None = None  # the last that was begun
+        self._answered: ResponseCycle | None = None  # the last that was begun
         self._unsent = 0
         self._moved_at = 0.0
         self.url = b""
@@ -67,8 +67,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
-        self.flow = Flow(transport)
-        self.transport = cast("asyncio.Transport", Lingering(transport, self))
+        self.flow = SlotYieldingFlowControl(transport)
+        self.transport = cast("asyncio.Transport", LingeringClose(transport, self))
         self._waits_since = self.loop.time()
         self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
@@ -191,7 +191,7 @@ class Connection(HttpToolsProtocol):
 
     def _take(self, version: str) -> None:
         """Have the request answered, now or when those before it are."""
-        exchange = Exchange(self, version)
+        exchange = ResponseCycle(self, version)
         is_busy, self.cycle = self._is_busy(), exchange
         if is_busy:
             self.flow.pause_reading()
@@ -200,7 +200,7 @@ class Connection(HttpToolsProtocol):
             self._start_asgi_task(exchange, self.app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cast("Exchange", cycle)
+        self._answered = cast("ResponseCycle", cycle)
         super()._start_asgi_task(cycle, app)
 
     def _is_refused_at_once(self) -> bool:
@@ -220,7 +220,7 @@ class Connection(HttpToolsProtocol):
         """Answer what cannot be read, as well as that is possible, and end the connection."""
         self._ended = True
         if self._is_busy():
-            unread = cast("Exchange", self.cycle)
+            unread = cast("ResponseCycle", self.cycle)
             if not unread.more_body:  # it is what follows that cannot be read
                 self._end_after_answer()
                 return

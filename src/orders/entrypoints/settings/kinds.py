@@ -49,7 +49,7 @@ def parsed(
         return f"must be {accepts}", None
 
 
-def whole(meaning: str, default: int, low: int, high: int) -> Any:
+def integer(meaning: str, default: int, low: int, high: int) -> Any:
     def parse(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,20}", text) or not low <= int(text) <= high:
             raise ValueError
@@ -58,7 +58,7 @@ def whole(meaning: str, default: int, low: int, high: int) -> Any:
     return setting(meaning, f"a whole number from {low} to {high}", parse, default=default)
 
 
-def number(meaning: str, default: float, low: float, high: float) -> Any:
+def float_(meaning: str, default: float, low: float, high: float) -> Any:
     def parse(text: str) -> float:
         if not low <= float(text) <= high:  # NaN is in no range
             raise ValueError
@@ -76,7 +76,7 @@ def choice(meaning: str, default: str, *choices: str) -> Any:
     )
 
 
-def printable(meaning: str, default: Any = MISSING) -> Any:
+def text(meaning: str, default: Any = MISSING) -> Any:
     def parse(text: str) -> str:
         if len(text) > 1024 or not text.isprintable():
             raise ValueError
@@ -97,7 +97,7 @@ def url(
     return setting(meaning, accepts, parse, default=default, secret=secret, shown=False)
 
 
-def several(
+def list_of(
     meaning: str,
     accepts: str,
     parse: Callable[[str], str],

@@ -24,13 +24,13 @@ from orders.entrypoints.settings.kinds import (
     as_topic,
     as_webhook_secret,
     choice,
-    number,
+    float_,
+    integer,
+    list_of,
     parsed,
-    printable,
     setting,
-    several,
+    text,
     url,
-    whole,
 )
 
 PREFIX = "ORDERS_"
@@ -55,8 +55,8 @@ class Settings:
     host: str = setting(
         "address to listen on", "a host name or an IP address", as_host, default="127.0.0.1"
     )
-    port: int = whole("port of the API", 8000, 0, 65_535)
-    metrics_port: int = whole("port of /metrics; 0 turns it off", 9464, 0, 65_535)
+    port: int = integer("port of the API", 8000, 0, 65_535)
+    metrics_port: int = integer("port of /metrics; 0 turns it off", 9464, 0, 65_535)
     mongo_uri: str = url("MongoDB", addresses.as_mongo, "mongodb", "mongodb+srv", secret=True)
     database: str = setting(
         "database in MongoDB",
@@ -64,8 +64,8 @@ class Settings:
         as_database,
         default="orders",
     )
-    mongo_pool_size: int = whole("connections to MongoDB per process", _POOL_SIZE, 1, 500)
-    mongo_timeout_seconds: float = number(
+    mongo_pool_size: int = integer("connections to MongoDB per process", _POOL_SIZE, 1, 500)
+    mongo_timeout_seconds: float = float_(
         "limit of a database call; one more half second while no server is found", 1.25, 0.1, 30
     )
     payment_url: str = url("payment service", addresses.as_http_base, "http", "https")
@@ -76,10 +76,10 @@ class Settings:
         default=None,
         secret=True,
     )
-    payment_webhook_secret: tuple[str, ...] = several(
+    payment_webhook_secret: tuple[str, ...] = list_of(
         "keys of incoming webhooks", "whsec_<base64>", as_webhook_secret, secret=True
     )
-    webhook_tolerance_seconds: int = whole("age of a webhook at most", 300, 1, 3_600)
+    webhook_tolerance_seconds: int = integer("age of a webhook at most", 300, 1, 3_600)
     price_list: str | None = setting(
         "catalogue: a JSON file, or an http(s) URL. Without one only callers with orders:price "
         "may place",
@@ -96,7 +96,7 @@ class Settings:
         default=None,
         secret=True,
     )
-    kafka_bootstrap: tuple[str, ...] = several(
+    kafka_bootstrap: tuple[str, ...] = list_of(
         "Kafka brokers, for events; both kinds may be set", "host:port", as_broker, default=()
     )
     kafka_topic: str = setting(
@@ -123,8 +123,8 @@ class Settings:
     )
 
     # Who may
-    issuer: str = printable("the one accepted iss of a token")
-    audience: str = printable("the one accepted aud of a token")
+    issuer: str = text("the one accepted iss of a token")
+    audience: str = text("the one accepted aud of a token")
     jwks_url: str | None = url(
         "keys of the issuer; required without a shared secret",
         addresses.as_http,
@@ -132,7 +132,7 @@ class Settings:
         "https",
         default=None,
     )
-    jwt_algorithms: tuple[str, ...] = several(
+    jwt_algorithms: tuple[str, ...] = list_of(
         "accepted signatures",
         "RS256, PS256, ES256, EdDSA or HS256",
         as_algorithm,
@@ -145,20 +145,20 @@ class Settings:
         default=None,
         secret=True,
     )
-    jwt_types: tuple[str, ...] = several(
+    jwt_types: tuple[str, ...] = list_of(
         "accepted typ of a token; one other than at+jwt must name scopes, if only none, or meet "
         "ORDERS_JWT_REQUIRED",
         "at+jwt, JWT or none",
         as_token_type,
         default=("at+jwt",),
     )
-    jwt_required: tuple[str, ...] = several(
+    jwt_required: tuple[str, ...] = list_of(
         "what every token must say besides, such as token_use=access; a list must hold it",
         "claim=value",
         as_claim_and_value,
         default=(),
     )
-    jwt_scope_claims: tuple[str, ...] = several(
+    jwt_scope_claims: tuple[str, ...] = list_of(
         "claims that name a token's scopes, as text or as a list; they must not contradict "
         "each other",
         "a claim's name",
@@ -171,13 +171,13 @@ class Settings:
         "required",
         "ignored",
     )
-    jwt_leeway_seconds: int = whole("clock difference allowed", 10, 0, 30)
-    jwt_max_lifetime_seconds: int = whole("exp - iat at most", 86_400, 60, 31_536_000)
-    default_tenant: str = printable("tenant of a token that names none", "main")
-    cors_origins: tuple[str, ...] = several(
+    jwt_leeway_seconds: int = integer("clock difference allowed", 10, 0, 30)
+    jwt_max_lifetime_seconds: int = integer("exp - iat at most", 86_400, 60, 31_536_000)
+    default_tenant: str = text("tenant of a token that names none", "main")
+    cors_origins: tuple[str, ...] = list_of(
         "browsers' origins that may call", "https://host", as_origin, default=()
     )
-    trusted_proxies: tuple[str, ...] = several(
+    trusted_proxies: tuple[str, ...] = list_of(
         "proxies whose forwarded addresses count, for rate limits and the audit trail only",
         "networks such as 10.0.0.0/8",
         as_network,
@@ -185,26 +185,26 @@ class Settings:
     )
 
     # How much
-    max_body_bytes: int = whole("bytes of a request body", 1_048_576, 1_024, 16_777_216)
-    max_depth: int = whole("nesting of a body", 32, 4, 100)
-    max_token_bytes: int = whole("bytes of a token", 8_192, 1_024, 65_536)
-    max_key_length: int = whole("characters of an Idempotency-Key", 255, 16, 1_024)
-    max_lines: int = whole("lines of an order", 2_000, 1, 10_000)
-    max_quantity: int = whole("units of a line", 100_000, 1, 10_000_000)
-    max_unit_price: int = whole("minor units a unit may cost", 10**10, 1, 10**12)
-    max_page: int = whole("items of a page", 100, 1, 1_000)
-    rate_per_second: float = number(
+    max_body_bytes: int = integer("bytes of a request body", 1_048_576, 1_024, 16_777_216)
+    max_depth: int = integer("nesting of a body", 32, 4, 100)
+    max_token_bytes: int = integer("bytes of a token", 8_192, 1_024, 65_536)
+    max_key_length: int = integer("characters of an Idempotency-Key", 255, 16, 1_024)
+    max_lines: int = integer("lines of an order", 2_000, 1, 10_000)
+    max_quantity: int = integer("units of a line", 100_000, 1, 10_000_000)
+    max_unit_price: int = integer("minor units a unit may cost", 10**10, 1, 10**12)
+    max_page: int = integer("items of a page", 100, 1, 1_000)
+    rate_per_second: float = float_(
         "requests of a principal on average; 0 turns the limit off", 20, 0, 100_000
     )
-    rate_burst: int = whole("requests of a principal at once", 40, 1, 100_000)
-    auth_failures_per_second: float = number(
+    rate_burst: int = integer("requests of a principal at once", 40, 1, 100_000)
+    auth_failures_per_second: float = float_(
         "refused tokens of a client address on average, thrice as many at once; 0 turns the "
         "limit off",
         50,
         0,
         100_000,
     )
-    max_in_flight: int = whole(
+    max_in_flight: int = integer(
         "requests per process that are worked for or wait for their turn, then 503; lists may be "
         "60 % of them. ORDERS_MONGO_POOL_SIZE are worked for at once. Who waits for a body, the "
         "payment service or the catalogue is none of them",
@@ -214,19 +214,19 @@ class Settings:
     )
 
     # How long
-    body_seconds: float = number("until a body has come in", 10, 1, 60)
-    request_seconds: float = number(
+    body_seconds: float = float_("until a body has come in", 10, 1, 60)
+    request_seconds: float = float_(
         "from when a request has come in: nothing is begun for it later", 10, 1, 10
     )
-    payment_connect_seconds: float = number("connecting to the payment service", 1, 0.05, 10)
-    payment_read_seconds: float = number("waiting for its answer", 5, 0.05, 20)
-    payment_total_seconds: float = number("one payment call with its retries", 8, 0.1, 25)
-    expire_after_seconds: int = whole("until an unpaid order expires", 86_400, 1, 31_536_000)
-    drain_seconds: float = number("serving on after SIGTERM", 5, 0, 15)
+    payment_connect_seconds: float = float_("connecting to the payment service", 1, 0.05, 10)
+    payment_read_seconds: float = float_("waiting for its answer", 5, 0.05, 20)
+    payment_total_seconds: float = float_("one payment call with its retries", 8, 0.1, 25)
+    expire_after_seconds: int = integer("until an unpaid order expires", 86_400, 1, 31_536_000)
+    drain_seconds: float = float_("serving on after SIGTERM", 5, 0, 15)
 
     # The process
-    workers: int = whole("processes that serve", 1, 1, 64)
-    trace_ratio: float = number(
+    workers: int = integer("processes that serve", 1, 1, 64)
+    trace_ratio: float = float_(
         "share of the traces that is recorded, where the caller has not decided", 0.1, 0, 1
     )
     log_level: str = choice("what is logged", "info", "debug", "info", "warning", "error")

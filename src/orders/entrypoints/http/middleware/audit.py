@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from litestar.types import HTTPScope
 
 from orders.application.access import Caller
-from orders.application.requests import Answer
+from orders.application.requests import CommandResult
 from orders.entrypoints.http.middleware.rate_limits import client_of
 from orders.entrypoints.http.problems import code_of, trace_id_of
 from orders.entrypoints.observability import json_logging as logs
@@ -48,7 +48,7 @@ def expect_change() -> Change:
     return change
 
 
-def note_change(answer: Answer) -> None:
+def note_change(answer: CommandResult) -> None:
     """Tell the audit trail which order a command was about. Outside of a request, nobody asks."""
     if change := _change.get(None):
         state = answer.order.state

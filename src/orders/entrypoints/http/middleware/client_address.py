@@ -59,13 +59,13 @@ def network_of(address: str) -> str:
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     """The hops as the proxies told them, the nearest last."""
-    told: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
+    forwarded: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
     for name, value in headers:
-        if name in told:
-            told[name].append(value.decode("latin-1"))
-    if told[b"x-forwarded-for"]:
-        return ",".join(told[b"x-forwarded-for"]).split(",")
-    hops = ",".join(told[b"forwarded"]).split(",")
+        if name in forwarded:
+            forwarded[name].append(value.decode("latin-1"))
+    if forwarded[b"x-forwarded-for"]:
+        return ",".join(forwarded[b"x-forwarded-for"]).split(",")
+    hops = ",".join(forwarded[b"forwarded"]).split(",")
     # A hop that hides its name ends the chain: what stands left of it proves nothing.
     return [found[1] if (found := _FOR.search(hop)) else "" for hop in hops]
 

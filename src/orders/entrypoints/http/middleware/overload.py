@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from orders.application.deadline import Deadline, within
-from orders.entrypoints.admission import Turn, Turns
+from orders.entrypoints.admission import AdmissionQueue, Slot
 from orders.entrypoints.http.errors import RETRY_AFTER_SECONDS
 from orders.entrypoints.http.middleware.body_arrival import Arrivals
 from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, RequestRefused, problem_of
@@ -50,7 +50,7 @@ class OverloadProtection:
     def __init__(
         self,
         app: ASGIApp,
-        turns: Turns,
+        turns: AdmissionQueue,
         *,
         request_seconds: float,
         arrivals: Arrivals | None = None,
@@ -79,7 +79,7 @@ class OverloadProtection:
             await self._app(scope, receive, send)
             return
         is_list = scope["method"] == "GET" and scope["path"] in self._lists
-        is_whole, turn = _is_whole(scope), Turn(self._turns, is_list=is_list)
+        is_whole, turn = _is_whole(scope), Slot(self._turns, is_list=is_list)
         with turn.given_back():
             if not await turn.take() if is_whole else self._turns.refuses(is_list=is_list):
                 await self._refuse(scope, send)
@@ -91,7 +91,7 @@ class OverloadProtection:
                     await self._with_a_late_body(scope, receive, send, turn, deadline)
 
     async def _with_a_late_body(
-        self, scope: Scope, receive: Receive, send: Send, turn: Turn, deadline: Deadline
+        self, scope: Scope, receive: Receive, send: Send, turn: Slot, deadline: Deadline
     ) -> None:
         """Have a request answered whose turn comes behind its body."""
         arrival = self._arrivals.begin()
@@ -112,7 +112,7 @@ class OverloadProtection:
 
     def refuses_some(self) -> bool:
         """Whether there is any need to ask `refuses`: for most requests there is none."""
-        return not self._turns.are_free()
+        return not self._turns.has_capacity()
 
     def refuses(self, method: bytes, target: bytes, fields: Fields) -> bool:
         """Whether a request that has just come is refused at once, and counted.
@@ -156,7 +156,7 @@ def trace_of(fields: Fields) -> bytes:
     return secrets.token_hex(16).encode()
 
 
-class Farewell:
+class CloseWhileDraining:
     """Says `Connection: close` on every answer while draining: clients go elsewhere in time.
 
     Otherwise a request could come over an idle connection at the moment it is closed, and its

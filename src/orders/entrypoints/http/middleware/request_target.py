@@ -18,7 +18,7 @@ _WITH_ID: Final = re.compile(
 )
 
 
-class UnambiguousFraming(ASGIMiddleware):
+class RequestTargetCheck(ASGIMiddleware):
     """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, 3.2), or whose body has
     another transfer coding than chunked (RFC 9112, 6.1), and closes its connection. Refuses an
     address with an empty segment, an encoded slash or an id in another form than hexadecimal

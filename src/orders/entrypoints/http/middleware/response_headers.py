@@ -40,7 +40,7 @@ _ACCEPTED: Final = (
 _PREFLIGHT_SECONDS: Final = b"600"
 
 
-class AnswerHeaders:
+class ResponseHeaders:
     """A `before_send` hook. A handler's own value of a header wins over the one from here.
 
     `cors_origins` are exact, such as `https://shop.example`; with none, CORS is off. Pages of

@@ -26,7 +26,7 @@ from orders.domain.validation import (
     REFERENCE,
     SKU,
     TOKEN,
-    Limits,
+    OrderLimits,
 )
 
 Schema = dict[str, Any]
@@ -42,7 +42,7 @@ _TEXT: Final = (
 class PublishedLimits:
     """The settings that show in the description."""
 
-    order: Limits = field(default_factory=Limits)
+    order: OrderLimits = field(default_factory=OrderLimits)
     key_length: int = 255
     page: int = 100
 
@@ -71,7 +71,7 @@ def _value_of(schema: Schema) -> Schema:
 _NULL: Final = {"type": "null"}
 
 
-def _members(limits: Limits) -> Mapping[str, Mapping[str, Schema]]:
+def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
     quantity = {"minimum": 1, "maximum": limits.quantity}
     draft: dict[str, Schema] = {
         "currency": {"enum": sorted(EXPONENTS)},
@@ -99,7 +99,7 @@ def _members(limits: Limits) -> Mapping[str, Mapping[str, Schema]]:
         "AddressBody": address
         | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
         | {"country": _matching(COUNTRY)},
-        "PaymentWishBody": {"method": _matching(TOKEN)},
+        "InitialPaymentBody": {"method": _matching(TOKEN)},
         "EditOrderBody": {
             "note": _text(MAX_NOTE),
             "external_reference": _matching(REFERENCE),

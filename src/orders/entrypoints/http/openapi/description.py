@@ -30,8 +30,8 @@ _NEEDS_KEY: Final = {
     "place",
     *(command.operation for command in COMMANDS if command.creates or command.needs_key),
 }
-_STRICT: Final = ("Body", "Answer", "Page")
-_GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Answer_")
+_STRICT: Final = ("Body", "Response", "Page")
+_GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS: Final[Mapping[str, str]] = {
     "400": "The request is malformed",

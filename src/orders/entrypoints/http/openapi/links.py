@@ -62,7 +62,7 @@ def _headers(
     if status in _PROBLEM_HEADERS and path != "/readyz":
         return dict([_PROBLEM_HEADERS[status]])
     found: dict[str, Any] = {}
-    if status == "304" or ("OrderAnswer" in str(answer) and status < "300"):
+    if status == "304" or ("OrderResponse" in str(answer) and status < "300"):
         found["ETag"] = _ETAG
         if operation["operationId"] == "place" and status == "201":
             found["Location"] = _LOCATION

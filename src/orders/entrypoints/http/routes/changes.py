@@ -10,11 +10,11 @@ from litestar.params import FromPath, JSONBody
 from orders.application.propose_change import ProposeChange
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http
-from orders.entrypoints.http.preconditions import DryRun, asked
+from orders.entrypoints.http.preconditions import DryRun, read_command_request
 from orders.entrypoints.http.routes.command_handlers import TAG
 from orders.entrypoints.http.routes.orders import ONE
 from orders.entrypoints.http.schemas.requests import ChangeBody
-from orders.entrypoints.http.schemas.responses import OrderAnswer, shown
+from orders.entrypoints.http.schemas.responses import OrderResponse, order_response
 
 
 @post(
@@ -29,9 +29,9 @@ async def propose(
     order_id: FromPath[UUID],
     data: JSONBody[ChangeBody],
     dry_run: DryRun = False,
-) -> Response[OrderAnswer]:
+) -> Response[OrderResponse]:
     """Works out the new total, and changes nothing else until it is applied."""
-    conditions = asked(request, data, needs_key=True, dry_run=dry_run)
+    conditions = read_command_request(request, data, needs_key=True, dry_run=dry_run)
     answer = await propose_change(OrderId(order_id), data.to_wish(), request=conditions)
     status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED
-    return shown(answer, request.user, status=status)
+    return order_response(answer, request.user, status=status)

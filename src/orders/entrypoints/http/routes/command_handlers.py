@@ -14,9 +14,9 @@ from litestar.params import FromPath, JSONBody
 from orders.application.change_order import ChangeOrder
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
-from orders.entrypoints.http.preconditions import DryRun, asked
+from orders.entrypoints.http.preconditions import DryRun, read_command_request
 from orders.entrypoints.http.routes.commands import COMMANDS, Command
-from orders.entrypoints.http.schemas.responses import OrderAnswer, shown
+from orders.entrypoints.http.schemas.responses import OrderResponse, order_response
 
 TAG: Final = "Commands"
 
@@ -36,8 +36,8 @@ def _handler(command: Command) -> HTTPRouteHandler:
         data: Any,
         dry_run: bool,
         part_id: str = "",
-    ) -> Response[OrderAnswer]:
-        conditions = asked(
+    ) -> Response[OrderResponse]:
+        conditions = read_command_request(
             request,
             data,
             needs_key=needs_key,
@@ -45,11 +45,15 @@ def _handler(command: Command) -> HTTPRouteHandler:
             dry_run=dry_run,
         )
 
-        def tell(order: Order, by: Actor, now: datetime) -> None:
-            command.tell(order, data, part_id, by=by, now=now)
+        def execute(order: Order, by: Actor, now: datetime) -> None:
+            command.execute(order, data, part_id, by=by, now=now)
 
-        answer = await change_order(OrderId(order_id), command.operation, tell, request=conditions)
-        return shown(answer, request.user, status=HTTPStatus.OK if dry_run else command.status)
+        answer = await change_order(
+            OrderId(order_id), command.operation, execute, request=conditions
+        )
+        return order_response(
+            answer, request.user, status=HTTPStatus.OK if dry_run else command.status
+        )
 
     async def of_order(
         *,
@@ -58,7 +62,7 @@ def _handler(command: Command) -> HTTPRouteHandler:
         order_id: FromPath[UUID],
         data: Any,
         dry_run: DryRun = False,
-    ) -> Response[OrderAnswer]:
+    ) -> Response[OrderResponse]:
         return await carry_out(request, change_order, order_id, data, dry_run)
 
     async def of_part(
@@ -69,7 +73,7 @@ def _handler(command: Command) -> HTTPRouteHandler:
         part_id: FromPath[str],
         data: Any,
         dry_run: DryRun = False,
-    ) -> Response[OrderAnswer]:
+    ) -> Response[OrderResponse]:
         return await carry_out(request, change_order, order_id, data, dry_run, part_id)
 
     change: Any = of_part if "{part_id" in command.path else of_order

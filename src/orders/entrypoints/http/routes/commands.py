@@ -41,7 +41,7 @@ class Command:
     path: str
     operation: Operation
     body: type[Body]
-    tell: Callable[..., object]
+    execute: Callable[..., object]
     summary: str
     creates: bool = False
     needs_key: bool = False

@@ -12,11 +12,11 @@ from msgspec import UNSET
 from orders.application.access import View, view_of
 from orders.application.ports import FoundEvents
 from orders.application.read_orders import ReadOrders
-from orders.application.record_payment_event import BookPaymentEvent
+from orders.application.record_payment_event import RecordPaymentEvent
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http, within_a_page
 from orders.entrypoints.http.routes.orders import ONE
-from orders.entrypoints.http.schemas.responses import EventAnswer, Page
+from orders.entrypoints.http.schemas.responses import EventResponse, Page
 from orders.entrypoints.observability.unreadable import tell_unreadable_events
 
 TAGS: Final = ["Events"]
@@ -26,7 +26,7 @@ PAYMENT_EVENTS: Final = "/payment-events"
 @get(f"{ONE}/events", operation_id="see_timeline", summary="What happened to an order", tags=TAGS)
 async def see_timeline(
     request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
-) -> Page[EventAnswer]:
+) -> Page[EventResponse]:
     """Every event of the order, in sequence, up to its last change."""
     found = await read_orders.timeline(OrderId(order_id), caller=request.user)
     return _page(found, None, to_staff=view_of(request.user) is View.STAFF)
@@ -38,12 +38,12 @@ async def see_feed(
     read_orders: NamedDependency[ReadOrders],
     after: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
     limit: Annotated[int, QueryParameter(ge=1)] = 100,
-) -> Response[Page[EventAnswer]]:
+) -> Response[Page[EventResponse]]:
     """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
     skips one, and is the same position while there is nothing new.
     """
     limit = within_a_page(request.app.state.edge, limit)
-    found = await read_orders.feed(after, limit=limit, caller=request.user)
+    found = await read_orders.list_feed(after, limit=limit, caller=request.user)
     end = after if found.end is None else found.end
     return Response(_page(found, str(end), to_staff=True))
 
@@ -57,18 +57,18 @@ async def see_feed(
     security=[],
 )
 async def receive_payment_event(
-    request: Http, book_payment_event: NamedDependency[BookPaymentEvent]
+    request: Http, record_payment_event: NamedDependency[RecordPaymentEvent]
 ) -> None:
     """Signed as Standard Webhooks says, instead of a token. 204 once it is stored; one that
     comes twice, late or out of order changes nothing.
     """
-    await book_payment_event(request.headers, await request.body())
+    await record_payment_event(request.headers, await request.body())
 
 
-def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Page[EventAnswer]:
+def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Page[EventResponse]:
     tell_unreadable_events(found.unreadable)
     return Page(
-        items=[EventAnswer.of(event, to_staff=to_staff) for event in found.events],
+        items=[EventResponse.of(event, to_staff=to_staff) for event in found.events],
         next_cursor=next_cursor,
         unreadable=len(found.unreadable) or UNSET,
     )

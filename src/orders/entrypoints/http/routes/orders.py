@@ -18,29 +18,29 @@ from orders.application.ports import OrderFilter
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import Actor, OrderId, read_order_number
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from orders.domain.order.order import Order
 from orders.domain.state import OrderState
-from orders.domain.validation import reference
+from orders.domain.validation import validate_reference
 from orders.entrypoints.http.middleware.strict_requests import StrictMergePatch
 from orders.entrypoints.http.pagination import Http, Listed, Sort, aware
 from orders.entrypoints.http.preconditions import (
     DryRun,
-    asked,
     etag,
     not_modified,
+    read_command_request,
 )
 from orders.entrypoints.http.schemas.requests import DraftBody, EditOrderBody, PlaceOrderBody
 from orders.entrypoints.http.schemas.responses import (
-    ActionAnswer,
-    OrderAnswer,
+    ActionResponse,
+    OrderResponse,
     Page,
-    QuoteAnswer,
-    shown,
+    QuoteResponse,
+    order_response,
 )
 
 TAGS: Final = ["Orders"]
@@ -53,7 +53,7 @@ async def place(
     place_order: NamedDependency[PlaceOrder],
     data: JSONBody[PlaceOrderBody],
     dry_run: DryRun = False,
-) -> Response[OrderAnswer]:
+) -> Response[OrderResponse]:
     """Stores the order first and asks for its payment then. The answer is 201 as soon as it is
     stored, with the truth about the payment: confirmed, failed (pay again), or still unknown.
     """
@@ -61,18 +61,18 @@ async def place(
         data.to_draft(),
         customer_id=data.customer_id,
         payment=None if data.payment is None else data.payment.to_domain(),
-        request=asked(request, data, needs_key=True, dry_run=dry_run),
+        request=read_command_request(request, data, needs_key=True, dry_run=dry_run),
     )
     status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED
-    return shown(answer, request.user, status=status, location=not dry_run)
+    return order_response(answer, request.user, status=status, location=not dry_run)
 
 
 @post("/orders/quote", status_code=200, operation_id="quote", summary="Ask the price", tags=TAGS)
 async def quote(
     request: Http, quote_order: NamedDependency[QuoteOrder], data: JSONBody[DraftBody]
-) -> QuoteAnswer:
+) -> QuoteResponse:
     """The totals of an order placed from this body now. Nothing is stored."""
-    return QuoteAnswer.of(await quote_order(data.to_draft(), caller=request.user))
+    return QuoteResponse.of(await quote_order(data.to_draft(), caller=request.user))
 
 
 @get(ONE, operation_id="read", summary="Read an order", tags=TAGS)
@@ -80,9 +80,9 @@ async def read(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     order_id: FromPath[UUID],
-) -> Response[OrderAnswer | None]:
+) -> Response[OrderResponse | None]:
     """The order as it is now; 304 if the caller has that version."""
-    order = await read_orders.one(OrderId(order_id), caller=request.user)
+    order = await read_orders.get(OrderId(order_id), caller=request.user)
     return _one(request, order)
 
 
@@ -96,7 +96,7 @@ async def read_by_number(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     number: FromPath[str],
-) -> Response[OrderAnswer | None]:
+) -> Response[OrderResponse | None]:
     """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
     canonical = read_order_number(number)
     order = await read_orders.by_number(canonical, caller=request.user)
@@ -113,11 +113,11 @@ async def read_by_reference(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     external_reference: FromPath[str],
-) -> Response[OrderAnswer | None]:
+) -> Response[OrderResponse | None]:
     """The newest order that the caller placed with this `external_reference`, or else the only one
     that others did. Where others placed several, 409 `ambiguous-reference` names them.
     """
-    wanted = reference(external_reference, "external_reference")
+    wanted = validate_reference(external_reference, "external_reference")
     return _one(request, await read_orders.by_reference(wanted, caller=request.user))
 
 
@@ -126,9 +126,9 @@ async def list_orders(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     status: FromQuery[list[OrderStatus] | None] = None,
-    payment_status: FromQuery[list[PaymentProgress] | None] = None,
-    fulfillment_status: FromQuery[list[FulfillmentProgress] | None] = None,
-    return_status: FromQuery[list[ReturnProgress] | None] = None,
+    payment_status: FromQuery[list[OrderPaymentStatus] | None] = None,
+    fulfillment_status: FromQuery[list[OrderFulfillmentStatus] | None] = None,
+    return_status: FromQuery[list[OrderReturnStatus] | None] = None,
     customer_id: FromQuery[str | None] = None,
     number: FromQuery[str | None] = None,
     external_reference: FromQuery[str | None] = None,
@@ -139,7 +139,7 @@ async def list_orders(
     sort: FromQuery[Sort] = "-created_at",
     limit: Annotated[int, QueryParameter(ge=1)] = 50,
     cursor: FromQuery[str | None] = None,
-) -> Response[Page[OrderAnswer]]:
+) -> Response[Page[OrderResponse]]:
     """The orders that the caller may see and that fit every filter, newest first."""
     caller: Caller = request.user
     where = OrderFilter(
@@ -160,7 +160,7 @@ async def list_orders(
     page = await listed.page(read_orders, limit=limit, cursor=cursor)
     view = view_of(caller)
     next_cursor = listed.cursor_at(page.next) if page.next else None
-    items = [OrderAnswer.of(order, view) for order in page.orders]
+    items = [OrderResponse.of(order, view) for order in page.orders]
     return page_of(request, items, next_cursor, unreadable=len(page.unreadable))
 
 
@@ -177,15 +177,15 @@ async def edit(
     order_id: FromPath[UUID],
     data: JSONBody[EditOrderBody],
     dry_run: DryRun = False,
-) -> Response[OrderAnswer]:
+) -> Response[OrderResponse]:
     """A merge patch (RFC 7396) of note, metadata, reference or address. Needs If-Match."""
 
-    def tell(order: Order, by: Actor, now: datetime) -> None:
+    def execute(order: Order, by: Actor, now: datetime) -> None:
         order.edit(data.to_changes(dict(order.state.metadata)), by=by, now=now)
 
-    conditions = asked(request, data, needs_version=True, dry_run=dry_run)
-    answer = await change_order(OrderId(order_id), Operation.EDIT, tell, request=conditions)
-    return shown(answer, request.user, status=HTTPStatus.OK)
+    conditions = read_command_request(request, data, needs_version=True, dry_run=dry_run)
+    answer = await change_order(OrderId(order_id), Operation.EDIT, execute, request=conditions)
+    return order_response(answer, request.user, status=HTTPStatus.OK)
 
 
 @get(
@@ -196,10 +196,10 @@ async def edit(
 )
 async def see_actions(
     request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
-) -> Page[ActionAnswer]:
+) -> Page[ActionResponse]:
     """Every command the caller may give: whether it would be taken, what blocks it, its bounds."""
     actions = await read_orders.actions(OrderId(order_id), caller=request.user)
-    return Page(items=[ActionAnswer.of(action) for action in actions], next_cursor=None)
+    return Page(items=[ActionResponse.of(action) for action in actions], next_cursor=None)
 
 
 ORDER_HANDLERS: Final = (
@@ -227,8 +227,8 @@ def page_of(
     return Response(page, headers=headers)
 
 
-def _one(request: Http, state: OrderState) -> Response[OrderAnswer | None]:
+def _one(request: Http, state: OrderState) -> Response[OrderResponse | None]:
     headers = {"etag": etag(state.version)}
     if not_modified(request, state.version):
         return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(OrderAnswer.of(state, view_of(request.user)), headers=headers)
+    return Response(OrderResponse.of(state, view_of(request.user)), headers=headers)

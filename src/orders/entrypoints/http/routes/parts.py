@@ -16,38 +16,38 @@ from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.routes.orders import ONE, TAGS
 from orders.entrypoints.http.schemas.part_responses import (
-    ChangeAnswer,
-    CreditAnswer,
-    HoldAnswer,
-    NoteAnswer,
-    PaymentAnswer,
-    RefundAnswer,
-    ReturnAnswer,
-    ShipmentAnswer,
-    Shown,
+    ChangeResponse,
+    CreditResponse,
+    HoldResponse,
+    NoteResponse,
+    PaymentResponse,
+    RefundResponse,
+    ResponsePart,
+    ReturnResponse,
+    ShipmentResponse,
 )
-from orders.entrypoints.http.schemas.responses import OrderAnswer, Page
+from orders.entrypoints.http.schemas.responses import OrderResponse, Page
 
-PARTS: Final[dict[str, type[Shown]]] = {
-    "payments": PaymentAnswer,
-    "refunds": RefundAnswer,
-    "credits": CreditAnswer,
-    "shipments": ShipmentAnswer,
-    "returns": ReturnAnswer,
-    "changes": ChangeAnswer,
-    "holds": HoldAnswer,
+PARTS: Final[dict[str, type[ResponsePart]]] = {
+    "payments": PaymentResponse,
+    "refunds": RefundResponse,
+    "credits": CreditResponse,
+    "shipments": ShipmentResponse,
+    "returns": ReturnResponse,
+    "changes": ChangeResponse,
+    "holds": HoldResponse,
 }
 
 
 @get(f"{ONE}/notes", operation_id="list_notes", summary="List an order's notes", tags=TAGS)
 async def list_notes(
     request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
-) -> Page[NoteAnswer]:
+) -> Page[NoteResponse]:
     """What staff wrote for staff."""
-    order = await read_orders.one(
+    order = await read_orders.get(
         OrderId(order_id), caller=request.user, operation=Operation.SEE_NOTES
     )
-    return Page(items=[NoteAnswer.of(note) for note in order.notes], next_cursor=None)
+    return Page(items=[NoteResponse.of(note) for note in order.notes], next_cursor=None)
 
 
 def part_handlers() -> list[HTTPRouteHandler]:
@@ -55,12 +55,12 @@ def part_handlers() -> list[HTTPRouteHandler]:
     return [list_notes, *(_handler(name, answer) for name, answer in PARTS.items())]
 
 
-def _handler(name: str, answer: type[Shown]) -> HTTPRouteHandler:
+def _handler(name: str, answer: type[ResponsePart]) -> HTTPRouteHandler:
     async def list_parts(
         request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
     ) -> Any:
-        order = await read_orders.one(OrderId(order_id), caller=request.user)
-        items = getattr(OrderAnswer.of(order, view_of(request.user)), name)
+        order = await read_orders.get(OrderId(order_id), caller=request.user)
+        items = getattr(OrderResponse.of(order, view_of(request.user)), name)
         if items is UNSET:
             raise Forbidden(Operation.READ)
         return Page(items=items, next_cursor=None)

@@ -20,11 +20,11 @@ from orders.domain.validation import Address, Shipping
 from orders.entrypoints.http.schemas.requests import AddressBody
 
 
-class Shown(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ResponsePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of an answer."""
 
 
-class LineAnswer(Shown, frozen=True):
+class LineResponse(ResponsePart, frozen=True):
     """A line. `total` is what its live units cost, tax in and discounts off."""
 
     id: str
@@ -44,7 +44,7 @@ class LineAnswer(Shown, frozen=True):
     total: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, line: Line, *, money: bool) -> LineAnswer:
+    def of(cls, line: Line, *, money: bool) -> LineResponse:
         """Show a line, with its prices or without."""
         return cls(
             id=line.id,
@@ -65,7 +65,7 @@ class LineAnswer(Shown, frozen=True):
         )
 
 
-class TotalsAnswer(Shown, frozen=True):
+class TotalsResponse(ResponsePart, frozen=True):
     """All amounts. `gross` is what the live units cost, `due` what is owed for them in all,
     `outstanding` what is still to be paid, `refund_due` what is owed back.
     """
@@ -87,12 +87,12 @@ class TotalsAnswer(Shown, frozen=True):
     refund_due: int
 
     @classmethod
-    def of(cls, totals: Totals) -> TotalsAnswer:
+    def of(cls, totals: Totals) -> TotalsResponse:
         """Show all amounts."""
         return convert(totals, cls, from_attributes=True)
 
 
-class PaymentAnswer(Shown, frozen=True):
+class PaymentResponse(ResponsePart, frozen=True):
     """An attempt to pay."""
 
     id: str
@@ -107,14 +107,14 @@ class PaymentAnswer(Shown, frozen=True):
     created_at: datetime
 
     @classmethod
-    def of(cls, payment: Payment) -> PaymentAnswer:
+    def of(cls, payment: Payment) -> PaymentResponse:
         """Show a payment, but neither its method nor the payment service's own names."""
         return cls(
             id=payment.id,
             amount=payment.amount,
             status=payment.status,
             capture=payment.capture,
-            authorized=payment.open,
+            authorized=payment.capturable_amount,
             captured=payment.captured,
             refunded=payment.refunded,
             charged_back=payment.charged_back,
@@ -123,7 +123,7 @@ class PaymentAnswer(Shown, frozen=True):
         )
 
 
-class RefundAnswer(Shown, frozen=True):
+class RefundResponse(ResponsePart, frozen=True):
     """Money on its way back."""
 
     id: str
@@ -135,24 +135,24 @@ class RefundAnswer(Shown, frozen=True):
     created_at: datetime
 
     @classmethod
-    def of(cls, refund: Refund) -> RefundAnswer:
+    def of(cls, refund: Refund) -> RefundResponse:
         """Show a refund."""
         return cls(**{name: getattr(refund, name) for name in cls.__struct_fields__})
 
 
-class ItemAnswer(Shown, frozen=True):
+class ItemResponse(ResponsePart, frozen=True):
     """Some units of a line."""
 
     line_id: str
     quantity: int
 
 
-class ShipmentAnswer(Shown, frozen=True):
+class ShipmentResponse(ResponsePart, frozen=True):
     """A parcel, and the address that it was packed for."""
 
     id: str
     status: str
-    items: list[ItemAnswer]
+    items: list[ItemResponse]
     address: AddressBody | None
     carrier: str | None
     tracking: str | None
@@ -161,25 +161,25 @@ class ShipmentAnswer(Shown, frozen=True):
     delivered_at: datetime | None
 
     @classmethod
-    def of(cls, shipment: Shipment) -> ShipmentAnswer:
+    def of(cls, shipment: Shipment) -> ShipmentResponse:
         """Show a shipment."""
         names = set(cls.__struct_fields__) - {"items", "address"}
         plain = {name: getattr(shipment, name) for name in names}
         return cls(items=_items(shipment.items), address=_address(shipment.address), **plain)
 
 
-class ReturnAnswer(Shown, frozen=True):
+class ReturnResponse(ResponsePart, frozen=True):
     """Units on their way back."""
 
     id: str
     status: str
-    items: list[ItemAnswer]
+    items: list[ItemResponse]
     reason: str
     created_at: datetime
     credited: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, a_return: Return, *, money: bool) -> ReturnAnswer:
+    def of(cls, a_return: Return, *, money: bool) -> ReturnResponse:
         """Show a return, with its credit or without."""
         return cls(
             id=a_return.id,
@@ -191,34 +191,34 @@ class ReturnAnswer(Shown, frozen=True):
         )
 
 
-class ChangeAnswer(Shown, frozen=True):
+class ChangeResponse(ResponsePart, frozen=True):
     """A change of the lines: proposed, applied or declined. `gross` is what it makes the order."""
 
     id: str
     status: str
     reason: str
-    removed: list[ItemAnswer]
-    added: list[LineAnswer]
+    removed: list[ItemResponse]
+    added: list[LineResponse]
     base_version: int
     created_at: datetime
     gross: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, change: Change, *, money: bool) -> ChangeAnswer:
+    def of(cls, change: Change, *, money: bool) -> ChangeResponse:
         """Show a change, with its prices or without."""
         return cls(
             id=change.id,
             status=change.status,
             reason=change.reason,
             removed=_items(change.removed),
-            added=[LineAnswer.of(line, money=money) for line in change.added],
+            added=[LineResponse.of(line, money=money) for line in change.added],
             base_version=change.base_version,
             created_at=change.created_at,
             gross=change.gross if money else UNSET,
         )
 
 
-class CreditAnswer(Shown, frozen=True):
+class CreditResponse(ResponsePart, frozen=True):
     """An amount that is no longer owed."""
 
     id: str
@@ -228,12 +228,12 @@ class CreditAnswer(Shown, frozen=True):
     created_at: datetime
 
     @classmethod
-    def of(cls, credit: Credit) -> CreditAnswer:
+    def of(cls, credit: Credit) -> CreditResponse:
         """Show a credit."""
         return cls(**{name: getattr(credit, name) for name in cls.__struct_fields__})
 
 
-class HoldAnswer(Shown, frozen=True):
+class HoldResponse(ResponsePart, frozen=True):
     """Something the order waits for. Only staff is told the reason."""
 
     id: str
@@ -242,7 +242,7 @@ class HoldAnswer(Shown, frozen=True):
     reason: str | UnsetType = UNSET
 
     @classmethod
-    def of(cls, hold: Hold, *, reasons: bool) -> HoldAnswer:
+    def of(cls, hold: Hold, *, reasons: bool) -> HoldResponse:
         """Show a hold, with its reason or without."""
         return cls(
             id=hold.id,
@@ -252,7 +252,7 @@ class HoldAnswer(Shown, frozen=True):
         )
 
 
-class NoteAnswer(Shown, frozen=True):
+class NoteResponse(ResponsePart, frozen=True):
     """A note from staff for staff."""
 
     id: str
@@ -261,12 +261,12 @@ class NoteAnswer(Shown, frozen=True):
     created_at: datetime
 
     @classmethod
-    def of(cls, note: Note) -> NoteAnswer:
+    def of(cls, note: Note) -> NoteResponse:
         """Show a note."""
         return cls(**{name: getattr(note, name) for name in cls.__struct_fields__})
 
 
-class ShippingAnswer(Shown, frozen=True):
+class ShippingResponse(ResponsePart, frozen=True):
     """How it travels."""
 
     address: AddressBody | None
@@ -274,7 +274,7 @@ class ShippingAnswer(Shown, frozen=True):
     price: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, shipping: Shipping, *, money: bool) -> ShippingAnswer:
+    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
         """Show the way of shipping, with its price or without."""
         price = shipping.price if money else UNSET
         return cls(address=_address(shipping.address), method=shipping.method, price=price)
@@ -284,5 +284,5 @@ def _address(address: Address | None) -> AddressBody | None:
     return None if address is None else convert(address, AddressBody, from_attributes=True)
 
 
-def _items(items: Items) -> list[ItemAnswer]:
-    return [ItemAnswer(line_id=line_id, quantity=units) for line_id, units in items.items()]
+def _items(items: Items) -> list[ItemResponse]:
+    return [ItemResponse(line_id=line_id, quantity=units) for line_id, units in items.items()]

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from orders.application.place_order import PaymentWish
-from orders.application.propose_change import ChangeWish
+from orders.application.place_order import InitialPayment
+from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine, Items
@@ -66,15 +66,15 @@ class LineBody(Body, frozen=True):
     shippable: bool = True
 
 
-class PaymentWishBody(Body, frozen=True):
+class InitialPaymentBody(Body, frozen=True):
     """How to pay while placing. `method` is a token of the payment service, never card data."""
 
     method: str
     capture: bool = False
 
-    def to_domain(self) -> PaymentWish:
+    def to_domain(self) -> InitialPayment:
         """The wish as the use case takes it."""
-        return PaymentWish(method=self.method, capture=self.capture)
+        return InitialPayment(method=self.method, capture=self.capture)
 
 
 class DraftBody(Body, frozen=True):
@@ -107,7 +107,7 @@ class DraftBody(Body, frozen=True):
 class PlaceOrderBody(DraftBody, frozen=True):
     """What to order, and how to pay for it."""
 
-    payment: PaymentWishBody | None = None
+    payment: InitialPaymentBody | None = None
 
 
 class EditShippingBody(Body, frozen=True):
@@ -186,13 +186,13 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     lines: list[LineBody] = []
     expected_total: int | None = None
 
-    def to_wish(self) -> ChangeWish:
+    def to_wish(self) -> ProposedChange:
         """The wish as the use case takes it.
 
         Raises:
             InvalidValue: If a line is named twice.
         """
-        return ChangeWish(
+        return ProposedChange(
             removed=self.to_items(),
             added=_lines(self.lines),
             reason=self.reason,

@@ -18,7 +18,7 @@ from orders.adapters.messages import data_of
 from orders.application.access import Caller, View, view_of
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
-from orders.application.requests import Answer
+from orders.application.requests import CommandResult
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote
 from orders.domain.rules import Bound
@@ -26,17 +26,17 @@ from orders.domain.state import OrderState
 from orders.entrypoints.http.middleware.audit import note_change
 from orders.entrypoints.http.preconditions import etag
 from orders.entrypoints.http.schemas.part_responses import (
-    ChangeAnswer,
-    CreditAnswer,
-    HoldAnswer,
-    LineAnswer,
-    PaymentAnswer,
-    RefundAnswer,
-    ReturnAnswer,
-    ShipmentAnswer,
-    ShippingAnswer,
-    Shown,
-    TotalsAnswer,
+    ChangeResponse,
+    CreditResponse,
+    HoldResponse,
+    LineResponse,
+    PaymentResponse,
+    RefundResponse,
+    ResponsePart,
+    ReturnResponse,
+    ShipmentResponse,
+    ShippingResponse,
+    TotalsResponse,
 )
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ RISK_REASON: Final = "fraud"
 """The reason for cancelling that only staff is told."""
 
 
-class OrderAnswer(Shown, frozen=True):
+class OrderResponse(ResponsePart, frozen=True):
     """An order. Members that the caller's role may not see are left out."""
 
     id: UUID
@@ -55,12 +55,12 @@ class OrderAnswer(Shown, frozen=True):
     fulfillment_status: str
     return_status: str
     currency: str
-    lines: list[LineAnswer]
-    shipping: ShippingAnswer | None
-    shipments: list[ShipmentAnswer]
-    returns: list[ReturnAnswer]
-    changes: list[ChangeAnswer]
-    holds: list[HoldAnswer]
+    lines: list[LineResponse]
+    shipping: ShippingResponse | None
+    shipments: list[ShipmentResponse]
+    returns: list[ReturnResponse]
+    changes: list[ChangeResponse]
+    holds: list[HoldResponse]
     external_reference: str | None
     version: int
     created_at: datetime
@@ -70,13 +70,13 @@ class OrderAnswer(Shown, frozen=True):
     customer_id: str | None | UnsetType = UNSET
     note: str | None | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
-    totals: TotalsAnswer | UnsetType = UNSET
-    payments: list[PaymentAnswer] | UnsetType = UNSET
-    refunds: list[RefundAnswer] | UnsetType = UNSET
-    credits: list[CreditAnswer] | UnsetType = UNSET
+    totals: TotalsResponse | UnsetType = UNSET
+    payments: list[PaymentResponse] | UnsetType = UNSET
+    refunds: list[RefundResponse] | UnsetType = UNSET
+    credits: list[CreditResponse] | UnsetType = UNSET
 
     @classmethod
-    def of(cls, state: OrderState, view: View) -> OrderAnswer:
+    def of(cls, state: OrderState, view: View) -> OrderResponse:
         """Show as much of an order as the view allows."""
         money = view is not View.FULFILLMENT
         return cls(
@@ -87,12 +87,12 @@ class OrderAnswer(Shown, frozen=True):
             fulfillment_status=state.fulfillment_status,
             return_status=state.return_status,
             currency=state.currency,
-            lines=[LineAnswer.of(line, money=money) for line in state.lines],
+            lines=[LineResponse.of(line, money=money) for line in state.lines],
             shipping=_shipping(state, money=money),
-            shipments=[ShipmentAnswer.of(shipment) for shipment in state.shipments],
-            returns=[ReturnAnswer.of(a_return, money=money) for a_return in state.returns],
-            changes=[ChangeAnswer.of(change, money=money) for change in state.changes],
-            holds=[HoldAnswer.of(hold, reasons=view is View.STAFF) for hold in state.holds],
+            shipments=[ShipmentResponse.of(shipment) for shipment in state.shipments],
+            returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
+            changes=[ChangeResponse.of(change, money=money) for change in state.changes],
+            holds=[HoldResponse.of(hold, reasons=view is View.STAFF) for hold in state.holds],
             external_reference=state.external_reference,
             cancel_reason=_cancel_reason(state, view),
             version=state.version,
@@ -103,8 +103,8 @@ class OrderAnswer(Shown, frozen=True):
         )
 
 
-def _shipping(state: OrderState, *, money: bool) -> ShippingAnswer | None:
-    return None if state.shipping is None else ShippingAnswer.of(state.shipping, money=money)
+def _shipping(state: OrderState, *, money: bool) -> ShippingResponse | None:
+    return None if state.shipping is None else ShippingResponse.of(state.shipping, money=money)
 
 
 def _cancel_reason(state: OrderState, view: View) -> str | None | UnsetType:
@@ -121,16 +121,16 @@ def _personal_and_money(state: OrderState) -> dict[str, Any]:
         "customer_id": state.customer_id,
         "note": state.note,
         "metadata": dict(state.metadata),
-        "totals": TotalsAnswer.of(state.totals),
-        "payments": [PaymentAnswer.of(payment) for payment in state.ledger.payments],
-        "refunds": [RefundAnswer.of(refund) for refund in state.ledger.refunds],
-        "credits": [CreditAnswer.of(credit) for credit in state.credits],
+        "totals": TotalsResponse.of(state.totals),
+        "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
+        "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
+        "credits": [CreditResponse.of(credit) for credit in state.credits],
     }
 
 
-def shown(
-    answer: Answer, caller: Caller, *, status: HTTPStatus, location: bool = False
-) -> Response[OrderAnswer]:
+def order_response(
+    answer: CommandResult, caller: Caller, *, status: HTTPStatus, location: bool = False
+) -> Response[OrderResponse]:
     """The answer to a command: the order, its version, and whether this is a replay."""
     note_change(answer)
     state = answer.order.state
@@ -139,10 +139,10 @@ def shown(
         headers["location"] = f"/v1/orders/{state.id}"
     if answer.replayed:
         headers["idempotency-replayed"] = "true"
-    return Response(OrderAnswer.of(state, view_of(caller)), status_code=status, headers=headers)
+    return Response(OrderResponse.of(state, view_of(caller)), status_code=status, headers=headers)
 
 
-class Page(Shown, Generic[T], frozen=True):
+class Page(ResponsePart, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last.
 
     `unreadable` is there if the page leaves out what only a newer version of the service can read,
@@ -154,24 +154,24 @@ class Page(Shown, Generic[T], frozen=True):
     unreadable: int | UnsetType = UNSET
 
 
-class QuoteAnswer(Shown, frozen=True):
+class QuoteResponse(ResponsePart, frozen=True):
     """What an order would cost."""
 
     currency: str
-    lines: list[LineAnswer]
-    totals: TotalsAnswer
+    lines: list[LineResponse]
+    totals: TotalsResponse
 
     @classmethod
-    def of(cls, quote: Quote) -> QuoteAnswer:
+    def of(cls, quote: Quote) -> QuoteResponse:
         """Show a quote."""
         return cls(
             currency=quote.currency,
-            lines=[LineAnswer.of(line, money=True) for line in quote.lines],
-            totals=TotalsAnswer.of(quote.totals),
+            lines=[LineResponse.of(line, money=True) for line in quote.lines],
+            totals=TotalsResponse.of(quote.totals),
         )
 
 
-class ActionAnswer(Shown, frozen=True):
+class ActionResponse(ResponsePart, frozen=True):
     """A command: whether it would be taken, what blocks it, and the bounds of its arguments."""
 
     action: str
@@ -180,7 +180,7 @@ class ActionAnswer(Shown, frozen=True):
     limits: dict[str, int | dict[str, int] | list[str]]
 
     @classmethod
-    def of(cls, possible: PossibleAction) -> ActionAnswer:
+    def of(cls, possible: PossibleAction) -> ActionResponse:
         """Show what stands in a command's way."""
         return cls(
             action=possible.action,
@@ -190,7 +190,7 @@ class ActionAnswer(Shown, frozen=True):
         )
 
 
-class EventAnswer(Shown, frozen=True):
+class EventResponse(ResponsePart, frozen=True):
     """Something that happened. Only staff is told who it was by name, and why an order waits."""
 
     id: str
@@ -204,7 +204,7 @@ class EventAnswer(Shown, frozen=True):
     position: int | None = None
 
     @classmethod
-    def of(cls, logged: LoggedEvent, *, to_staff: bool) -> EventAnswer:
+    def of(cls, logged: LoggedEvent, *, to_staff: bool) -> EventResponse:
         """Show an event, with the actor's name and why it was held or cancelled, or without."""
         recorded = logged.recorded
         actor = {"kind": str(recorded.actor.kind)}

@@ -21,9 +21,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from orders.entrypoints.sandbox.payment_service.account import Authorization, Movement, Void
-from orders.entrypoints.sandbox.payment_service.ledger import Answer, PaymentLedger
-from orders.entrypoints.sandbox.payment_service.scenarios import Haste, Pace
-from orders.entrypoints.sandbox.payment_service.webhook_sender import Courier
+from orders.entrypoints.sandbox.payment_service.ledger import PaymentLedger, Reply
+from orders.entrypoints.sandbox.payment_service.scenarios import Pace, ResponseDelay
+from orders.entrypoints.sandbox.payment_service.webhook_sender import WebhookSender
 
 _COURIER_BATCH = 16
 _IDLE_SECONDS = 60.0
@@ -48,7 +48,7 @@ def create_app(
     Raises:
         ValueError: If there is a `webhook_url` without a good secret.
     """
-    courier = None if webhook_url is None else Courier(webhook_url, webhook_secret or "")
+    courier = None if webhook_url is None else WebhookSender(webhook_url, webhook_secret or "")
     service = _Service(data_dir, pace or Pace(), courier)
     app = web.Application(middlewares=[_credential_check(credential)])
     app.add_routes(
@@ -71,7 +71,7 @@ def create_app(
 class _Service:
     """The routes, and the one thread in which the ledger is used."""
 
-    def __init__(self, directory: Path, pace: Pace, courier: Courier | None) -> None:
+    def __init__(self, directory: Path, pace: Pace, courier: WebhookSender | None) -> None:
         self._directory = directory
         self._pace = pace
         self._courier = courier
@@ -149,7 +149,7 @@ class _Service:
         body = await self._in_thread(lambda: msgspec.json.encode(self._ledger.ledger()))
         return web.Response(body=body, content_type="application/json")
 
-    async def _book(self, request: web.Request, book: Callable[[str], Answer]) -> web.Response:
+    async def _book(self, request: web.Request, book: Callable[[str], Reply]) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
         if not (0 < len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
             return _problem(400, "idempotency_key_missing")
@@ -157,11 +157,11 @@ class _Service:
             return _problem(409, "in_progress", headers={"Retry-After": "1"})
         answer = await self._in_thread(lambda: book(key))
         self._changed.set()
-        if answer.haste is Haste.SLOW:
+        if answer.haste is ResponseDelay.SLOW:
             self._busy.add(key)
             await self._wait(self._pace.slow)
             self._busy.discard(key)
-        elif answer.haste is Haste.NEVER:
+        elif answer.haste is ResponseDelay.NEVER:
             await self._wait(self._pace.never)
             return _problem(503, "unavailable")
         return _response(answer)
@@ -183,7 +183,7 @@ class _Service:
             if self._courier is not None:
                 await self._send_notices(self._courier)
 
-    async def _send_notices(self, courier: Courier) -> None:
+    async def _send_notices(self, courier: WebhookSender) -> None:
         notices = await self._in_thread(lambda: self._ledger.due_notices(limit=_COURIER_BATCH))
         if notices:
             tried = await courier.deliver(notices)
@@ -215,7 +215,7 @@ def _credential_check(credential: str | None) -> Middleware:
     return check
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: Reply) -> web.Response:
     headers = {"Idempotency-Replayed": "true"} if answer.replayed else None
     return web.Response(
         status=answer.status, body=answer.body, content_type="application/json", headers=headers

@@ -18,21 +18,26 @@ from orders.entrypoints.sandbox.payment_service.account import (
     Refusal,
     Void,
 )
-from orders.entrypoints.sandbox.payment_service.scenarios import FATES, Fate, Haste, Pace
-from orders.entrypoints.sandbox.payment_service.store import Notice, PaymentStore
+from orders.entrypoints.sandbox.payment_service.scenarios import (
+    FATES,
+    Pace,
+    ResponseDelay,
+    Scenario,
+)
+from orders.entrypoints.sandbox.payment_service.store import PaymentStore, Webhook
 
 NOTICE_TRIES = 12
 LONGEST_NOTICE_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What a request is answered, and how soon."""
 
     status: int
     body: bytes
     replayed: bool = False
-    haste: Haste = Haste.AT_ONCE
+    haste: ResponseDelay = ResponseDelay.AT_ONCE
 
 
 class PaymentLedger:
@@ -55,49 +60,47 @@ class PaymentLedger:
         self.close = self._store.close
         self.ledger = self._store.ledger
 
-    def authorize(
-        self, key: str, asked: Authorization, *, traceparent: str | None = None
-    ) -> Answer:
+    def authorize(self, key: str, asked: Authorization, *, traceparent: str | None = None) -> Reply:
         """Start a payment; what is told of it later is told in that trace."""
         request = f"authorize {msgspec.json.encode(asked).decode()}"
         return self._once(
             key, request, lambda calls: self._authorize(key, asked, traceparent, calls)
         )
 
-    def capture(self, key: str, account_id: str, asked: Movement) -> Answer:
+    def capture(self, key: str, account_id: str, asked: Movement) -> Reply:
         """Capture some of a payment."""
 
-        def book(_calls: int) -> Answer:
+        def book(_calls: int) -> Reply:
             account = self._known(account_id).with_capture(asked.amount)
             return self._book(account, "capture", asked.amount, key=key, news="captured")
 
         return self._once(key, f"capture {account_id} {asked.amount} {asked.reference}", book)
 
-    def void(self, key: str, account_id: str, asked: Void) -> Answer:
+    def void(self, key: str, account_id: str, asked: Void) -> Reply:
         """Release what is not captured of a payment."""
 
-        def book(_calls: int) -> Answer:
+        def book(_calls: int) -> Reply:
             before = self._known(account_id)
             account = before.with_void()
             if account == before:
-                return Answer(201, msgspec.json.encode(account.published()))
+                return Reply(201, msgspec.json.encode(account.published()))
             released = account.released - before.released
             return self._book(account, "void", released, key=key, news="voided")
 
         return self._once(key, f"void {account_id} {asked.reference}", book)
 
-    def refund(self, key: str, account_id: str, asked: Movement) -> Answer:
+    def refund(self, key: str, account_id: str, asked: Movement) -> Reply:
         """Give some of a payment back."""
 
-        def book(_calls: int) -> Answer:
+        def book(_calls: int) -> Reply:
             account = self._known(account_id).with_refund(asked.amount)
             if code := FATES[account.method].refund_decline_code:
-                return Answer(402, msgspec.json.encode({"code": code}))
+                return Reply(402, msgspec.json.encode({"code": code}))
             return self._book(account, "refund", asked.amount, key=key, news="refunded")
 
         return self._once(key, f"refund {account_id} {asked.amount} {asked.reference}", book)
 
-    def charge_back(self, account_id: str) -> Answer:
+    def charge_back(self, account_id: str) -> Reply:
         """Let the payer's bank take back all that is kept of a payment."""
         try:
             with self._store.transaction():
@@ -109,18 +112,18 @@ class PaymentLedger:
         except Refusal as refusal:
             return _refused(refusal)
 
-    def read(self, account_id: str) -> Answer:
+    def read(self, account_id: str) -> Reply:
         """One payment."""
         try:
-            return Answer(200, msgspec.json.encode(self._known(account_id).published()))
+            return Reply(200, msgspec.json.encode(self._known(account_id).published()))
         except Refusal as refusal:
             return _refused(refusal)
 
-    def find(self, reference: str) -> Answer:
+    def find(self, reference: str) -> Reply:
         """The payment of a reference, if any."""
         account = self._store.by_reference(reference)
         found = [] if account is None else [account.published()]
-        return Answer(200, msgspec.json.encode({"payments": found}))
+        return Reply(200, msgspec.json.encode({"payments": found}))
 
     def next_due_at(self) -> float | None:
         """When there is a payment to settle or a webhook to send, in seconds since 1970."""
@@ -132,11 +135,11 @@ class PaymentLedger:
             for pending in self._store.settling(self._clock()):
                 self._book_authorized(pending, key=None)
 
-    def due_notices(self, *, limit: int) -> list[Notice]:
+    def due_notices(self, *, limit: int) -> list[Webhook]:
         """The webhooks to send now."""
         return self._store.due_notices(self._clock(), limit=limit)
 
-    def mark_notices(self, tried: Sequence[tuple[Notice, bool]]) -> None:
+    def mark_notices(self, tried: Sequence[tuple[Webhook, bool]]) -> None:
         """Store which webhooks were delivered; the others are sent again later, not for ever."""
         with self._store.transaction():
             for notice, delivered in tried:
@@ -148,13 +151,13 @@ class PaymentLedger:
                     due_at = self._clock() + min(wait, LONGEST_NOTICE_WAIT_SECONDS)
                     self._store.mark_notice(notice, state="waiting", due_at=due_at)
 
-    def _once(self, key: str, request: str, book: Callable[[int], Answer]) -> Answer:
+    def _once(self, key: str, request: str, book: Callable[[int], Reply]) -> Reply:
         with self._store.transaction():
             known = self._store.count_call(key, request)
             if known.request != request:
                 return _refused(Refusal(422, "key_reused"))
             if known.status is not None and known.body is not None:
-                return Answer(known.status, known.body, replayed=True)
+                return Reply(known.status, known.body, replayed=True)
             try:
                 answer = book(known.calls)
             except Refusal as refusal:
@@ -166,12 +169,12 @@ class PaymentLedger:
 
     def _authorize(
         self, key: str, asked: Authorization, traceparent: str | None, calls: int
-    ) -> Answer:
+    ) -> Reply:
         fate = FATES.get(asked.method)
         if fate is None:
             raise Refusal(422, "unknown_method")
         if calls <= fate.lost_calls:
-            return Answer(503, msgspec.json.encode({"code": "unavailable"}), haste=fate.lost)
+            return Reply(503, msgspec.json.encode({"code": "unavailable"}), haste=fate.lost)
         if self._store.by_reference(asked.reference) is not None:
             raise Refusal(422, "reference_taken")
         account = Account(
@@ -186,7 +189,7 @@ class PaymentLedger:
         )
         return replace(self._start(account, fate, key), haste=fate.haste)
 
-    def _start(self, account: Account, fate: Fate, key: str) -> Answer:
+    def _start(self, account: Account, fate: Scenario, key: str) -> Reply:
         if fate.pending:
             settles_at = self._clock() + self._pace.settle
             account = struct_replace(account, settles_at=settles_at)
@@ -195,9 +198,9 @@ class PaymentLedger:
             return self._book_authorized(account, key=key)
         declined = struct_replace(account, status="declined", decline_code=fate.decline_code)
         self._book(declined, "decline", account.amount, key=key, news="declined")
-        return Answer(402, msgspec.json.encode({"code": fate.decline_code}))
+        return Reply(402, msgspec.json.encode({"code": fate.decline_code}))
 
-    def _book_authorized(self, pending: Account, *, key: str | None) -> Answer:
+    def _book_authorized(self, pending: Account, *, key: str | None) -> Reply:
         account = pending.settled()
         self._store.save(account)
         self._move(account, "authorization", account.amount, key)
@@ -208,7 +211,7 @@ class PaymentLedger:
 
     def _book(
         self, account: Account, kind: str, amount: int, *, key: str | None, news: str
-    ) -> Answer:
+    ) -> Reply:
         self._store.save(account)
         self._move(account, kind, amount, key)
         return self._told(account, news)
@@ -216,13 +219,13 @@ class PaymentLedger:
     def _move(self, account: Account, kind: str, amount: int, key: str | None) -> None:
         self._store.add_movement(account, kind=kind, amount=amount, key=key, at=self._clock())
 
-    def _told(self, account: Account, news: str) -> Answer:
+    def _told(self, account: Account, news: str) -> Reply:
         payment = account.published()
         if self._notifies:
             body = msgspec.json.encode({"type": f"payment.{news}", "data": payment})
-            notice = Notice(f"msg_{secrets.token_hex(12)}", body, tries=0)
+            notice = Webhook(f"msg_{secrets.token_hex(12)}", body, tries=0)
             self._store.add_notice(notice, due_at=self._clock() + self._pace.notice)
-        return Answer(201, msgspec.json.encode(payment))
+        return Reply(201, msgspec.json.encode(payment))
 
     def _known(self, account_id: str) -> Account:
         account = self._store.account(account_id)
@@ -231,5 +234,5 @@ class PaymentLedger:
         return account
 
 
-def _refused(refusal: Refusal) -> Answer:
-    return Answer(refusal.status, msgspec.json.encode({"code": refusal.code}))
+def _refused(refusal: Refusal) -> Reply:
+    return Reply(refusal.status, msgspec.json.encode({"code": refusal.code}))

@@ -8,7 +8,7 @@ from enum import Enum
 from types import MappingProxyType
 
 
-class Haste(Enum):
+class ResponseDelay(Enum):
     """How soon an answer is sent once its change is stored."""
 
     AT_ONCE = "at once"
@@ -34,7 +34,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class Scenario:
     """How a payment goes.
 
     The first `lost_calls` calls of its key book nothing and are answered 503, or never. The
@@ -45,20 +45,20 @@ class Fate:
     refund_decline_code: str | None = None
     pending: bool = False
     lost_calls: int = 0
-    lost: Haste = Haste.AT_ONCE
-    haste: Haste = Haste.AT_ONCE
+    lost: ResponseDelay = ResponseDelay.AT_ONCE
+    haste: ResponseDelay = ResponseDelay.AT_ONCE
 
 
-FATES: Mapping[str, Fate] = MappingProxyType(
+FATES: Mapping[str, Scenario] = MappingProxyType(
     {
-        "tok_ok": Fate(),
-        "tok_declined": Fate(decline_code="card_declined"),
-        "tok_insufficient_funds": Fate(decline_code="insufficient_funds"),
-        "tok_slow": Fate(haste=Haste.SLOW),
-        "tok_timeout_booked": Fate(haste=Haste.NEVER),
-        "tok_timeout_unbooked": Fate(lost_calls=1, lost=Haste.NEVER),
-        "tok_flaky": Fate(lost_calls=2),
-        "tok_pending": Fate(pending=True),
-        "tok_refund_fails": Fate(refund_decline_code="refund_failed"),
+        "tok_ok": Scenario(),
+        "tok_declined": Scenario(decline_code="card_declined"),
+        "tok_insufficient_funds": Scenario(decline_code="insufficient_funds"),
+        "tok_slow": Scenario(haste=ResponseDelay.SLOW),
+        "tok_timeout_booked": Scenario(haste=ResponseDelay.NEVER),
+        "tok_timeout_unbooked": Scenario(lost_calls=1, lost=ResponseDelay.NEVER),
+        "tok_flaky": Scenario(lost_calls=2),
+        "tok_pending": Scenario(pending=True),
+        "tok_refund_fails": Scenario(refund_decline_code="refund_failed"),
     }
 )

@@ -42,7 +42,7 @@ class KeyState(msgspec.Struct, frozen=True):
     body: bytes | None
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Webhook(msgspec.Struct, frozen=True):
     """A webhook that is not delivered yet. `tries` counts those that failed."""
 
     id: str
@@ -124,14 +124,14 @@ class PaymentStore:
             (account.id, kind, amount, key, at),
         )
 
-    def add_notice(self, notice: Notice, *, due_at: float) -> None:
+    def add_notice(self, notice: Webhook, *, due_at: float) -> None:
         """Queue a webhook."""
         self._db.execute(
             "INSERT INTO notices VALUES (NULL, ?, ?, ?, ?, 'waiting')",
             (notice.id, notice.body, due_at, notice.tries),
         )
 
-    def due_notices(self, now: float, *, limit: int) -> list[Notice]:
+    def due_notices(self, now: float, *, limit: int) -> list[Webhook]:
         """The oldest webhooks whose time has come."""
         rows = self._db.execute(
             "SELECT notices.id, body, tries, json_extract(state_of.state, '$.traceparent')"
@@ -140,9 +140,9 @@ class PaymentStore:
             " WHERE due_at <= ? ORDER BY number LIMIT ?",
             (now, limit),
         )
-        return [Notice(*row) for row in rows]
+        return [Webhook(*row) for row in rows]
 
-    def mark_notice(self, notice: Notice, *, state: str, due_at: float | None) -> None:
+    def mark_notice(self, notice: Webhook, *, state: str, due_at: float | None) -> None:
         """Store how a try went; without `due_at` it was the last one."""
         self._db.execute(
             "UPDATE notices SET state = ?, due_at = ?, tries = tries + 1 WHERE id = ?",

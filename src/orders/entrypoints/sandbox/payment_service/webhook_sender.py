@@ -10,12 +10,12 @@ import time
 
 import aiohttp
 
-from orders.entrypoints.sandbox.payment_service.store import Notice
+from orders.entrypoints.sandbox.payment_service.store import Webhook
 
 _TIMEOUT_SECONDS = 5.0
 
 
-class Courier:
+class WebhookSender:
     """Delivers notices to one address. Use it as `async with`."""
 
     def __init__(self, url: str, secret: str) -> None:
@@ -43,13 +43,13 @@ class Courier:
         if self._session is not None:
             await self._session.close()
 
-    async def deliver(self, notices: list[Notice]) -> list[tuple[Notice, bool]]:
+    async def deliver(self, notices: list[Webhook]) -> list[tuple[Webhook, bool]]:
         """Try each notice once, all at the same time; tell which were taken."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._deliver(notice)) for notice in notices]
         return [(notice, task.result()) for notice, task in zip(notices, tasks, strict=True)]
 
-    async def _deliver(self, notice: Notice) -> bool:
+    async def _deliver(self, notice: Webhook) -> bool:
         assert self._session is not None
         try:
             async with self._session.post(
@@ -59,7 +59,7 @@ class Courier:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    def _signed(self, notice: Notice) -> dict[str, str]:
+    def _signed(self, notice: Webhook) -> dict[str, str]:
         timestamp = str(int(time.time()))
         content = f"{notice.id}.{timestamp}.".encode() + notice.body
         signature = base64.b64encode(hmac.digest(self._key, content, hashlib.sha256)).decode()

@@ -34,7 +34,7 @@ _INDEX = re.compile(r"(?<=/)[0-9]+")
 T = TypeVar("T")
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The API said no for good. `reason` is the same for all invoices with the same fault."""
 
     def __init__(self, problem: Problem) -> None:
@@ -43,7 +43,7 @@ class Refused(Exception):
         self.reason = f"{problem.code}: {_INDEX.sub('…', problem.detail)}"
 
 
-class Answer(NamedTuple):
+class PlacedOrder(NamedTuple):
     """An order; `replayed` if an earlier request with this key did the work."""
 
     order: Order
@@ -89,11 +89,11 @@ class OrdersApi:
                 await api._once("GET", "/orders?limit=1", OrderPage)
             except _NotNow as reason:
                 raise CommandFailed(f"the API at {base_url} does not answer: {reason}") from reason
-            except Refused as refused:
+            except RequestRefused as refused:
                 raise CommandFailed(f"{base_url} is no Order Service: {refused.code}") from refused
             yield api
 
-    async def place(self, draft: Mapping[str, Any], *, key: str) -> Answer:
+    async def place(self, draft: Mapping[str, Any], *, key: str) -> PlacedOrder:
         """Place an order.
 
         Raises:
@@ -103,7 +103,7 @@ class OrdersApi:
 
     async def command(
         self, order_id: str, path: str, body: Mapping[str, Any], *, key: str
-    ) -> Answer:
+    ) -> PlacedOrder:
         """Give an order a command.
 
         Raises:
@@ -127,9 +127,9 @@ class OrdersApi:
                 return found
             query["cursor"] = page.next_cursor
 
-    async def _command(self, path: str, body: Mapping[str, Any], key: str) -> Answer:
+    async def _command(self, path: str, body: Mapping[str, Any], key: str) -> PlacedOrder:
         order, headers = await self._send("POST", path, Order, body=body, key=key)
-        return Answer(order, headers.get("Idempotency-Replayed") == "true")
+        return PlacedOrder(order, headers.get("Idempotency-Replayed") == "true")
 
     async def _send(
         self,
@@ -214,7 +214,7 @@ def _refusal(answer: aiohttp.ClientResponse, content: bytes) -> Exception:
         case HTTPStatus.SERVICE_UNAVAILABLE:
             return _NotNow(1.0, problem.code)
         case _:
-            return Refused(problem)
+            return RequestRefused(problem)
 
 
 def _seconds(retry_after: str) -> float:

@@ -20,7 +20,7 @@ from orders.entrypoints.sandbox.replay.journey import (
     Step,
     Unfinished,
     Wait,
-    follow,
+    run_steps,
 )
 from orders.entrypoints.sandbox.replay.views import Order, Return
 
@@ -63,7 +63,7 @@ async def take_back(api: OrdersApi, invoice: Invoice) -> TakenBack:
     for order in known:
         if order.id in plans:
             steps = _steps_of_return(reason, plans[order.id])
-            after = await follow(api, order, steps, key=f"replay:{invoice.number}:{order.id}")
+            after = await run_steps(api, order, steps, key=f"replay:{invoice.number}:{order.id}")
             before = before and after.version == order.version
             touched.append(after)
     return TakenBack(tuple(touched), before, _reasons(invoice, missing))

@@ -12,7 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orders.entrypoints.sandbox.replay.api import PATIENCE_SECONDS, Answer, OrdersApi, Refused
+from orders.entrypoints.sandbox.replay.api import (
+    PATIENCE_SECONDS,
+    OrdersApi,
+    PlacedOrder,
+    RequestRefused,
+)
 from orders.entrypoints.sandbox.replay.invoices import Invoice
 from orders.entrypoints.sandbox.replay.views import Order
 
@@ -47,7 +52,7 @@ NextStep = Callable[[Order], Step | Wait | None]
 """What to do with an order as it stands; None when all is done."""
 
 
-async def place(api: OrdersApi, invoice: Invoice) -> Answer:
+async def place(api: OrdersApi, invoice: Invoice) -> PlacedOrder:
     """Place the invoice as an order; the same order when it was placed before.
 
     Raises:
@@ -62,10 +67,10 @@ async def bring_to_an_end(api: OrdersApi, invoice: Invoice, order: Order) -> Ord
     Raises:
         Unfinished: If a step is refused or has no effect.
     """
-    return await follow(api, order, next_step_of_sale, key=f"replay:{invoice.number}")
+    return await run_steps(api, order, next_step_of_sale, key=f"replay:{invoice.number}")
 
 
-async def follow(api: OrdersApi, order: Order, next_step: NextStep, *, key: str) -> Order:
+async def run_steps(api: OrdersApi, order: Order, next_step: NextStep, *, key: str) -> Order:
     """Take one step after the other until there is none; `key` begins the keys of them all.
 
     Raises:
@@ -92,7 +97,7 @@ async def _take(api: OrdersApi, order: Order, step: Step | Wait, key: str) -> Or
         answer = await api.command(
             order.id, step.path, step.body, key=f"{key}:{step.key or step.path[1:]}"
         )
-    except Refused as refused:
+    except RequestRefused as refused:
         raise Unfinished(order, refused.reason) from refused
     return answer.order
 

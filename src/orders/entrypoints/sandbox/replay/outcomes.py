@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from orders.entrypoints.sandbox.replay.api import OrdersApi, Refused
+from orders.entrypoints.sandbox.replay.api import OrdersApi, RequestRefused
 from orders.entrypoints.sandbox.replay.cancellations import TakenBack, take_back
 from orders.entrypoints.sandbox.replay.invoices import Invoice
 from orders.entrypoints.sandbox.replay.journey import Unfinished, bring_to_an_end, place
@@ -15,7 +15,7 @@ from orders.entrypoints.sandbox.replay.views import Order
 _REUSED: Final = "idempotency-key-reuse"
 
 
-class Fate(StrEnum):
+class OutcomeKind(StrEnum):
     """What became of an invoice, in the words and the order of the report."""
 
     PLACED = "placed"
@@ -32,28 +32,28 @@ class Outcome:
     """What became of one invoice, why, and the orders that it is about."""
 
     invoice: str
-    fate: Fate
+    fate: OutcomeKind
     reason: str = ""
     orders: tuple[Order, ...] = ()
 
 
-async def sell(api: OrdersApi, invoice: Invoice) -> Outcome:
+async def process_sale(api: OrdersApi, invoice: Invoice) -> Outcome:
     """Place an invoice as an order and bring it to its end. May be repeated."""
     try:
         order, replayed = await place(api, invoice)
         order = await bring_to_an_end(api, invoice, order)
-    except Refused as refused:
+    except RequestRefused as refused:
         reason = refused.reason
         if refused.code == _REUSED:
             reason = "an earlier run has placed it with other lines"
-        return Outcome(invoice=invoice.number, fate=Fate.REFUSED, reason=reason)
+        return Outcome(invoice=invoice.number, fate=OutcomeKind.REFUSED, reason=reason)
     except Unfinished as unfinished:
         return _unfinished(invoice, unfinished)
-    fate = Fate.REPLAYED if replayed else Fate.PLACED
+    fate = OutcomeKind.REPLAYED if replayed else OutcomeKind.PLACED
     return Outcome(invoice=invoice.number, fate=fate, orders=(order,))
 
 
-async def give_back(api: OrdersApi, invoice: Invoice) -> Outcome:
+async def process_return(api: OrdersApi, invoice: Invoice) -> Outcome:
     """Return and refund what a C invoice takes back. May be repeated."""
     try:
         taken = await take_back(api, invoice)
@@ -65,16 +65,16 @@ async def give_back(api: OrdersApi, invoice: Invoice) -> Outcome:
     return Outcome(invoice=invoice.number, fate=_fate(taken), reason=reason, orders=taken.orders)
 
 
-def _fate(taken: TakenBack) -> Fate:
+def _fate(taken: TakenBack) -> OutcomeKind:
     if not taken.orders:
-        return Fate.UNMATCHED
-    return Fate.RETURNED_BEFORE if taken.before else Fate.RETURNED
+        return OutcomeKind.UNMATCHED
+    return OutcomeKind.RETURNED_BEFORE if taken.before else OutcomeKind.RETURNED
 
 
 def _unfinished(invoice: Invoice, unfinished: Unfinished) -> Outcome:
     return Outcome(
         invoice=invoice.number,
-        fate=Fate.UNFINISHED,
+        fate=OutcomeKind.UNFINISHED,
         reason=str(unfinished),
         orders=(unfinished.order,),
     )

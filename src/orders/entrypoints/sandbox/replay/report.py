@@ -16,11 +16,11 @@ from rich.table import Table
 
 from orders.entrypoints.sandbox.replay.balance import Balance, Money
 from orders.entrypoints.sandbox.replay.journey import CURRENCY
-from orders.entrypoints.sandbox.replay.outcomes import Fate, Outcome
+from orders.entrypoints.sandbox.replay.outcomes import Outcome, OutcomeKind
 
 _NAMED_AT_MOST: Final = 40
 _NARROWEST: Final = 100
-_ORDERS: Final = frozenset({Fate.PLACED, Fate.REPLAYED, Fate.UNFINISHED})
+_ORDERS: Final = frozenset({OutcomeKind.PLACED, OutcomeKind.REPLAYED, OutcomeKind.UNFINISHED})
 
 
 class Report:
@@ -54,13 +54,13 @@ class Report:
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """Show how many invoices had which fate, and name those that need a look."""
-        groups: dict[tuple[Fate, str], list[str]] = {}
+        groups: dict[tuple[OutcomeKind, str], list[str]] = {}
         for outcome in outcomes:
             groups.setdefault((outcome.fate, outcome.reason), []).append(outcome.invoice)
         table = Table("outcome", box=box.SIMPLE)
         table.add_column("invoices", justify="right")
         table.add_column("which", overflow="fold")
-        for fate in Fate:
+        for fate in OutcomeKind:
             counted = {reason: who for (each, reason), who in groups.items() if each is fate}
             for row in _rows(fate, counted):
                 table.add_row(*row)
@@ -95,9 +95,9 @@ class Report:
         )
 
 
-def _rows(fate: Fate, invoices: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+def _rows(fate: OutcomeKind, invoices: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
     """The rows of a fate; placed, replayed and refused are shown even if there are none."""
-    if not invoices and fate in {Fate.PLACED, Fate.REPLAYED, Fate.REFUSED}:
+    if not invoices and fate in {OutcomeKind.PLACED, OutcomeKind.REPLAYED, OutcomeKind.REFUSED}:
         yield str(fate), "0", ""
     for reason, numbers in sorted(invoices.items(), key=lambda each: -len(each[1])):
         name = f"{fate}: {reason}" if reason else str(fate)

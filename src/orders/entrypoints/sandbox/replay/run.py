@@ -12,7 +12,12 @@ from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.sandbox.replay.api import IN_FLIGHT, OrdersApi
 from orders.entrypoints.sandbox.replay.balance import balance, read_ledger
 from orders.entrypoints.sandbox.replay.invoices import Invoice, read_invoices
-from orders.entrypoints.sandbox.replay.outcomes import Fate, Outcome, give_back, sell
+from orders.entrypoints.sandbox.replay.outcomes import (
+    Outcome,
+    OutcomeKind,
+    process_return,
+    process_sale,
+)
 from orders.entrypoints.sandbox.replay.report import Report
 from orders.entrypoints.sandbox.replay.views import Order
 
@@ -32,7 +37,8 @@ async def replay(file: Path, *, base_url: str, token: str, ledger_url: str | Non
     """
     invoices, unreadable = await asyncio.to_thread(read_invoices, file)
     outcomes = [
-        Outcome(invoice=each.number, fate=Fate.REFUSED, reason=each.reason) for each in unreadable
+        Outcome(invoice=each.number, fate=OutcomeKind.REFUSED, reason=each.reason)
+        for each in unreadable
     ]
     report = Report()
     async with OrdersApi.opened(base_url, token.strip()) as api:
@@ -58,12 +64,12 @@ async def _carry_out(api: OrdersApi, invoices: Sequence[Invoice], report: Report
     with report.progress("invoices", len(invoices)) as count:
 
         async def sell_one(invoice: Invoice) -> None:
-            outcomes.append(await sell(api, invoice))
+            outcomes.append(await process_sale(api, invoice))
             count()
 
         async def give_back_all(cancellations: list[Invoice]) -> None:
             for invoice in sorted(cancellations, key=lambda each: each.date):
-                outcomes.append(await give_back(api, invoice))
+                outcomes.append(await process_return(api, invoice))
                 count()
 
         await _a_few_at_once(sell_one, sales)
@@ -110,7 +116,7 @@ async def _a_few_at_once(work: Callable[[T], Awaitable[None]], items: Iterable[T
 
 
 def _require_success(outcomes: Iterable[Outcome], differing: Sequence[str]) -> None:
-    unfinished = [each.invoice for each in outcomes if each.fate is Fate.UNFINISHED]
+    unfinished = [each.invoice for each in outcomes if each.fate is OutcomeKind.UNFINISHED]
     problems = []
     if unfinished:
         problems.append(f"unfinished orders: {' '.join(unfinished)}")
