@@ -121,7 +121,7 @@ def as_host(text: str) -> str:
     if is_address(text.partition("%")[0]):
         return text
     if len(text) > 253 or not _NAME.fullmatch(text):
-        raise Unusable("its host is no name and no address")
+        raise Unusable("its host is neither a name nor an address")
     return text
 
 
@@ -135,7 +135,7 @@ def is_address(text: str) -> bool:
 
 def require_port(text: str) -> None:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:
-        raise Unusable("a port is no whole number from 1 to 65535")
+        raise Unusable("a port is not a whole number from 1 to 65535")
 
 
 def as_broker(text: str) -> str:
@@ -180,7 +180,7 @@ def as_webhook_secret(text: str) -> str:
     try:
         base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except binascii.Error:
-        raise Unusable("a key is no base64: it was cut, or its = are missing") from None
+        raise Unusable("a key is not base64: it was cut, or its = are missing") from None
     return text
 
 
