@@ -209,8 +209,15 @@ def as_claim_and_value(text: str) -> str:
 
 
 def as_shared_secret(text: str) -> str:
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415  # late: most commands need none
+    from jwt.exceptions import InvalidKeyError  # noqa: PLC0415
+
     if len(text.encode()) < 32:
         raise ValueError
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
+    except InvalidKeyError:
+        raise Unusable("it is a key in PEM, SSH or JWK form, not a random secret") from None
     return text
 
 
