@@ -405,6 +405,7 @@ def test_webhooks_in_the_wrong_order_end_at_the_same(stage: Stage) -> None:
         ({"webhook-timestamp": "1"}, NEW_SECRET),
         ({}, "whsec_" + "A" * 44),
     ],
+    ids=["signature", "no-signature", "id", "time", "secret"],
 )
 def test_a_webhook_that_the_provider_did_not_sign_changes_nothing(
     stage: Stage, changed: dict[str, Any], secret: str
