@@ -24,20 +24,20 @@ from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import (
     TRANSITIONS,
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
-    fulfillment_progress,
-    payment_progress,
-    return_progress,
+    derive_fulfillment_status,
+    derive_payment_status,
+    derive_return_status,
 )
 from orders.domain.lines import Line
 from orders.domain.returns import Return, ReturnStatus
 from orders.domain.totals import Totals
 from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
-from orders.entrypoints.metrics import metrics_table
-from orders.entrypoints.settings import settings_table
+from orders.entrypoints.observability.metrics import metrics_table
+from orders.entrypoints.settings.table import settings_table
 
 DOCS = Path(__file__).parents[1] / "docs"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -157,7 +157,7 @@ def payment_cases() -> Iterator[tuple[Mapping[str, Any], str]]:
             }
             yield (
                 facts,
-                payment_progress(totals, in_flight=in_flight, voided=voided, failed=failed),
+                derive_payment_status(totals, in_flight=in_flight, voided=voided, failed=failed),
             )
 
 
@@ -206,7 +206,7 @@ def payment_status() -> str:
             Rule("refunded or charged back", lambda f: f["r"] or f["k"], "partially_refunded"),
             Rule("otherwise", lambda _: True, "paid"),
         ],
-        PaymentProgress,
+        OrderPaymentStatus,
     )
 
 
@@ -242,7 +242,7 @@ def fulfillment_status() -> str:
     """The rules of `fulfillment_status`."""
     return rules(
         (
-            (facts_of(lines), fulfillment_progress(lines))
+            (facts_of(lines), derive_fulfillment_status(lines))
             for lines in product(possible_lines(), repeat=2)
         ),
         [
@@ -255,7 +255,7 @@ def fulfillment_status() -> str:
             Rule("packed > 0", lambda f: f["allocated"] > 0, "in_progress"),
             Rule("otherwise", lambda _: True, "unfulfilled"),
         ],
-        FulfillmentProgress,
+        OrderFulfillmentStatus,
     )
 
 
@@ -265,7 +265,7 @@ def return_cases() -> Iterator[tuple[Mapping[str, Any], str]]:
         for status in (None, *ReturnStatus):
             returns = [a_return(status)] if status else []
             awaited = status in {ReturnStatus.REQUESTED, ReturnStatus.APPROVED}
-            yield {**facts_of(lines), "awaited": awaited}, return_progress(lines, returns)
+            yield {**facts_of(lines), "awaited": awaited}, derive_return_status(lines, returns)
 
 
 def a_return(status: ReturnStatus) -> Return:
@@ -293,7 +293,7 @@ def return_status() -> str:
             Rule("a return is requested or approved", lambda f: f["awaited"], "requested"),
             Rule("otherwise", lambda _: True, "none"),
         ],
-        ReturnProgress,
+        OrderReturnStatus,
     )
 
 

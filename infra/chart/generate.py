@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orders.entrypoints.settings import settings_table
+from orders.entrypoints.settings.table import settings_table
 
 SCHEMA = Path(__file__).parent / "values.schema.json"
 OWN = frozenset({"ORDERS_HOST", "ORDERS_PORT", "ORDERS_METRICS_PORT", "ORDERS_DRAIN_SECONDS"})

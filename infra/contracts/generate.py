@@ -14,8 +14,8 @@ import msgspec
 
 from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.messages import EVENTS, encode, event_name, schema_of
-from orders.entrypoints import asyncapi
-from orders.entrypoints.schema import graphql_text, text_of
+from orders.entrypoints.published import asyncapi
+from orders.entrypoints.published.schema import graphql_text, text_of
 
 CONTRACTS = Path(__file__).parent
 ORDER_ID = UUID("6f1c7a52-9c1e-8d0b-a4c3-1f2e3d4c5b6a")

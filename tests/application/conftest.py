@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.shop import Shop
+from tests.support.shop import Shop
 
 
 @pytest.fixture

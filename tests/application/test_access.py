@@ -15,16 +15,16 @@ from orders.application.access import (
     Scope,
     View,
     actor_of,
-    may,
-    may_reach,
-    reaches_all,
+    can_access,
+    can_access_all,
+    is_allowed,
     require,
     scopes_for,
     view_of,
 )
 from orders.application.errors import Forbidden
 from orders.domain.identifiers import ActorKind
-from tests.building import CUSTOMER, STAFF, TENANT, a_placed_order, restored
+from tests.support.orders import CUSTOMER, STAFF, TENANT, a_placed_order, restored
 
 # own: their own orders only. all: every order of the tenant. scope: all, if the scope is named.
 TABLE: Final = """
@@ -101,17 +101,17 @@ def a_caller(
 
 def reached(caller: Caller, operation: Operation) -> str:
     """What the caller may do this to, in the words of the table."""
-    assert not may_reach(caller, operation, ELSEWHERE.state), "another tenant's order"
-    if not may(caller, operation):
+    assert not can_access(caller, operation, ELSEWHERE.state), "another tenant's order"
+    if not is_allowed(caller, operation):
         with pytest.raises(Forbidden) as refused:
             require(caller, operation)
         assert refused.value.operation == operation
-        assert not may_reach(caller, operation, OWN.state)
+        assert not can_access(caller, operation, OWN.state)
         return "."
     require(caller, operation)
-    assert may_reach(caller, operation, OWN.state)
-    everyones = may_reach(caller, operation, STRANGERS.state)
-    assert everyones == reaches_all(caller, operation)
+    assert can_access(caller, operation, OWN.state)
+    everyones = can_access(caller, operation, STRANGERS.state)
+    assert everyones == can_access_all(caller, operation)
     return "all" if everyones else "own"
 
 
@@ -166,13 +166,15 @@ def test_no_role_of_ours_is_no_right(roles: tuple[str, ...]) -> None:
 
 def test_stating_prices_is_the_one_right_that_a_scope_alone_gives() -> None:
     checkout = a_caller(Role.CUSTOMER, scopes={Scope.WRITE, Scope.PRICE})
-    assert may(checkout, Operation.STATE_PRICES)
+    assert is_allowed(checkout, Operation.STATE_PRICES)
     assert reached(checkout, Operation.PLACE) == "own"
-    assert not may(a_caller(Role.CUSTOMER, scopes={Scope.WRITE}), Operation.STATE_PRICES)
-    assert not may(a_caller(Role.CUSTOMER), Operation.STATE_PRICES)
+    assert not is_allowed(a_caller(Role.CUSTOMER, scopes={Scope.WRITE}), Operation.STATE_PRICES)
+    assert not is_allowed(a_caller(Role.CUSTOMER), Operation.STATE_PRICES)
     for roles in ((), *((role,) for role in Role)):
         alone = a_caller(*roles, scopes={Scope.PRICE})
-        assert [operation for operation in Operation if may(alone, operation)] == ["state_prices"]
+        assert [operation for operation in Operation if is_allowed(alone, operation)] == [
+            "state_prices"
+        ]
 
 
 ROLE_SETS: Final = [
@@ -186,8 +188,8 @@ SHOWS_MORE: Final = [View.FULFILLMENT, View.CUSTOMER, View.STAFF]
 
 def rights(caller: Caller) -> tuple[set[str], int]:
     """All that the caller may do, to some orders or to all, and how much they are shown of them."""
-    some = {operation.value for operation in Operation if may(caller, operation)}
-    everyones = {f"{op} to all" for op in Operation if may_reach(caller, op, STRANGERS.state)}
+    some = {operation.value for operation in Operation if is_allowed(caller, operation)}
+    everyones = {f"{op} to all" for op in Operation if can_access(caller, op, STRANGERS.state)}
     return some | everyones, SHOWS_MORE.index(view_of(caller))
 
 
@@ -243,21 +245,23 @@ def test_two_roles_give_what_either_gives_and_no_more(
 
 def test_a_guests_order_is_whose_token_placed_it() -> None:
     guests = restored(OWN, customer_id=None)
-    assert may_reach(a_caller(Role.CUSTOMER), Operation.READ, guests.state)
+    assert can_access(a_caller(Role.CUSTOMER), Operation.READ, guests.state)
     stranger = a_caller(Role.CUSTOMER, subject="customer-2")
-    assert not may_reach(stranger, Operation.READ, guests.state)
+    assert not can_access(stranger, Operation.READ, guests.state)
 
 
 def test_an_order_is_its_customers_and_not_whose_who_typed_it_in() -> None:
     typed = restored(OWN, placed_by="customer-2")
-    assert may_reach(a_caller(Role.CUSTOMER), Operation.READ, typed.state)
-    assert not may_reach(a_caller(Role.CUSTOMER, subject="customer-2"), Operation.READ, typed.state)
+    assert can_access(a_caller(Role.CUSTOMER), Operation.READ, typed.state)
+    assert not can_access(
+        a_caller(Role.CUSTOMER, subject="customer-2"), Operation.READ, typed.state
+    )
 
 
 def test_the_same_name_in_another_tenant_is_somebody_else() -> None:
     for role in Role:
         caller = a_caller(role, scopes={scope.value for scope in Scope}, tenant="another")
-        assert not any(may_reach(caller, operation, OWN.state) for operation in Operation)
+        assert not any(can_access(caller, operation, OWN.state) for operation in Operation)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from orders.application.errors import (
 from orders.domain.errors import IllegalTransition
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
-from orders.domain.order import Order
-from tests.building import an_order_id
-from tests.shop import Shop
+from orders.domain.order.order import Order
+from tests.support.orders import an_order_id
+from tests.support.shop import Shop
 
 
 def note(order: Order, **who: Any) -> None:

@@ -13,8 +13,8 @@ import pytest
 from orders.application.access import Operation
 from orders.application.errors import RequestInProgress
 from orders.domain.identifiers import derive_order_id
-from orders.domain.order import Order
-from tests.shop import TENANT, Interrupted, Shop
+from orders.domain.order.order import Order
+from tests.support.shop import TENANT, Interrupted, Shop
 
 STEPS = {"add", "save", "authorize", "capture", "void", "refund"}
 """What writes: to the store, or to the payment service's books."""
@@ -94,7 +94,7 @@ async def outcome(shop: Shop) -> tuple[object, ...]:
     """How the order stands, here and at the payment service."""
     order = await shop.see(ORDER)
     state = order.state
-    assert state.ledger.calls == ()
+    assert state.ledger.operations == ()
     events = [event.recorded for event in (await shop.stored.waiting_of(ORDER)).events]
     assert [event.sequence for event in events] == list(range(1, state.sequence + 1))
     accounts = [account.report for account in shop.provider._accounts.values()]
@@ -187,7 +187,7 @@ async def test_a_worker_looks_up_before_it_asks_again(shop: Shop) -> None:
 
 async def test_nobody_else_touches_a_call_while_its_request_may_still_run(shop: Shop) -> None:
     await run(shop, placing("tok_ok"), crash_at=2)
-    assert await shop.use_cases.do_due_work().claim(limit=10) == []
+    assert await shop.use_cases.process_scheduled_work().claim(limit=10) == []
 
     with pytest.raises(RequestInProgress) as refusal:
         await shop.place(key="place", method="tok_ok")

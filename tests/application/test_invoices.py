@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orders.entrypoints.replay.cancellations import match, return_reason
-from orders.entrypoints.replay.invoices import (
+from orders.entrypoints.sandbox.replay.cancellations import match, return_reason
+from orders.entrypoints.sandbox.replay.invoices import (
     COLUMNS,
     FileUnusable,
     Invoice,
@@ -16,7 +16,7 @@ from orders.entrypoints.replay.invoices import (
     Refusal,
     read_invoices,
 )
-from orders.entrypoints.replay.views import Item, Line, Order, Return, Totals
+from orders.entrypoints.sandbox.replay.views import Item, Line, Order, Return, Totals
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "day.csv"
 HEAD = ",".join(COLUMNS)

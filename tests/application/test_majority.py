@@ -11,13 +11,13 @@ import pytest
 
 from orders.application.access import Operation
 from orders.application.errors import StoreUnavailable
-from orders.application.propose_change import ChangeWish
+from orders.application.propose_change import ProposedChange
 from orders.domain.identifiers import derive_order_id
 from orders.domain.lines import DraftLine
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import ProviderStatus
-from tests.building import NOW
-from tests.shop import TENANT, Shop, a_request, a_webhook
+from tests.support.orders import NOW
+from tests.support.shop import TENANT, Shop, a_request, a_webhook
 
 ORDER: Final = derive_order_id(tenant=TENANT, subject="sue", request_key="key-1")
 
@@ -47,7 +47,7 @@ async def note_once(shop: Shop) -> Any:
 
 async def propose(shop: Shop) -> Any:
     lamp = DraftLine(sku="LAMP", name="Lamp", quantity=1)
-    wish = ChangeWish(removed={}, added=[lamp], reason="customer")
+    wish = ProposedChange(removed={}, added=[lamp], reason="customer")
     answer = await shop.use_cases.propose_change()(ORDER, wish, request=a_request("sue", key="c"))
     (change,) = answer.order.state.changes
     assert [line.sku for line in change.added] == ["LAMP"]
@@ -59,7 +59,7 @@ async def hear(shop: Shop) -> Any:
     assert report is not None
     captured = replace(report, status=ProviderStatus.CAPTURED, captured=4_300)
     headers, body = a_webhook(captured, "captured", at=int(NOW.timestamp()))
-    return await shop.use_cases.book_payment_event()(headers, body)
+    return await shop.use_cases.record_payment_event()(headers, body)
 
 
 SENT: Mapping[str, tuple[Send, Callable[[Order], object]]] = {
@@ -145,11 +145,11 @@ async def test_a_call_that_one_server_has_reserved_is_not_made_before_it_is_safe
         await shop.change(ORDER, Operation.PAY, pay)
     shop.clock.advance(timedelta(minutes=5))
 
-    await shop.use_cases.do_due_work()(ORDER)  # claimed before
+    await shop.use_cases.process_scheduled_work()(ORDER)  # claimed before
 
     assert shop.provider.calls == {}
     shop.stored.regain_majority(undone=False)
-    await shop.use_cases.do_due_work()(ORDER)
+    await shop.use_cases.process_scheduled_work()(ORDER)
     assert (await shop.see(ORDER)).state.totals.authorized == 4_300
 
 

@@ -15,12 +15,12 @@ from orders.application.errors import (
     RequestKeyReused,
     StoreUnavailable,
 )
-from orders.application.place_order import PaymentWish
+from orders.application.place_order import InitialPayment
 from orders.domain.errors import InvalidValue, TotalChanged
-from orders.domain.lifecycle import OrderStatus, PaymentProgress
-from orders.domain.payments import CALL_LEASE, PaymentStatus
-from tests.building import NOW, a_draft
-from tests.shop import Shop, a_request
+from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
+from orders.domain.payments import OPERATION_LEASE, PaymentStatus
+from tests.support.orders import NOW, a_draft
+from tests.support.shop import Shop, a_request
 
 
 async def test_the_order_is_stored_with_its_call_before_the_payment_service_is_asked(
@@ -30,14 +30,14 @@ async def test_the_order_is_stored_with_its_call_before_the_payment_service_is_a
 
     async def look(name: str) -> None:
         (order,) = [kept.state for kept in shop.stored._kept.values()]
-        seen.append((name, order.version, [call.key for call in order.ledger.calls]))
+        seen.append((name, order.version, [call.key for call in order.ledger.operations]))
 
     shop.payments.before = look
     answer = await shop.place(method="tok_ok")
 
     assert seen == [("authorize", 1, [f"{answer.order.id}:1"])]
     assert answer.order.version == 2
-    assert answer.order.state.ledger.calls == ()
+    assert answer.order.state.ledger.operations == ()
     assert answer.order.status is OrderStatus.CONFIRMED
 
 
@@ -69,9 +69,9 @@ async def test_nothing_is_asked_for_an_order_that_could_not_be_stored(shop: Shop
 async def test_an_unknown_outcome_is_the_truth_until_a_worker_knows_better(shop: Shop) -> None:
     shop.provider.unavailable = True
     order = (await shop.place(method="tok_ok")).order
-    assert order.state.payment_status is PaymentProgress.PENDING
+    assert order.state.payment_status is OrderPaymentStatus.PENDING
     await shop.work(rounds=2)
-    assert (await shop.see(order.id)).state.payment_status is PaymentProgress.PENDING
+    assert (await shop.see(order.id)).state.payment_status is OrderPaymentStatus.PENDING
 
     shop.provider.unavailable = False
     await shop.work()
@@ -119,10 +119,10 @@ async def test_a_repetition_is_refused_while_the_first_request_may_be_running(sh
         await arrived.wait()
         with pytest.raises(RequestInProgress):
             await shop.place(method="tok_ok")
-        shop.clock.advance(CALL_LEASE)
+        shop.clock.advance(OPERATION_LEASE)
         late = await shop.place(method="tok_ok")
         assert late.replayed
-        assert late.order.state.payment_status is PaymentProgress.PENDING
+        assert late.order.state.payment_status is OrderPaymentStatus.PENDING
         go_on.set()
 
     assert first.result().order.status is OrderStatus.CONFIRMED
@@ -218,7 +218,7 @@ async def test_refuses_before_it_stores_or_asks(shop: Shop) -> None:
 @pytest.mark.parametrize("method", ["", "4111111111111111", "a b", "x" * 129, "tok\n"])
 def test_a_payment_method_is_a_token(method: str) -> None:
     with pytest.raises(InvalidValue) as refusal:
-        PaymentWish(method=method)
+        InitialPayment(method=method)
 
     assert refusal.value.field == "payment/method"
 

@@ -17,7 +17,7 @@ from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.outbox import forget
 from orders.entrypoints.worker import start_relaying
-from tests.shop import Interrupted, Shop
+from tests.support.shop import Interrupted, Shop
 
 LATER = timedelta(minutes=5)
 """Longer than a claim lasts, and than the relay waits for a publisher that is away."""
@@ -229,7 +229,7 @@ async def test_what_waits_for_one_alone_is_not_claimed_before_that_one_is_tried(
 async def test_nobody_waits_for_a_publisher_that_takes_its_time(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_events, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(relay_events, "SLOWER_PUBLISHERS_WAIT", timedelta(0))
     answered, publish = asyncio.Event(), shop.other_publisher.publish
 
     async def slowly(events: Sequence[LoggedEvent]) -> Published:
@@ -265,7 +265,7 @@ async def test_nobody_waits_for_a_publisher_that_takes_its_time(
 async def test_a_worker_that_ends_waits_for_what_its_last_turn_is_still_sending(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_events, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(relay_events, "SLOWER_PUBLISHERS_WAIT", timedelta(0))
     sending, answered = asyncio.Event(), asyncio.Event()
     publish, keep = shop.other_publisher.publish, shop.stored.keep
 

@@ -23,8 +23,7 @@ from orders.adapters.mongo.documents import AT_ONCE, CODEC, Document
 from tests.availability.figures import table
 from tests.availability.load import Kind, Load, Sending, request
 from tests.chaos.deliveries import Deliveries
-from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import (
+from tests.support.brokers import (
     RABBITMQ_MISSING,
     KafkaMock,
     KafkaServer,
@@ -33,7 +32,8 @@ from tests.contract.brokers import (
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.e2e.cases.running import Running, paid
+from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.service import Running, paid
 
 DRAINED_WITHIN_SECONDS = 60
 BEFORE_SECONDS = 3.0

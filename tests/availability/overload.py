@@ -8,10 +8,10 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.availability.cluster import staged
 from tests.availability.figures import Figures, figures, table
 from tests.availability.load import Sent
-from tests.availability.stage import staged
-from tests.e2e.cases.fleet import Crowd, status_of
+from tests.support.fleet import Crowd, status_of
 
 SECONDS = 60.0
 STEP_SECONDS = 5.0

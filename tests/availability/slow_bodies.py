@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
+from tests.availability.cluster import staged
 from tests.availability.figures import figures, table
-from tests.availability.held import holding, unfinished
+from tests.availability.findings import holding, unfinished
 from tests.availability.load import Sent
-from tests.availability.stage import staged
-from tests.e2e.cases.fleet import Crowd, Fleet
+from tests.support.fleet import Crowd, Fleet
 
 SENDERS = 300
 _HEADER = ["", "sent", "good", "refused", "failed", "p50 / p99 ms", "ratio", "senders got"]

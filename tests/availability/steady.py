@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.availability.cluster import staged
 from tests.availability.figures import Figures, figures, table
 from tests.availability.load import Answer
-from tests.availability.stage import staged
-from tests.cluster import Process
-from tests.e2e.cases.fleet import Crowd, children_of, open_files, placed
-from tests.haproxy import haproxy
+from tests.support.cluster import Process
+from tests.support.fleet import Crowd, children_of, open_files, placed
+from tests.support.haproxy import haproxy
 
 PAGE_BYTES = resource.getpagesize()
 _HEADER = [

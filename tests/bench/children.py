@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from orders.entrypoints.processes import end_with
+from orders.entrypoints.server.child_processes import end_with
 
 _PATIENCE_SECONDS = 30
 

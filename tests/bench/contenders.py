@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from orders.adapters.mongo.schema import migrate
-from orders.entrypoints.processes import ProcessFailed, free_ports
 from orders.entrypoints.sandbox.data_directory import DataDirectory
-from orders.entrypoints.sandbox.tokens import sandbox_token
-from orders.entrypoints.stack import Stack
+from orders.entrypoints.sandbox.stack import Stack
+from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
+from orders.entrypoints.server.child_processes import ProcessFailed, free_ports
 from tests.bench.accounting import family_of
 from tests.bench.children import running
 from tests.bench.databases import Database, running_database

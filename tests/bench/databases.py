@@ -13,8 +13,8 @@ from typing import Final
 
 import pymongo
 
-from orders.entrypoints.processes import ProcessFailed, free_ports
 from orders.entrypoints.sandbox.database import answers_ping, database_command, database_uri
+from orders.entrypoints.server.child_processes import ProcessFailed, free_ports
 from tests.bench.accounting import family_of
 from tests.bench.children import running
 

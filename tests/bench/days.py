@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from orders.entrypoints.replay.invoices import Invoice, read_invoices
+from orders.entrypoints.sandbox.replay.invoices import Invoice, read_invoices
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ import bson
 import msgspec
 
 from orders.adapters.mongo.documents import CODEC, document_of
-from orders.application.requests import Request, RequestKey, remember
-from orders.domain.guards import refundable, returnable_units, shippable_units
+from orders.application.requests import Request, RequestKey, record_request
 from orders.domain.identifiers import Actor, ActorKind, derive_order_id, order_number
 from orders.domain.money import Money
-from orders.domain.order import KEPT_REQUESTS, Order
+from orders.domain.order.order import KEPT_REQUESTS, Order
 from orders.domain.payments import PaymentReport, ProviderStatus
-from orders.entrypoints.http.bodies import PlaceOrderBody
+from orders.domain.rules import refundable, returnable_units, shippable_units
+from orders.entrypoints.http.schemas.requests import PlaceOrderBody
 from tests.bench.days import Sale
-from tests.shop import PEOPLE
+from tests.support.shop import PEOPLE
 
 _BY: Final = Actor(ActorKind.STAFF, "checkout")
 _NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def _life(sale: Sale) -> Iterator[tuple[str, Order]]:
     order = _placed(sale)
     yield "placed", order
     call = order.start_payment("tok_ok", capture=True, by=_BY, now=_NOW)
-    order.settle(call.key, _report(order, call.key), now=_NOW)
+    order.record_operation_result(call.key, _report(order, call.key), now=_NOW)
     yield "paid", order
     units = {line_id: n for line_id, n in shippable_units(order.state).items() if n}
     for parcel in range(PARCELS):
@@ -57,7 +57,7 @@ def _life(sale: Sale) -> Iterator[tuple[str, Order]]:
     yield "all of it returned and refunded", order
     for number in range(KEPT_REQUESTS):
         key = RequestKey(value=f"{number}", operation="POST /", fingerprint="0" * 64)
-        remember(order, Request(caller=PEOPLE["root"], key=key), now=_NOW)
+        record_request(order, Request(caller=PEOPLE["root"], key=key), now=_NOW)
     yield f"and {KEPT_REQUESTS} requests remembered", order
 
 

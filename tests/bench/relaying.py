@@ -15,7 +15,7 @@ import uvloop
 
 from orders.adapters.mongo.connection import open_mongo
 from orders.entrypoints.container import Adapters
-from orders.entrypoints.settings import Settings
+from orders.entrypoints.settings.table import Settings
 from orders.entrypoints.worker import RELAY_BATCH
 from tests.bench import floor
 from tests.bench.contenders import SERVICE

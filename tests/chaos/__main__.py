@@ -24,14 +24,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from orders.entrypoints.sandbox.database import database_command
+from tests.chaos.client_journeys import Case
 from tests.chaos.crash_points import NAMES
 from tests.chaos.deployment import Deployment, Plan
 from tests.chaos.planted.sitecustomize import FAULTS
 from tests.chaos.report import Findings, report
-from tests.chaos.stories import Case
 from tests.chaos.storm import outage, storm
 from tests.chaos.trial import Trial, run_points
-from tests.contract.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
+from tests.support.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
 
 _PLANTED = Path(__file__).parent / "planted"
 _OUTAGE_ORDERS = 40

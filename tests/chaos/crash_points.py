@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.chaos.stories import Story, cancels_in_flight, captures, pays, refunds
-from tests.chaos.talk import Message
+from tests.chaos.client_journeys import Story, cancels_in_flight, captures, pays, refunds
+from tests.chaos.protocol_messages import Message
 from tests.chaos.wire import When
 
 SPEAKER: Final = ""

@@ -13,7 +13,7 @@ from typing import Any
 import aio_pika
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
-from orders.adapters.rabbitmq import EXCHANGE, UNROUTED
+from orders.adapters.brokers.rabbitmq import EXCHANGE, UNROUTED
 
 _AGAIN_SECONDS = 0.5
 

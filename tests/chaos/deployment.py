@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from orders.entrypoints.processes import free_ports
 from orders.entrypoints.sandbox.database import database_command
-from orders.entrypoints.sandbox.tokens import sandbox_token
-from tests.chaos.talk import AmqpTalk, Conversation, HttpTalk, MongoTalk
+from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
+from orders.entrypoints.server.child_processes import free_ports
+from tests.chaos.protocol_messages import AmqpTalk, Conversation, HttpTalk, MongoTalk
 from tests.chaos.wire import Trap, Wire
-from tests.cluster import Cluster, Process, Shape
-from tests.contract.brokers import RabbitServer
+from tests.support.brokers import RabbitServer
+from tests.support.cluster import Cluster, Process, Shape
 
 FRONT, STORE, PAYMENTS, BROKER = "front", "store", "payments", "broker"
 _HOST: Final = "127.0.0.1"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from tests.chaos.client_journeys import Case
 from tests.chaos.deliveries import Delivery
-from tests.chaos.stories import Case
 
 Json = dict[str, Any]
 SETTLED_WITHIN_SECONDS = 60

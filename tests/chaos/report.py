@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.chaos.client_journeys import Case
 from tests.chaos.crash_points import CRASH_POINTS, NAMES
-from tests.chaos.stories import Case
 from tests.chaos.trial import Trial
 
 _RABBITMQ = Path("/usr/lib/rabbitmq/lib")

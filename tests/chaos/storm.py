@@ -8,6 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tests.chaos.client_journeys import (
+    Case,
+    Story,
+    cancels_in_flight,
+    captures,
+    pays,
+    refunds,
+    ships,
+)
 from tests.chaos.crash_points import (
     DECLINED,
     FLAKY,
@@ -19,15 +28,6 @@ from tests.chaos.crash_points import (
     SLOWLY_HELD,
     TAKEN,
     Payment,
-)
-from tests.chaos.stories import (
-    Case,
-    Story,
-    cancels_in_flight,
-    captures,
-    pays,
-    refunds,
-    ships,
 )
 from tests.chaos.trial import Trial
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.chaos.client import Reply
+from tests.chaos.client_journeys import Case
 from tests.chaos.deliveries import Delivery
 from tests.chaos.invariants import Evidence, feed_violations, strangers, violations
-from tests.chaos.stories import Case
 
 TOTAL = 2 * 1250 + 199
 HEALTHY_AT = 1_000.0

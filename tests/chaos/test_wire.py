@@ -12,8 +12,8 @@ import bson
 import pytest
 from bson.binary import Binary
 
-from orders.entrypoints.processes import free_ports
-from tests.chaos.talk import AmqpTalk, HttpTalk, Message, MongoTalk
+from orders.entrypoints.server.child_processes import free_ports
+from tests.chaos.protocol_messages import AmqpTalk, HttpTalk, Message, MongoTalk
 from tests.chaos.wire import Trap, When, Wire, marks
 
 ORDER = UUID("6f1c7a52-9c1e-8d0b-a4c3-1f2e3d4c5b6a")

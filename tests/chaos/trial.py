@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import aiohttp
 
 from tests.chaos.client import Client
+from tests.chaos.client_journeys import Case, Scene
 from tests.chaos.crash_points import SPEAKER, Kill, turn
 from tests.chaos.deliveries import Deliveries
 from tests.chaos.deployment import PAYMENTS, Deployment
@@ -25,7 +26,6 @@ from tests.chaos.invariants import (
     strangers,
     violations,
 )
-from tests.chaos.stories import Case, Scene
 from tests.chaos.wire import Trap, When, Wire, marks
 
 Json = dict[str, Any]

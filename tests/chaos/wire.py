@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
-from tests.chaos.talk import Conversation, Message
+from tests.chaos.protocol_messages import Conversation, Message
 
 _LONGEST = 2**24
 

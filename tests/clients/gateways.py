@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from orders.entrypoints.processes import free_ports
-from orders.entrypoints.stack import accepts
-from tests.cluster import Process
-from tests.gateway import nginx
+from orders.entrypoints.sandbox.stack import accepts
+from orders.entrypoints.server.child_processes import free_ports
 from tests.operating.chart import tool
+from tests.support.cluster import Process
+from tests.support.gateway import nginx
 
 _NGINX: Final = """\
 access_log off;

@@ -20,8 +20,8 @@ import pytest
 
 from tests.clients.gateways import GATEWAYS, gateway
 from tests.clients.programs import CLIENTS, Client, client
-from tests.cluster import Shape, cluster
-from tests.e2e.cases.running import Running, key
+from tests.support.cluster import Shape, cluster
+from tests.support.service import Running, key
 
 LINES = [{"sku": "MUG-RED", "name": "Red mug", "quantity": 2}]
 """2500 in GBP, by the sandbox's catalogue."""

@@ -12,14 +12,14 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-untyped]
 
+from orders.adapters.brokers.kafka import KafkaPublisher
+from orders.adapters.brokers.rabbitmq import UNROUTED, RabbitPublisher
 from orders.adapters.contracts.event_publisher import EventPublisherContract
 from orders.adapters.contracts.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryPublisher
-from orders.adapters.kafka import KafkaPublisher
 from orders.adapters.messages import CONTENT_TYPE, encode
-from orders.adapters.rabbitmq import UNROUTED, RabbitPublisher
 from orders.application.ports import Published
-from tests.contract.brokers import (
+from tests.support.brokers import (
     KAFKA_MISSING,
     RABBITMQ_MISSING,
     KafkaMock,

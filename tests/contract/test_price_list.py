@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from orders.adapters.catalogue import HttpPriceList, JsonPriceList, PriceListUnreadable
 from orders.adapters.contracts.price_list import (
     PRICES,
     PriceListContract,
     RemotePriceListContract,
 )
 from orders.adapters.in_memory import StaticPriceList
-from orders.adapters.price_lists import HttpPriceList, JsonPriceList, PriceListUnreadable
 from orders.application.errors import PricesUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

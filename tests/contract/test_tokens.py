@@ -38,9 +38,9 @@ from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable
 from orders.entrypoints.container import Adapters
-from orders.entrypoints.sandbox.issuer import create_app, issue_token
-from orders.entrypoints.settings import Settings
-from tests.shop import WEBHOOK_SECRET
+from orders.entrypoints.sandbox.token_issuer.app import create_app, issue_token
+from orders.entrypoints.settings.table import Settings
+from tests.support.shop import WEBHOOK_SECRET
 
 ISSUER = "https://auth.example"
 AUDIENCE = "orders"
@@ -877,7 +877,7 @@ async def test_the_sandbox_issues_what_the_verifier_takes(tmp_path: Path, clock:
 def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import sys, pathlib
-        from orders.entrypoints.sandbox.issuer import load_key
+        from orders.entrypoints.sandbox.token_issuer.app import load_key
         sys.stdin.read(1)
         print(load_key(pathlib.Path(sys.argv[1])).public_key().public_bytes_raw().hex())
     """)

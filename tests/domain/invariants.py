@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from orders.domain.events import OrderCompleted, RecordedEvent, Standing
+from orders.domain.events import OrderCompleted, OrderSnapshot, RecordedEvent
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import Line
 from orders.domain.payments import (
     IN_FLIGHT,
-    CallKind,
+    OperationKind,
     Payment,
-    PaymentCall,
+    PaymentOperation,
     PaymentStatus,
     RefundStatus,
 )
@@ -42,20 +42,20 @@ def check(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) 
 
 def check_due(state: OrderState) -> None:
     """Time asks for the calls without an answer, and for the end of what nobody pays."""
-    times = [call.due_at for call in state.ledger.calls]
+    times = [call.next_attempt_at for call in state.ledger.operations]
     if state.status is OrderStatus.PENDING and ends_by_time(state):
         times.append(state.expires_at)
-    assert state.due_at == min(times, default=None)
+    assert state.next_action_at == min(times, default=None)
 
 
 def ends_by_time(state: OrderState) -> bool:
     """Nothing is kept or covers it, and what may still come has not been called off before."""
-    totals, calls = state.totals, state.ledger.calls
-    leaving = {call.payment_id for call in calls if call.kind is CallKind.VOID}
+    totals, calls = state.totals, state.ledger.operations
+    leaving = {call.payment_id for call in calls if call.kind is OperationKind.VOID}
     cover = totals.net + sum(
         _open(payment) for payment in state.ledger.payments if payment.id not in leaving
     )
-    if totals.net > 0 or cover >= totals.due or any(c.kind is CallKind.CAPTURE for c in calls):
+    if totals.net > 0 or cover >= totals.due or any(c.kind is OperationKind.CAPTURE for c in calls):
         return False
     coming = [p for p in state.ledger.payments if _open(p) or p.status in IN_FLIGHT]
     return not coming or any(
@@ -86,7 +86,9 @@ def check_money(before: OrderState, after: OrderState) -> None:
 
 def check_refunds(before: OrderState, after: OrderState) -> None:
     """Each refund has its call until it is settled, and none began without money to give."""
-    called = {call.refund_id for call in after.ledger.calls if call.kind is CallKind.REFUND}
+    called = {
+        call.refund_id for call in after.ledger.operations if call.kind is OperationKind.REFUND
+    }
     for refund in after.ledger.refunds:
         payment = after.ledger.payment(refund.payment_id)
         requested = refund.status is RefundStatus.REQUESTED
@@ -131,21 +133,21 @@ def is_served(state: OrderState) -> bool:
     """All is delivered and paid: an authorisation holds a payer's money for nothing."""
     taken = state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
     paid = state.totals.net >= state.totals.due
-    capturing = any(call.kind is CallKind.CAPTURE for call in state.ledger.calls)
+    capturing = any(call.kind is OperationKind.CAPTURE for call in state.ledger.operations)
     arrived = all(line.delivered == line.live for line in state.lines if line.shippable)
     return taken and paid and arrived and not capturing
 
 
-def check_calls(calls: Iterable[PaymentCall]) -> None:
+def check_calls(calls: Iterable[PaymentOperation]) -> None:
     """A key means one call for ever. Voids have no amount on the wire."""
     meanings: dict[str, tuple[object, ...]] = {}
     for call in calls:
-        meaning = (call.kind, call.payment_id, call.kind is CallKind.VOID or call.amount)
+        meaning = (call.kind, call.payment_id, call.kind is OperationKind.VOID or call.amount)
         assert meanings.setdefault(call.key, meaning) == meaning, "a key got a second meaning"
 
 
-def standing(state: OrderState) -> Standing:
-    return Standing(
+def standing(state: OrderState) -> OrderSnapshot:
+    return OrderSnapshot(
         status=state.status,
         payment_status=state.payment_status,
         fulfillment_status=state.fulfillment_status,

@@ -15,13 +15,13 @@ from orders.domain.events import PaymentOperationFailed
 from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
-from orders.domain.order import CANCEL_REASONS, Order
-from orders.domain.payments import PaymentCall, PaymentStatus, ProviderStatus
+from orders.domain.order.order import CANCEL_REASONS, Order
+from orders.domain.payments import PaymentOperation, PaymentStatus, ProviderStatus
 from orders.domain.state import OrderState
-from orders.domain.values import Shipping
-from tests.building import CUSTOMER, STAFF, a_placed_order
+from orders.domain.validation import Shipping
 from tests.domain import invariants
 from tests.domain.payment_model import FATES, Answer, PaymentModel
+from tests.support.orders import CUSTOMER, STAFF, a_placed_order
 
 PICK = st.integers(0, 5)
 """Which of some things: 0 is the newest, beyond the oldest it starts again."""
@@ -93,7 +93,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.payments = PaymentModel()
         self.steps = 0
         self.told: list[Answer] = []
-        self.calls: list[PaymentCall] = []
+        self.calls: list[PaymentOperation] = []
         self.unvoidable: set[str] = set()
         first = self.order.new_events
         assert [event.sequence for event in first] == list(range(1, len(first) + 1))
@@ -133,13 +133,15 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(fate=FATE)
     def pay_what_is_left(self, fate: ProviderStatus) -> None:
         self.pay(None, fate is ProviderStatus.CAPTURED)
-        if self.order.state.ledger.calls:
+        if self.order.state.ledger.operations:
             self.answer(0, fate)
 
     @precondition(lambda self: self.order.state.totals.authorized)
     @rule(pick=PICK, amount=MONEY)
     def capture(self, pick: int, amount: int | None) -> None:
-        payment_id = id_of([p for p in self.order.state.ledger.payments if p.open], pick)
+        payment_id = id_of(
+            [p for p in self.order.state.ledger.payments if p.capturable_amount], pick
+        )
         self.command(lambda order: order.capture(payment_id, amount=amount, by=STAFF, now=self.now))
 
     @precondition(lambda self: any(p.is_voidable for p in self.order.state.ledger.payments))
@@ -277,18 +279,18 @@ class OrderMachine(RuleBasedStateMachine):
         """An answer arrives: any one, so late, twice and out of order."""
         self.fact(newest(self.told, pick).tell)
 
-    @precondition(lambda self: self.order.state.ledger.calls)
+    @precondition(lambda self: self.order.state.ledger.operations)
     @rule(pick=PICK, fate=FATE | st.none())
     def answer(self, pick: int, fate: ProviderStatus | None) -> None:
-        call = newest(self.askable(self.order.state.ledger.calls), pick)
+        call = newest(self.askable(self.order.state.ledger.operations), pick)
         self.told.append(self.payments.carry_out(self.order, call, fate))
         self.tell(0)
 
-    @precondition(lambda self: self.order.state.ledger.calls)
+    @precondition(lambda self: self.order.state.ledger.operations)
     @rule(pick=PICK, fate=FATE | st.none())
     def answer_by_webhook(self, pick: int, fate: ProviderStatus | None) -> None:
         """The answer is late, and the webhook that tells the same is quicker."""
-        call = newest(self.askable(self.order.state.ledger.calls), pick)
+        call = newest(self.askable(self.order.state.ledger.operations), pick)
         self.told.append(self.payments.carry_out(self.order, call, fate))
         if self.payments.news:
             self.webhook(0)
@@ -299,16 +301,16 @@ class OrderMachine(RuleBasedStateMachine):
         for _ in range(20):
             for account in self.payments.accounts.values():
                 self.payments.decide(account, ProviderStatus.CAPTURED)
-            if not self.order.state.ledger.calls:
+            if not self.order.state.ledger.operations:
                 break
             self.answer(0, ProviderStatus.CAPTURED)
-        assert not self.order.state.ledger.calls, "calls without end"
+        assert not self.order.state.ledger.operations, "calls without end"
 
-    @precondition(lambda self: self.order.state.ledger.calls)
+    @precondition(lambda self: self.order.state.ledger.operations)
     @rule(pick=PICK)
     def postpone(self, pick: int) -> None:
-        key = newest(self.order.state.ledger.calls, pick).key
-        self.fact(lambda order: order.postpone(key, now=self.now))
+        key = newest(self.order.state.ledger.operations, pick).key
+        self.fact(lambda order: order.record_unknown_outcome(key, now=self.now))
 
     @precondition(lambda self: self.payments.accounts)
     @rule(pick=PICK, fate=FATE)
@@ -327,14 +329,18 @@ class OrderMachine(RuleBasedStateMachine):
     def webhook(self, pick: int) -> None:
         """Any report there ever was arrives by itself."""
         payment_id, report = newest(self.payments.news, pick)
-        self.fact_for_ever(lambda order: order.book(report, payment_id, now=self.now))
+        self.fact_for_ever(
+            lambda order: order.record_payment_report(report, payment_id, now=self.now)
+        )
 
     @precondition(lambda self: self.payments.news and self.steps > 12)
     @rule(pick=PICK, wrong=st.sampled_from(CONTRADICTIONS))
     def contradict(self, pick: int, wrong: dict[str, Any]) -> None:
         payment_id, report = newest(self.payments.news, pick)
         contradiction = replace(report, **wrong)
-        self.fact_for_ever(lambda order: order.book(contradiction, payment_id, now=self.now))
+        self.fact_for_ever(
+            lambda order: order.record_payment_report(contradiction, payment_id, now=self.now)
+        )
         assert self.order.state.ledger.payment(payment_id).status is PaymentStatus.REVIEW
 
     @precondition(lambda self: self.payments.accounts)
@@ -345,7 +351,9 @@ class OrderMachine(RuleBasedStateMachine):
         if account.charged_back:
             payment_id, report = account.payment_id, account.report
             self.fact_for_ever(
-                lambda order: order.book(report, payment_id, charged_back=True, now=self.now)
+                lambda order: order.record_payment_report(
+                    report, payment_id, charged_back=True, now=self.now
+                )
             )
 
     @invariant()
@@ -364,7 +372,7 @@ class OrderMachine(RuleBasedStateMachine):
     def now(self) -> datetime:
         return self.order.state.updated_at + timedelta(milliseconds=1)
 
-    def askable(self, calls: Sequence[PaymentCall]) -> list[PaymentCall]:
+    def askable(self, calls: Sequence[PaymentOperation]) -> list[PaymentOperation]:
         """Those that can be made: a void of what has no name yet waits for its beginning."""
         named = self.payments.accounts
         return [call for call in calls if call.kind == "authorize" or call.payment_id in named]
@@ -398,8 +406,8 @@ class OrderMachine(RuleBasedStateMachine):
         invariants.check(before, state, news)
         self.calls += [
             newer
-            for newer in state.ledger.calls
-            if newer.key not in {c.key for c in before.ledger.calls}
+            for newer in state.ledger.operations
+            if newer.key not in {c.key for c in before.ledger.operations}
         ]
         invariants.check_calls(self.calls)
         self.unvoidable |= {
@@ -408,6 +416,6 @@ class OrderMachine(RuleBasedStateMachine):
             if isinstance(told.event, PaymentOperationFailed) and told.event.operation == "void"
         }
         if state.status in invariants.ENDED or invariants.is_served(state):
-            held = {payment.id for payment in state.ledger.payments if payment.open}
-            voiding = {call.payment_id for call in state.ledger.calls if call.kind == "void"}
+            held = {payment.id for payment in state.ledger.payments if payment.capturable_amount}
+            voiding = {call.payment_id for call in state.ledger.operations if call.kind == "void"}
             assert held <= voiding | self.unvoidable, "held for nothing"

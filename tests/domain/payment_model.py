@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from orders.domain.money import Money
-from orders.domain.order import Order
-from orders.domain.payments import CallKind, PaymentCall, PaymentReport, ProviderStatus
+from orders.domain.order.order import Order
+from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport, ProviderStatus
 
 FATES = (
     ProviderStatus.AUTHORIZED,
@@ -41,7 +41,7 @@ class Account:
 class Answer:
     """What a call brought: a report, or a final no."""
 
-    call: PaymentCall
+    call: PaymentOperation
     report: PaymentReport | None
     refusal: str = ""
 
@@ -49,9 +49,9 @@ class Answer:
         """Book it, as the service does with a call's outcome."""
         now = order.state.updated_at
         if self.report is None:
-            order.fail(self.call.key, self.refusal, now=now)
+            order.record_operation_failure(self.call.key, self.refusal, now=now)
         else:
-            order.settle(self.call.key, self.report, now=now)
+            order.record_operation_result(self.call.key, self.report, now=now)
 
 
 @dataclass
@@ -62,7 +62,9 @@ class PaymentModel:
     answers: dict[str, Answer] = field(default_factory=dict)
     news: list[tuple[str, PaymentReport]] = field(default_factory=list)
 
-    def carry_out(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
+    def carry_out(
+        self, order: Order, call: PaymentOperation, fate: ProviderStatus | None
+    ) -> Answer:
         """Do the call, or repeat what was said to its key. No fate: refuse it for good."""
         if call.key not in self.answers:
             self.answers[call.key] = self._answer(order, call, fate)
@@ -83,27 +85,29 @@ class PaymentModel:
             captured = min(account.amount, held.captured + amount)
             self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
 
-    def _answer(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
-        if call.kind is CallKind.AUTHORIZE:
+    def _answer(self, order: Order, call: PaymentOperation, fate: ProviderStatus | None) -> Answer:
+        if call.kind is OperationKind.AUTHORIZE:
             return self._open(order, call, fate)
         account = self.accounts[call.payment_id]
         held = account.report
         uncaptured = account.amount - held.captured
         is_open = held.status in HOLDING
         match call.kind:
-            case CallKind.CAPTURE if fate and is_open and call.amount <= uncaptured:
+            case OperationKind.CAPTURE if fate and is_open and call.amount <= uncaptured:
                 captured = held.captured + call.amount
                 self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
-            case CallKind.VOID if fate and (held.status in WAITING or (is_open and uncaptured)):
+            case OperationKind.VOID if fate and (
+                held.status in WAITING or (is_open and uncaptured)
+            ):
                 voided = ProviderStatus.CAPTURED if held.captured else ProviderStatus.VOIDED
                 self._tell(account, status=voided)
-            case CallKind.REFUND if fate and call.amount <= account.kept:
+            case OperationKind.REFUND if fate and call.amount <= account.kept:
                 self._tell(account, refunded=held.refunded + call.amount)
             case _:
                 return Answer(call, None, "refused")
         return Answer(call, account.report)
 
-    def _open(self, order: Order, call: PaymentCall, fate: ProviderStatus | None) -> Answer:
+    def _open(self, order: Order, call: PaymentOperation, fate: ProviderStatus | None) -> Answer:
         if fate is None:
             return Answer(call, None, "refused")
         report = PaymentReport(

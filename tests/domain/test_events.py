@@ -13,15 +13,16 @@ import pytest
 
 from orders.domain import errors, events
 from orders.domain.actions import Action
-from orders.domain.guards import MAX_PARTS
 from orders.domain.identifiers import PROVIDER, SYSTEM
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import ProviderStatus
-from orders.domain.values import Shipping
-from tests.building import (
+from orders.domain.rules import MAX_PARTS
+from orders.domain.validation import Shipping
+from tests.domain.invariants import standing
+from tests.support.orders import (
     CUSTOMER,
     EXPIRES,
     NOW,
@@ -42,7 +43,6 @@ from tests.building import (
     take,
     void,
 )
-from tests.domain.invariants import standing
 
 CARD: Final = DraftLine(sku="GIFT", name="Gift", quantity=1, unit_price=300, shippable=False)
 PENDING, CONFIRMED = OrderStatus.PENDING, OrderStatus.CONFIRMED
@@ -70,17 +70,17 @@ def after(order: Order, *steps: Callable[[Order], object]) -> Order:
 
 def declined(order: Order) -> None:
     call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
-    order.fail(call.key, "insufficient_funds", now=NOW)
+    order.record_operation_failure(call.key, "insufficient_funds", now=NOW)
 
 
 def refused_void(order: Order) -> None:
     order.void("1", by=STAFF, now=NOW)
-    order.fail(f"{order.id}:1:void:1", "refused", now=NOW)
+    order.record_operation_failure(f"{order.id}:1:void:1", "refused", now=NOW)
 
 
 def charged_back(order: Order) -> None:
     report = a_report(order, ProviderStatus.CAPTURED)
-    order.book(report, "1", charged_back=True, now=NOW)
+    order.record_payment_report(report, "1", charged_back=True, now=NOW)
 
 
 PAID: Final[dict[str, object]] = {"payment_id": "1", "amount": 4_300}
@@ -120,7 +120,9 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
         lambda: after(
             a_placed_order(),
             take,
-            lambda o: o.book(a_report(o, ProviderStatus.CAPTURED, refunded=10), "1", now=NOW),
+            lambda o: o.record_payment_report(
+                a_report(o, ProviderStatus.CAPTURED, refunded=10), "1", now=NOW
+            ),
         ),
         {"payment_id": "1", "amount": 10},
     ),
@@ -142,7 +144,9 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.PaymentUnderReview: (
         lambda: after(
             done(Action.PAY, PENDING),
-            lambda o: o.book(a_report(o, amount=Money(4_301, "EUR")), "1", now=NOW),
+            lambda o: o.record_payment_report(
+                a_report(o, amount=Money(4_301, "EUR")), "1", now=NOW
+            ),
         ),
         {"payment_id": "1"},
     ),
@@ -188,7 +192,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
 
 
 def test_every_event_is_in_the_union_and_in_this_table() -> None:
-    parts = {events.Standing, events.RecordedEvent}
+    parts = {events.OrderSnapshot, events.RecordedEvent}
     assert set(get_args(events.OrderEvent)) == classes_of(events) - parts == CAUSED.keys()
 
 
@@ -265,7 +269,7 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
     errors.PaymentInFlight: lambda: carry_out(after(a_placed_order(), waiting), Action.EXPIRE),
     errors.NotYetExpired: lambda: a_placed_order().expire(now=EXPIRES - timedelta(seconds=1)),
     errors.AlreadyShipped: lambda: carry_out(done(Action.DISPATCH), Action.CANCEL),
-    errors.UseCancel: lambda: a_placed_order().cancel_items(
+    errors.WouldCancelWholeOrder: lambda: a_placed_order().cancel_items(
         items(_1=3, _2=2, _3=1), "customer", by=CUSTOMER, now=NOW
     ),
     errors.ChangeOpen: lambda: carry_out(done(Action.PROPOSE_CHANGE), Action.PROPOSE_CHANGE),
@@ -280,7 +284,7 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
         restored(a_placed_order(), holds=done(Action.HOLD).state.holds * MAX_PARTS),
         lambda o: carry_out(o, Action.HOLD),
     ),
-    errors.QuantityExceeds: lambda: a_placed_order().cancel_items(
+    errors.QuantityExceedsAvailable: lambda: a_placed_order().cancel_items(
         items(_1=4), "customer", by=CUSTOMER, now=NOW
     ),
     errors.NothingDue: lambda: carry_out(an_order_that_is(CONFIRMED), Action.PAY),
@@ -291,14 +295,14 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
         a_placed_order(), lambda o: authorize(o, 1_000), authorize
     ).capture("1", amount=1_001, by=STAFF, now=NOW),
     errors.AmountExceedsRefundable: lambda: carry_out(an_order_that_is(CONFIRMED), Action.REFUND),
-    errors.CreditExceeds: lambda: a_placed_order().grant_credit(
+    errors.CreditExceedsAvailable: lambda: a_placed_order().grant_credit(
         4_301, "goodwill", by=STAFF, now=NOW
     ),
     errors.NotDelivered: lambda: carry_out(an_order_that_is(CONFIRMED), Action.COMPLETE),
     errors.NotSettled: lambda: carry_out(
         after(a_placed_order(lines=(CARD,)), authorize), Action.COMPLETE
     ),
-    errors.StillOpen: lambda: carry_out(
+    errors.OrderNotClosed: lambda: carry_out(
         after(
             restored(an_order_that_is(OrderStatus.COMPLETED), status=CONFIRMED),
             lambda o: o.hold("address", by=STAFF, now=NOW),
@@ -403,7 +407,7 @@ def test_the_builder_of_every_part_builds_every_part() -> None:
     assert {r.status for r in state.returns} == {
         *("requested", "approved", "declined", "received", "closed")
     }
-    assert {call.kind for call in state.ledger.calls} == {
+    assert {call.kind for call in state.ledger.operations} == {
         *("authorize", "capture", "void", "refund")
     }
     assert {hold.released_at is None for hold in state.holds} == {True, False}

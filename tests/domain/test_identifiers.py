@@ -20,7 +20,7 @@ from orders.domain.payments import (
     refund_key,
     void_key,
 )
-from tests.building import an_order_id
+from tests.support.orders import an_order_id
 
 RANDOMNESS = st.integers(0, 2**60 - 1)
 TEXT = st.text(max_size=8)

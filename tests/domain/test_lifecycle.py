@@ -8,9 +8,9 @@ import pytest
 
 from orders.domain.actions import Action
 from orders.domain.errors import IllegalTransition
-from orders.domain.guards import refusals
 from orders.domain.lifecycle import OrderStatus
-from tests.building import EXPIRES, an_order_ready_for, an_order_that_is, carry_out
+from orders.domain.rules import refusals
+from tests.support.orders import EXPIRES, an_order_ready_for, an_order_that_is, carry_out
 
 # A column for each status: pending, confirmed, completed, cancelled, expired. A dot is refused.
 MATRIX: Final = """

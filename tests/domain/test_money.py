@@ -18,8 +18,8 @@ from orders.domain.errors import (
 from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine, Line, lines_of
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS, Money, allocate, exponent, share_of_units
-from orders.domain.values import Limits, Shipping
-from tests.building import a_placed_order
+from orders.domain.validation import OrderLimits, Shipping
+from tests.support.orders import a_placed_order
 
 # Too young for py-moneyed: the Caribbean guilder (2025) and Zimbabwe Gold (2024), two digits each.
 UNKNOWN_TO_MONEYED = {"XCG", "ZWG"}
@@ -198,7 +198,7 @@ def test_an_orders_discount_is_shared_out_over_its_lines(
         DraftLine(sku="PEN", name="Pen", unit_price=price, quantity=quantity)
         for price, quantity in priced
     ]
-    lines = lines_of(drafts, order_discount=discount, limits=Limits())
+    lines = lines_of(drafts, order_discount=discount, limits=OrderLimits())
     assert sum(each.order_discount for each in lines) == discount
     assert all(each.gross >= 0 for each in lines)
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from orders.domain import fulfilling, guards
+from orders.domain import rules as guards
 from orders.domain.actions import Action
-from orders.domain.ledger import Ledger
-from orders.domain.paying import Paying
+from orders.domain.operations import Ledger
+from orders.domain.order import _shipments as fulfilling
+from orders.domain.order._payments import Paying
 from orders.domain.state import OrderState
 from tests.domain.order_machine import OrderMachine
 
@@ -31,7 +32,7 @@ def late_money_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def pending_refunds_are_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "refunding", lambda ledger, payment_id=None: 0)
+    patch.setattr(Ledger, "pending_refunds", lambda ledger, payment_id=None: 0)
 
 
 def cancelling_unwinds_nothing(patch: pytest.MonkeyPatch) -> None:

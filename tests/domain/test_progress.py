@@ -13,18 +13,18 @@ from typing import Final
 import pytest
 
 from orders.domain.identifiers import PartId
-from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
-    fulfillment_progress,
-    payment_progress,
-    payment_progress_of,
-    return_progress,
+    derive_fulfillment_status,
+    derive_payment_status,
+    derive_return_status,
+    payment_status_of,
 )
 from orders.domain.lines import Line
+from orders.domain.operations import Ledger
 from orders.domain.payments import Payment, PaymentStatus
 from orders.domain.returns import Return, ReturnStatus
 from orders.domain.totals import Totals
-from tests.building import NOW, items
+from tests.support.orders import NOW, items
 
 
 def totals(
@@ -77,7 +77,7 @@ def test_payment_status_over_every_combination() -> None:
             for p, v, f in flags:
                 expected = payment_status_by_the_book(due, a, c, r, k, p=p, v=v, f=f)
                 amounts = totals(due=due, authorized=a, captured=c, refunded=r, charged_back=k)
-                found = payment_progress(amounts, in_flight=p, voided=v, failed=f)
+                found = derive_payment_status(amounts, in_flight=p, voided=v, failed=f)
                 assert found == expected, (due, a, c, r, k, p, v, f)
                 seen.add(found)
     assert len(seen) == 13
@@ -101,7 +101,7 @@ def test_payment_status_over_every_combination() -> None:
     ],
 )
 def test_payment_status_of(amounts: Totals, status: str) -> None:
-    assert payment_progress(amounts) == status
+    assert derive_payment_status(amounts) == status
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_payment_status_of_payments_that_brought_nothing(
             for place, status in enumerate(statuses)
         )
     )
-    assert payment_progress_of(totals(due=100), ledger) == expected
+    assert payment_status_of(totals(due=100), ledger) == expected
 
 
 LINE: Final = Line(id=PartId("1"), sku="PEN", name="Pen", quantity=2, unit_price=1)
@@ -185,7 +185,7 @@ def test_fulfillment_status_over_every_pair_of_lines() -> None:
     lines = possible_lines()
     seen = set()
     for pair in product(lines, repeat=2):
-        found = fulfillment_progress(pair)
+        found = derive_fulfillment_status(pair)
         assert found == fulfillment_by_the_book(list(pair)), pair
         seen.add(found)
     assert len(seen) == 8
@@ -207,7 +207,7 @@ def test_fulfillment_status_over_every_pair_of_lines() -> None:
     ],
 )
 def test_fulfillment_status_of(changes: dict[str, int], status: str) -> None:
-    assert fulfillment_progress([replace(LINE, **changes)]) == status  # type: ignore[arg-type]
+    assert derive_fulfillment_status([replace(LINE, **changes)]) == status  # type: ignore[arg-type]
 
 
 def a_return(status: ReturnStatus) -> Return:
@@ -228,7 +228,7 @@ def test_return_status_over_every_pair_of_lines_and_every_return() -> None:
     seen = set()
     for pair in product(possible_lines(), repeat=2):
         for returns in ([], *([a_return(status)] for status in ReturnStatus)):
-            found = return_progress(pair, returns)
+            found = derive_return_status(pair, returns)
             assert found == return_status_by_the_book(list(pair), returns), (pair, returns)
             seen.add(found)
     assert len(seen) == 4

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.brokers import RabbitServer
-from tests.e2e.told import traced_rabbit
-from tests.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.brokers import RabbitServer
+from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.traces import traced_rabbit
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ import httpx
 import jwt
 import pytest
 
-from orders.entrypoints.processes import is_taken
-from tests.running import Unread
+from orders.entrypoints.server.child_processes import is_taken
+from tests.support.orders_process import Unread
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from orders.entrypoints.http.app import description
-from orders.entrypoints.http.headers import ALWAYS
+from orders.entrypoints.http.middleware.response_headers import ALWAYS
 from tests.blue_green import CONNECTIONS, there_and_back
-from tests.e2e.cases.running import eventually
-from tests.gateway import Gateway, gateway
+from tests.support.gateway import Gateway, gateway
+from tests.support.service import eventually
 
 
 class Upstream:

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import RabbitServer
-from tests.e2e.cases.running import Caller, Running, eventually, paid
-from tests.e2e.told import ADDRESS, CANARY, Told, messages, named
-from tests.otlp_receiver import OtlpReceiver
+from tests.support.brokers import RabbitServer
+from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.service import Caller, Running, eventually, paid
+from tests.support.traces import ADDRESS, CANARY, Told, messages, named
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +100,12 @@ def test_use_case_and_database_commands_are_below_the_request(told: Told) -> Non
 def test_the_payment_service_is_told_the_trace_and_tells_it_back(told: Told) -> None:
     pay = named(told.spans, "payments authorize")
     settle = told.by_id[pay.parent]
-    assert (pay.kind, settle.name) == ("client", "SettlePayments")
+    assert (pay.kind, settle.name) == ("client", "ExecutePaymentOperations")
     assert told.by_id[settle.parent].name == "PlaceOrder"
     assert "update orders" in told.below(settle)
     webhook = named(told.spans, "POST /v1/payment-events")
     assert (webhook.kind, webhook.parent) == ("server", pay.span_id)
-    assert told.below(webhook) == {"BookPaymentEvent"}
+    assert told.below(webhook) == {"RecordPaymentEvent"}
 
 
 def test_a_message_goes_on_with_the_trace_that_caused_it(told: Told) -> None:

@@ -12,12 +12,12 @@ import httpx
 import msgspec
 import pytest
 
-from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import RabbitServer
-from tests.e2e.cases.running import Caller, Running, eventually, paid
-from tests.e2e.told import ADDRESS, CANARY, Told, messages, named
-from tests.gateway import Gateway, gateway
-from tests.otlp_receiver import OtlpReceiver
+from tests.support.brokers import RabbitServer
+from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.gateway import Gateway, gateway
+from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.service import Caller, Running, eventually, paid
+from tests.support.traces import ADDRESS, CANARY, Told, messages, named
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
 

@@ -13,18 +13,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orders.adapters.catalogue import JsonPriceList
 from orders.adapters.in_memory import InMemoryEventLog, InMemoryOrders, InMemoryPayments
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
-from orders.adapters.payments_http.webhooks import WebhookVerifier
-from orders.adapters.price_lists import JsonPriceList
+from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.entrypoints.container import UseCases
 from orders.entrypoints.http.app import build_app
-from orders.entrypoints.http.health import Readiness
-from orders.entrypoints.serve import serve
-from orders.entrypoints.settings import Settings
+from orders.entrypoints.http.routes.health import Readiness
+from orders.entrypoints.server.serve import serve
+from orders.entrypoints.settings.table import Settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -74,7 +74,7 @@ async def _worked(use_cases: UseCases) -> AsyncIterator[None]:
 
 
 async def _turns(use_cases: UseCases) -> None:
-    due, relay = use_cases.do_due_work(), use_cases.relay_events()
+    due, relay = use_cases.process_scheduled_work(), use_cases.relay_events()
     while True:
         await relay(limit=_BATCH)
         for order_id in await due.claim(limit=_BATCH):

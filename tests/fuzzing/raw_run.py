@@ -17,7 +17,7 @@ import httpx
 
 from tests.fuzzing.raw_client import Answer
 from tests.fuzzing.raw_mutations import OF_ALL, OF_BODIES, Raw
-from tests.http.published import Published
+from tests.support.published_api import Published
 
 _INSIDES: Final = (b"traceback", b"litestar", b"msgspec", b"pymongo", b"uvicorn", b'.py"', b"errno")
 

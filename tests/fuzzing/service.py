@@ -13,10 +13,10 @@ from pathlib import Path
 import jwt
 
 from orders.application.access import scopes_for
-from orders.entrypoints.processes import free_ports
-from orders.entrypoints.stack import is_ready
-from tests.cluster import Process
-from tests.shop import WEBHOOK_SECRET
+from orders.entrypoints.sandbox.stack import is_ready
+from orders.entrypoints.server.child_processes import free_ports
+from tests.support.cluster import Process
+from tests.support.shop import WEBHOOK_SECRET
 
 _SECRET = "for a service that forgets all when it ends"
 _CATALOGUE = Path(__file__).parents[2] / "src/orders/entrypoints/sandbox/catalogue.json"

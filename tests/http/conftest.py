@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.http.calling import Api, Front
-from tests.http.observing import Recorded
-from tests.shop import Shop
+from tests.support.api import Api, Front
+from tests.support.observed_api import Recorded
+from tests.support.shop import Shop
 
 
 @pytest.fixture(scope="session")

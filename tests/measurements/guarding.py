@@ -31,14 +31,15 @@ from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
-from orders.entrypoints import logs, telemetry
 from orders.entrypoints.http.app import USE_CASES, provided
-from orders.entrypoints.http.orders import ORDER_HANDLERS
-from orders.entrypoints.tracing import provider_of
-from tests.http.calling import a_body, a_line
-from tests.http.observing import an_app
+from orders.entrypoints.http.routes.orders import ORDER_HANDLERS
+from orders.entrypoints.observability import json_logging as logs
+from orders.entrypoints.observability import spans as telemetry
+from orders.entrypoints.observability.span_exporter import provider_of
 from tests.measurements.asking import Headers, cpu_of
-from tests.shop import Shop
+from tests.support.api import a_body, a_line
+from tests.support.observed_api import an_app
+from tests.support.shop import Shop
 
 TURNS = 200
 REQUESTS = 20

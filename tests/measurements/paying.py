@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import uvloop
 
-from orders.adapters.payments_http.client import HttpPayments
+from orders.adapters.payment_service.client import HttpPayments
 from orders.domain.money import Money
 from tests.bench.contenders import Place
 

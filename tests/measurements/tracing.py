@@ -24,12 +24,13 @@ from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext
 from pymongo.monitoring import _EventListeners
 
 from orders.adapters.mongo.spans import CommandSpans
-from orders.entrypoints import logs, telemetry
-from orders.entrypoints.http import access_log
-from orders.entrypoints.tracing import provider_of
-from tests.http.observing import an_app
+from orders.entrypoints.http.middleware import access_log
+from orders.entrypoints.observability import json_logging as logs
+from orders.entrypoints.observability import spans as telemetry
+from orders.entrypoints.observability.span_exporter import provider_of
 from tests.measurements.asking import Headers, cpu_of
-from tests.shop import Shop
+from tests.support.observed_api import an_app
+from tests.support.shop import Shop
 
 TURNS = 300
 REQUESTS = 20

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
 from tests.operating.shop import RunningShop, running_shop
-from tests.prometheus_process import installed
+from tests.support.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
+from tests.support.prometheus_process import installed
 
 
 @pytest.fixture(scope="session")

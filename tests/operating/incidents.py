@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from tests.contract.brokers import LARGEST_MESSAGE, RabbitServer
 from tests.operating.shop import MUG, PAID, UNPAID, RunningShop, buying, crowd
-from tests.prometheus_process import eventually
-from tests.redis_process import RedisProcess
+from tests.support.brokers import LARGEST_MESSAGE, RabbitServer
+from tests.support.prometheus_process import eventually
+from tests.support.redis_process import RedisProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from orders.entrypoints.processes import end_with, free_ports
+from orders.entrypoints.server.child_processes import end_with, free_ports
 
 MISSING: Final = "no Kubernetes: set ORDERS_TEST_KUBERNETES to what infra/setup/kubernetes.sh built"
 _GIVEN: Final = os.environ.get("ORDERS_TEST_KUBERNETES")

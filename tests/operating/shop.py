@@ -17,13 +17,13 @@ from typing import Any, Final
 import httpx
 
 from orders.entrypoints.sandbox.database import database_command
-from orders.entrypoints.sandbox.tokens import sandbox_token
-from tests.cluster import Cluster, Process, Shape, cluster
-from tests.contract.brokers import LARGEST_MESSAGE, RabbitServer, rabbit_server
-from tests.database_way import DatabaseWay, database_way
-from tests.otlp_receiver import OtlpReceiver, otlp_receiver
-from tests.prometheus_process import PrometheusProcess, eventually, prometheus_process
-from tests.redis_process import RedisProcess, redis_process
+from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
+from tests.support.brokers import LARGEST_MESSAGE, RabbitServer, rabbit_server
+from tests.support.cluster import Cluster, Process, Shape, cluster
+from tests.support.database_connection import DatabaseWay, database_way
+from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.prometheus_process import PrometheusProcess, eventually, prometheus_process
+from tests.support.redis_process import RedisProcess, redis_process
 
 _BUYERS: Final = 3
 _PROCESSES: Final = ("api-0", "api-1", "worker-0")

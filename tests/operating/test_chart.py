@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orders.entrypoints import supervisor
-from orders.entrypoints.http.health import PATHS
-from orders.entrypoints.settings import settings_table
+from orders.entrypoints.http.routes.health import PATHS
+from orders.entrypoints.server import supervisor
+from orders.entrypoints.settings.table import settings_table
 from tests.operating.chart import (
     CHART,
     ROOT,
@@ -26,7 +26,7 @@ from tests.operating.chart import (
     tool,
     values,
 )
-from tests.prometheus_process import RULES, installed
+from tests.support.prometheus_process import RULES, installed
 
 SECRETS = {row.name for row in settings_table() if row.secret}
 

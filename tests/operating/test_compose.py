@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from orders.entrypoints.settings import settings_table
+from orders.entrypoints.settings.table import settings_table
 
 INFRA: Final = Path(__file__).parents[2] / "infra"
 COMPOSE: Final = yaml.safe_load((INFRA / "compose.yaml").read_text(encoding="utf-8"))

@@ -9,9 +9,9 @@ import pytest
 from infra.grafana.__main__ import main
 from infra.grafana.boards import PANELS, dashboards
 from infra.grafana.panels import Panel
-from orders.entrypoints.metrics import metrics_table
+from orders.entrypoints.observability.metrics import metrics_table
 from tests.operating.shop import RunningShop
-from tests.prometheus_process import RULES, eventually
+from tests.support.prometheus_process import RULES, eventually
 
 SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 GIVEN = {"$__rate_interval": "10s", "$namespace": ".*"}

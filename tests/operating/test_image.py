@@ -20,10 +20,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from orders.entrypoints.processes import free_ports
-from orders.entrypoints.stack import is_ready
-from tests.cluster import PATIENCE_SECONDS, Cluster, Shape, cluster
-from tests.e2e.cases.running import Running, eventually
+from orders.entrypoints.sandbox.stack import is_ready
+from orders.entrypoints.server.child_processes import free_ports
+from tests.support.cluster import PATIENCE_SECONDS, Cluster, Shape, cluster
+from tests.support.service import Running, eventually
 
 TOP: Final = Path(__file__).parents[2]
 ENGINE: Final = os.environ.get("ORDERS_TEST_DOCKER") or os.environ.get("DOCKER_HOST")

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.cluster import Cluster, Shape, cluster
-from tests.contract.brokers import RabbitServer
-from tests.e2e.cases.running import Running, eventually, paid
-from tests.e2e.told import messages, traced_rabbit
-from tests.gateway import Gateway, gateway
-from tests.jaeger_process import Jaeger, Shown, jaeger_process
+from tests.support.brokers import RabbitServer
+from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.gateway import Gateway, gateway
+from tests.support.jaeger_process import Jaeger, Shown, jaeger_process
+from tests.support.service import Running, eventually, paid
+from tests.support.traces import messages, traced_rabbit
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
 LAST = {"POST /v1/payment-events", *(f"publish {each}" for each in EVENTS)}
@@ -90,7 +90,7 @@ def seen(jaeger: Jaeger, rabbit: RabbitServer, service: Cluster, gate: Gateway) 
 def test_a_trace_goes_from_the_request_to_the_broker(seen: Seen) -> None:
     request = ["POST /v1/orders", "PlaceOrder"]
     assert seen.way_to("insert orders") == [*request, "insert orders"]
-    paying = [*request, "SettlePayments", "payments authorize"]
+    paying = [*request, "ExecutePaymentOperations", "payments authorize"]
     assert seen.way_to("POST /v1/payment-events") == [*paying, "POST /v1/payment-events"]
     for event in EVENTS:
         assert seen.way_to(f"publish {event}")[0] == "POST /v1/orders"

@@ -27,19 +27,19 @@ from orders.adapters.contracts.samples import STAFF, a_new_order
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.schema import migrate
 from orders.entrypoints import clock
-from orders.entrypoints.sandbox.tokens import sandbox_token
+from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 from orders.entrypoints.worker import PAUSE_SECONDS, RELAY_BATCH
 from tests.bench.databases import Database, running_database
 from tests.chaos.deliveries import Deliveries
-from tests.cluster import Shape, cluster
-from tests.contract.brokers import (
+from tests.rates.deliveries import faults, repeated
+from tests.rates.relaying import DATABASE, relaying
+from tests.support.brokers import (
     RABBITMQ_MISSING,
     RabbitServer,
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.rates.deliveries import faults, repeated
-from tests.rates.relaying import DATABASE, relaying
+from tests.support.cluster import Shape, cluster
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "events.md"
 ORDERS, EVENTS_EACH = 2_500, 4

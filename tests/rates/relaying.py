@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from orders.adapters.brokers.rabbitmq import RabbitPublisher
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.adapters.rabbitmq import RabbitPublisher
 from orders.application.ports import LoggedEvent
 from orders.application.relay_events import RelayEvents
 from orders.entrypoints import clock

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from orders.adapters.messages import encode
 from orders.domain.identifiers import OrderId
-from tests.building import NOW
 from tests.simulation.people import Acknowledged, Client
 from tests.simulation.service import Api, Background, Outside, relay, work
 from tests.simulation.world import Link, VirtualTime, Weather, World
+from tests.support.orders import NOW
 
 HEALED_WITHIN_SECONDS = 900.0
 """Virtual seconds in which everything must come to rest once nothing goes wrong any more."""

@@ -193,8 +193,8 @@ def _once(history: History, state: OrderState, delivered: list[LoggedEvent]) -> 
 
 def _at_rest(state: OrderState) -> Iterator[str]:
     """I5: no call or refund without outcome, no payment in doubt, nothing that time should end."""
-    if state.ledger.calls:
-        yield f"I5 calls left: {[call.key for call in state.ledger.calls]}"
+    if state.ledger.operations:
+        yield f"I5 calls left: {[call.key for call in state.ledger.operations]}"
     doubtful = {PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION, PaymentStatus.REVIEW}
     for payment in state.ledger.payments:
         if payment.status in doubtful:

@@ -14,16 +14,16 @@ from orders.application.errors import (
     RequestInProgress,
     StoreUnavailable,
 )
-from orders.application.place_order import PaymentWish
-from orders.application.requests import Answer
+from orders.application.place_order import InitialPayment
+from orders.application.requests import CommandResult
 from orders.domain.errors import OrderError
 from orders.domain.identifiers import Actor, OrderId, PartId, derive_order_id
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import OrderState
-from tests.building import a_draft
-from tests.shop import TENANT, a_request
 from tests.simulation.service import Outside, UseCases
 from tests.simulation.world import Link, NoAnswer
+from tests.support.orders import a_draft
+from tests.support.shop import TENANT, a_request
 
 METHODS = (
     *("tok_ok",) * 8,
@@ -64,7 +64,7 @@ class Client:
         chance = self._world.chance
         method = chance.choice((*METHODS, None))
         capture = chance.random() < 0.7
-        wish = PaymentWish(method=method, capture=capture) if method else None
+        wish = InitialPayment(method=method, capture=capture) if method else None
         placing = self._insist(
             self.name,
             "place",
@@ -107,7 +107,7 @@ class Client:
         )
 
     async def _insist(
-        self, key: str, operation: str, handle: Callable[[UseCases], Awaitable[Answer]]
+        self, key: str, operation: str, handle: Callable[[UseCases], Awaitable[CommandResult]]
     ) -> None:
         """Send a request with its key until there is an answer, or patience is at an end."""
         world = self._world

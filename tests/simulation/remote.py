@@ -13,11 +13,11 @@ from orders.application.errors import (
     PublisherUnavailable,
     StoreUnavailable,
 )
+from orders.application.ordered_publishing import publish_in_order
 from orders.application.ports import Clock, LoggedEvent, Published
-from orders.application.publishing import publish_in_order
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 from tests.simulation.world import Link, NoAnswer, Process
@@ -69,7 +69,7 @@ class WatchedOrders(InMemoryOrders):
 
     def idle(self) -> bool:
         """Whether time asks for nothing and no event waits."""
-        return all(kept.state.due_at is None and not kept.outbox for kept in self._all())
+        return all(kept.state.next_action_at is None and not kept.outbox for kept in self._all())
 
     def latest(self) -> dict[OrderId, OrderState]:
         """Every order as it is stored."""

@@ -8,18 +8,17 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from orders.adapters.in_memory import InMemoryEventLog, StaticPriceList
-from orders.adapters.payments_http.webhooks import WebhookVerifier
-from orders.application.book_payment_event import BookPaymentEvent
+from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
-from orders.application.do_due_work import DoDueWork
 from orders.application.errors import ApplicationError, StoreUnavailable
-from orders.application.place_order import PlaceOrder, PriceDraft
+from orders.application.execute_payment_operations import ExecutePaymentOperations
+from orders.application.place_order import DraftPricer, PlaceOrder
+from orders.application.process_scheduled_work import ProcessScheduledWork
+from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
 from orders.domain.errors import OrderError, PartNotFound
 from orders.domain.payments import PaymentReport, order_of_reference
-from orders.domain.values import Limits
-from tests.shop import PRICES, WEBHOOK_SECRET, a_webhook
+from orders.domain.validation import OrderLimits
 from tests.simulation.remote import (
     BROKER_SECONDS,
     PAYMENT_SECONDS,
@@ -32,6 +31,7 @@ from tests.simulation.remote import (
     WatchedPayments,
 )
 from tests.simulation.world import BROKERS, Link, NoAnswer, Process, World, settle
+from tests.support.shop import PRICES, WEBHOOK_SECRET, a_webhook
 
 T = TypeVar("T")
 
@@ -110,7 +110,9 @@ class Outside:
         payment_id = report.reference.rpartition(":")[2]
         try:
             order = await self.orders.get_durable(order_id)
-            order.book(report, payment_id, charged_back=False, now=self.world.now())
+            order.record_payment_report(
+                report, payment_id, charged_back=False, now=self.world.now()
+            )
         except StoreUnavailable:
             self.forgotten.append(report.reference)
         except PartNotFound:
@@ -125,8 +127,8 @@ class UseCases(NamedTuple):
 
     place_order: PlaceOrder
     change_order: ChangeOrder
-    book_payment_event: BookPaymentEvent
-    do_due_work: DoDueWork
+    record_payment_event: RecordPaymentEvent
+    process_scheduled_work: ProcessScheduledWork
     relay_events: RelayEvents
 
 
@@ -145,23 +147,25 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
     orders_port: Any = orders
     payments_port: Any = payments
     log_port: Any = log
-    settle_payments = SettlePayments(orders_port, payments_port, world.now)
-    price = PriceDraft(StaticPriceList(PRICES), Limits())
+    execute_payment_operations = ExecutePaymentOperations(orders_port, payments_port, world.now)
+    price = DraftPricer(StaticPriceList(PRICES), OrderLimits())
     return UseCases(
         place_order=PlaceOrder(
             orders_port,
-            settle_payments,
+            execute_payment_operations,
             price,
             world.now,
             lambda: world.chance.getrandbits(64),
-            Limits(),
+            OrderLimits(),
             outside.expire_after,
         ),
-        change_order=ChangeOrder(orders_port, settle_payments, world.now),
-        book_payment_event=BookPaymentEvent(
+        change_order=ChangeOrder(orders_port, execute_payment_operations, world.now),
+        record_payment_event=RecordPaymentEvent(
             orders_port, WebhookVerifier([WEBHOOK_SECRET]), world.now
         ),
-        do_due_work=DoDueWork(orders_port, settle_payments, world.now),
+        process_scheduled_work=ProcessScheduledWork(
+            orders_port, execute_payment_operations, world.now
+        ),
         relay_events=RelayEvents(orders_port, log_port, publishers, world.now),
     )
 
@@ -229,13 +233,13 @@ class Background(Process):
 
 
 def _booking(message: tuple[dict[str, str], bytes]) -> Callable[[UseCases], Awaitable[bool]]:
-    return lambda use: use.book_payment_event(*message)
+    return lambda use: use.record_payment_event(*message)
 
 
 async def work(use: UseCases) -> None:
     """A worker's turn: what is due, side by side."""
-    claimed = await use.do_due_work.claim(limit=32)
-    await asyncio.gather(*(use.do_due_work(order_id) for order_id in claimed))
+    claimed = await use.process_scheduled_work.claim(limit=32)
+    await asyncio.gather(*(use.process_scheduled_work(order_id) for order_id in claimed))
 
 
 async def relay(use: UseCases) -> None:

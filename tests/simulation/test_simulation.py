@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from orders.adapters.in_memory import InMemoryOrders
-from orders.application.book_payment_event import BookPaymentEvent
+from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import PaymentEvent
 from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
 from orders.domain.identifiers import OrderId
-from orders.domain.ledger import Ledger
 from orders.domain.money import Money
-from orders.domain.order import Order
-from orders.domain.payments import PaymentCall, PaymentReport
+from orders.domain.operations import Ledger
+from orders.domain.order.order import Order
+from orders.domain.payments import PaymentOperation, PaymentReport
 from tests.simulation.history import run
 from tests.simulation.invariants import violations
 from tests.simulation.remote import RemoteStore, WatchedOrders
@@ -96,16 +96,20 @@ def test_histories_are_eventful() -> None:
 
 def a_new_key_for_an_unknown_outcome(patch: pytest.MonkeyPatch) -> None:
     async def authorize(
-        self: SettlePayments, call: PaymentCall, amount: Money, method: str, capture: bool
+        self: ExecutePaymentOperations,
+        call: PaymentOperation,
+        amount: Money,
+        method: str,
+        capture: bool,
     ) -> PaymentReport:
-        asked_before = call.tries > 0 or call.due_at <= self._now()
+        asked_before = call.tries > 0 or call.next_attempt_at <= self._now()
         key = f"{call.key}{self._now():%H%M%S}" if asked_before else call.key
         report = await self._payments.authorize(
             reference=key, amount=amount, method=method, capture=capture
         )
         return replace(report, reference=call.key)
 
-    patch.setattr(SettlePayments, "_authorize", authorize)
+    patch.setattr(ExecutePaymentOperations, "_authorize", authorize)
 
 
 def forgotten_before_the_confirm(patch: pytest.MonkeyPatch) -> None:
@@ -158,12 +162,12 @@ def repetitions_answered_from_the_primary_alone(patch: pytest.MonkeyPatch) -> No
 
 
 def messages_taken_because_the_primary_knows_them(patch: pytest.MonkeyPatch) -> None:
-    async def booked(self: BookPaymentEvent, order_id: OrderId, event: PaymentEvent) -> Order:
+    async def booked(self: RecordPaymentEvent, order_id: OrderId, event: PaymentEvent) -> Order:
         order = await self._orders.get(order_id)
         self._book(order, event)
         return order
 
-    patch.setattr(BookPaymentEvent, "_booked", booked)
+    patch.setattr(RecordPaymentEvent, "_booked", booked)
 
 
 @pytest.mark.parametrize(

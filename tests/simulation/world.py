@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from orders.application.errors import ApplicationError
 from orders.domain.errors import OrderError
-from tests.building import NOW
+from tests.support.orders import NOW
 
 T = TypeVar("T")
 

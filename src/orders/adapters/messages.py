@@ -16,13 +16,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from orders.application.ports import LoggedEvent
-from orders.domain.events import OrderEvent, RecordedEvent, Standing
+from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import ActorKind
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -42,9 +42,9 @@ class After(msgspec.Struct, frozen=True, kw_only=True):
     """How the order stood right after the change; amounts in minor units of its currency."""
 
     status: OrderStatus
-    payment_status: PaymentProgress
-    fulfillment_status: FulfillmentProgress
-    return_status: ReturnProgress
+    payment_status: OrderPaymentStatus
+    fulfillment_status: OrderFulfillmentStatus
+    return_status: OrderReturnStatus
     gross: Balance
     due: Balance
     authorized: Balance
@@ -56,7 +56,7 @@ class After(msgspec.Struct, frozen=True, kw_only=True):
     refund_due: Balance
 
     @classmethod
-    def of(cls, standing: Standing) -> After:
+    def of(cls, standing: OrderSnapshot) -> After:
         """The published part of how an order stood."""
         totals = standing.totals
         return cls(

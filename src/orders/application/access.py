@@ -156,7 +156,7 @@ _NO_ROLE: Final[frozenset[str]] = frozenset()
 _SHOWING_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
 
 
-def may(caller: Caller, operation: Operation) -> bool:
+def is_allowed(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to some order at all."""
     if _roles_giving(caller, operation):
         return True
@@ -183,20 +183,20 @@ def require(caller: Caller, operation: Operation) -> None:
     Raises:
         Forbidden: If roles and scopes do not give the operation.
     """
-    if not may(caller, operation):
+    if not is_allowed(caller, operation):
         raise Forbidden(operation)
 
 
-def reaches_all(caller: Caller, operation: Operation) -> bool:
+def can_access_all(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to every order of the tenant, not only to their own."""
     return bool(_roles_giving(caller, operation) - {Role.CUSTOMER})
 
 
-def may_reach(caller: Caller, operation: Operation, state: OrderState) -> bool:
+def can_access(caller: Caller, operation: Operation, state: OrderState) -> bool:
     """Whether the caller may do this to this order: it does not exist for whoever may not."""
-    if state.tenant != caller.tenant or not may(caller, operation):
+    if state.tenant != caller.tenant or not is_allowed(caller, operation):
         return False
-    if reaches_all(caller, operation):
+    if can_access_all(caller, operation):
         return True
     owner = state.customer_id if state.customer_id is not None else state.placed_by
     return owner == caller.subject
@@ -216,7 +216,7 @@ def view_of(caller: Caller) -> View:
     Commands answer with the order. So a token shows what is the staff's only if it may read it, and
     no more than a warehouse's if its scopes neither read orders nor move money.
     """
-    if may(caller, Operation.SEE_NOTES):
+    if is_allowed(caller, Operation.SEE_NOTES):
         return View.STAFF
     hides_money = caller.scopes is not None and _SHOWING_MONEY.isdisjoint(caller.scopes)
     return View.FULFILLMENT if hides_money or Role.FULFILLMENT in caller.roles else View.CUSTOMER

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from orders.application.access import Operation, actor_of, may_reach, require
+from orders.application.access import Operation, actor_of, can_access, require
 from orders.application.errors import ConcurrentUpdate, OrderNotFound
+from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
-from orders.application.requests import Answer, Request, remember, replay_of, require_version
-from orders.application.settle_payments import SettlePayments
+from orders.application.requests import (
+    CommandResult,
+    Request,
+    record_request,
+    replay_of,
+    require_version,
+)
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 
 TRIES = 8
 """How often a command is decided anew on an order that others keep changing."""
@@ -23,14 +29,16 @@ Decision = Callable[[Order, Actor, datetime], object]
 class ChangeOrder:
     """Loads an order, lets it decide, stores it, and makes the calls it reserved."""
 
-    def __init__(self, orders: OrderRepository, settle: SettlePayments, now: Clock) -> None:
+    def __init__(
+        self, orders: OrderRepository, settle: ExecutePaymentOperations, now: Clock
+    ) -> None:
         self._orders = orders
         self._settle = settle
         self._now = now
 
     async def __call__(
         self, order_id: OrderId, operation: Operation, decide: Decision, *, request: Request
-    ) -> Answer:
+    ) -> CommandResult:
         """Carry out a command. With a request key it may be repeated.
 
         Raises:
@@ -57,15 +65,15 @@ class ChangeOrder:
                 await self._orders.save(order)
             except ConcurrentUpdate:
                 continue
-            reserved = order.state.ledger.calls_since(before)
-            return Answer(await self._settle(order, reserved))
+            reserved = order.state.ledger.operations_since(before)
+            return CommandResult(await self._settle(order, reserved))
         raise ConcurrentUpdate
 
     def _answer_of(
         self, order: Order, operation: Operation, decide: Decision, request: Request
-    ) -> Answer | None:
+    ) -> CommandResult | None:
         """Let the order decide. Returns the answer, or None if the order is to be stored first."""
-        if not may_reach(request.caller, operation, order.state):
+        if not can_access(request.caller, operation, order.state):
             raise OrderNotFound(order.id)
         now = self._now()
         if (answer := replay_of(order, request, now=now)) is not None:
@@ -73,6 +81,6 @@ class ChangeOrder:
         require_version(order, request)
         decide(order, actor_of(request.caller), now)
         if request.dry_run or order.state is order.stored:
-            return Answer(order)
-        remember(order, request, now=now)
+            return CommandResult(order)
+        record_request(order, request, now=now)
         return None

@@ -150,7 +150,7 @@ class PaymentUnavailable(ApplicationError):
     code = "payment-unavailable"
 
 
-class PaymentNotAsked(PaymentUnavailable):
+class PaymentNotAttempted(PaymentUnavailable):
     """Nothing was sent, as the payment service fails: the outcome is as unknown as it was."""
 
     code = "payment-not-asked"

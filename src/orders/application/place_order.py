@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from orders.application.access import Caller, Operation, actor_of, may, require
+from orders.application.access import Caller, Operation, actor_of, is_allowed, require
 from orders.application.errors import (
     DuplicateOrder,
     Forbidden,
@@ -14,16 +14,23 @@ from orders.application.errors import (
     PricesUnavailable,
     PriceUnknown,
 )
+from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository, PriceList
-from orders.application.requests import Answer, Request, remember, replay_of
-from orders.application.settle_payments import SettlePayments
-from orders.domain.draft import OrderDraft, Quote, quote
+from orders.application.requests import CommandResult, Request, record_request, replay_of
 from orders.domain.errors import TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
 from orders.domain.lines import DraftLine, require_line_count
 from orders.domain.money import exponent
-from orders.domain.order import Order
-from orders.domain.values import Limits, Shipping, code, method_token, reference, sku
+from orders.domain.order.order import Order
+from orders.domain.pricing import OrderDraft, Quote, quote
+from orders.domain.validation import (
+    OrderLimits,
+    Shipping,
+    validate_code,
+    validate_method_token,
+    validate_reference,
+    validate_sku,
+)
 
 _MAY_BE_A_REPETITION = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
 """Why a request may be refused that was answered before: it is stored, or prices have changed."""
@@ -33,7 +40,7 @@ Randomness = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentWish:
+class InitialPayment:
     """How to pay for the order as it is placed.
 
     Raises:
@@ -44,13 +51,13 @@ class PaymentWish:
     capture: bool = False
 
     def __post_init__(self) -> None:
-        method_token(self.method, "payment/method")
+        validate_method_token(self.method, "payment/method")
 
 
-class PriceDraft:
+class DraftPricer:
     """Fills in the prices of a draft: the caller's, if they may state them, or the list's."""
 
-    def __init__(self, prices: PriceList, limits: Limits) -> None:
+    def __init__(self, prices: PriceList, limits: OrderLimits) -> None:
         self._prices = prices
         self._limits = limits
 
@@ -64,13 +71,15 @@ class PriceDraft:
             PricesUnavailable: If the list gave no answer.
         """
         exponent(draft.currency)
-        trusted = may(caller, Operation.STATE_PRICES)
+        trusted = is_allowed(caller, Operation.STATE_PRICES)
         stated_all = all(line.unit_price is not None for line in draft.lines)
         if trusted and stated_all:
             return draft
         # Before anyone is asked: no request may cost the catalogue more than an order could.
         require_line_count(draft.lines, self._limits)
-        wanted = {sku(line.sku, f"lines/{index}/sku") for index, line in enumerate(draft.lines)}
+        wanted = {
+            validate_sku(line.sku, f"lines/{index}/sku") for index, line in enumerate(draft.lines)
+        }
         method = _shipping_key(draft.shipping)
         if method is not None and not trusted:
             wanted.add(method)
@@ -87,7 +96,7 @@ class PriceDraft:
 class QuoteOrder:
     """Works out what a draft costs, and stores nothing."""
 
-    def __init__(self, price: PriceDraft, limits: Limits) -> None:
+    def __init__(self, price: DraftPricer, limits: OrderLimits) -> None:
         self._price = price
         self._limits = limits
 
@@ -108,11 +117,11 @@ class PlaceOrder:
     def __init__(
         self,
         orders: OrderRepository,
-        settle: SettlePayments,
-        price: PriceDraft,
+        settle: ExecutePaymentOperations,
+        price: DraftPricer,
         now: Clock,
         randomness: Randomness,
-        limits: Limits,
+        limits: OrderLimits,
         expire_after: timedelta,
     ) -> None:
         self._orders = orders
@@ -128,9 +137,9 @@ class PlaceOrder:
         draft: OrderDraft,
         *,
         customer_id: str | None,
-        payment: PaymentWish | None,
+        payment: InitialPayment | None,
         request: Request,
-    ) -> Answer:
+    ) -> CommandResult:
         """Place an order. With the same key it may be repeated: it is placed and paid once.
 
         The order is stored before the payment service is asked, so it is there whatever
@@ -153,8 +162,8 @@ class PlaceOrder:
             await self._orders.add(order)
         except _MAY_BE_A_REPETITION as refusal:
             return await self._answered_before(order_id, request, refusal)
-        reserved = [call.key for call in order.state.ledger.calls]
-        return Answer(await self._settle(order, reserved))
+        reserved = [call.key for call in order.state.ledger.operations]
+        return CommandResult(await self._settle(order, reserved))
 
     def _id_for(self, request: Request) -> OrderId:
         caller, key = request.caller, request.key
@@ -167,7 +176,7 @@ class PlaceOrder:
         order_id: OrderId,
         draft: OrderDraft,
         owner: str | None,
-        payment: PaymentWish | None,
+        payment: InitialPayment | None,
         request: Request,
     ) -> Order:
         now = self._now()
@@ -185,22 +194,22 @@ class PlaceOrder:
         )
         if payment is not None and order.state.totals.outstanding:
             order.start_payment(payment.method, capture=payment.capture, by=actor, now=now)
-        remember(order, request, now=now)
+        record_request(order, request, now=now)
         return order
 
-    async def _tried(self, order: Order, request: Request) -> Answer:
+    async def _tried(self, order: Order, request: Request) -> CommandResult:
         """What placing would be answered with: a used key has its answer."""
         if request.key is None:
-            return Answer(order)
+            return CommandResult(order)
         try:
             stored = await self._orders.get(order.id)
         except OrderNotFound:
-            return Answer(order)
-        return replay_of(stored, request, now=self._now()) or Answer(order)
+            return CommandResult(order)
+        return replay_of(stored, request, now=self._now()) or CommandResult(order)
 
     async def _answered_before(
         self, order_id: OrderId, request: Request, refusal: Exception
-    ) -> Answer:
+    ) -> CommandResult:
         """The first answer, if this is a repetition: prices may have changed since then."""
         if request.key is None:
             raise refusal
@@ -215,8 +224,8 @@ class PlaceOrder:
 
 
 def _owner(caller: Caller, customer_id: str | None) -> str | None:
-    if may(caller, Operation.PLACE_FOR_OTHERS):
-        return None if customer_id is None else reference(customer_id, "customer_id")
+    if is_allowed(caller, Operation.PLACE_FOR_OTHERS):
+        return None if customer_id is None else validate_reference(customer_id, "customer_id")
     if customer_id not in (None, caller.subject):
         raise Forbidden(Operation.PLACE_FOR_OTHERS)
     return caller.subject
@@ -226,7 +235,7 @@ def _shipping_key(shipping: Shipping | None) -> str | None:
     """What a way of shipping is called in the price list."""
     if shipping is None or shipping.method is None:
         return None
-    return f"shipping/{code(shipping.method, 'shipping/method')}"
+    return f"shipping/{validate_code(shipping.method, 'shipping/method')}"
 
 
 def _priced(

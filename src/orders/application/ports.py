@@ -27,13 +27,13 @@ from orders.application.event_ports import (
 from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from orders.domain.money import Money
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 
@@ -78,9 +78,9 @@ class OrderFilter:
     """Only orders of this customer, and guest orders placed by this subject."""
     customer_id: str | None = None
     status: Sequence[OrderStatus] = ()
-    payment_status: Sequence[PaymentProgress] = ()
-    fulfillment_status: Sequence[FulfillmentProgress] = ()
-    return_status: Sequence[ReturnProgress] = ()
+    payment_status: Sequence[OrderPaymentStatus] = ()
+    fulfillment_status: Sequence[OrderFulfillmentStatus] = ()
+    return_status: Sequence[OrderReturnStatus] = ()
     number: str | None = None
     external_reference: str | None = None
     created_from: datetime | None = None
@@ -165,7 +165,7 @@ class OrderRepository(Protocol):
         """
         ...
 
-    async def look_at(self, order_id: OrderId) -> OrderState:
+    async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at.
 
         Raises:
@@ -191,7 +191,9 @@ class OrderRepository(Protocol):
         """
         ...
 
-    async def claim_due(self, *, now: datetime, lease: timedelta, limit: int) -> Sequence[OrderId]:
+    async def claim_scheduled(
+        self, *, now: datetime, lease: timedelta, limit: int
+    ) -> Sequence[OrderId]:
         """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`.
 
         A claimed order is given to nobody else until the lease is over. Claiming changes no
@@ -206,7 +208,7 @@ class PaymentGateway(Protocol):
 
     Every method raises `PaymentDeclined` for a final no to the payer, `PaymentRefused` for a
     final no to the call itself, and `PaymentUnavailable` when the outcome is unknown:
-    `PaymentNotAsked` of its kind, if nothing was sent.
+    `PaymentNotAttempted` of its kind, if nothing was sent.
     """
 
     async def authorize(

@@ -69,23 +69,25 @@ class PublisherLane:
 
     async def offer(self, waiting: Sequence[WaitingEvents]) -> Published:
         """Send events; remember whether the publisher could be reached, and when to try again."""
-        told = await self._publisher.publish([event for each in waiting for event in each.events])
-        if all(_is_known(each, told) for each in waiting):
+        outcome = await self._publisher.publish(
+            [event for each in waiting for event in each.events]
+        )
+        if all(_is_known(each, outcome) for each in waiting):
             self._failures = 0
-            return told
-        self._failures = 1 if told.confirmed else self._failures + 1
+            return outcome
+        self._failures = 1 if outcome.confirmed else self._failures + 1
         self._has_backlog = True
         wait = AGAIN_AFTER * 2 ** min(self._failures - 1, 10)
         self._try_at = self._now() + min(wait, AGAIN_AFTER_AT_MOST)
-        return told
+        return outcome
 
     def lag_of(
-        self, waiting: WaitingEvents, told: Published | None, *, now: datetime
+        self, waiting: WaitingEvents, outcome: Published | None, *, now: datetime
     ) -> Lag | None:
         """What it lacks of new events; None if nothing. `told` is None if it was not asked."""
-        if told is None:
+        if outcome is None:
             return Lag(confirmed=waiting.first - 1, again_at=now)
-        left = left_of(waiting, told)
+        left = left_of(waiting, outcome)
         if left is None:
             return None
         again_at = self._again_at(left, now)
@@ -127,28 +129,28 @@ class PublisherLane:
         assert self._late is not None
         waiting, task = self._late
         try:
-            told = await task
+            outcome = await task
         finally:
             self._late = None
-        return await self._end(waiting, told)
+        return await self._end(waiting, outcome)
 
-    async def _end(self, claimed: Sequence[WaitingEvents], told: Published) -> Relayed:
-        left = [rest for each in claimed if (rest := left_of(each, told))]
+    async def _end(self, claimed: Sequence[WaitingEvents], outcome: Published) -> Relayed:
+        left = [rest for each in claimed if (rest := left_of(each, outcome))]
         unfinished = {each.order_id for each in left}
         done = {each.order_id: each.last for each in claimed if each.order_id not in unfinished}
         if done:
             await self._outbox.confirm(self.name, done)
-        parked = await self._hold_back(left, told)
+        parked = await self._hold_back(left, outcome)
         events = sum(len(each.events) for each in claimed) - sum(len(each.events) for each in left)
         return Relayed(events=events, published={self.name: events}, parked=parked)
 
     async def _hold_back(
-        self, left: Sequence[WaitingEvents], told: Published
+        self, left: Sequence[WaitingEvents], outcome: Published
     ) -> tuple[OrderId, ...]:
         parked = [each for each in left if each.refusals >= REFUSALS_AT_MOST]
         now = self._now()
         for each in parked:
-            reason = told.refused[each.order_id]
+            reason = outcome.refused[each.order_id]
             await self._outbox.park(self.name, each, reason=reason, now=now)
         by_refusals: dict[int, list[WaitingEvents]] = {}
         for each in left:
@@ -166,22 +168,22 @@ class PublisherLane:
         return now + wait
 
 
-def left_of(waiting: WaitingEvents, told: Published) -> WaitingEvents | None:
+def left_of(waiting: WaitingEvents, outcome: Published) -> WaitingEvents | None:
     """The events that are not confirmed, with one refusal more if the first of them is refused."""
-    confirmed = told.confirmed.get(waiting.order_id, 0)
+    confirmed = outcome.confirmed.get(waiting.order_id, 0)
     events = [event for event in waiting.events if event.recorded.sequence > confirmed]
     if not events:
         return None
     before = waiting.refusals if confirmed < waiting.first else 0
-    return replace(waiting, events=events, refusals=before + (waiting.order_id in told.refused))
+    return replace(waiting, events=events, refusals=before + (waiting.order_id in outcome.refused))
 
 
-def confirmed_of(waiting: Sequence[WaitingEvents], told: Published) -> int:
+def confirmed_of(waiting: Sequence[WaitingEvents], outcome: Published) -> int:
     """How many of the events are confirmed."""
-    left = (left_of(each, told) for each in waiting)
+    left = (left_of(each, outcome) for each in waiting)
     return sum(len(each.events) for each in waiting) - sum(len(e.events) for e in left if e)
 
 
-def _is_known(waiting: WaitingEvents, told: Published) -> bool:
-    is_confirmed = told.confirmed.get(waiting.order_id, 0) >= waiting.last
-    return is_confirmed or waiting.order_id in told.refused
+def _is_known(waiting: WaitingEvents, outcome: Published) -> bool:
+    is_confirmed = outcome.confirmed.get(waiting.order_id, 0) >= waiting.last
+    return is_confirmed or waiting.order_id in outcome.refused

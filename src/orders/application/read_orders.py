@@ -10,8 +10,8 @@ from orders.application.access import (
     Caller,
     Operation,
     View,
-    may_reach,
-    reaches_all,
+    can_access,
+    can_access_all,
     require,
     view_of,
 )
@@ -32,8 +32,8 @@ from orders.application.ports import (
     Position,
 )
 from orders.domain.actions import Action
-from orders.domain.guards import Bound, limits, refusals
 from orders.domain.identifiers import OrderId
+from orders.domain.rules import Bound, argument_bounds, refusals
 from orders.domain.state import OrderState
 
 MOST_NAMED = 20
@@ -62,7 +62,7 @@ class ReadOrders:
         self._log = log
         self._now = now
 
-    async def one(
+    async def get(
         self, order_id: OrderId, *, caller: Caller, operation: Operation = Operation.READ
     ) -> OrderState:
         """One order.
@@ -73,7 +73,7 @@ class ReadOrders:
             UnreadableOrder: If only another version of the service can read it.
         """
         require(caller, operation)
-        return _reached(await self._orders.look_at(order_id), operation, caller, wanted=order_id)
+        return _reached(await self._orders.get_state(order_id), operation, caller, wanted=order_id)
 
     async def by_number(self, number: str, *, caller: Caller) -> OrderState:
         """The order with a number, in its canonical form. Raises as `one`."""
@@ -92,7 +92,7 @@ class ReadOrders:
         where = OrderFilter(tenant=caller.tenant, external_reference=reference)
         own = replace(where, placed_by=caller.subject)
         for wanted, most in ((own, 1), (where, MOST_NAMED)):
-            page = await self.some(wanted, newest_first=True, after=None, limit=most, caller=caller)
+            page = await self.list(wanted, newest_first=True, after=None, limit=most, caller=caller)
             if page.unreadable:
                 raise UnreadableOrder(page.unreadable[0], "it has another version's form")
             if len(page.orders) > 1:
@@ -101,7 +101,7 @@ class ReadOrders:
                 return page.orders[0]
         raise OrderNotFound(reference)
 
-    async def some(
+    async def list(
         self,
         where: OrderFilter,
         *,
@@ -119,13 +119,13 @@ class ReadOrders:
         by_what_is_hidden = where.customer_id is not None or where.outstanding is not None
         if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
             raise Forbidden(Operation.LIST)
-        own = None if reaches_all(caller, Operation.LIST) else caller.subject
+        own = None if can_access_all(caller, Operation.LIST) else caller.subject
         where = replace(where, tenant=caller.tenant, owner=own)
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
 
     async def actions(self, order_id: OrderId, *, caller: Caller) -> Sequence[PossibleAction]:
         """Every command the caller may give, and what stands in its way now. Raises as `one`."""
-        order = await self.one(order_id, caller=caller, operation=Operation.SEE_ACTIONS)
+        order = await self.get(order_id, caller=caller, operation=Operation.SEE_ACTIONS)
         now = self._now()
         mine = [action for action in Action if _is_theirs(action, caller, order)]
         return [_possible(order, action, now) for action in mine]
@@ -133,7 +133,7 @@ class ReadOrders:
     async def timeline(self, order_id: OrderId, *, caller: Caller) -> FoundEvents:
         """What happened to an order, in sequence, up to its last change. Raises as `one`."""
         # The outbox is read first: an event that is relayed in between is then in both.
-        await self.one(order_id, caller=caller, operation=Operation.SEE_TIMELINE)
+        await self.get(order_id, caller=caller, operation=Operation.SEE_TIMELINE)
         waiting = await self._outbox.waiting_of(order_id)
         logged = await self._log.timeline(order_id)
         events = {e.recorded.sequence: e for e in (*waiting.events, *logged.events)}
@@ -143,7 +143,7 @@ class ReadOrders:
             unreadable=[unreadable[sequence] for sequence in sorted(unreadable)],
         )
 
-    async def feed(self, position: int, *, limit: int, caller: Caller) -> FoundEvents:
+    async def list_feed(self, position: int, *, limit: int, caller: Caller) -> FoundEvents:
         """The tenant's events after a position.
 
         Raises:
@@ -157,7 +157,7 @@ def _reached(
     order: OrderState, operation: Operation, caller: Caller, *, wanted: object
 ) -> OrderState:
     # The refusal names what was asked for: an id that the caller did not know would tell it.
-    if not may_reach(caller, operation, order):
+    if not can_access(caller, operation, order):
         raise OrderNotFound(wanted)
     return order
 
@@ -165,12 +165,12 @@ def _reached(
 def _is_theirs(action: Action, caller: Caller, order: OrderState) -> bool:
     if action is Action.EXPIRE:  # the clock's
         return False
-    return may_reach(caller, Operation(action.value), order)
+    return can_access(caller, Operation(action.value), order)
 
 
 def _possible(order: OrderState, action: Action, now: datetime) -> PossibleAction:
     blocked_by = tuple(error.code for error in refusals(order, action, now=now))
-    bounds = limits(order, action)
+    bounds = argument_bounds(order, action)
     if not blocked_by and bounds and not all(bounds.values()):
         blocked_by = (NOTHING_TO_DO,)
     return PossibleAction(action=action, blocked_by=blocked_by, limits=bounds)

@@ -19,7 +19,7 @@ from orders.application.ports import (
 from orders.application.publisher_lane import LEASE, PublisherLane, Relayed, confirmed_of
 from orders.domain.identifiers import OrderId
 
-PATIENCE = timedelta(milliseconds=500)
+SLOWER_PUBLISHERS_WAIT = timedelta(milliseconds=500)
 """How much longer than the first publisher the others may take before they are left behind."""
 
 
@@ -78,9 +78,9 @@ class RelayEvents:
         }
         try:
             await _patiently(tasks.values())
-            told = {name: task.result() for name, task in tasks.items() if task.done()}
-            late = tasks.keys() - told.keys()
-            await self._end(ready, told, late)
+            outcome = {name: task.result() for name, task in tasks.items() if task.done()}
+            late = tasks.keys() - outcome.keys()
+            await self._end(ready, outcome, late)
         except BaseException:
             for task in tasks.values():
                 task.cancel()
@@ -89,16 +89,19 @@ class RelayEvents:
         for lane in self.lanes:
             if lane.name in late:
                 lane.take_over(offered[lane.name], tasks[lane.name])
-        return {name: confirmed_of(offered[name], each) for name, each in told.items()}
+        return {name: confirmed_of(offered[name], each) for name, each in outcome.items()}
 
     async def _end(
-        self, ready: Sequence[WaitingEvents], told: Mapping[str, Published], late: Collection[str]
+        self,
+        ready: Sequence[WaitingEvents],
+        outcome: Mapping[str, Published],
+        late: Collection[str],
     ) -> None:
         now = self._now()
         done: dict[OrderId, int] = {}
         kept: list[KeptEvents] = []
         for each in ready:
-            lags = self._lags(each, told, late, now)
+            lags = self._lags(each, outcome, late, now)
             if lags or each.behind:
                 kept.append(
                     KeptEvents(
@@ -119,7 +122,7 @@ class RelayEvents:
     def _lags(
         self,
         waiting: WaitingEvents,
-        told: Mapping[str, Published],
+        outcome: Mapping[str, Published],
         late: Collection[str],
         now: datetime,
     ) -> Mapping[str, Lag]:
@@ -130,7 +133,7 @@ class RelayEvents:
             if lane.name in late:
                 # Claimed already, by this relay's own lane.
                 lags[lane.name] = Lag(confirmed=waiting.first - 1, again_at=now + LEASE)
-            elif lag := lane.lag_of(waiting, told.get(lane.name), now=now):
+            elif lag := lane.lag_of(waiting, outcome.get(lane.name), now=now):
                 lags[lane.name] = lag
         return lags
 
@@ -141,4 +144,4 @@ async def _patiently(tasks: Collection[asyncio.Task[Published]]) -> None:
         return
     _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     if others:
-        await asyncio.wait(others, timeout=PATIENCE.total_seconds())
+        await asyncio.wait(others, timeout=SLOWER_PUBLISHERS_WAIT.total_seconds())

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from orders.application.access import Caller
 from orders.application.errors import RequestInProgress, RequestKeyReused, StaleVersion
-from orders.domain.order import Order
-from orders.domain.state import AnsweredRequest
+from orders.domain.order.order import Order
+from orders.domain.state import ProcessedRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +45,14 @@ class Request:
     dry_run: bool = False
 
 
-class Answer(NamedTuple):
+class CommandResult(NamedTuple):
     """The order as it is now; `replayed` if an earlier request with this key did the work."""
 
     order: Order
     replayed: bool = False
 
 
-def replay_of(order: Order, request: Request, *, now: datetime) -> Answer | None:
+def replay_of(order: Order, request: Request, *, now: datetime) -> CommandResult | None:
     """The answer to a request that this order has answered before.
 
     A replay shows the order as it is now, which is the truth, not a copy of an old one.
@@ -63,23 +63,23 @@ def replay_of(order: Order, request: Request, *, now: datetime) -> Answer | None
     """
     if request.key is None:
         return None
-    answered = order.answered(request.key.digest(request.caller.subject))
+    answered = order.find_request(request.key.digest(request.caller.subject))
     if answered is None:
         return None
     if answered.fingerprint != request.key.fingerprint:
         raise RequestKeyReused
-    calls = order.state.ledger.calls
-    if any(call.tries == 0 and call.due_at > now for call in calls):
+    calls = order.state.ledger.operations
+    if any(call.tries == 0 and call.next_attempt_at > now for call in calls):
         raise RequestInProgress(retry_after_seconds=1)
-    return Answer(order, replayed=True)
+    return CommandResult(order, replayed=True)
 
 
-def remember(order: Order, request: Request, *, now: datetime) -> None:
+def record_request(order: Order, request: Request, *, now: datetime) -> None:
     """Have the order remember that it has answered this request."""
     if request.key is not None:
         digest = request.key.digest(request.caller.subject)
-        order.remember(
-            AnsweredRequest(key=digest, fingerprint=request.key.fingerprint, answered_at=now)
+        order.record_request(
+            ProcessedRequest(key=digest, fingerprint=request.key.fingerprint, answered_at=now)
         )
 
 

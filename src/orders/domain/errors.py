@@ -167,7 +167,7 @@ class AlreadyShipped(OrderError):
         super().__init__("units are allocated or shipped; cancel the shipment or return them")
 
 
-class UseCancel(OrderError):
+class WouldCancelWholeOrder(OrderError):
     """Cancelling the last live unit is cancelling the order."""
 
     code = "use-cancel"
@@ -212,7 +212,7 @@ class ChangeOutdated(OrderError):
         self.actual = actual
 
 
-class QuantityExceeds(OrderError):
+class QuantityExceedsAvailable(OrderError):
     """More units than there are for this step."""
 
     code = "quantity-exceeds"
@@ -266,7 +266,7 @@ class AmountExceedsRefundable(OrderError):
         self.available = available
 
 
-class CreditExceeds(OrderError):
+class CreditExceedsAvailable(OrderError):
     """More credit than the order is worth."""
 
     code = "credit-exceeds"
@@ -297,7 +297,7 @@ class NotSettled(OrderError):
         self.due = due
 
 
-class StillOpen(OrderError):
+class OrderNotClosed(OrderError):
     """A payment, refund or return is not finished."""
 
     code = "still-open"

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from orders.domain.lines import Items
 from orders.domain.totals import Totals
@@ -359,13 +359,13 @@ OrderEvent = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class OrderSnapshot:
     """The statuses and amounts of an order at one moment."""
 
     status: OrderStatus
-    payment_status: PaymentProgress
-    fulfillment_status: FulfillmentProgress
-    return_status: ReturnProgress
+    payment_status: OrderPaymentStatus
+    fulfillment_status: OrderFulfillmentStatus
+    return_status: OrderReturnStatus
     totals: Totals
 
 
@@ -382,4 +382,4 @@ class RecordedEvent:
     occurred_at: datetime
     actor: Actor
     event: OrderEvent
-    after: Standing
+    after: OrderSnapshot

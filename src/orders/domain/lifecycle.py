@@ -9,8 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orders.domain.actions import Action
-from orders.domain.ledger import Ledger
 from orders.domain.lines import Line
+from orders.domain.operations import Ledger
 from orders.domain.payments import IN_FLIGHT, PaymentStatus
 from orders.domain.returns import AWAITED, Return
 from orders.domain.totals import Totals
@@ -73,7 +73,7 @@ ENDED_UNPAID = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 """Nothing is due any more; money that still arrives is sent back."""
 
 
-class PaymentProgress(StrEnum):
+class OrderPaymentStatus(StrEnum):
     """`payment_status`: what the payment service has said, against what is due."""
 
     PENDING = "pending"
@@ -91,42 +91,42 @@ class PaymentProgress(StrEnum):
     PAID = "paid"
 
 
-def payment_progress(
+def derive_payment_status(
     totals: Totals, *, in_flight: bool = False, voided: bool = False, failed: bool = False
-) -> PaymentProgress:
+) -> OrderPaymentStatus:
     """The `payment_status` of amounts. The first rule that fits decides."""
     due, net = totals.due, totals.net
-    rules: list[tuple[bool, PaymentProgress]]
+    rules: list[tuple[bool, OrderPaymentStatus]]
     if not totals.captured and not totals.authorized:
         rules = [
-            (in_flight, PaymentProgress.PENDING),
-            (voided, PaymentProgress.VOIDED),
-            (due == 0, PaymentProgress.NOT_REQUIRED),
-            (failed, PaymentProgress.FAILED),
-            (True, PaymentProgress.UNPAID),
+            (in_flight, OrderPaymentStatus.PENDING),
+            (voided, OrderPaymentStatus.VOIDED),
+            (due == 0, OrderPaymentStatus.NOT_REQUIRED),
+            (failed, OrderPaymentStatus.FAILED),
+            (True, OrderPaymentStatus.UNPAID),
         ]
     elif not totals.captured:
         rules = [
-            (totals.authorized >= due, PaymentProgress.AUTHORIZED),
-            (True, PaymentProgress.PARTIALLY_AUTHORIZED),
+            (totals.authorized >= due, OrderPaymentStatus.AUTHORIZED),
+            (True, OrderPaymentStatus.PARTIALLY_AUTHORIZED),
         ]
     else:
         returned = bool(totals.refunded or totals.charged_back)
         rules = [
-            (bool(totals.charged_back) and net < due, PaymentProgress.CHARGED_BACK),
-            (net > due, PaymentProgress.OVERPAID),
-            (net < due, PaymentProgress.PARTIALLY_PAID),
-            (returned and due == 0, PaymentProgress.REFUNDED),
-            (returned, PaymentProgress.PARTIALLY_REFUNDED),
-            (True, PaymentProgress.PAID),
+            (bool(totals.charged_back) and net < due, OrderPaymentStatus.CHARGED_BACK),
+            (net > due, OrderPaymentStatus.OVERPAID),
+            (net < due, OrderPaymentStatus.PARTIALLY_PAID),
+            (returned and due == 0, OrderPaymentStatus.REFUNDED),
+            (returned, OrderPaymentStatus.PARTIALLY_REFUNDED),
+            (True, OrderPaymentStatus.PAID),
         ]
     return next(progress for fits, progress in rules if fits)
 
 
-def payment_progress_of(totals: Totals, ledger: Ledger) -> PaymentProgress:
+def payment_status_of(totals: Totals, ledger: Ledger) -> OrderPaymentStatus:
     """The `payment_status` of an order."""
     statuses = {payment.status for payment in ledger.payments}
-    return payment_progress(
+    return derive_payment_status(
         totals,
         in_flight=bool(statuses & IN_FLIGHT),
         voided=PaymentStatus.VOIDED in statuses,
@@ -134,7 +134,7 @@ def payment_progress_of(totals: Totals, ledger: Ledger) -> PaymentProgress:
     )
 
 
-class FulfillmentProgress(StrEnum):
+class OrderFulfillmentStatus(StrEnum):
     """`fulfillment_status`: how far the shippable units have come."""
 
     NOT_REQUIRED = "not_required"
@@ -147,7 +147,7 @@ class FulfillmentProgress(StrEnum):
     UNFULFILLED = "unfulfilled"
 
 
-def fulfillment_progress(lines: Sequence[Line]) -> FulfillmentProgress:
+def derive_fulfillment_status(lines: Sequence[Line]) -> OrderFulfillmentStatus:
     """The `fulfillment_status` of lines. The first rule that fits decides."""
     shippable = live = delivered = shipped = allocated = 0
     for line in lines:
@@ -158,19 +158,19 @@ def fulfillment_progress(lines: Sequence[Line]) -> FulfillmentProgress:
             shipped += line.shipped
             allocated += line.allocated
     rules = (
-        (not shippable, FulfillmentProgress.NOT_REQUIRED),
-        (live == 0, FulfillmentProgress.CANCELLED),
-        (delivered == live, FulfillmentProgress.DELIVERED),
-        (delivered > 0, FulfillmentProgress.PARTIALLY_DELIVERED),
-        (shipped == live, FulfillmentProgress.SHIPPED),
-        (shipped > 0, FulfillmentProgress.PARTIALLY_SHIPPED),
-        (allocated > 0, FulfillmentProgress.IN_PROGRESS),
-        (True, FulfillmentProgress.UNFULFILLED),
+        (not shippable, OrderFulfillmentStatus.NOT_REQUIRED),
+        (live == 0, OrderFulfillmentStatus.CANCELLED),
+        (delivered == live, OrderFulfillmentStatus.DELIVERED),
+        (delivered > 0, OrderFulfillmentStatus.PARTIALLY_DELIVERED),
+        (shipped == live, OrderFulfillmentStatus.SHIPPED),
+        (shipped > 0, OrderFulfillmentStatus.PARTIALLY_SHIPPED),
+        (allocated > 0, OrderFulfillmentStatus.IN_PROGRESS),
+        (True, OrderFulfillmentStatus.UNFULFILLED),
     )
     return next(progress for fits, progress in rules if fits)
 
 
-class ReturnProgress(StrEnum):
+class OrderReturnStatus(StrEnum):
     """`return_status`: how much has come back."""
 
     NONE = "none"
@@ -179,15 +179,15 @@ class ReturnProgress(StrEnum):
     RETURNED = "returned"
 
 
-def return_progress(lines: Sequence[Line], returns: Sequence[Return]) -> ReturnProgress:
+def derive_return_status(lines: Sequence[Line], returns: Sequence[Return]) -> OrderReturnStatus:
     """The `return_status` of lines and returns. The first rule that fits decides."""
     live = sum(line.live for line in lines if line.shippable)
     returned = sum(line.returned for line in lines)
     awaited = any(a_return.status in AWAITED for a_return in returns)
     rules = (
-        (returned > 0 and returned == live, ReturnProgress.RETURNED),
-        (returned > 0, ReturnProgress.PARTIALLY_RETURNED),
-        (awaited, ReturnProgress.REQUESTED),
-        (True, ReturnProgress.NONE),
+        (returned > 0 and returned == live, OrderReturnStatus.RETURNED),
+        (returned > 0, OrderReturnStatus.PARTIALLY_RETURNED),
+        (awaited, OrderReturnStatus.REQUESTED),
+        (True, OrderReturnStatus.NONE),
     )
     return next(progress for fits, progress in rules if fits)

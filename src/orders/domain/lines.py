@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceeds
+from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceedsAvailable
 from orders.domain.identifiers import PartId
 from orders.domain.money import allocate, share_of_units
-from orders.domain.values import MAX_NAME, Limits, amount, sku, text
+from orders.domain.validation import (
+    MAX_NAME,
+    OrderLimits,
+    validate_amount,
+    validate_sku,
+    validate_text,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +91,7 @@ Items = Mapping[PartId, int]
 
 
 def lines_of(
-    drafts: Sequence[DraftLine], *, order_discount: int, limits: Limits
+    drafts: Sequence[DraftLine], *, order_discount: int, limits: OrderLimits
 ) -> tuple[Line, ...]:
     """Check what was asked for and give every line its number and share of the discount.
 
@@ -105,7 +111,7 @@ def lines_of(
     )
 
 
-def require_line_count(drafts: Sequence[DraftLine], limits: Limits) -> None:
+def require_line_count(drafts: Sequence[DraftLine], limits: OrderLimits) -> None:
     """Check that there is a line, and not too many.
 
     Raises:
@@ -115,20 +121,20 @@ def require_line_count(drafts: Sequence[DraftLine], limits: Limits) -> None:
         raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
-def _line_of(draft: DraftLine, index: int, limits: Limits) -> Line:
+def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
     try:
         if draft.unit_price is None:
             raise InvalidValue("unit_price", "is missing")
-        price = amount(draft.unit_price, "unit_price", most=limits.unit_price)
-        quantity = amount(draft.quantity, "quantity", least=1, most=limits.quantity)
+        price = validate_amount(draft.unit_price, "unit_price", most=limits.unit_price)
+        quantity = validate_amount(draft.quantity, "quantity", least=1, most=limits.quantity)
         return Line(
             id=PartId(str(index + 1)),
-            sku=sku(draft.sku, "sku"),
-            name=text(draft.name, "name", most=MAX_NAME),
+            sku=validate_sku(draft.sku, "sku"),
+            name=validate_text(draft.name, "name", most=MAX_NAME),
             quantity=quantity,
             unit_price=price,
-            discount=amount(draft.discount, "discount", most=price * quantity),
-            tax=amount(draft.tax, "tax"),
+            discount=validate_amount(draft.discount, "discount", most=price * quantity),
+            tax=validate_amount(draft.tax, "tax"),
             shippable=draft.shippable,
         )
     except InvalidValue as refusal:
@@ -161,7 +167,7 @@ def require_units(lines: tuple[Line, ...], items: Items, available: Mapping[Part
     Raises:
         InvalidValue: If nothing is asked for, or a number below 1.
         PartNotFound: If there is no such line.
-        QuantityExceeds: If a line has fewer.
+        QuantityExceedsAvailable: If a line has fewer.
     """
     if not items:
         raise InvalidValue("items", "must name at least one line")
@@ -172,4 +178,6 @@ def require_units(lines: tuple[Line, ...], items: Items, available: Mapping[Part
         if wanted < 1:
             raise InvalidValue("items", "quantities must be at least 1")
         if wanted > available.get(line_id, 0):
-            raise QuantityExceeds(line_id, wanted=wanted, available=available.get(line_id, 0))
+            raise QuantityExceedsAvailable(
+                line_id, wanted=wanted, available=available.get(line_id, 0)
+            )

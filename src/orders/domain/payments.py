@@ -1,6 +1,6 @@
 """One payment, one refund, one call to the payment service, and what it reports.
 
-Money moves in three steps: reserve (a `PaymentCall` is stored with its key), call, settle.
+Money moves in three steps: reserve (a `PaymentOperation` is stored with its key), call, settle.
 What the payment service says is cumulative and merged by maximum, so hearing it twice, or late,
 or out of order changes nothing.
 """
@@ -16,17 +16,17 @@ from uuid import UUID
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.money import Money
 
-CALL_LEASE = timedelta(seconds=12)
+OPERATION_LEASE = timedelta(seconds=12)
 """How long a call belongs to the request that reserved it: its deadline of 10 s and a margin."""
 
-LOOK_UP_AFTER_SECONDS = (1, 2, 4, 8, 15)
+UNKNOWN_OUTCOME_RETRY_SECONDS = (1, 2, 4, 8, 15)
 """When a call of unknown outcome is looked at again; the last one is repeated for ever.
 
 Known within 30 s of the payment service's return: one wait, one call and its repetitions.
 """
-DECIDING_SECONDS = (1, 2, 4, 8, 16, 30, 60)
+PENDING_POLL_SECONDS = (1, 2, 4, 8, 16, 30, 60)
 """The same for a payment that the payment service has, and says it has not decided yet."""
-UNASKED_SECONDS = 10
+NOT_ATTEMPTED_RETRY_SECONDS = 10
 """When a call is tried that was not made, because the payment service fails."""
 
 
@@ -121,7 +121,7 @@ class Payment:
     decline_code: str | None = None
 
     @property
-    def open(self) -> int:
+    def capturable_amount(self) -> int:
         """What is authorised and can still be captured."""
         if self.status not in _CAPTURABLE or self.released:
             return 0
@@ -135,10 +135,10 @@ class Payment:
     @property
     def is_voidable(self) -> bool:
         """Whether a void would keep money with the payer, or give it back."""
-        return self.open > 0 or self.is_undecided
+        return self.capturable_amount > 0 or self.is_undecided
 
     @property
-    def kept(self) -> int:
+    def net_captured(self) -> int:
         """What was captured and neither refunded nor charged back."""
         return self.captured - self.refunded - self.charged_back
 
@@ -198,7 +198,7 @@ class Refund:
     failure_code: str | None = None
 
 
-class CallKind(StrEnum):
+class OperationKind(StrEnum):
     """What the payment service is asked to do."""
 
     AUTHORIZE = "authorize"
@@ -208,7 +208,7 @@ class CallKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentCall:
+class PaymentOperation:
     """A reserved call to the payment service whose outcome is not stored yet.
 
     `key` is its reference and Idempotency-Key and never changes. Until `due_at` the call
@@ -216,26 +216,28 @@ class PaymentCall:
     """
 
     key: str
-    kind: CallKind
+    kind: OperationKind
     payment_id: PartId
     amount: int
-    due_at: datetime
+    next_attempt_at: datetime
     refund_id: PartId | None = None
     tries: int = 0
 
-    def postponed(self, now: datetime, waits: Sequence[int] = LOOK_UP_AFTER_SECONDS) -> PaymentCall:
+    def after_unknown_outcome(
+        self, now: datetime, waits: Sequence[int] = UNKNOWN_OUTCOME_RETRY_SECONDS
+    ) -> PaymentOperation:
         """The same call after a try whose outcome is unknown."""
         wait = waits[min(self.tries, len(waits) - 1)]
-        return replace(self, tries=self.tries + 1, due_at=now + timedelta(seconds=wait))
+        return replace(self, tries=self.tries + 1, next_attempt_at=now + timedelta(seconds=wait))
 
-    def put_off(self, now: datetime) -> PaymentCall:
+    def after_no_attempt(self, now: datetime) -> PaymentOperation:
         """The same call when it was not made, as the payment service was known to fail.
 
         However often that is, it counts as one try: the request that reserved it is over, and
         the waits do not grow.
         """
-        due_at = now + timedelta(seconds=UNASKED_SECONDS)
-        return replace(self, tries=max(1, self.tries), due_at=due_at)
+        due_at = now + timedelta(seconds=NOT_ATTEMPTED_RETRY_SECONDS)
+        return replace(self, tries=max(1, self.tries), next_attempt_at=due_at)
 
 
 def authorization_key(order_id: OrderId, payment_id: str) -> str:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
 from orders.domain.lines import Items
-from orders.domain.values import Address
+from orders.domain.validation import Address
 
 
 class ShipmentStatus(StrEnum):

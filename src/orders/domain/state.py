@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orders.domain.changes import Change, ChangeStatus
 from orders.domain.identifiers import OrderId, PartId
-from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from orders.domain.lines import Line
+from orders.domain.operations import Ledger
+from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.totals import Totals
-from orders.domain.values import Shipping
+from orders.domain.validation import Shipping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredRequest:
+class ProcessedRequest:
     """A request this order has answered: its key's digest and its body's fingerprint."""
 
     key: str
@@ -78,9 +78,9 @@ class OrderState:
     expires_at: datetime
     """When a pending order ends that no money has been seen for."""
     status: OrderStatus
-    payment_status: PaymentProgress
-    fulfillment_status: FulfillmentProgress
-    return_status: ReturnProgress
+    payment_status: OrderPaymentStatus
+    fulfillment_status: OrderFulfillmentStatus
+    return_status: OrderReturnStatus
     totals: Totals
     cancel_reason: str | None = None
     ledger: Ledger = field(default_factory=Ledger)
@@ -90,12 +90,12 @@ class OrderState:
     holds: tuple[Hold, ...] = ()
     notes: tuple[Note, ...] = ()
     changes: tuple[Change, ...] = ()
-    requests: tuple[AnsweredRequest, ...] = ()
+    requests: tuple[ProcessedRequest, ...] = ()
     sequence: int = 0
     """The number of the newest event."""
     version: int = 0
     """0 until it is stored; the store raises it by one with each write."""
-    due_at: datetime | None = None
+    next_action_at: datetime | None = None
     """When time itself asks for something: a call to look up, an order to expire."""
 
     @property

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from orders.domain.errors import AmountTooLarge
-from orders.domain.ledger import Ledger
 from orders.domain.lines import Line
 from orders.domain.money import AMOUNT_LIMIT
+from orders.domain.operations import Ledger
 from orders.domain.returns import Credit
 
 
@@ -60,7 +60,7 @@ class Totals:
         return max(0, self.gross - self.credits)
 
 
-class Worth(NamedTuple):
+class LineTotals(NamedTuple):
     """What the live units of all lines cost: before tax and discounts, their tax, and in all."""
 
     subtotal: int
@@ -68,7 +68,7 @@ class Worth(NamedTuple):
     gross: int
 
     @classmethod
-    def of(cls, lines: Sequence[Line]) -> Worth:
+    def of(cls, lines: Sequence[Line]) -> LineTotals:
         """Add up lines."""
         subtotal = tax = gross = 0
         for line in lines:
@@ -79,13 +79,13 @@ class Worth(NamedTuple):
         return cls(subtotal, tax, gross)
 
     @classmethod
-    def known_from(cls, totals: Totals) -> Worth:
+    def known_from(cls, totals: Totals) -> LineTotals:
         """What the lines were worth that these totals are of."""
         return cls(totals.subtotal, totals.tax, totals.gross - totals.shipping)
 
 
 def totals_of(
-    worth: Worth,
+    worth: LineTotals,
     *,
     shipping: int,
     credits: Iterable[Credit] = (),
@@ -110,9 +110,9 @@ def totals_of(
         gross=gross,
         credits=credited,
         due=0 if ended_unpaid else max(0, gross - credited),
-        authorized=sum(payment.open for payment in ledger.payments),
+        authorized=sum(payment.capturable_amount for payment in ledger.payments),
         captured=sum(payment.captured for payment in ledger.payments),
         refunded=sum(payment.refunded for payment in ledger.payments),
         charged_back=sum(payment.charged_back for payment in ledger.payments),
-        pending_refunds=ledger.refunding(),
+        pending_refunds=ledger.pending_refunds(),
     )

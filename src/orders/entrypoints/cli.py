@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from orders.entrypoints.failures import CommandFailed
-from orders.entrypoints.last_words import flush, say, speak_plainly
+from orders.entrypoints.observability.crash_reports import flush, say, speak_plainly
 from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
 
 _DATA = Path(".orders")
@@ -155,7 +155,7 @@ def _add_sandbox(parser: _Parser) -> None:
 
 
 def _dev(options: argparse.Namespace) -> int:
-    from orders.entrypoints.dev import DevOptions, run_dev
+    from orders.entrypoints.sandbox.dev import DevOptions, run_dev
 
     return run_dev(
         DevOptions(
@@ -165,7 +165,7 @@ def _dev(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from orders.entrypoints.dev import run_demo
+    from orders.entrypoints.sandbox.dev import run_demo
 
     if not options.file.is_file():
         return _fail(f"there is no file {options.file}", 2)
@@ -173,8 +173,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from orders.entrypoints.serve import serve
-    from orders.entrypoints.settings import Settings
+    from orders.entrypoints.server.serve import serve
+    from orders.entrypoints.settings.table import Settings
 
     if options.workers:
         os.environ["ORDERS_WORKERS"] = options.workers
@@ -183,14 +183,14 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _worker(_: argparse.Namespace) -> int:
-    from orders.entrypoints import logs
-    from orders.entrypoints.processes import run_until_told
-    from orders.entrypoints.settings import Settings
+    from orders.entrypoints.observability import json_logging as logs
+    from orders.entrypoints.server.child_processes import run_until_stopped
+    from orders.entrypoints.settings.table import Settings
     from orders.entrypoints.worker import run
 
     settings = Settings.read()
     with logs.kept(settings.log_level):
-        run_until_told(run(settings))
+        run_until_stopped(run(settings))
     return 0
 
 
@@ -198,7 +198,7 @@ def _outbox(options: argparse.Namespace) -> int:
     import asyncio
 
     from orders.entrypoints import outbox
-    from orders.entrypoints.settings import Settings
+    from orders.entrypoints.settings.table import Settings
 
     settings = Settings.read()
     actions = {
@@ -216,7 +216,7 @@ def _migrate(options: argparse.Namespace) -> int:
 
     from orders.entrypoints.container import migrate
     from orders.entrypoints.sandbox.database import answers_ping
-    from orders.entrypoints.settings import Settings
+    from orders.entrypoints.settings.table import Settings
 
     settings = Settings.read()
     deadline = time.monotonic() + options.wait
@@ -228,7 +228,7 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> int:
-    from orders.entrypoints.sandbox.tokens import sandbox_token
+    from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 
     print(
         sandbox_token(
@@ -246,8 +246,8 @@ def _token(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     import asyncio
 
-    from orders.entrypoints.replay import replay
-    from orders.entrypoints.sandbox.tokens import sandbox_token
+    from orders.entrypoints.sandbox.replay import replay
+    from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 
     data = DataDirectory(options.data)
     running = {} if options.url else _running_stack(data)
@@ -266,14 +266,14 @@ def _running_stack(data: DataDirectory) -> dict[str, str]:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from orders.entrypoints.schema import render
+    from orders.entrypoints.published.schema import render
 
     print(render(options.kind))
     return 0
 
 
 def _settings(_: argparse.Namespace) -> int:
-    from orders.entrypoints.settings import settings_table
+    from orders.entrypoints.settings.table import settings_table
 
     for row in settings_table():
         default = "required" if row.default is None else row.default or "none"
@@ -282,12 +282,12 @@ def _settings(_: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    from orders.entrypoints import logs
-    from orders.entrypoints.processes import run_until_told
-    from orders.entrypoints.sandbox import both as sandbox
+    from orders.entrypoints.observability import json_logging as logs
+    from orders.entrypoints.sandbox import main as sandbox
+    from orders.entrypoints.server.child_processes import run_until_stopped
 
     with logs.kept("warning"):
-        run_until_told(sandbox.run(options))
+        run_until_stopped(sandbox.run(options))
     return 0
 
 

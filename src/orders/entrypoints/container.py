@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 from prometheus_client import Gauge
 
-from orders.adapters.in_memory.givens import StaticPriceList
+from orders.adapters.catalogue import HttpPriceList, JsonPriceList
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.in_memory.stubs import StaticPriceList
 from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
@@ -30,15 +31,13 @@ from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import migrate as make_indexes
 from orders.adapters.mongo.spans import CommandSpans
-from orders.adapters.payments_http.client import HttpPayments
-from orders.adapters.payments_http.sender import Limits as PaymentLimits
-from orders.adapters.payments_http.webhooks import WebhookVerifier as SignedWebhooks
-from orders.adapters.price_lists import HttpPriceList, JsonPriceList
-from orders.application.book_payment_event import BookPaymentEvent
+from orders.adapters.payment_service.client import HttpPayments
+from orders.adapters.payment_service.resilience import CallLimits as PaymentLimits
+from orders.adapters.payment_service.webhooks import WebhookVerifier as SignedWebhooks
 from orders.application.change_order import ChangeOrder
-from orders.application.do_due_work import DoDueWork
 from orders.application.errors import KeysUnavailable, StoreUnavailable
-from orders.application.place_order import PlaceOrder, PriceDraft, QuoteOrder
+from orders.application.execute_payment_operations import ExecutePaymentOperations
+from orders.application.place_order import DraftPricer, PlaceOrder, QuoteOrder
 from orders.application.ports import (
     EventLog,
     EventOutbox,
@@ -49,26 +48,28 @@ from orders.application.ports import (
     RateLimiter,
     WebhookVerifier,
 )
+from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.read_orders import ReadOrders
+from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
-from orders.domain.values import Limits
-from orders.entrypoints import clock, metrics
-from orders.entrypoints.measured_orders import MeasuredOrders
-from orders.entrypoints.measured_payments import MeasuredPayments
-from orders.entrypoints.patient_prices import PatientPrices
-from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import current_traceparent, sending
-from orders.entrypoints.traced import traced
+from orders.domain.validation import OrderLimits
+from orders.entrypoints import clock
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
+from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
+from orders.entrypoints.observability.spans import current_traceparent, sending
+from orders.entrypoints.observability.with_spans import with_spans
+from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
 KNOWN_PUBLISHERS = PUBLISHERS
 """Every name that `orders outbox` may show."""
 _BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
 
 if TYPE_CHECKING:
-    from orders.adapters.kafka import KafkaPublisher
-    from orders.adapters.rabbitmq import RabbitPublisher
+    from orders.adapters.brokers.kafka import KafkaPublisher
+    from orders.adapters.brokers.rabbitmq import RabbitPublisher
 
 
 class UseCases(containers.DeclarativeContainer):
@@ -83,22 +84,26 @@ class UseCases(containers.DeclarativeContainer):
     webhooks: providers.Dependency[WebhookVerifier] = providers.Dependency()
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
-    limits = providers.Object(Limits())
+    limits = providers.Object(OrderLimits())
     expire_after = providers.Object(timedelta(days=1))
 
-    settle = providers.Singleton(traced(SettlePayments), orders, payments, now)
-    price = providers.Singleton(PriceDraft, prices, limits)
+    settle = providers.Singleton(with_spans(ExecutePaymentOperations), orders, payments, now)
+    price = providers.Singleton(DraftPricer, prices, limits)
     place_order = providers.Singleton(
-        traced(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
+        with_spans(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
     )
-    quote_order = providers.Singleton(traced(QuoteOrder), price, limits)
-    change_order = providers.Singleton(traced(ChangeOrder), orders, settle, now)
+    quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
+    change_order = providers.Singleton(with_spans(ChangeOrder), orders, settle, now)
     propose_change = providers.Singleton(
-        traced(ProposeChange), orders, change_order, price, now, limits
+        with_spans(ProposeChange), orders, change_order, price, now, limits
     )
-    read_orders = providers.Singleton(traced(ReadOrders), orders, outbox, log, now)
-    book_payment_event = providers.Singleton(traced(BookPaymentEvent), orders, webhooks, now)
-    do_due_work = providers.Singleton(traced(DoDueWork), orders, settle, now)
+    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
+    record_payment_event = providers.Singleton(
+        with_spans(RecordPaymentEvent), orders, webhooks, now
+    )
+    process_scheduled_work = providers.Singleton(
+        with_spans(ProcessScheduledWork), orders, settle, now
+    )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
 
 
@@ -138,11 +143,13 @@ class Adapters:
         """The use cases over these adapters."""
         settings = self._settings
         return UseCases(
-            orders=MeasuredOrders(MongoOrders(self._mongo, traceparent=current_traceparent)),
+            orders=InstrumentedOrderRepository(
+                MongoOrders(self._mongo, traceparent=current_traceparent)
+            ),
             outbox=MongoOutbox(self._mongo),
             log=self._log,
-            payments=MeasuredPayments(self._payments),
-            prices=PatientPrices(self._prices),
+            payments=InstrumentedPaymentGateway(self._payments),
+            prices=SlotYieldingPriceList(self._prices),
             publishers=self.publishers,
             webhooks=SignedWebhooks(
                 settings.payment_webhook_secret,
@@ -209,9 +216,9 @@ async def migrate(settings: Settings) -> None:
     await make_indexes(settings.mongo_uri, database=settings.database)
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> OrderLimits:
     """How much one order may hold."""
-    return Limits(
+    return OrderLimits(
         lines=settings.max_lines,
         quantity=settings.max_quantity,
         unit_price=settings.max_unit_price,
@@ -245,12 +252,12 @@ def _publishers(settings: Settings) -> dict[str, RabbitPublisher | KafkaPublishe
     """By the names that the outbox knows them by: they are stored, and never change."""
     publishers: dict[str, RabbitPublisher | KafkaPublisher] = {}
     if settings.rabbitmq_uri is not None:
-        from orders.adapters.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
+        from orders.adapters.brokers.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
 
         within = sending("rabbitmq", EXCHANGE)
         publishers["rabbitmq"] = RabbitPublisher(settings.rabbitmq_uri, sending=within)
     if settings.kafka_bootstrap:
-        from orders.adapters.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
+        from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
 
         brokers = ",".join(settings.kafka_bootstrap)
         topic = settings.kafka_topic
@@ -263,7 +270,7 @@ def _rate_limiter(settings: Settings) -> RateLimiter:
     local = InMemoryRateLimiter()
     if settings.redis_uri is None:
         return local
-    from orders.adapters.redis import RedisRateLimiter  # noqa: PLC0415  # an extra
+    from orders.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415  # an extra
 
     return RedisRateLimiter(settings.redis_uri, fallback=local)
 

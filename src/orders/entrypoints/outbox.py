@@ -14,7 +14,7 @@ from orders.domain.identifiers import OrderId
 from orders.entrypoints import clock
 from orders.entrypoints.container import KNOWN_PUBLISHERS, Adapters
 from orders.entrypoints.failures import CommandFailed
-from orders.entrypoints.settings import Settings
+from orders.entrypoints.settings.table import Settings
 
 _PAGE = 100
 

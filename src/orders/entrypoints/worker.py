@@ -8,18 +8,18 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from orders.application.do_due_work import DoDueWork
 from orders.application.errors import ApplicationError
+from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.publisher_lane import PublisherLane, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import metrics
 from orders.entrypoints.container import Adapters
-from orders.entrypoints.metrics_server import metrics_of_this_process
-from orders.entrypoints.settings import Settings
-from orders.entrypoints.telemetry import due_work
-from orders.entrypoints.tracing import traced
-from orders.entrypoints.unreadable import tell_unreadable_events
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.metrics_server import metrics_of_this_process
+from orders.entrypoints.observability.span_exporter import recording_spans
+from orders.entrypoints.observability.spans import due_work
+from orders.entrypoints.observability.unreadable import tell_unreadable_events
+from orders.entrypoints.settings.table import Settings
 
 BATCH = 32
 """Orders with due work claimed at once."""
@@ -53,13 +53,13 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with (
-        traced(settings),
+        recording_spans(settings),
         adapters.opened(),
         metrics.sampled(adapters.states()),
         asyncio.TaskGroup() as tasks,
     ):
         use_cases = adapters.use_cases()
-        due, relay = use_cases.do_due_work(), use_cases.relay_events()
+        due, relay = use_cases.process_scheduled_work(), use_cases.relay_events()
         # Where nothing is recorded there is nothing to look up.
         cause_of = adapters.cause_of if settings.otlp_endpoint else _unknown
         tasks.create_task(_repeat(lambda: _due_work(due, cause_of), stop))
@@ -75,7 +75,7 @@ def start_relaying(tasks: asyncio.TaskGroup, relay: RelayEvents, stop: asyncio.E
         tasks.create_task(_keep_up(lane, is_over))
 
 
-async def _due_work(due: DoDueWork, cause_of: CauseOf) -> int:
+async def _due_work(due: ProcessScheduledWork, cause_of: CauseOf) -> int:
     claimed = await due.claim(limit=BATCH)
     # One at a time would let one slow payment hold up all others.
     await asyncio.gather(*(_in_a_trace(due, each, cause_of) for each in claimed))
@@ -83,7 +83,7 @@ async def _due_work(due: DoDueWork, cause_of: CauseOf) -> int:
     return len(claimed)
 
 
-async def _in_a_trace(due: DoDueWork, order_id: OrderId, cause_of: CauseOf) -> None:
+async def _in_a_trace(due: ProcessScheduledWork, order_id: OrderId, cause_of: CauseOf) -> None:
     with due_work(await cause_of(order_id), {"orders.order_id": str(order_id)}):
         await due(order_id)
 

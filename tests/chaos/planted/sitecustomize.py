@@ -12,47 +12,53 @@ from dataclasses import replace
 from typing import Any
 
 from orders.application.errors import PaymentUnavailable
+from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import LoggedEvent
 from orders.application.publisher_lane import LEASE, Relayed
 from orders.application.relay_events import RelayEvents
-from orders.application.settle_payments import SettlePayments
 from orders.domain.money import Money
-from orders.domain.order import Order
-from orders.domain.payments import PaymentCall, PaymentReport
+from orders.domain.order.order import Order
+from orders.domain.payments import PaymentOperation, PaymentReport
 
 
 def a_new_key_for_an_unknown_outcome() -> None:
     """Whoever does not know what became of a payment asks for another one."""
 
     async def authorize(
-        self: SettlePayments, call: PaymentCall, amount: Money, method: str, capture: bool
+        self: ExecutePaymentOperations,
+        call: PaymentOperation,
+        amount: Money,
+        method: str,
+        capture: bool,
     ) -> PaymentReport:
-        asked_before = call.tries > 0 or call.due_at <= self._now()
+        asked_before = call.tries > 0 or call.next_attempt_at <= self._now()
         key = f"{call.key}{self._now():%H%M%S}" if asked_before else call.key
         report = await self._payments.authorize(
             reference=key, amount=amount, method=method, capture=capture
         )
         return replace(report, reference=call.key)
 
-    SettlePayments._authorize = authorize  # type: ignore[method-assign]
+    ExecutePaymentOperations._authorize = authorize  # type: ignore[method-assign]
 
 
 def an_unknown_outcome_taken_for_a_no() -> None:
     """A payment service that does not answer has surely not taken the money."""
-    ask = SettlePayments._outcome
+    ask = ExecutePaymentOperations._outcome
 
     async def outcome(
-        self: SettlePayments, order: Order, call: PaymentCall
+        self: ExecutePaymentOperations, order: Order, call: PaymentOperation
     ) -> Callable[[Order], None]:
         try:
             await self._ask(order, call)
         except PaymentUnavailable:
-            return lambda order: order.fail(call.key, "unavailable", now=self._now())
+            return lambda order: order.record_operation_failure(
+                call.key, "unavailable", now=self._now()
+            )
         except Exception:  # noqa: BLE001 - the real code judges it
             pass
         return await ask(self, order, call)
 
-    SettlePayments._outcome = outcome  # type: ignore[method-assign]
+    ExecutePaymentOperations._outcome = outcome  # type: ignore[method-assign]
 
 
 def forgotten_before_the_confirm() -> None:

@@ -96,7 +96,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         await orders.save(order)
         await outbox.remove({order.id: 2})
 
-        order.postpone(call.key, now=NOW)
+        order.record_unknown_outcome(call.key, now=NOW)
         await orders.save(order)
 
         assert await _claimed(outbox) == []

@@ -7,57 +7,57 @@ from uuid import UUID, uuid4
 
 from orders.adapters.contracts.samples import LARGE, NOW, STAFF, every_total
 from orders.application.ports import LoggedEvent
-from orders.domain import events as happened
-from orders.domain.events import OrderEvent, RecordedEvent, Standing
+from orders.domain import events
+from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 
 _P = PartId("1")
 _ITEMS = {PartId("1"): 2, PartId("10"): 1}
 EVERY_EVENT: tuple[OrderEvent, ...] = (
-    happened.OrderCreated(number="N", currency="BHD", lines=3, gross=LARGE),
-    happened.OrderConfirmed(),
-    happened.OrderPaid(amount=LARGE),
-    happened.OrderExpired(),
-    happened.OrderCancelled(reason="customer"),
-    happened.OrderItemsCancelled(items=_ITEMS, reason="inventory"),
-    happened.OrderCompleted(),
-    happened.OrderEdited(fields=("metadata", "note")),
-    happened.OrderHeld(hold_id=_P, reason="fraud"),
-    happened.OrderReleased(hold_id=_P),
-    happened.NoteAdded(note_id=_P),
-    happened.PaymentStarted(payment_id=_P, amount=LARGE),
-    happened.PaymentAuthorized(payment_id=_P, amount=1),
-    happened.PaymentCaptured(payment_id=_P, amount=2),
-    happened.PaymentRefunded(payment_id=_P, amount=10),
-    happened.PaymentDeclined(payment_id=_P, decline_code="insufficient_funds"),
-    happened.PaymentVoided(payment_id=_P),
-    happened.PaymentOperationFailed(payment_id=_P, operation="capture", failure_code="gone"),
-    happened.PaymentChargedBack(payment_id=_P, amount=3),
-    happened.PaymentReceivedLate(payment_id=_P, amount=4),
-    happened.PaymentUnderReview(payment_id=_P),
-    happened.PaymentDismissed(payment_id=_P),
-    happened.RefundRequested(refund_id=_P, payment_id=_P, amount=5),
-    happened.RefundSucceeded(refund_id=_P, payment_id=_P, amount=6),
-    happened.RefundFailed(refund_id=_P, payment_id=_P, amount=7, failure_code="refund_failed"),
-    happened.ShipmentCreated(shipment_id=_P, items=_ITEMS),
-    happened.OrderShipped(shipment_id=_P, items=_ITEMS),
-    happened.OrderDelivered(shipment_id=_P, items=_ITEMS),
-    happened.ShipmentCancelled(shipment_id=_P, items=_ITEMS),
-    happened.CreditGranted(credit_id=_P, amount=8, reason="goodwill"),
-    happened.ReturnRequested(return_id=_P, items=_ITEMS, reason="damaged"),
-    happened.ReturnApproved(return_id=_P),
-    happened.ReturnDeclined(return_id=_P),
-    happened.ReturnReceived(return_id=_P, items=_ITEMS, credited=9),
-    happened.ReturnClosed(return_id=_P),
-    happened.OrderChangeProposed(change_id=_P, removed=_ITEMS, added=3, gross=LARGE),
-    happened.OrderChanged(change_id=_P, removed=_ITEMS, added=2, gross=LARGE),
-    happened.OrderChangeDeclined(change_id=_P),
+    events.OrderCreated(number="N", currency="BHD", lines=3, gross=LARGE),
+    events.OrderConfirmed(),
+    events.OrderPaid(amount=LARGE),
+    events.OrderExpired(),
+    events.OrderCancelled(reason="customer"),
+    events.OrderItemsCancelled(items=_ITEMS, reason="inventory"),
+    events.OrderCompleted(),
+    events.OrderEdited(fields=("metadata", "note")),
+    events.OrderHeld(hold_id=_P, reason="fraud"),
+    events.OrderReleased(hold_id=_P),
+    events.NoteAdded(note_id=_P),
+    events.PaymentStarted(payment_id=_P, amount=LARGE),
+    events.PaymentAuthorized(payment_id=_P, amount=1),
+    events.PaymentCaptured(payment_id=_P, amount=2),
+    events.PaymentRefunded(payment_id=_P, amount=10),
+    events.PaymentDeclined(payment_id=_P, decline_code="insufficient_funds"),
+    events.PaymentVoided(payment_id=_P),
+    events.PaymentOperationFailed(payment_id=_P, operation="capture", failure_code="gone"),
+    events.PaymentChargedBack(payment_id=_P, amount=3),
+    events.PaymentReceivedLate(payment_id=_P, amount=4),
+    events.PaymentUnderReview(payment_id=_P),
+    events.PaymentDismissed(payment_id=_P),
+    events.RefundRequested(refund_id=_P, payment_id=_P, amount=5),
+    events.RefundSucceeded(refund_id=_P, payment_id=_P, amount=6),
+    events.RefundFailed(refund_id=_P, payment_id=_P, amount=7, failure_code="refund_failed"),
+    events.ShipmentCreated(shipment_id=_P, items=_ITEMS),
+    events.OrderShipped(shipment_id=_P, items=_ITEMS),
+    events.OrderDelivered(shipment_id=_P, items=_ITEMS),
+    events.ShipmentCancelled(shipment_id=_P, items=_ITEMS),
+    events.CreditGranted(credit_id=_P, amount=8, reason="goodwill"),
+    events.ReturnRequested(return_id=_P, items=_ITEMS, reason="damaged"),
+    events.ReturnApproved(return_id=_P),
+    events.ReturnDeclined(return_id=_P),
+    events.ReturnReceived(return_id=_P, items=_ITEMS, credited=9),
+    events.ReturnClosed(return_id=_P),
+    events.OrderChangeProposed(change_id=_P, removed=_ITEMS, added=3, gross=LARGE),
+    events.OrderChanged(change_id=_P, removed=_ITEMS, added=2, gross=LARGE),
+    events.OrderChangeDeclined(change_id=_P),
 )
 
 
@@ -69,11 +69,11 @@ def logged_events(
     first: int = 1,
 ) -> list[LoggedEvent]:
     """Events of one order in sequence, as a relay has them."""
-    after = Standing(
+    after = OrderSnapshot(
         status=OrderStatus.CONFIRMED,
-        payment_status=PaymentProgress.PARTIALLY_PAID,
-        fulfillment_status=FulfillmentProgress.PARTIALLY_SHIPPED,
-        return_status=ReturnProgress.REQUESTED,
+        payment_status=OrderPaymentStatus.PARTIALLY_PAID,
+        fulfillment_status=OrderFulfillmentStatus.PARTIALLY_SHIPPED,
+        return_status=OrderReturnStatus.REQUESTED,
         totals=every_total(),
     )
     order_id = OrderId(order_id or uuid4())

@@ -21,10 +21,10 @@ from orders.adapters.contracts.samples import (
 from orders.application.errors import OrderNotFound
 from orders.application.ports import OrderFilter, Position
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class OrderListing:
 
         to_look_at = replace(order.state, requests=())
         assert listed == to_look_at
-        assert await orders.look_at(order.id) == to_look_at
+        assert await orders.get_state(order.id) == to_look_at
         assert await orders.find_by_number(tenant, number) == to_look_at
         assert (await orders.get(order.id)).state.requests == order.state.requests
 
@@ -76,10 +76,10 @@ class OrderListing:
             ({"customer_id": "customer-1", "owner": "customer-2"}, ""),
             ({"status": [OrderStatus.CANCELLED]}, "B"),
             ({"status": [OrderStatus.CANCELLED, OrderStatus.CONFIRMED]}, "BC"),
-            ({"payment_status": [PaymentProgress.NOT_REQUIRED]}, "BC"),
-            ({"fulfillment_status": [FulfillmentProgress.CANCELLED]}, "B"),
-            ({"return_status": [ReturnProgress.NONE]}, "ABCDE"),
-            ({"return_status": [ReturnProgress.RETURNED]}, ""),
+            ({"payment_status": [OrderPaymentStatus.NOT_REQUIRED]}, "BC"),
+            ({"fulfillment_status": [OrderFulfillmentStatus.CANCELLED]}, "B"),
+            ({"return_status": [OrderReturnStatus.NONE]}, "ABCDE"),
+            ({"return_status": [OrderReturnStatus.RETURNED]}, ""),
             ({"number": "D"}, "D"),
             ({"external_reference": "po-1"}, "AE"),
             ({"outstanding": True}, "ADE"),

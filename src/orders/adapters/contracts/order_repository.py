@@ -20,7 +20,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orders.adapters.contracts.due_orders import LEASE, DueOrders
 from orders.adapters.contracts.durable_orders import OUTAGE_SECONDS, DurableOrders
 from orders.adapters.contracts.order_listing import OrderListing
 from orders.adapters.contracts.samples import (
@@ -29,6 +28,7 @@ from orders.adapters.contracts.samples import (
     a_new_order,
     an_order_with_everything,
 )
+from orders.adapters.contracts.scheduled_orders import LEASE, ScheduledOrders
 from orders.application.errors import (
     ConcurrentUpdate,
     DuplicateOrder,
@@ -38,21 +38,21 @@ from orders.application.errors import (
 from orders.application.ports import OrderFilter
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
-from orders.domain.state import AnsweredRequest
+from orders.domain.state import ProcessedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from orders.application.ports import OrderRepository
-    from orders.domain.order import Order
+    from orders.domain.order.order import Order
 
 
-class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):
+class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
     """The suite. Each test starts with an empty store."""
 
     @pytest.fixture
@@ -82,9 +82,9 @@ class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):
     @pytest.mark.parametrize(
         "statuses",
         [
-            *({"payment_status": each} for each in PaymentProgress),
-            *({"fulfillment_status": each} for each in FulfillmentProgress),
-            *({"return_status": each} for each in ReturnProgress),
+            *({"payment_status": each} for each in OrderPaymentStatus),
+            *({"fulfillment_status": each} for each in OrderFulfillmentStatus),
+            *({"return_status": each} for each in OrderReturnStatus),
         ],
         ids=lambda statuses: "-".join(statuses.values()),
     )
@@ -126,7 +126,7 @@ class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):
     async def test_knows_no_order_that_was_never_added(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order())
 
-        for asked in (orders.get, orders.get_durable, orders.look_at):
+        for asked in (orders.get, orders.get_durable, orders.get_state):
             with pytest.raises(OrderNotFound):
                 await asked(OrderId(uuid4()))
 
@@ -234,11 +234,11 @@ class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):
 
     async def test_keeps_the_requests_it_has_answered(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order())
-        request = AnsweredRequest(key="a" * 32, fingerprint="b" * 64, answered_at=NOW)
-        order.remember(request)
+        request = ProcessedRequest(key="a" * 32, fingerprint="b" * 64, answered_at=NOW)
+        order.record_request(request)
         await orders.save(order)
 
-        assert (await orders.get(order.id)).answered("a" * 32) == request
+        assert (await orders.get(order.id)).find_request("a" * 32) == request
 
     # -- loss -------------------------------------------------------------------------------
 
@@ -251,11 +251,11 @@ class OrderRepositoryContract(OrderListing, DueOrders, DurableOrders):
             lost.add(a_new_order()),
             lost.get(OrderId(uuid4())),
             lost.get_durable(OrderId(uuid4())),
-            lost.look_at(OrderId(uuid4())),
+            lost.get_state(OrderId(uuid4())),
             lost.save(a_new_order()),
             lost.find_by_number("shop", "A"),
             lost.list(everything, newest_first=True, after=None, limit=1),
-            lost.claim_due(now=NOW, lease=LEASE, limit=1),
+            lost.claim_scheduled(now=NOW, lease=LEASE, limit=1),
         ]
 
         async with asyncio.timeout(OUTAGE_SECONDS):

@@ -7,31 +7,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.changes import Change, ChangeStatus
-from orders.domain.draft import OrderDraft
 from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
-from orders.domain.ledger import Ledger
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from orders.domain.lines import DraftLine, Line
-from orders.domain.order import Order
+from orders.domain.operations import Ledger
+from orders.domain.order.order import Order
+from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
-    CallKind,
+    OperationKind,
     Payment,
-    PaymentCall,
+    PaymentOperation,
     PaymentStatus,
     Refund,
     RefundStatus,
 )
+from orders.domain.pricing import OrderDraft
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
-from orders.domain.state import AnsweredRequest, Hold, Note, OrderState
+from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
 from orders.domain.totals import Totals
-from orders.domain.values import Address, Shipping
+from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 """Milliseconds are what every store must keep."""
@@ -81,9 +81,9 @@ def a_new_order(
 def an_order_with_everything(
     *,
     status: OrderStatus,
-    payment_status: PaymentProgress = PaymentProgress.PARTIALLY_REFUNDED,
-    fulfillment_status: FulfillmentProgress = FulfillmentProgress.PARTIALLY_DELIVERED,
-    return_status: ReturnProgress = ReturnProgress.PARTIALLY_RETURNED,
+    payment_status: OrderPaymentStatus = OrderPaymentStatus.PARTIALLY_REFUNDED,
+    fulfillment_status: OrderFulfillmentStatus = OrderFulfillmentStatus.PARTIALLY_DELIVERED,
+    return_status: OrderReturnStatus = OrderReturnStatus.PARTIALLY_RETURNED,
     order_id: UUID | None = None,
 ) -> Order:
     """An order that no store has, in which no field has its default value.
@@ -129,9 +129,9 @@ def an_order_with_everything(
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
             notes=(Note(id=PartId("1"), text=TEXT, author="staff-1", created_at=LATER),),
             changes=_changes(),
-            requests=(AnsweredRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
+            requests=(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
             sequence=17,
-            due_at=LATER,
+            next_action_at=LATER,
         )
     )
 
@@ -224,13 +224,13 @@ def _ledger(order_id: OrderId) -> Ledger:
             failure_code="refund_failed",
         )
 
-    def call(place: int, kind: CallKind) -> PaymentCall:
-        return PaymentCall(
+    def call(place: int, kind: OperationKind) -> PaymentOperation:
+        return PaymentOperation(
             key=f"{order_id}:{place}:{kind}",
             kind=kind,
             payment_id=PartId(str(place)),
             amount=LARGE,
-            due_at=LATER,
+            next_attempt_at=LATER,
             refund_id=PartId("1"),
             tries=place,
         )
@@ -238,7 +238,7 @@ def _ledger(order_id: OrderId) -> Ledger:
     return Ledger(
         payments=tuple(payment(place, each) for place, each in enumerate(PaymentStatus, 1)),
         refunds=tuple(refund(place, each) for place, each in enumerate(RefundStatus, 1)),
-        calls=tuple(call(place, each) for place, each in enumerate(CallKind, 1)),
+        operations=tuple(call(place, each) for place, each in enumerate(OperationKind, 1)),
     )
 
 

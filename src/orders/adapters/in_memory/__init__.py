@@ -5,14 +5,14 @@ adapter replaces: while one is set, every call fails as the port says.
 """
 
 from orders.adapters.in_memory.events import InMemoryEventLog, InMemoryPublisher
-from orders.adapters.in_memory.givens import (
+from orders.adapters.in_memory.orders import InMemoryOrders
+from orders.adapters.in_memory.payments import InMemoryPayments
+from orders.adapters.in_memory.stubs import (
     FixedClock,
     StaticPriceList,
     StaticTokens,
     TickingClock,
 )
-from orders.adapters.in_memory.orders import InMemoryOrders
-from orders.adapters.in_memory.payments import InMemoryPayments
 
 __all__ = [
     "FixedClock",

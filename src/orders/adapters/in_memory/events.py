@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from orders.adapters.messages import encode
 from orders.application.errors import PublisherUnavailable, StoreUnavailable
+from orders.application.ordered_publishing import EventRefused, publish_in_order
 from orders.application.ports import FoundEvents, LoggedEvent, Published
-from orders.application.publishing import EventRefused, publish_in_order
 from orders.domain.identifiers import OrderId
 
 

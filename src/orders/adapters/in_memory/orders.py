@@ -17,9 +17,9 @@ from orders.application.errors import (
 )
 from orders.application.ports import LoggedEvent, OrderFilter, OrderPage, Position
 from orders.domain.events import RecordedEvent
-from orders.domain.guards import ready_to_ship
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
+from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
 
@@ -54,7 +54,7 @@ class InMemoryOrders(InMemoryOutbox):
             raise StoreUnavailable("it is not at a majority yet")
         return kept.order()
 
-    async def look_at(self, order_id: OrderId) -> OrderState:
+    async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
         return _to_look_at(self._stored(order_id).state)
 
@@ -90,7 +90,7 @@ class InMemoryOrders(InMemoryOutbox):
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
         return OrderPage(orders=page, next=end)
 
-    async def claim_due(
+    async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
         """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
@@ -115,7 +115,7 @@ class InMemoryOrders(InMemoryOutbox):
         state = replace(order.state, version=version)
         news = tuple(self._logged(state, recorded) for recorded in order.new_events)
         kept = self._kept[order.id]
-        kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.due_at
+        kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.next_action_at
         kept.write_token = next(self._write_tokens)
         self._require_majority()
         order.mark_stored(version, write_token=kept.write_token)

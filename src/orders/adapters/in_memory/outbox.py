@@ -17,7 +17,7 @@ from orders.application.ports import (
     WaitingEvents,
 )
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import OrderState
 
 _AT_ONCE = datetime.fromtimestamp(0, UTC)

@@ -14,7 +14,7 @@ _REVERSIBLE = frozenset({ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class Scenario:
     """How a payment goes. The first `lost_calls` book nothing, and have no answer."""
 
     decline_code: str | None = None
@@ -24,17 +24,17 @@ class Fate:
     lost_answers: int = 0
 
 
-FATES: Mapping[str, Fate] = MappingProxyType(
+FATES: Mapping[str, Scenario] = MappingProxyType(
     {
-        "tok_ok": Fate(),
-        "tok_slow": Fate(),
-        "tok_declined": Fate(decline_code="card_declined"),
-        "tok_insufficient_funds": Fate(decline_code="insufficient_funds"),
-        "tok_timeout_booked": Fate(lost_answers=1),
-        "tok_timeout_unbooked": Fate(lost_calls=1),
-        "tok_flaky": Fate(lost_calls=2),
-        "tok_pending": Fate(pending=True),
-        "tok_refund_fails": Fate(refund_decline_code="refund_failed"),
+        "tok_ok": Scenario(),
+        "tok_slow": Scenario(),
+        "tok_declined": Scenario(decline_code="card_declined"),
+        "tok_insufficient_funds": Scenario(decline_code="insufficient_funds"),
+        "tok_timeout_booked": Scenario(lost_answers=1),
+        "tok_timeout_unbooked": Scenario(lost_calls=1),
+        "tok_flaky": Scenario(lost_calls=2),
+        "tok_pending": Scenario(pending=True),
+        "tok_refund_fails": Scenario(refund_decline_code="refund_failed"),
     }
 )
 """What each method of the payment sandbox does, without its waiting."""
@@ -45,7 +45,7 @@ class _Account:
     """A payment, how it goes, and what it answered to each reference that moved it."""
 
     report: PaymentReport
-    fate: Fate
+    fate: Scenario
     capture: bool
     released: int = 0
     answers: dict[str, tuple[object, PaymentReport]] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class InMemoryPayments:
         self.calls[reference] = self.calls.get(reference, 0) + 1
         return self.calls[reference]
 
-    def _opened(self, reference: str, amount: Money, fate: Fate, capture: bool) -> _Account:
+    def _opened(self, reference: str, amount: Money, fate: Scenario, capture: bool) -> _Account:
         report = PaymentReport(
             provider_id=f"pay_{len(self._accounts) + 1}",
             reference=reference,

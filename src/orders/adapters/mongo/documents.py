@@ -20,10 +20,10 @@ from bson.codec_options import CodecOptions
 from orders.application.errors import UnreadableOrder
 from orders.application.ports import FoundEvents, LoggedEvent, Position, Unreadable, WaitingEvents
 from orders.domain.errors import OrderError
-from orders.domain.events import OrderEvent, RecordedEvent, Standing
-from orders.domain.guards import ready_to_ship
+from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
+from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
 Document = dict[str, Any]
@@ -67,8 +67,8 @@ def document_of(order: Order, *, traceparent: str | None) -> Document:
     }
     if order.new_events:
         document["relay"] = {"at": AT_ONCE}
-    if state.due_at is not None:
-        document["wake"] = {"at": state.due_at}
+    if state.next_action_at is not None:
+        document["wake"] = {"at": state.next_action_at}
     return document
 
 
@@ -90,10 +90,10 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
         changed["ready_to_ship"] = ready
     changed["version"] = order.version + 1
     update: Document = {"$set": changed}
-    if state.due_at is None:
+    if state.next_action_at is None:
         update["$unset"] = {"wake": ""}
     else:
-        changed["wake"] = {"at": state.due_at}
+        changed["wake"] = {"at": state.next_action_at}
     if order.new_events:
         update["$push"] = {"outbox": {"$each": _outbox_of(order, traceparent)}}
         update["$max"] = {"relay.at": AT_ONCE}
@@ -227,7 +227,7 @@ def _recorded(document: Document) -> RecordedEvent:
         occurred_at=msgspec.convert(document["occurred_at"], datetime, builtin_types=_BSON_KNOWS),
         actor=msgspec.convert(document["actor"], Actor),
         event=msgspec.convert(document["event"], kind),
-        after=msgspec.convert(document["after"], Standing),
+        after=msgspec.convert(document["after"], OrderSnapshot),
     )
 
 

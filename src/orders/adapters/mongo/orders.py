@@ -28,7 +28,7 @@ from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
 from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
-from orders.domain.order import Order
+from orders.domain.order.order import Order
 from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
@@ -115,7 +115,7 @@ class MongoOrders:
         return _order_from(document)
 
     @answered
-    async def look_at(self, order_id: OrderId) -> OrderState:
+    async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at.
 
         Raises:
@@ -164,7 +164,7 @@ class MongoOrders:
         return page_of(await found.to_list(), limit=limit)
 
     @answered
-    async def claim_due(
+    async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
         """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""

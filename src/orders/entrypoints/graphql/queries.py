@@ -30,26 +30,26 @@ from orders.application.ports import OrderFilter
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId, read_order_number
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
 from orders.domain.state import OrderState
-from orders.domain.values import reference
+from orders.domain.validation import validate_reference
 from orders.entrypoints.graphql.documents import PAGE
 from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
-from orders.entrypoints.http.answers import EventAnswer, OrderAnswer
-from orders.entrypoints.http.listing import Http, Listed, aware
-from orders.entrypoints.http.part_answers import NoteAnswer
-from orders.entrypoints.unreadable import tell_unreadable_events
+from orders.entrypoints.http.pagination import Http, Listed, aware
+from orders.entrypoints.http.schemas.part_responses import NoteResponse
+from orders.entrypoints.http.schemas.responses import EventResponse, OrderResponse
+from orders.entrypoints.observability.unreadable import tell_unreadable_events
 
 SORTS: Final = {"CREATED_AT_ASC": "created_at", "CREATED_AT_DESC": "-created_at"}
 _STATUSES: Final[dict[str, type[StrEnum]]] = {
     "status": OrderStatus,
-    "payment_status": PaymentProgress,
-    "fulfillment_status": FulfillmentProgress,
-    "return_status": ReturnProgress,
+    "payment_status": OrderPaymentStatus,
+    "fulfillment_status": OrderFulfillmentStatus,
+    "return_status": OrderReturnStatus,
 }
 _TIMES: Final = ("created_from", "created_before")
 
@@ -63,7 +63,7 @@ class Asked:
 
 
 async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
-    order = await asked.read_orders.one(_order_id(id), caller=asked.request.user)
+    order = await asked.read_orders.get(_order_id(id), caller=asked.request.user)
     return _shown(order, asked)
 
 
@@ -74,7 +74,7 @@ async def _by_number(asked: Asked, number: str) -> Any:
 
 
 async def _by_reference(asked: Asked, reference_: str) -> Any:
-    wanted = reference(reference_, "external_reference")
+    wanted = validate_reference(reference_, "external_reference")
     return _shown(await asked.read_orders.by_reference(wanted, caller=asked.request.user), asked)
 
 
@@ -83,14 +83,14 @@ async def _events(asked: Asked, id: str) -> Any:  # noqa: A002
     to_staff = view_of(caller) is View.STAFF
     found = await asked.read_orders.timeline(_order_id(id), caller=caller)
     tell_unreadable_events(found.unreadable)
-    return [_plain(EventAnswer.of(event, to_staff=to_staff)) for event in found.events]
+    return [_plain(EventResponse.of(event, to_staff=to_staff)) for event in found.events]
 
 
 async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
-    order = await asked.read_orders.one(
+    order = await asked.read_orders.get(
         _order_id(id), caller=asked.request.user, operation=Operation.SEE_NOTES
     )
-    return [_plain(NoteAnswer.of(note)) for note in order.notes]
+    return [_plain(NoteResponse.of(note)) for note in order.notes]
 
 
 async def _orders(
@@ -140,7 +140,7 @@ def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
 
 
 def _shown(state: OrderState, asked: Asked) -> Any:
-    return _plain(OrderAnswer.of(state, view_of(asked.request.user)))
+    return _plain(OrderResponse.of(state, view_of(asked.request.user)))
 
 
 def _plain(answer: msgspec.Struct) -> Any:
@@ -158,7 +158,7 @@ def _order_id(text: str) -> OrderId:
 def build_schema() -> GraphQLSchema:
     """The published schema."""
     types = Types()
-    order = types.of(OrderAnswer)
+    order = types.of(OrderResponse)
     an_id = {"id": GraphQLArgument(GraphQLNonNull(GraphQLID))}
     text = GraphQLNonNull(GraphQLString)
     query = {
@@ -183,13 +183,16 @@ def build_schema() -> GraphQLSchema:
             description="The caller's orders that fit every filter, newest first.",
         ),
         "orderEvents": GraphQLField(
-            _list_of(types.of(EventAnswer)),
+            _list_of(types.of(EventResponse)),
             an_id,
             _events,
             description="What happened to an order.",
         ),
         "orderNotes": GraphQLField(
-            _list_of(types.of(NoteAnswer)), an_id, _notes, description="What staff wrote for staff."
+            _list_of(types.of(NoteResponse)),
+            an_id,
+            _notes,
+            description="What staff wrote for staff.",
         ),
     }
     return GraphQLSchema(GraphQLObjectType("Query", query))

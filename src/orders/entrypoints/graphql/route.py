@@ -20,17 +20,17 @@ from msgspec import Struct
 from orders.application.errors import ApplicationError
 from orders.application.read_orders import ReadOrders
 from orders.domain.errors import OrderError
-from orders.entrypoints.graphql.answering import Plan, Query, Selected, picked
 from orders.entrypoints.graphql.documents import (
     INVALID,
     Documents,
     InvalidQuery,
     require_affordable,
 )
+from orders.entrypoints.graphql.execution import Plan, Query, Selected, picked
 from orders.entrypoints.graphql.queries import Asked, build_schema
-from orders.entrypoints.http.audit import REFUSALS
 from orders.entrypoints.http.errors import STATUS
-from orders.entrypoints.http.listing import Http
+from orders.entrypoints.http.middleware.audit import REFUSALS
+from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.problems import RequestRefused, code_of, set_code, trace_id_of
 
 PATH: Final = "/v1/graphql"

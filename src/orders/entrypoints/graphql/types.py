@@ -30,13 +30,13 @@ from graphql import (
 )
 from msgspec import Struct, UnsetType
 
-from orders.domain.changes import ChangeStatus
 from orders.domain.lifecycle import (
-    FulfillmentProgress,
+    OrderFulfillmentStatus,
+    OrderPaymentStatus,
+    OrderReturnStatus,
     OrderStatus,
-    PaymentProgress,
-    ReturnProgress,
 )
+from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import PaymentStatus, RefundStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
@@ -64,9 +64,9 @@ _COUNTS: Final = frozenset(
 """Whole numbers that fit into the 32 bits of an Int; any other may be an amount."""
 _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Order", "status"): OrderStatus,
-    ("Order", "payment_status"): PaymentProgress,
-    ("Order", "fulfillment_status"): FulfillmentProgress,
-    ("Order", "return_status"): ReturnProgress,
+    ("Order", "payment_status"): OrderPaymentStatus,
+    ("Order", "fulfillment_status"): OrderFulfillmentStatus,
+    ("Order", "return_status"): OrderReturnStatus,
     ("Payment", "status"): PaymentStatus,
     ("Refund", "status"): RefundStatus,
     ("Shipment", "status"): ShipmentStatus,
@@ -99,7 +99,7 @@ class Types:
     def of(self, answer: type[Struct]) -> GraphQLObjectType:
         """The type of an answer, with its parts."""
         if answer not in self._made:
-            name = re.sub("(Answer|Body)$", "", answer.__name__)
+            name = re.sub("(Response|Body)$", "", answer.__name__)
             hints = get_type_hints(answer)
             fields = {
                 camel(member): a_field(member, self._type(name, member, hint))

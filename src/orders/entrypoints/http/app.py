@@ -21,36 +21,36 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Middleware
 
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
-from orders.entrypoints import metrics
+from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.container import Adapters, UseCases, limits_of
-from orders.entrypoints.http.access_log import Observed
-from orders.entrypoints.http.arrivals import Arrivals
-from orders.entrypoints.http.authentication import Authentication
-from orders.entrypoints.http.bounds import PublishedLimits
-from orders.entrypoints.http.changes import propose
-from orders.entrypoints.http.client_address import ClientAddresses
-from orders.entrypoints.http.command_handlers import command_handlers
-from orders.entrypoints.http.conditions import Edge
 from orders.entrypoints.http.cursors import Cursors
-from orders.entrypoints.http.decoding import StrictRequests
-from orders.entrypoints.http.docs_ui import docs_router
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
-from orders.entrypoints.http.events import EVENT_HANDLERS, PAYMENT_EVENTS
-from orders.entrypoints.http.framing import UnambiguousFraming
-from orders.entrypoints.http.headers import AnswerHeaders
-from orders.entrypoints.http.health import HEALTH_HANDLERS, Readiness
-from orders.entrypoints.http.health import PATHS as HEALTH_PATHS
-from orders.entrypoints.http.limits import FailedAuthenticationLimit, PrincipalLimit
-from orders.entrypoints.http.listing import Http
-from orders.entrypoints.http.openapi import DOCS, DOCUMENT, openapi_config, published
-from orders.entrypoints.http.orders import ORDER_HANDLERS
-from orders.entrypoints.http.overload import Farewell, OverloadProtection
-from orders.entrypoints.http.parts import part_handlers
+from orders.entrypoints.http.middleware.access_log import Observed
+from orders.entrypoints.http.middleware.authentication import Authentication
+from orders.entrypoints.http.middleware.body_arrival import Arrivals
+from orders.entrypoints.http.middleware.client_address import ClientAddresses
+from orders.entrypoints.http.middleware.overload import CloseWhileDraining, OverloadProtection
+from orders.entrypoints.http.middleware.rate_limits import FailedAuthenticationLimit, PrincipalLimit
+from orders.entrypoints.http.middleware.request_target import RequestTargetCheck
+from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
+from orders.entrypoints.http.middleware.strict_requests import StrictRequests
+from orders.entrypoints.http.openapi.bounds import PublishedLimits
+from orders.entrypoints.http.openapi.description import DOCS, DOCUMENT, openapi_config, published
+from orders.entrypoints.http.pagination import Http
+from orders.entrypoints.http.preconditions import Edge
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
-from orders.entrypoints.last_words import failure_logged
-from orders.entrypoints.settings import Settings
-from orders.entrypoints.tracing import traced
-from orders.entrypoints.turns import Turns
+from orders.entrypoints.http.routes.changes import propose
+from orders.entrypoints.http.routes.command_handlers import command_handlers
+from orders.entrypoints.http.routes.docs_ui import docs_router
+from orders.entrypoints.http.routes.events import EVENT_HANDLERS, PAYMENT_EVENTS
+from orders.entrypoints.http.routes.health import HEALTH_HANDLERS, Readiness
+from orders.entrypoints.http.routes.health import PATHS as HEALTH_PATHS
+from orders.entrypoints.http.routes.orders import ORDER_HANDLERS
+from orders.entrypoints.http.routes.parts import part_handlers
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.crash_reports import failure_logged
+from orders.entrypoints.observability.span_exporter import recording_spans
+from orders.entrypoints.settings.table import Settings
 
 USE_CASES = (
     "place_order",
@@ -58,7 +58,7 @@ USE_CASES = (
     "change_order",
     "propose_change",
     "read_orders",
-    "book_payment_event",
+    "record_payment_event",
 )
 """What handlers may ask for, by the name of their parameter. At most one each: Litestar resolves
 two in a task group, which costs more than most use cases do.
@@ -87,7 +87,7 @@ def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: 
         lifespan=[
             # The server would log the traceback only, as one text.
             lambda _: failure_logged(),
-            lambda _: traced(settings),
+            lambda _: recording_spans(settings),
             adapters.opened,
             lambda _: metrics.sampled(adapters.states()),
         ],
@@ -125,7 +125,7 @@ def build_app(
             StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
         ],
         exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
-        before_send=[AnswerHeaders(cors_origins=settings.cors_origins)],
+        before_send=[ResponseHeaders(cors_origins=settings.cors_origins)],
         request_max_body_size=settings.max_body_bytes,
         # Litestar would serve its own description; ours is `openapi_document`.
         openapi_config=None,
@@ -141,7 +141,9 @@ def build_app(
         quiet_paths=HEALTH_PATHS,
     )
     # More at once than the database is asked at once would only wait behind each other there.
-    turns = Turns(min(settings.mongo_pool_size, settings.max_in_flight), settings.max_in_flight)
+    turns = AdmissionQueue(
+        min(settings.mongo_pool_size, settings.max_in_flight), settings.max_in_flight
+    )
     protected = OverloadProtection(
         observed,
         turns,
@@ -151,7 +153,7 @@ def build_app(
         exempt=HEALTH_PATHS,
     )
     app.state.overload = protected
-    app.asgi_handler = Farewell(protected, readiness.is_draining)
+    app.asgi_handler = CloseWhileDraining(protected, readiness.is_draining)
     return app
 
 
@@ -174,7 +176,7 @@ def _middleware(
         burst=max(1, round(settings.auth_failures_per_second * 3)),
     )
     rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
-    passed: list[Middleware] = [UnambiguousFraming()]
+    passed: list[Middleware] = [RequestTargetCheck()]
     if limiter is not None and failures.per_second:
         passed.append(FailedAuthenticationLimit(limiter, failures))
     passed.append(

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from orders.entrypoints.processes import ProcessFailed, end_with, free_ports, is_taken
+from orders.entrypoints.server.child_processes import ProcessFailed, end_with, free_ports, is_taken
 
 _HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 30

@@ -1,0 +1,1 @@
+"""Publishers of events, by broker."""

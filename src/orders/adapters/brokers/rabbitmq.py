@@ -1,0 +1,161 @@
+"""`EventPublisher` on RabbitMQ: a topic exchange, with publisher confirms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Final, Self
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    ChannelPreconditionFailed,
+    PublishError,
+)
+
+from orders.adapters.messages import (
+    CONTENT_TYPE,
+    Sending,
+    encode,
+    event_name,
+    message_type,
+    untraced,
+)
+from orders.application.errors import PublisherUnavailable
+from orders.application.ordered_publishing import EventRefused, publish_in_order
+from orders.application.ports import LoggedEvent, Published
+
+EXCHANGE: Final = "orders.events"
+UNROUTED: Final = ".unrouted"
+"""Suffix of the exchange and the queue for what nobody has bound a queue for."""
+UNROUTED_AT_MOST: Final = 100_000
+"""Messages kept there; beyond them the oldest go."""
+
+_CLOSE_SECONDS: Final = 1.0
+_log = logging.getLogger(__name__)
+
+
+class RabbitPublisher:
+    """Sends events to a durable topic exchange; the routing key is the event's name.
+
+    A message counts once the broker has confirmed it. One that no queue is bound for goes to
+    the queue `<exchange>.unrouted`; one that not even that takes is refused.
+
+    Whatever goes wrong ends the connection. The next call makes a new one, and declares again
+    what may be gone.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        exchange: str = EXCHANGE,
+        publish_seconds: float = 10,
+        sending: Sending = untraced,
+    ) -> None:
+        """Take the broker's address; `publish_seconds` bounds a call, connecting included."""
+        self._uri = uri
+        self._name = exchange
+        self._publish_seconds = publish_seconds
+        self._sending = sending
+        self._connection: AbstractConnection | None = None
+        self._exchange: AbstractExchange | None = None
+        self._turn = asyncio.Lock()
+        self._told = False
+        """Whether the log has what ended this connection: once, not for each event."""
+
+    async def __aenter__(self) -> Self:
+        """Connect to nothing yet: the broker need not be up."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        await self._disconnect()
+
+    async def publish(self, events: Sequence[LoggedEvent]) -> Published:
+        """Send events, each order's in the order given, and tell what became of them."""
+        async with self._turn:
+            return await publish_in_order(events, self, within_seconds=self._publish_seconds)
+
+    async def ready(self) -> None:
+        """Be connected, with everything declared."""
+        if self._exchange is not None:
+            return
+        await self._disconnect()
+        self._told = False
+        try:
+            self._connection = await aio_pika.connect(self._uri)
+            channel = await self._connection.channel(on_return_raises=True)
+            self._exchange = await self._declare(channel)
+        except CONNECTION_EXCEPTIONS as error:
+            raise self._doubt(error) from error
+
+    async def send(self, event: LoggedEvent) -> None:
+        """Return once the broker has confirmed the event."""
+        if self._exchange is None:
+            raise PublisherUnavailable("the connection to RabbitMQ is lost")
+        try:
+            with self._sending(event) as traceparent:
+                await self._exchange.publish(
+                    _message(event, traceparent),
+                    routing_key=event_name(event.recorded),
+                    mandatory=True,
+                )
+        except ChannelPreconditionFailed as error:
+            self._exchange = None
+            raise EventRefused("refused-by-rabbitmq") from error
+        except PublishError as error:
+            # Returned: what would have caught it is gone. The next connection declares it again.
+            self._exchange = None
+            raise EventRefused("unroutable") from error
+        except CONNECTION_EXCEPTIONS as error:
+            raise self._doubt(error) from error
+        except asyncio.CancelledError:
+            # Out of time: whether the channel still works is not known.
+            self._exchange = None
+            raise
+
+    async def _declare(self, channel: AbstractChannel) -> AbstractExchange:
+        name = self._name + UNROUTED
+        unrouted = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
+        queue = await channel.declare_queue(
+            name, durable=True, arguments={"x-max-length": UNROUTED_AT_MOST}
+        )
+        await queue.bind(unrouted)
+        return await channel.declare_exchange(
+            self._name,
+            aio_pika.ExchangeType.TOPIC,
+            durable=True,
+            arguments={"alternate-exchange": name},
+        )
+
+    def _doubt(self, error: BaseException) -> PublisherUnavailable:
+        self._exchange = None
+        if not self._told:
+            # Neither the address nor what the broker said: both may hold credentials.
+            _log.warning("RabbitMQ: %s", type(error).__name__)
+            self._told = True
+        return PublisherUnavailable("RabbitMQ did not confirm")
+
+    async def _disconnect(self) -> None:
+        self._exchange = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(*CONNECTION_EXCEPTIONS):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await connection.close()
+
+
+def _message(event: LoggedEvent, traceparent: str | None) -> aio_pika.Message:
+    return aio_pika.Message(
+        encode(event),
+        content_type=CONTENT_TYPE,
+        headers={"traceparent": traceparent} if traceparent else None,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=event.id,
+        timestamp=event.recorded.occurred_at,
+        type=message_type(event_name(event.recorded)),
+    )

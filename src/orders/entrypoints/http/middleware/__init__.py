@@ -1,0 +1,1 @@
+"""What each request passes before and after its route."""

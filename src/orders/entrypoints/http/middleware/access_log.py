@@ -1,0 +1,128 @@
+"""What every request leaves behind: a line in the log, its numbers, its audit record, its span.
+
+It stands round the whole application, so it also sees what ends before or behind the routes, and
+what the exception handlers answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from typing import Any, Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from opentelemetry.trace import Span, Status, StatusCode, format_trace_id
+
+from orders.application.access import Caller
+from orders.entrypoints.http.middleware.audit import (
+    Change,
+    audit,
+    expect_change,
+    is_change,
+    operation_of,
+    order_of,
+)
+from orders.entrypoints.http.middleware.client_address import ClientAddresses
+from orders.entrypoints.http.middleware.rate_limits import limit_fields, note_client
+from orders.entrypoints.http.problems import code_of, set_trace_id, trace_id_of
+from orders.entrypoints.observability import json_logging as logs
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.spans import entered, request_span, span_id_of
+
+GONE: Final = 499
+"""The status in logs when the client went away before there was an answer."""
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_log: Final = logging.getLogger("orders.access")
+
+
+class Observed:
+    """An application, observed. `quiet_paths` are logged at debug level while all is well."""
+
+    def __init__(
+        self, app: ASGIApp, *, addresses: ClientAddresses, quiet_paths: Collection[str] = ()
+    ) -> None:
+        self._app = app
+        self._addresses = addresses
+        self._quiet_paths = frozenset(quiet_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, completing its rate limit fields, and record how it went."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = GONE
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *limit_fields(scope)]
+            await send(message)
+
+        note_client(scope, self._addresses.client_of(scope))
+        change = expect_change()
+        metrics.in_flight.enter()
+        with entered(request_span(scope["headers"])) as span:
+            set_trace_id(scope, format_trace_id(span.get_span_context().trace_id))
+            try:
+                await self._app(scope, receive, observed_send)
+            finally:
+                metrics.in_flight.leave()
+                self._record(scope, status, change, time.perf_counter() - began, span)
+                if span.is_recording():
+                    _complete(span, scope, status, change)
+
+    def _record(
+        self, scope: HTTPScope, status: int, change: Change, seconds: float, span: Span
+    ) -> None:
+        method, route = _method(scope), _route(scope)
+        code = code_of(scope)
+        metrics.observe_request(method, route, status, seconds)
+        metrics.count_refusal(code)
+        if status < 400 and not change.replayed and is_change(scope):
+            metrics.count_change(operation_of(scope))
+        span_id = span_id_of(span)
+        audit(scope, status, change, span_id=span_id)
+        is_quiet = status < 400 and route in self._quiet_paths
+        caller: Caller | None = scope.get("user")
+        line: dict[str, Any] = {
+            "code": code,
+            "duration_ms": round(seconds * 1_000, 2),
+            "method": method,
+            "route": route,
+            "status": status,
+            "tenant": caller.tenant if caller else None,
+            "trace_id": trace_id_of(scope),
+            "span_id": span_id,
+        }
+        logs.event(_log, logging.DEBUG if is_quiet else logging.INFO, "request", line)
+
+
+def _method(scope: HTTPScope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
+
+
+def _route(scope: HTTPScope) -> str:
+    """The template that the path fits; never the path."""
+    route: str = scope.get("path_template", "unmatched")
+    return route
+
+
+def _complete(span: Span, scope: HTTPScope, status: int, change: Change) -> None:
+    """End the request's span, now that it is known what was asked for."""
+    method, route = _method(scope), _route(scope)
+    span.update_name(f"{method} {route}")
+    span.set_attribute("http.request.method", method)
+    span.set_attribute("http.route", route)
+    if status != GONE:
+        span.set_attribute("http.response.status_code", status)
+    if (code := code_of(scope)) is not None:
+        span.set_attribute("error.type", code)
+    if (order_id := order_of(scope, change)) is not None:
+        span.set_attribute("orders.order_id", order_id)
+    if status >= 500 or status == GONE:
+        span.set_status(Status(StatusCode.ERROR))
+    span.end()

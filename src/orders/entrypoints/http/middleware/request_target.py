@@ -1,0 +1,63 @@
+"""Requests that two servers on the way could read in two ways are read in none."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from orders.entrypoints.http.problems import RequestRefused
+
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")
+_WITH_ID: Final = re.compile(
+    rb"/v1/orders/[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}(?:/|\Z)"
+)
+
+
+class RequestTargetCheck(ASGIMiddleware):
+    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, 3.2), or whose body has
+    another transfer coding than chunked (RFC 9112, 6.1), and closes its connection. Refuses an
+    address with an empty segment, an encoded slash or an id in another form than hexadecimal
+    digits: each resource has one, for those who guard it by its path.
+
+    The server below cuts requests apart, and takes these; the router overlooks slashes, and
+    reads an id as leniently as `UUID` does.
+
+    Raises:
+        RequestRefused: 400, or 404 for the address.
+    """
+
+    scopes = (ScopeType.HTTP, ScopeType.ASGI)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Pass on what can be read in one way."""
+        if scope["http_version"] == "1.1":
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+                raise _ambiguous("Send exactly one Host header, with a name and perhaps a port.")
+        codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
+        if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+            raise _ambiguous("The only transfer coding understood is chunked.")
+        # The router has tidied `path` up; what was sent is in `raw_path`.
+        path = scope["raw_path"].partition(b"?")[0]
+        if _is_misspelled(path, has_id="order_id" in scope["path_params"]):
+            raise RequestRefused(
+                HTTPStatus.NOT_FOUND, "not-found", "There is nothing at this address."
+            )
+        await next_app(scope, receive, send)
+
+
+def _is_misspelled(path: bytes, *, has_id: bool) -> bool:
+    if b"//" in path or (path.endswith(b"/") and path != b"/") or b"%2f" in path.lower():
+        return True
+    return has_id and not _WITH_ID.match(path)
+
+
+def _ambiguous(detail: str) -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.BAD_REQUEST, "bad-request", detail, headers={"connection": "close"}
+    )

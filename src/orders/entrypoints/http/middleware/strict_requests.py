@@ -1,0 +1,229 @@
+"""Strict reading of requests: JSON bodies in bounded time, declared query parameters only.
+
+Malformed is 400, well-formed without meaning 422, and neither answer repeats what was sent,
+but for the name of an unknown member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, NamedTuple
+
+from litestar import Request
+from litestar.config.app import AppConfig
+from litestar.dto import AbstractDTO
+from litestar.exceptions import InternalServerException
+from litestar.openapi.spec import Reference, Schema
+from litestar.plugins import InitPlugin, ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
+from litestar.typing import FieldDefinition
+
+from orders.entrypoints.http.problems import InvalidMember, RequestRefused
+from orders.entrypoints.http.strict_json import MAX_DEPTH, decode_json, malformed
+
+BODY_TIMEOUT_SECONDS: Final = 10.0
+
+_JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
+_CUT_SHORT: Final = "The body ended before it was complete."
+
+# Litestar also takes 1e1 for ten, False and 0 for false, and 0 for the year 1970.
+_SPELLINGS: Final = {
+    bool: ("true or false", re.compile(r"true|false")),
+    int: ("a whole number", re.compile(r"0|-?[1-9][0-9]{0,18}")),
+    datetime: ("a time as RFC 3339 has it", re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*")),
+}
+
+
+class _QueryParameter(NamedTuple):
+    repeatable: bool
+    kind: str
+    spelling: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, field: FieldDefinition, *, repeatable: bool) -> _QueryParameter:
+        types = {field.annotation, *(inner.annotation for inner in field.inner_types)}
+        found = [spelling for type_, spelling in _SPELLINGS.items() if type_ in types]
+        return cls(repeatable, *(found[0] if found else ("text", None)))
+
+
+class StrictJson(AbstractDTO[Any]):
+    """How every handler's `data` is read: one JSON text as the annotated type (`decode_json`).
+
+    An empty body is left to the handler's default.
+
+    Raises:
+        RequestRefused: 415 for another media type, charset or content encoding, and what
+            `decode_json` raises.
+    """
+
+    media_type: ClassVar[re.Pattern[str]] = re.compile(_JSON, re.IGNORECASE)
+
+    def decode_bytes(self, value: bytes) -> Any:
+        connection = self.asgi_connection
+        headers = connection.headers
+        if not self.media_type.fullmatch(", ".join(headers.getall("content-type", ()))):
+            raise _unsupported("Send the body as application/json in UTF-8.")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise _unsupported("Send the body without a content encoding.")
+        expected = connection.route_handler.parsed_data_field.annotation
+        max_depth = connection.app.plugins.get(StrictRequests).max_depth
+        return decode_json(value, expected, max_depth=max_depth)
+
+    @classmethod
+    def is_supported_model_type_field(
+        cls,
+        field_definition: FieldDefinition,  # noqa: ARG003
+    ) -> bool:
+        """Say no to every answer: only bodies that come in are read this way."""
+        return False
+
+    @classmethod
+    def create_for_field_definition(cls, *_: Any, **__: Any) -> None:
+        """Make no transfer model: the annotated type itself is read."""
+
+    @classmethod
+    def create_openapi_schema(
+        cls,
+        field_definition: FieldDefinition,
+        handler_id: str,  # noqa: ARG003
+        schema_creator: Any,
+    ) -> Reference | Schema:
+        schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
+        return schema
+
+
+class StrictMergePatch(StrictJson):
+    """`StrictJson` that also takes application/merge-patch+json (RFC 7396)."""
+
+    media_type = re.compile(rf"{_JSON}|application/merge-patch\+json", re.IGNORECASE)
+
+
+class BoundedRequest(Request[Any, Any, Any]):
+    """A request whose body must arrive within `timeout_seconds`, however slowly it drips, and
+    whole: nothing that was lost on the way may be read as left out, whatever server is below.
+    """
+
+    timeout_seconds: ClassVar[float] = BODY_TIMEOUT_SECONDS
+
+    async def body(self) -> bytes:
+        """Read the whole body, once.
+
+        Raises:
+            RequestRefused: 408 when it takes too long, 400 when it is not what the head promises.
+            RequestEntityTooLarge: As soon as the declared or the received length is too large.
+        """
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                body = await super().body()
+        except TimeoutError as error:
+            raise RequestRefused(
+                HTTPStatus.REQUEST_TIMEOUT,
+                "body-timeout",
+                "The body took too long to arrive.",
+                headers={"connection": "close"},
+            ) from error
+        except InternalServerException as error:
+            raise malformed(_CUT_SHORT) from error
+        if self.content_length not in {None, len(body)}:
+            raise malformed(_CUT_SHORT)
+        if not body and self._promises_a_body():
+            raise malformed("The body is empty: send {}, or neither a body nor its Content-Type.")
+        return body
+
+    def _promises_a_body(self) -> bool:
+        """Whether the head says that there is more than nothing.
+
+        A media type alone says so where a body may be left out and has members to lose: clients
+        that always name one send nothing for `confirm`.
+        """
+        if "transfer-encoding" in self.headers:
+            return True
+        field = self.route_handler.parsed_data_field
+        if field is None or not field.has_default:
+            return False
+        members = getattr(field.annotation, "__struct_fields__", (...,))
+        return bool(members) and "json" in self.headers.get("content-type", "").lower()
+
+
+class StrictRequests(InitPlugin, ReceiveRoutePlugin):
+    """Makes every handler of an app read strictly: bodies by `StrictJson` and in bounded time, and
+    no query parameter that the handler does not declare, nor one value in several spellings.
+
+    The size of bodies is bounded by `Litestar(request_max_body_size=…)`, which a plugin cannot
+    set. A handler with a `before_request` of its own must call `require_declared_query` itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_depth: int = MAX_DEPTH,
+        body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+    ) -> None:
+        self.max_depth = max_depth
+        self._request_class = type(
+            "Request", (BoundedRequest,), {"timeout_seconds": body_timeout_seconds}
+        )
+        self._declared: dict[object, dict[str, _QueryParameter]] = {}
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.dto = StrictJson
+        app_config.request_class = self._request_class
+        app_config.before_request = self.require_declared_query
+        return app_config
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Note which query parameters each handler of the route declares."""
+        if isinstance(route, HTTPRoute):
+            for handler, model in route.route_handler_map.values():
+                fields = handler.parsed_fn_signature.parameters
+                self._declared[handler] = {
+                    p.field_alias: _QueryParameter.of(
+                        fields[p.field_name], repeatable=p.is_sequence
+                    )
+                    for p in model.expected_query_params
+                }
+
+    async def require_declared_query(self, request: Request[Any, Any, Any]) -> None:
+        """Refuse a query parameter that the handler does not know, or that is given twice, or
+        whose value is not spelled as its type is.
+
+        Raises:
+            RequestRefused: 400.
+        """
+        if not request.scope["query_string"]:
+            return
+        declared = self._declared[request.scope["route_handler"]]
+        seen: set[str] = set()
+        for name, value in request.query_params.multi_items():
+            parameter = declared.get(name)
+            if parameter is None:
+                raise _bad_query("There is no such query parameter here", declared)
+            if name in seen and not parameter.repeatable:
+                raise _bad_query("A query parameter may be given once", declared)
+            if parameter.spelling is not None and not parameter.spelling.fullmatch(value):
+                raise _misspelled(name, parameter.kind)
+            seen.add(name)
+
+
+def _unsupported(detail: str) -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        detail,
+        headers={"accept": "application/json"},
+    )
+
+
+def _bad_query(detail: str, declared: Collection[str]) -> RequestRefused:
+    known = ", ".join(sorted(declared)) or "none"
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "invalid-query", f"{detail}; known: {known}.")
+
+
+def _misspelled(name: str, kind: str) -> RequestRefused:
+    detail = f"{name}: must be {kind}"
+    errors = [InvalidMember(detail, parameter=name)]
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "invalid-request", detail, errors=errors)

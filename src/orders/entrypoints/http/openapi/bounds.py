@@ -1,0 +1,165 @@
+"""The bounds that the domain keeps, as the published description states them.
+
+Bodies check shapes only; what a member may hold is the domain's rule, so that importing services
+refuse the same. Whoever reads the description should still know before sending. Schemathesis
+sends what is just within and just beyond each bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
+from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.validation import (
+    CODE,
+    COUNTRY,
+    MAX_METADATA,
+    MAX_METADATA_TEXT,
+    MAX_NAME,
+    MAX_NOTE,
+    MAX_TEXT,
+    METADATA_NAME,
+    REFERENCE,
+    SKU,
+    TOKEN,
+    OrderLimits,
+)
+
+Schema = dict[str, Any]
+
+# No control characters, and not only white space; in the words of ECMA-262, whose `$` is the end.
+_SPACE: Final = r"\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_TEXT: Final = (
+    rf"^[\t\n\x20\xa0{_SPACE}]*[^\x00-\x20\x7f-\xa0{_SPACE}][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedLimits:
+    """The settings that show in the description."""
+
+    order: OrderLimits = field(default_factory=OrderLimits)
+    key_length: int = 255
+    page: int = 100
+
+
+def add_bounds(description: Schema, limits: PublishedLimits) -> None:
+    """State the bounds of every member of every body, and of every parameter."""
+    schemas = description["components"]["schemas"]
+    for name, members in _members(limits.order).items():
+        for member, bound in members.items():
+            _value_of(schemas[name]["properties"][member]).update(bound)
+    bounds = _parameters(limits)
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                # An absent parameter is left out: there is no way to send null.
+                parameter["schema"] = _value_of(parameter["schema"])
+                parameter["schema"].update(bounds.get((parameter["in"], parameter["name"]), {}))
+
+
+def _value_of(schema: Schema) -> Schema:
+    """What a value has to be where it is not null."""
+    one: Schema = next((each for each in schema.get("oneOf", ()) if each != _NULL), schema)
+    return one
+
+
+_NULL: Final = {"type": "null"}
+
+
+def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
+    quantity = {"minimum": 1, "maximum": limits.quantity}
+    draft: dict[str, Schema] = {
+        "currency": {"enum": sorted(EXPONENTS)},
+        "lines": {"minItems": 1, "maxItems": limits.lines},
+        "customer_id": _matching(REFERENCE),
+        "discount": _AMOUNT,
+        "external_reference": _matching(REFERENCE),
+        "note": _text(MAX_NOTE),
+        "expected_total": _AMOUNT,
+        "metadata": _METADATA,
+    }
+    address = {name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")}
+    return {
+        "DraftBody": draft,
+        "PlaceOrderBody": draft,
+        "LineBody": {
+            "sku": _matching(SKU),
+            "name": _text(MAX_NAME),
+            "quantity": quantity,
+            "unit_price": {"minimum": 0, "maximum": limits.unit_price},
+            "discount": _AMOUNT,
+            "tax": _AMOUNT,
+        },
+        "ShippingBody": {"method": _matching(CODE), "price": _AMOUNT},
+        "AddressBody": address
+        | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
+        | {"country": _matching(COUNTRY)},
+        "InitialPaymentBody": {"method": _matching(TOKEN)},
+        "EditOrderBody": {
+            "note": _text(MAX_NOTE),
+            "external_reference": _matching(REFERENCE),
+            "metadata": {"maxProperties": MAX_METADATA},
+        },
+        "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
+        "CancelBody": {"reason": {"enum": list(CANCEL_REASONS)}},
+        "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},
+        "ReturnBody": {"items": _SOME, "reason": _matching(CODE)},
+        "ShipmentBody": {"items": _SOME, "carrier": _text(MAX_TEXT), "tracking": _text(MAX_TEXT)},
+        "ItemBody": {"quantity": quantity},
+        "DispatchBody": {"tracking": _text(MAX_TEXT)},
+        "ReasonBody": {"reason": _matching(CODE)},
+        "NoteBody": {"text": _text(MAX_NOTE)},
+        "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
+        "AmountBody": {"amount": _PART},
+        "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
+        "CreditBody": {"amount": _PART, "reason": _matching(CODE)},
+    }
+
+
+def _parameters(limits: PublishedLimits) -> Mapping[tuple[str, str], Schema]:
+    longest = limits.key_length
+    raw, quoted = r"[!#-~][!-~]", r'(?:[ !#-\[\]-~]|\\["\\])'
+    return {
+        ("header", "Idempotency-Key"): {
+            "pattern": rf'^(?:{raw}{{0,{longest - 1}}}|"{quoted}{{1,{longest}}}")$',
+            "examples": ["cart-7391"],
+        },
+        ("header", "If-Match"): _TAGS,
+        ("header", "If-None-Match"): _TAGS,
+        ("path", "number"): _NUMBER,
+        ("query", "number"): _NUMBER,
+        ("path", "external_reference"): _matching(REFERENCE),
+        ("query", "limit"): {"minimum": 1, "maximum": limits.page},
+        ("query", "cursor"): {"pattern": r"^[A-Za-z0-9_-]+$"},
+    }
+
+
+def _matching(pattern: re.Pattern[str]) -> Schema:
+    # Python's `\Z` is what ECMA-262 writes as `$`.
+    return {"pattern": "^" + pattern.pattern.removesuffix(r"\Z") + "$"}
+
+
+def _text(most: int) -> Schema:
+    return {"minLength": 1, "maxLength": most, "pattern": _TEXT}
+
+
+_AMOUNT: Final = {"minimum": 0, "maximum": AMOUNT_LIMIT - 1}
+_PART: Final = {"minimum": 1, "maximum": AMOUNT_LIMIT - 1}
+_SOME: Final = {"minItems": 1}
+_METADATA: Final = {
+    "maxProperties": MAX_METADATA,
+    "propertyNames": _matching(METADATA_NAME),
+    "additionalProperties": {"type": "string", **_text(MAX_METADATA_TEXT)},
+}
+_TAG: Final = r'(?:W/)?"[!#-~]*"'
+_TAGS: Final = {
+    "pattern": rf"^(?:\*|[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*)$",
+    "examples": ['"1"'],
+}
+# Case, spaces and I, L, O are forgiven; the last character checks the others.
+_NUMBER: Final = {"pattern": "^[ -]*(?:[0-9A-TV-Za-tv-z][ -]*){13}$"}

@@ -1,0 +1,170 @@
+"""The published description of the API: OpenAPI 3.1, made from the handlers and completed here.
+
+Litestar writes what it knows from signatures; what it does not know is added: that bodies are
+strict and how long (`bounds`), which problems every operation answers with, how to authenticate,
+what answers carry and lead to (`links`), and examples.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+
+from orders.entrypoints.http.openapi.bounds import PublishedLimits, add_bounds
+from orders.entrypoints.http.openapi.examples import EXAMPLES
+from orders.entrypoints.http.openapi.links import add_headers, add_links
+from orders.entrypoints.http.openapi.webhooks import describe_webhook
+from orders.entrypoints.http.preconditions import HEADERS, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
+from orders.entrypoints.http.problems import Problem
+from orders.entrypoints.http.routes.commands import COMMANDS
+from orders.entrypoints.http.routes.health import PATHS as HEALTH_PATHS
+
+TITLE: Final = "Order Service"
+DOCUMENT: Final = "/schema/openapi.json"
+DOCS: Final = "/schema/docs"
+_PUBLIC: Final = (*HEALTH_PATHS, "/v1/payment-events")
+_NEEDS_KEY: Final = {
+    "place",
+    *(command.operation for command in COMMANDS if command.creates or command.needs_key),
+}
+_STRICT: Final = ("Body", "Response", "Page")
+_GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
+_PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
+_PROBLEMS: Final[Mapping[str, str]] = {
+    "400": "The request is malformed",
+    "401": "There is no valid access token",
+    "403": "The caller's roles and scopes do not allow it",
+    "404": "There is none that the caller may see",
+    "406": "The answer is JSON only",
+    "408": "The body took too long to arrive",
+    "409": "A rule of the order says no; `blocked_by` names every one",
+    "412": "The order is at another version",
+    "413": "The body is too large",
+    "415": "The body is not application/json",
+    "422": "The request is well-formed and means nothing possible",
+    "428": "If-Match is required",
+    "429": "Too many requests",
+    "431": "The headers are too large, or too many",
+    "500": "A fault of ours; quote the trace id",
+    "503": "Something needed is down; repeat after Retry-After",
+}
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """What Litestar is told. It serves nothing by itself: the completed description is served."""
+    return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
+
+
+def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
+    """The whole description of an application's API."""
+    # Litestar names generic types by their modules.
+    text = msgspec.json.encode(app.openapi_schema.to_schema()).decode()
+    description: dict[str, Any] = msgspec.json.decode(_GENERIC.sub(r"\2Page", text))
+    schemas = description["components"]["schemas"]
+    _add_problem(schemas)
+    for name, schema in schemas.items():
+        if name.endswith(_STRICT):
+            schema["additionalProperties"] = False
+        if name in EXAMPLES:
+            schema["examples"] = [EXAMPLES[name]]
+    description["components"]["securitySchemes"] = {
+        "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    description["security"] = [{"accessToken": []}]
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            _complete(operation, path, method, schemas)
+    add_bounds(description, limits)
+    add_headers(description)
+    add_links(description)
+    describe_webhook(description)
+    return description
+
+
+def _add_problem(schemas: dict[str, Any]) -> None:
+    (_, components) = msgspec.json.schema_components(
+        [Problem], ref_template="#/components/schemas/{name}"
+    )
+    schemas.update(components)
+
+
+def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[str, Any]) -> None:
+    if body := operation.get("requestBody"):
+        (content,) = body["content"].values()
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        # Litestar notes there what a handler takes where no body comes.
+        body["required"] = "default" not in schemas[name]
+    if path in _PUBLIC:
+        # Litestar leaves an empty list out, and the whole description's rule would hold here.
+        operation["security"] = []
+    answers = operation["responses"]
+    _tell_conditions(operation, path, method)
+    names = {parameter["name"] for parameter in operation.get("parameters", ())}
+    if IF_NONE_MATCH in names:
+        answers["304"] = {"description": "The caller has this version of the order"}
+    if "dry_run" in names and "201" in answers:
+        answers["200"] = answers["201"] | {"description": "A dry run: nothing is stored or sent"}
+    for status in [code for code in answers if code >= "400"]:
+        del answers[status]
+    for status in _problems_of(operation, path, method):
+        answers[status] = {
+            "description": _PROBLEMS[status],
+            "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
+        }
+    if operation["operationId"] == "read_by_reference":
+        answers["409"] |= {"description": "Others placed several; `order_ids` names them"}
+    if path == "/readyz":
+        answers["503"] = answers["200"] | {"description": "No: it is draining or has no store"}
+
+
+def _tell_conditions(operation: dict[str, Any], path: str, method: str) -> None:
+    """Tell people under which conditions they may ask, and which of those they must send."""
+    parameters = operation.get("parameters", [])
+    names = [each["name"] for each in parameters]
+    place = len(names)
+    if "dry_run" in names:
+        # Clients made from this take their arguments in its order: this one was always the last.
+        place = names.index("dry_run")
+        read = [IDEMPOTENCY_KEY] if path.endswith("/orders") else [IDEMPOTENCY_KEY, IF_MATCH]
+    elif method == "get" and operation["operationId"].startswith("read"):
+        read = [IF_NONE_MATCH]
+    else:
+        return
+    needed = {"edit": IF_MATCH} | dict.fromkeys(_NEEDS_KEY, IDEMPOTENCY_KEY)
+    must = needed.get(operation["operationId"])
+    parameters[place:place] = [_condition(name, is_needed=name == must) for name in read]
+
+
+def _condition(name: str, *, is_needed: bool) -> dict[str, Any]:
+    # OpenAPI has no "unless it is a dry run".
+    return {
+        "name": name,
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": HEADERS[name] + " Required, unless it is a dry run." * is_needed,
+        "required": False,
+        "deprecated": False,
+    }
+
+
+def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
+    """The statuses of the problems that an operation can answer with."""
+    statuses = {"400", "431", "500"} if path in HEALTH_PATHS else {"400", "431", "500", "503"}
+    if path not in _PUBLIC:
+        statuses |= {"401", "403", "429"}
+    if "{" in path or path.endswith("/orders"):
+        statuses |= {"404", "422"}
+    if "requestBody" in operation:
+        statuses |= {"408", "413", "415", "422", "409"}
+    if any(parameter["name"] == IF_MATCH for parameter in operation.get("parameters", ())):
+        statuses |= {"412"}
+    if operation["operationId"] == "read_by_reference":
+        statuses |= {"409"}
+    if method == "patch" or path.endswith("/apply"):
+        statuses |= {"428"}
+    if path.endswith("/payment-events"):
+        statuses |= {"408", "409", "413"}
+    return sorted(statuses)

@@ -1,0 +1,98 @@
+"""What answers carry besides their bodies, and what can be asked with what they say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from orders.application.access import Operation
+from orders.entrypoints.http.routes.commands import COMMANDS
+
+_PART: Final = re.compile(r"/v1/orders/\{order_id\}/(\w+)/\{part_id\}")
+_MAKERS: Final = {"changes": Operation.PROPOSE_CHANGE} | {
+    command.path.strip("/"): command.operation
+    for command in COMMANDS
+    if command.creates and "{" not in command.path
+}
+"""The operation that makes a part, by the name of the list it is in."""
+
+_TEXT: Final = {"type": "string"}
+_ETAG: Final = {
+    "description": "The order's version: for If-Match and If-None-Match.",
+    "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    "required": True,
+}
+_LOCATION: Final = {
+    "description": "Where the order is.",
+    "schema": {"type": "string", "pattern": "^/v1/orders/[0-9a-f-]{36}$"},
+    "required": True,
+}
+_REPLAYED: Final = {
+    "description": "An earlier request with this Idempotency-Key did the work.",
+    "schema": {"enum": ["true"], **_TEXT},
+}
+_NEXT: Final = {"description": 'The next page (RFC 8288, rel="next").', "schema": _TEXT}
+_PROBLEM_HEADERS: Final = {
+    "401": (
+        "WWW-Authenticate",
+        {"description": "RFC 6750.", "schema": {**_TEXT, "pattern": "^Bearer"}, "required": True},
+    ),
+    **dict.fromkeys(
+        ("429", "503"),
+        (
+            "Retry-After",
+            {"description": "In seconds.", "schema": {"type": "integer"}, "required": True},
+        ),
+    ),
+}
+
+
+def add_headers(description: dict[str, Any]) -> None:
+    """Declare the headers of answers."""
+    for path, methods in description["paths"].items():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                if found := _headers(path, operation, status, answer):
+                    answer["headers"] = found
+
+
+def _headers(
+    path: str, operation: dict[str, Any], status: str, answer: dict[str, Any]
+) -> dict[str, Any]:
+    if status in _PROBLEM_HEADERS and path != "/readyz":
+        return dict([_PROBLEM_HEADERS[status]])
+    found: dict[str, Any] = {}
+    if status == "304" or ("OrderResponse" in str(answer) and status < "300"):
+        found["ETag"] = _ETAG
+        if operation["operationId"] == "place" and status == "201":
+            found["Location"] = _LOCATION
+        if any(each["name"] == "Idempotency-Key" for each in operation["parameters"]):
+            found["Idempotency-Replayed"] = _REPLAYED
+    if "cursor" in {each["name"] for each in operation.get("parameters", ())} and status == "200":
+        found["Link"] = _NEXT
+    return found
+
+
+def add_links(description: dict[str, Any]) -> None:
+    """Link each order that is placed, and each part that is made, to what can be asked of it."""
+    operations = {
+        operation["operationId"]: (path, operation)
+        for path, methods in description["paths"].items()
+        for operation in methods.values()
+    }
+    answers = {name: each["responses"] for name, (_, each) in operations.items()}
+    for name, (path, _) in operations.items():
+        part = _PART.match(path)
+        if part is not None:
+            answers[_MAKERS[part[1]]]["201"].setdefault("links", {})[name] = _link(
+                name, order_id="id", part_id=f"{part[1]}/0/id"
+            )
+        elif "{order_id}" in path:
+            answers["place"]["201"].setdefault("links", {})[name] = _link(name, order_id="id")
+    answers["place"]["201"]["links"]["read_by_number"] = _link("read_by_number", number="number")
+    answers["list"]["200"]["links"] = {"list": _link("list", cursor="next_cursor")}
+
+
+def _link(operation_id: str, **parameters: str) -> dict[str, Any]:
+    pointers = {name: f"$response.body#/{pointer}" for name, pointer in parameters.items()}
+    return {"operationId": operation_id, "parameters": pointers}

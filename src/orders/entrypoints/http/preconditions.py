@@ -1,0 +1,149 @@
+"""The conditions a request is sent under: its key, the version it was decided on, a dry run."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request as HttpRequest
+from litestar.params import QueryParameter
+
+from orders.application.requests import Request, RequestKey
+from orders.entrypoints.http.cursors import Cursors
+from orders.entrypoints.http.problems import RequestRefused
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
+HEADERS: Final[Mapping[str, str]] = {
+    IDEMPOTENCY_KEY: "New for each intent; the same one, with the same body, repeats it safely.",
+    IF_MATCH: "The ETag of the order you decided on.",
+    IF_NONE_MATCH: "The ETag of the order you have.",
+}
+"""The headers that are read here, by name, and what callers are told of them.
+
+Handlers do not declare them: Litestar would take each apart for every request, and throw it away.
+"""
+DryRun = Annotated[
+    bool,
+    QueryParameter(name="dry_run", description="Check and answer as usual, but change nothing."),
+]
+
+_RAW_KEY: Final = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*\Z")
+# An sf-string of RFC 9651: what draft-ietf-httpapi-idempotency-key-header-07 asks for.
+_QUOTED_KEY: Final = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"\Z')
+_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e]*"'
+# A list may have empty elements (RFC 9110, 5.6.1.2), and a tag a comma.
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*\Z")
+_EACH_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """What the handlers need of the settings; it is `app.state.edge`."""
+
+    cursors: Cursors
+    max_key_length: int
+    max_page: int
+
+
+def read_command_request(
+    request: HttpRequest[Any, Any, Any],
+    data: object,
+    *,
+    needs_key: bool = False,
+    needs_version: bool = False,
+    dry_run: bool = False,
+) -> Request:
+    """The request as use cases take it.
+
+    Raises:
+        RequestRefused: 400 for a malformed or missing key, 428 for a missing version.
+    """
+    if_match = _header(request, IF_MATCH)
+    if needs_version and if_match is None and not dry_run:
+        raise RequestRefused(
+            HTTPStatus.PRECONDITION_REQUIRED,
+            "version-required",
+            "Send If-Match with the ETag of the order you decided on.",
+        )
+    edge: Edge = request.app.state.edge
+    value = _key(_header(request, IDEMPOTENCY_KEY), edge.max_key_length)
+    if value is None and needs_key and not dry_run:
+        raise _bad_key("idempotency-key-missing", "Send an Idempotency-Key, new for each intent.")
+    key = None
+    if value is not None:
+        fingerprint = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()
+        key = RequestKey(value=value, operation=_operation(request), fingerprint=fingerprint)
+    return Request(caller=request.user, key=key, if_match=versions(if_match), dry_run=dry_run)
+
+
+def etag(version: int) -> str:
+    """The entity tag of an order at a version."""
+    return f'"{version}"'
+
+
+def versions(header: str | None, *, weakly: bool = False) -> frozenset[int] | None:
+    """The versions that an If-Match or If-None-Match names; None for any.
+
+    Tags that are none of ours are left out: they match nothing. So are weak ones, unless they
+    are compared `weakly` (RFC 9110, 8.8.3.2).
+
+    Raises:
+        RequestRefused: 400 if the header is no list of entity tags (RFC 9110, 8.8.3).
+    """
+    if header is None or header == "*":
+        return None
+    if not _TAGS.match(header):
+        raise RequestRefused(
+            HTTPStatus.BAD_REQUEST, "invalid-etag", 'Send an entity tag such as "3".'
+        )
+    return frozenset(
+        int(text)
+        for weak, text in _EACH_TAG.findall(header)
+        if (weakly or not weak) and _VERSION.match(text)
+    )
+
+
+def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
+    """Whether the caller has this version already."""
+    header = _header(request, IF_NONE_MATCH)
+    if header is None:
+        return False
+    known = versions(header, weakly=True)
+    return known is None or version in known
+
+
+def _operation(request: HttpRequest[Any, Any, Any]) -> str:
+    """The method and path; not as sent, for an id in a path can be spelled in several ways."""
+    parts = " ".join(str(part) for part in request.path_params.values())
+    return f"{request.method} {request.scope['path_template']} {parts}"
+
+
+def _key(header: str | None, longest: int) -> str | None:
+    if header is None:
+        return None
+    quoted = _QUOTED_KEY.match(header)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header
+    if not quoted and not _RAW_KEY.match(header):
+        raise _bad_key("idempotency-key-invalid", "An Idempotency-Key is printable ASCII.")
+    if len(key) > longest:
+        detail = f"An Idempotency-Key has at most {longest} characters."
+        raise _bad_key("idempotency-key-invalid", detail)
+    return key
+
+
+def _bad_key(code: str, detail: str) -> RequestRefused:
+    return RequestRefused(HTTPStatus.BAD_REQUEST, code, detail)
+
+
+def _header(request: HttpRequest[Any, Any, Any], name: str) -> str | None:
+    wanted = name.lower().encode()
+    values = [value.decode("latin-1") for key, value in request.scope["headers"] if key == wanted]
+    if len(values) > 1 and name == IDEMPOTENCY_KEY:
+        raise _bad_key("idempotency-key-invalid", "Send one Idempotency-Key.")
+    return ", ".join(values) if values else None

@@ -1,0 +1,91 @@
+"""How a row of `commands` becomes a handler of the API."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
+
+from orders.application.change_order import ChangeOrder
+from orders.domain.identifiers import Actor, OrderId
+from orders.domain.order.order import Order
+from orders.entrypoints.http.preconditions import DryRun, read_command_request
+from orders.entrypoints.http.routes.commands import COMMANDS, Command
+from orders.entrypoints.http.schemas.responses import OrderResponse, order_response
+
+TAG: Final = "Commands"
+
+
+def command_handlers() -> list[HTTPRouteHandler]:
+    """A handler for every command."""
+    return [_handler(command) for command in COMMANDS]
+
+
+def _handler(command: Command) -> HTTPRouteHandler:
+    needs_key = command.creates or command.needs_key
+
+    async def carry_out(
+        request: Request[Any, Any, Any],
+        change_order: ChangeOrder,
+        order_id: UUID,
+        data: Any,
+        dry_run: bool,
+        part_id: str = "",
+    ) -> Response[OrderResponse]:
+        conditions = read_command_request(
+            request,
+            data,
+            needs_key=needs_key,
+            needs_version=command.needs_version,
+            dry_run=dry_run,
+        )
+
+        def execute(order: Order, by: Actor, now: datetime) -> None:
+            command.execute(order, data, part_id, by=by, now=now)
+
+        answer = await change_order(
+            OrderId(order_id), command.operation, execute, request=conditions
+        )
+        return order_response(
+            answer, request.user, status=HTTPStatus.OK if dry_run else command.status
+        )
+
+    async def of_order(
+        *,
+        request: Request[Any, Any, Any],
+        change_order: NamedDependency[ChangeOrder],
+        order_id: FromPath[UUID],
+        data: Any,
+        dry_run: DryRun = False,
+    ) -> Response[OrderResponse]:
+        return await carry_out(request, change_order, order_id, data, dry_run)
+
+    async def of_part(
+        *,
+        request: Request[Any, Any, Any],
+        change_order: NamedDependency[ChangeOrder],
+        order_id: FromPath[UUID],
+        part_id: FromPath[str],
+        data: Any,
+        dry_run: DryRun = False,
+    ) -> Response[OrderResponse]:
+        return await carry_out(request, change_order, order_id, data, dry_run, part_id)
+
+    change: Any = of_part if "{part_id" in command.path else of_order
+    # The body's type is the row's, which only the running code knows.
+    change.__annotations__["data"] = JSONBody[command.body]  # type: ignore[misc,name-defined]
+    if not any(field.required for field in msgspec.structs.fields(command.body)):
+        change.__kwdefaults__["data"] = command.body()
+    change.__name__ = command.operation
+    return post(
+        f"/orders/{{order_id:uuid}}{command.path}",
+        status_code=command.status,
+        operation_id=command.operation,
+        summary=command.summary,
+        tags=[TAG],
+    )(change)

@@ -1,0 +1,77 @@
+"""What happened: to an order, to all orders, and at the payment service."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from msgspec import UNSET
+
+from orders.application.access import View, view_of
+from orders.application.ports import FoundEvents
+from orders.application.read_orders import ReadOrders
+from orders.application.record_payment_event import RecordPaymentEvent
+from orders.domain.identifiers import OrderId
+from orders.entrypoints.http.pagination import Http, within_a_page
+from orders.entrypoints.http.routes.orders import ONE
+from orders.entrypoints.http.schemas.responses import EventResponse, Page
+from orders.entrypoints.observability.unreadable import tell_unreadable_events
+
+TAGS: Final = ["Events"]
+PAYMENT_EVENTS: Final = "/payment-events"
+
+
+@get(f"{ONE}/events", operation_id="see_timeline", summary="What happened to an order", tags=TAGS)
+async def see_timeline(
+    request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
+) -> Page[EventResponse]:
+    """Every event of the order, in sequence, up to its last change."""
+    found = await read_orders.timeline(OrderId(order_id), caller=request.user)
+    return _page(found, None, to_staff=view_of(request.user) is View.STAFF)
+
+
+@get("/events", operation_id="see_feed", summary="What happened to all orders", tags=TAGS)
+async def see_feed(
+    request: Http,
+    read_orders: NamedDependency[ReadOrders],
+    after: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1)] = 100,
+) -> Response[Page[EventResponse]]:
+    """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
+    skips one, and is the same position while there is nothing new.
+    """
+    limit = within_a_page(request.app.state.edge, limit)
+    found = await read_orders.list_feed(after, limit=limit, caller=request.user)
+    end = after if found.end is None else found.end
+    return Response(_page(found, str(end), to_staff=True))
+
+
+@post(
+    PAYMENT_EVENTS,
+    status_code=HTTPStatus.NO_CONTENT,
+    operation_id="receive_payment_event",
+    summary="Hear from the payment service",
+    tags=TAGS,
+    security=[],
+)
+async def receive_payment_event(
+    request: Http, record_payment_event: NamedDependency[RecordPaymentEvent]
+) -> None:
+    """Signed as Standard Webhooks says, instead of a token. 204 once it is stored; one that
+    comes twice, late or out of order changes nothing.
+    """
+    await record_payment_event(request.headers, await request.body())
+
+
+def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Page[EventResponse]:
+    tell_unreadable_events(found.unreadable)
+    return Page(
+        items=[EventResponse.of(event, to_staff=to_staff) for event in found.events],
+        next_cursor=next_cursor,
+        unreadable=len(found.unreadable) or UNSET,
+    )
+
+
+EVENT_HANDLERS: Final = (see_timeline, see_feed, receive_payment_event)

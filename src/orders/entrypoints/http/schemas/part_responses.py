@@ -1,0 +1,288 @@
+"""The parts of an order as JSON: lines, amounts, payments, shipments, returns and the rest.
+
+Amounts are minor units of the order's currency, times RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import UNSET, Struct, UnsetType, convert
+
+from orders.domain.lines import Items, Line
+from orders.domain.order_changes import Change
+from orders.domain.payments import Payment, Refund
+from orders.domain.returns import Credit, Return
+from orders.domain.shipments import Shipment
+from orders.domain.state import Hold, Note
+from orders.domain.totals import Totals
+from orders.domain.validation import Address, Shipping
+from orders.entrypoints.http.schemas.requests import AddressBody
+
+
+class ResponsePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of an answer."""
+
+
+class LineResponse(ResponsePart, frozen=True):
+    """A line. `total` is what its live units cost, tax in and discounts off."""
+
+    id: str
+    sku: str
+    name: str
+    quantity: int
+    shippable: bool
+    cancelled: int
+    allocated: int
+    shipped: int
+    delivered: int
+    returned: int
+    unit_price: int | UnsetType = UNSET
+    discount: int | UnsetType = UNSET
+    order_discount: int | UnsetType = UNSET
+    tax: int | UnsetType = UNSET
+    total: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, line: Line, *, money: bool) -> LineResponse:
+        """Show a line, with its prices or without."""
+        return cls(
+            id=line.id,
+            sku=line.sku,
+            name=line.name,
+            quantity=line.quantity,
+            shippable=line.shippable,
+            cancelled=line.cancelled,
+            allocated=line.allocated,
+            shipped=line.shipped,
+            delivered=line.delivered,
+            returned=line.returned,
+            unit_price=line.unit_price if money else UNSET,
+            discount=line.discount if money else UNSET,
+            order_discount=line.order_discount if money else UNSET,
+            tax=line.tax if money else UNSET,
+            total=line.gross if money else UNSET,
+        )
+
+
+class TotalsResponse(ResponsePart, frozen=True):
+    """All amounts. `gross` is what the live units cost, `due` what is owed for them in all,
+    `outstanding` what is still to be paid, `refund_due` what is owed back.
+    """
+
+    subtotal: int
+    discount: int
+    tax: int
+    shipping: int
+    gross: int
+    credits: int
+    due: int
+    authorized: int
+    captured: int
+    refunded: int
+    charged_back: int
+    net: int
+    outstanding: int
+    pending_refunds: int
+    refund_due: int
+
+    @classmethod
+    def of(cls, totals: Totals) -> TotalsResponse:
+        """Show all amounts."""
+        return convert(totals, cls, from_attributes=True)
+
+
+class PaymentResponse(ResponsePart, frozen=True):
+    """An attempt to pay."""
+
+    id: str
+    amount: int
+    status: str
+    capture: bool
+    authorized: int
+    captured: int
+    refunded: int
+    charged_back: int
+    decline_code: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, payment: Payment) -> PaymentResponse:
+        """Show a payment, but neither its method nor the payment service's own names."""
+        return cls(
+            id=payment.id,
+            amount=payment.amount,
+            status=payment.status,
+            capture=payment.capture,
+            authorized=payment.capturable_amount,
+            captured=payment.captured,
+            refunded=payment.refunded,
+            charged_back=payment.charged_back,
+            decline_code=payment.decline_code,
+            created_at=payment.created_at,
+        )
+
+
+class RefundResponse(ResponsePart, frozen=True):
+    """Money on its way back."""
+
+    id: str
+    payment_id: str
+    amount: int
+    reason: str
+    status: str
+    failure_code: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, refund: Refund) -> RefundResponse:
+        """Show a refund."""
+        return cls(**{name: getattr(refund, name) for name in cls.__struct_fields__})
+
+
+class ItemResponse(ResponsePart, frozen=True):
+    """Some units of a line."""
+
+    line_id: str
+    quantity: int
+
+
+class ShipmentResponse(ResponsePart, frozen=True):
+    """A parcel, and the address that it was packed for."""
+
+    id: str
+    status: str
+    items: list[ItemResponse]
+    address: AddressBody | None
+    carrier: str | None
+    tracking: str | None
+    created_at: datetime
+    dispatched_at: datetime | None
+    delivered_at: datetime | None
+
+    @classmethod
+    def of(cls, shipment: Shipment) -> ShipmentResponse:
+        """Show a shipment."""
+        names = set(cls.__struct_fields__) - {"items", "address"}
+        plain = {name: getattr(shipment, name) for name in names}
+        return cls(items=_items(shipment.items), address=_address(shipment.address), **plain)
+
+
+class ReturnResponse(ResponsePart, frozen=True):
+    """Units on their way back."""
+
+    id: str
+    status: str
+    items: list[ItemResponse]
+    reason: str
+    created_at: datetime
+    credited: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, a_return: Return, *, money: bool) -> ReturnResponse:
+        """Show a return, with its credit or without."""
+        return cls(
+            id=a_return.id,
+            status=a_return.status,
+            items=_items(a_return.items),
+            reason=a_return.reason,
+            created_at=a_return.created_at,
+            credited=a_return.credited if money else UNSET,
+        )
+
+
+class ChangeResponse(ResponsePart, frozen=True):
+    """A change of the lines: proposed, applied or declined. `gross` is what it makes the order."""
+
+    id: str
+    status: str
+    reason: str
+    removed: list[ItemResponse]
+    added: list[LineResponse]
+    base_version: int
+    created_at: datetime
+    gross: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, change: Change, *, money: bool) -> ChangeResponse:
+        """Show a change, with its prices or without."""
+        return cls(
+            id=change.id,
+            status=change.status,
+            reason=change.reason,
+            removed=_items(change.removed),
+            added=[LineResponse.of(line, money=money) for line in change.added],
+            base_version=change.base_version,
+            created_at=change.created_at,
+            gross=change.gross if money else UNSET,
+        )
+
+
+class CreditResponse(ResponsePart, frozen=True):
+    """An amount that is no longer owed."""
+
+    id: str
+    amount: int
+    reason: str
+    return_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, credit: Credit) -> CreditResponse:
+        """Show a credit."""
+        return cls(**{name: getattr(credit, name) for name in cls.__struct_fields__})
+
+
+class HoldResponse(ResponsePart, frozen=True):
+    """Something the order waits for. Only staff is told the reason."""
+
+    id: str
+    placed_at: datetime
+    released_at: datetime | None
+    reason: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, hold: Hold, *, reasons: bool) -> HoldResponse:
+        """Show a hold, with its reason or without."""
+        return cls(
+            id=hold.id,
+            placed_at=hold.placed_at,
+            released_at=hold.released_at,
+            reason=hold.reason if reasons else UNSET,
+        )
+
+
+class NoteResponse(ResponsePart, frozen=True):
+    """A note from staff for staff."""
+
+    id: str
+    text: str
+    author: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, note: Note) -> NoteResponse:
+        """Show a note."""
+        return cls(**{name: getattr(note, name) for name in cls.__struct_fields__})
+
+
+class ShippingResponse(ResponsePart, frozen=True):
+    """How it travels."""
+
+    address: AddressBody | None
+    method: str | None
+    price: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
+        """Show the way of shipping, with its price or without."""
+        price = shipping.price if money else UNSET
+        return cls(address=_address(shipping.address), method=shipping.method, price=price)
+
+
+def _address(address: Address | None) -> AddressBody | None:
+    return None if address is None else convert(address, AddressBody, from_attributes=True)
+
+
+def _items(items: Items) -> list[ItemResponse]:
+    return [ItemResponse(line_id=line_id, quantity=units) for line_id, units in items.items()]

@@ -1,0 +1,277 @@
+"""What callers send: JSON bodies, and the domain values they mean.
+
+Only shapes are checked here; bounds and patterns are the domain's, so that importing services
+and this API refuse the same things. Amounts are minor units of the order's currency.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from orders.application.place_order import InitialPayment
+from orders.application.propose_change import ProposedChange
+from orders.domain.errors import InvalidValue
+from orders.domain.identifiers import PartId
+from orders.domain.lines import DraftLine, Items
+from orders.domain.pricing import OrderDraft
+from orders.domain.validation import Address, Shipping
+
+_FEW: Final = msgspec.Meta(max_length=1_000)
+"""No bound of the domain's, but of the work for members that it will refuse."""
+
+
+class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A body that is refused if it has a member we do not know."""
+
+
+class AddressBody(Body, frozen=True, omit_defaults=True):
+    """Where to deliver. `country` is an ISO 3166-1 alpha-2 code."""
+
+    name: str
+    line1: str
+    city: str
+    country: str
+    line2: str | None = None
+    region: str | None = None
+    postal_code: str | None = None
+    phone: str | None = None
+
+    def to_domain(self) -> Address:
+        """The address as the domain checks it."""
+        return Address(**msgspec.structs.asdict(self))
+
+
+class ShippingBody(Body, frozen=True):
+    """How it travels. `method` is a code of the shop's."""
+
+    address: AddressBody | None = None
+    method: str | None = None
+    price: int = 0
+
+
+class LineBody(Body, frozen=True):
+    """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
+    may state them, or a `unit_price` that is not the catalogue's.
+    """
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int | None = None
+    discount: int = 0
+    tax: int = 0
+    shippable: bool = True
+
+
+class InitialPaymentBody(Body, frozen=True):
+    """How to pay while placing. `method` is a token of the payment service, never card data."""
+
+    method: str
+    capture: bool = False
+
+    def to_domain(self) -> InitialPayment:
+        """The wish as the use case takes it."""
+        return InitialPayment(method=self.method, capture=self.capture)
+
+
+class DraftBody(Body, frozen=True):
+    """What to order. With `expected_total` it costs exactly that, or is refused."""
+
+    currency: str
+    lines: list[LineBody]
+    customer_id: str | None = None
+    shipping: ShippingBody | None = None
+    discount: int = 0
+    external_reference: str | None = None
+    note: str | None = None
+    expected_total: int | None = None
+    metadata: Annotated[dict[str, str], _FEW] = {}
+
+    def to_draft(self) -> OrderDraft:
+        """The draft as the domain checks it."""
+        return OrderDraft(
+            currency=self.currency,
+            lines=_lines(self.lines),
+            shipping=_shipping(self.shipping),
+            discount=self.discount,
+            external_reference=self.external_reference,
+            note=self.note,
+            metadata=self.metadata,
+            expected_total=self.expected_total,
+        )
+
+
+class PlaceOrderBody(DraftBody, frozen=True):
+    """What to order, and how to pay for it."""
+
+    payment: InitialPaymentBody | None = None
+
+
+class EditShippingBody(Body, frozen=True):
+    """Of shipping, only the address can be changed."""
+
+    address: AddressBody | None
+
+
+class EditOrderBody(Body, frozen=True):
+    """A merge patch (RFC 7396): members left out stay as they are, null removes."""
+
+    note: str | None | UnsetType = UNSET
+    external_reference: str | None | UnsetType = UNSET
+    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
+    shipping: EditShippingBody | UnsetType = UNSET
+
+    def to_changes(self, metadata: dict[str, str]) -> dict[str, Any]:
+        """The new values by name, given the metadata there is now."""
+        changes: dict[str, Any] = {}
+        for name in ("note", "external_reference"):
+            value = getattr(self, name)
+            if value is not UNSET:
+                changes[name] = value
+        if self.metadata is None:
+            changes["metadata"] = {}
+        elif self.metadata is not UNSET:
+            merged = metadata | self.metadata
+            changes["metadata"] = {key: text for key, text in merged.items() if text is not None}
+        if self.shipping is not UNSET:
+            address = self.shipping.address
+            changes["address"] = None if address is None else address.to_domain()
+        return changes
+
+
+class ReasonBody(Body, frozen=True):
+    """Why. A code such as `customer` or `suspected-fraud`."""
+
+    reason: str
+
+
+class CancelBody(Body, frozen=True):
+    """Why the order is called off: customer, declined, fraud, inventory, staff or other."""
+
+    reason: str = "customer"
+
+
+class ItemBody(Body, frozen=True):
+    """Some units of a line, by its `id`."""
+
+    line_id: str
+    quantity: int
+
+
+class ItemsBody(Body, frozen=True):
+    """Some units of some lines; each line once."""
+
+    items: list[ItemBody]
+
+    def to_items(self) -> Items:
+        """Units by line id.
+
+        Raises:
+            InvalidValue: If a line is named twice.
+        """
+        items = {PartId(item.line_id): item.quantity for item in self.items}
+        if len(items) < len(self.items):
+            raise InvalidValue("items", "must name each line once")
+        return items
+
+
+class ChangeBody(ItemsBody, frozen=True, kw_only=True):
+    """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
+
+    reason: str
+    items: list[ItemBody] = []
+    lines: list[LineBody] = []
+    expected_total: int | None = None
+
+    def to_wish(self) -> ProposedChange:
+        """The wish as the use case takes it.
+
+        Raises:
+            InvalidValue: If a line is named twice.
+        """
+        return ProposedChange(
+            removed=self.to_items(),
+            added=_lines(self.lines),
+            reason=self.reason,
+            expected_total=self.expected_total,
+        )
+
+
+class CancelItemsBody(ItemsBody, frozen=True):
+    """Which units are called off, and why."""
+
+    reason: str = "customer"
+
+
+class ReturnBody(ItemsBody, frozen=True):
+    """Which units come back, and why."""
+
+    reason: str = "customer"
+
+
+class ShipmentBody(ItemsBody, frozen=True):
+    """Which units go into the parcel, and who carries it."""
+
+    carrier: str | None = None
+    tracking: str | None = None
+
+
+class DispatchBody(Body, frozen=True):
+    """The carrier's number, if it is known only now."""
+
+    tracking: str | None = None
+
+
+class PaymentBody(Body, frozen=True):
+    """How to pay, and how much; without an amount, all that is still needed."""
+
+    method: str
+    amount: int | None = None
+    capture: bool = False
+
+
+class AmountBody(Body, frozen=True):
+    """How much; without an amount, all there is."""
+
+    amount: int | None = None
+
+
+class RefundBody(Body, frozen=True):
+    """How much to give back; without an amount, all that is owed. It goes to the payment that is
+    named, or else over as many as it takes; those whose last refund was refused come last.
+    """
+
+    amount: int | None = None
+    payment_id: str | None = None
+    reason: str = "customer"
+
+
+class CreditBody(Body, frozen=True):
+    """How much less the customer owes, and why."""
+
+    amount: int
+    reason: str
+
+
+class NoteBody(Body, frozen=True):
+    """A note from staff for staff."""
+
+    text: str
+
+
+class EmptyBody(Body, frozen=True):
+    """Nothing needs to be said."""
+
+
+def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
+    return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
+
+
+def _shipping(body: ShippingBody | None) -> Shipping | None:
+    if body is None:
+        return None
+    address = None if body.address is None else body.address.to_domain()
+    return Shipping(address=address, method=body.method, price=body.price)

@@ -1,0 +1,232 @@
+"""What callers are shown: orders, quotes, events and lists as JSON.
+
+Who may not see a member does not get it: a customer sees no notes and no reasons of holds, a
+warehouse no money. Amounts are minor units of the order's currency, times RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from litestar import Response
+from msgspec import UNSET, UnsetType
+
+from orders.adapters.messages import data_of
+from orders.application.access import Caller, View, view_of
+from orders.application.ports import LoggedEvent
+from orders.application.read_orders import PossibleAction
+from orders.application.requests import CommandResult
+from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
+from orders.domain.pricing import Quote
+from orders.domain.rules import Bound
+from orders.domain.state import OrderState
+from orders.entrypoints.http.middleware.audit import note_change
+from orders.entrypoints.http.preconditions import etag
+from orders.entrypoints.http.schemas.part_responses import (
+    ChangeResponse,
+    CreditResponse,
+    HoldResponse,
+    LineResponse,
+    PaymentResponse,
+    RefundResponse,
+    ResponsePart,
+    ReturnResponse,
+    ShipmentResponse,
+    ShippingResponse,
+    TotalsResponse,
+)
+
+T = TypeVar("T")
+
+RISK_REASON: Final = "fraud"
+"""The reason for cancelling that only staff is told."""
+
+
+class OrderResponse(ResponsePart, frozen=True):
+    """An order. Members that the caller's role may not see are left out."""
+
+    id: UUID
+    number: str
+    status: str
+    payment_status: str
+    fulfillment_status: str
+    return_status: str
+    currency: str
+    lines: list[LineResponse]
+    shipping: ShippingResponse | None
+    shipments: list[ShipmentResponse]
+    returns: list[ReturnResponse]
+    changes: list[ChangeResponse]
+    holds: list[HoldResponse]
+    external_reference: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    cancel_reason: str | None | UnsetType = UNSET
+    customer_id: str | None | UnsetType = UNSET
+    note: str | None | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    totals: TotalsResponse | UnsetType = UNSET
+    payments: list[PaymentResponse] | UnsetType = UNSET
+    refunds: list[RefundResponse] | UnsetType = UNSET
+    credits: list[CreditResponse] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, state: OrderState, view: View) -> OrderResponse:
+        """Show as much of an order as the view allows."""
+        money = view is not View.FULFILLMENT
+        return cls(
+            id=state.id,
+            number=state.number,
+            status=state.status,
+            payment_status=state.payment_status,
+            fulfillment_status=state.fulfillment_status,
+            return_status=state.return_status,
+            currency=state.currency,
+            lines=[LineResponse.of(line, money=money) for line in state.lines],
+            shipping=_shipping(state, money=money),
+            shipments=[ShipmentResponse.of(shipment) for shipment in state.shipments],
+            returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
+            changes=[ChangeResponse.of(change, money=money) for change in state.changes],
+            holds=[HoldResponse.of(hold, reasons=view is View.STAFF) for hold in state.holds],
+            external_reference=state.external_reference,
+            cancel_reason=_cancel_reason(state, view),
+            version=state.version,
+            created_at=state.created_at,
+            updated_at=state.updated_at,
+            expires_at=state.expires_at,
+            **(_personal_and_money(state) if money else {}),
+        )
+
+
+def _shipping(state: OrderState, *, money: bool) -> ShippingResponse | None:
+    return None if state.shipping is None else ShippingResponse.of(state.shipping, money=money)
+
+
+def _cancel_reason(state: OrderState, view: View) -> str | None | UnsetType:
+    hidden = state.cancel_reason == RISK_REASON and view is not View.STAFF
+    return UNSET if hidden else state.cancel_reason
+
+
+def _is_risk_data(event: OrderEvent) -> bool:
+    return isinstance(event, OrderHeld) or event == OrderCancelled(reason=RISK_REASON)
+
+
+def _personal_and_money(state: OrderState) -> dict[str, Any]:
+    return {
+        "customer_id": state.customer_id,
+        "note": state.note,
+        "metadata": dict(state.metadata),
+        "totals": TotalsResponse.of(state.totals),
+        "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
+        "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
+        "credits": [CreditResponse.of(credit) for credit in state.credits],
+    }
+
+
+def order_response(
+    answer: CommandResult, caller: Caller, *, status: HTTPStatus, location: bool = False
+) -> Response[OrderResponse]:
+    """The answer to a command: the order, its version, and whether this is a replay."""
+    note_change(answer)
+    state = answer.order.state
+    headers = {"etag": etag(state.version)}
+    if location:
+        headers["location"] = f"/v1/orders/{state.id}"
+    if answer.replayed:
+        headers["idempotency-replayed"] = "true"
+    return Response(OrderResponse.of(state, view_of(caller)), status_code=status, headers=headers)
+
+
+class Page(ResponsePart, Generic[T], frozen=True):
+    """A page of a list. `next_cursor` leads to the next one; null on the last.
+
+    `unreadable` is there if the page leaves out what only a newer version of the service can read,
+    and says how many.
+    """
+
+    items: list[T]
+    next_cursor: str | None
+    unreadable: int | UnsetType = UNSET
+
+
+class QuoteResponse(ResponsePart, frozen=True):
+    """What an order would cost."""
+
+    currency: str
+    lines: list[LineResponse]
+    totals: TotalsResponse
+
+    @classmethod
+    def of(cls, quote: Quote) -> QuoteResponse:
+        """Show a quote."""
+        return cls(
+            currency=quote.currency,
+            lines=[LineResponse.of(line, money=True) for line in quote.lines],
+            totals=TotalsResponse.of(quote.totals),
+        )
+
+
+class ActionResponse(ResponsePart, frozen=True):
+    """A command: whether it would be taken, what blocks it, and the bounds of its arguments."""
+
+    action: str
+    allowed: bool
+    blocked_by: list[str]
+    limits: dict[str, int | dict[str, int] | list[str]]
+
+    @classmethod
+    def of(cls, possible: PossibleAction) -> ActionResponse:
+        """Show what stands in a command's way."""
+        return cls(
+            action=possible.action,
+            allowed=not possible.blocked_by,
+            blocked_by=list(possible.blocked_by),
+            limits={name: _bound(bound) for name, bound in possible.limits.items()},
+        )
+
+
+class EventResponse(ResponsePart, frozen=True):
+    """Something that happened. Only staff is told who it was by name, and why an order waits."""
+
+    id: str
+    type: str
+    sequence: int
+    version: int
+    occurred_at: datetime
+    actor: dict[str, str]
+    data: dict[str, Any]
+    order_id: UUID
+    position: int | None = None
+
+    @classmethod
+    def of(cls, logged: LoggedEvent, *, to_staff: bool) -> EventResponse:
+        """Show an event, with the actor's name and why it was held or cancelled, or without."""
+        recorded = logged.recorded
+        actor = {"kind": str(recorded.actor.kind)}
+        data = data_of(recorded)
+        if to_staff:
+            actor["subject"] = recorded.actor.subject
+        elif _is_risk_data(recorded.event):
+            del data["change"]["reason"]
+        return cls(
+            id=logged.id,
+            type=type(recorded.event).__name__,
+            sequence=recorded.sequence,
+            version=recorded.version,
+            occurred_at=recorded.occurred_at,
+            actor=actor,
+            data=data,
+            order_id=logged.order_id,
+            position=logged.position,
+        )
+
+
+def _bound(bound: Bound) -> int | dict[str, int] | list[str]:
+    if isinstance(bound, dict):
+        return {str(line_id): units for line_id, units in bound.items()}
+    return bound if isinstance(bound, int) else list(bound)

@@ -1,0 +1,126 @@
+"""The order repository with what it has stored counted: statuses come to, and money moved.
+
+What is counted is known: the store has acknowledged it. A process that dies just then, or has
+no answer, leaves it uncounted, so these numbers are for rates; the event feed is the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from orders.application.errors import UnreadableOrder
+from orders.application.ports import OrderFilter, OrderPage, OrderRepository, Position
+from orders.domain.events import (
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderCreated,
+    OrderExpired,
+)
+from orders.domain.identifiers import OrderId
+from orders.domain.lifecycle import OrderStatus
+from orders.domain.order.order import Order
+from orders.domain.state import OrderState
+from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.unreadable import tell_unreadable
+
+T = TypeVar("T")
+
+_STATUS_AFTER: Final = MappingProxyType(
+    {
+        OrderCreated: OrderStatus.PENDING,
+        OrderConfirmed: OrderStatus.CONFIRMED,
+        OrderCompleted: OrderStatus.COMPLETED,
+        OrderCancelled: OrderStatus.CANCELLED,
+        OrderExpired: OrderStatus.EXPIRED,
+    }
+)
+_MOVEMENTS: Final = ("captured", "refunded", "charged_back")
+
+
+class InstrumentedOrderRepository:
+    """`OrderRepository`: passes every call on, and counts what it has stored."""
+
+    def __init__(self, orders: OrderRepository) -> None:
+        self._orders = orders
+
+    async def add(self, order: Order) -> None:
+        """Store a new order with its events, at version 1, or nothing."""
+        seen = _Unstored(order)
+        await self._orders.add(order)
+        seen.count()
+
+    async def get(self, order_id: OrderId) -> Order:
+        """The order as last stored."""
+        return await _told(self._orders.get(order_id))
+
+    async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
+        """The order at this version or a later one, as no failure can take it back."""
+        return await _told(self._orders.get_durable(order_id, at_least=at_least))
+
+    async def save(self, order: Order) -> None:
+        """Store a changed order with its new events, at the next version, or nothing."""
+        seen = _Unstored(order)
+        await self._orders.save(order)
+        seen.count()
+
+    async def get_state(self, order_id: OrderId) -> OrderState:
+        """The order as last stored, to look at."""
+        return await _told(self._orders.get_state(order_id))
+
+    async def find_by_number(self, tenant: str, number: str) -> OrderState:
+        """The order with this number, to look at."""
+        return await _told(self._orders.find_by_number(tenant, number))
+
+    async def list(
+        self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
+    ) -> OrderPage:
+        """At most `limit` orders by time of creation and id, after a position."""
+        page = await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
+        for order_id in page.unreadable:
+            tell_unreadable("order", str(order_id), "found in a list")
+        return page
+
+    async def claim_scheduled(
+        self, *, now: datetime, lease: timedelta, limit: int
+    ) -> Sequence[OrderId]:
+        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        return await self._orders.claim_scheduled(now=now, lease=lease, limit=limit)
+
+
+async def _told(found: Awaitable[T]) -> T:
+    try:
+        return await found
+    except UnreadableOrder as error:
+        tell_unreadable("order", str(error.order_id), error.reason)
+        raise
+
+
+class _Unstored:
+    """What is new about an order, taken down before a store takes it."""
+
+    __slots__ = ("_currency", "_events", "_moved")
+
+    def __init__(self, order: Order) -> None:
+        after, before = order.state.totals, order.stored.totals
+        self._events = order.new_events
+        self._currency = order.state.currency
+        self._moved = (
+            ()
+            if after is before
+            else tuple(
+                (movement, minor)
+                for movement in _MOVEMENTS
+                if (minor := getattr(after, movement) - getattr(before, movement)) > 0
+            )
+        )
+
+    def count(self) -> None:
+        for recorded in self._events:
+            if status := _STATUS_AFTER.get(type(recorded.event)):
+                metrics.count_entered(status)
+        for movement, minor in self._moved:
+            metrics.count_money(movement, self._currency, minor)

@@ -1,0 +1,184 @@
+"""Logs: one JSON object a line on standard error, for our own words and everybody else's.
+
+Only the fields in `FIELDS` leave the process, and what `safe_text` says of exceptions. A line is
+never waited for: `line_writer`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.observability.crash_reports import SafeHandler, flush, hide_texts
+from orders.entrypoints.observability.line_writer import LINE_BYTES, standard_error
+from orders.entrypoints.observability.safe_text import described, message_of
+from orders.entrypoints.observability.spans import current_ids
+
+FIELDS: Final = (
+    "action",
+    "actor",
+    "client",
+    "code",
+    "duration_ms",
+    "method",
+    "order_id",
+    "owner",
+    "replayed",
+    "roles",
+    "route",
+    "span_id",
+    "status",
+    "tenant",
+    "trace_id",
+)
+"""What may be logged beside a message; every other `extra` is dropped."""
+
+_ID: Final = 36
+"""Characters of a text in a line that is too long by its texts: of so many, all fields fit."""
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
+_log: Final = logging.getLogger(__name__)
+
+
+@contextmanager
+def kept(level: str) -> Iterator[None]:
+    """Log what a process does until this is left, what ends it included.
+
+    Raises:
+        SystemExit: With 1, for an exception that nobody expected: it has been logged.
+    """
+    hide_texts()
+    configure(level)
+    try:
+        yield
+    except (CommandFailed, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it is, its text is not shown
+        _log.critical("ended by an exception", exc_info=True)
+        raise SystemExit(1) from None
+    finally:
+        flush()
+
+
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Send all logs of this process to `stream` as JSON. May be repeated.
+
+    `level` is for our own logs. Libraries never get below warning: what they log when asked to
+    debug is the data itself. The audit trail has no level.
+    """
+    root = logging.getLogger()
+    root.handlers[:] = [JsonLines(_write_to(stream))]
+    wanted = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(wanted, logging.WARNING))
+    logging.getLogger("orders").setLevel(wanted)
+    logging.getLogger("audit").setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    # Python's own way to log faster (logging HOWTO, Optimization): none of it is written anyway.
+    logging._srcfile = None  # noqa: SLF001
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, Any]) -> None:
+    """Log what has a fixed name and no exception, with fields of `FIELDS` that are ours.
+
+    The same line as `logger.log` gives, if `fields` name trace and span, for less than half: there
+    are one or two for every request.
+    """
+    if not logger.isEnabledFor(level):
+        return
+    handlers = logging.getLogger().handlers
+    is_ours = len(handlers) == 1 and not logger.handlers
+    if is_ours and isinstance(ours := handlers[0], JsonLines):
+        line = _line(name, at=time.time(), level=logging.getLevelName(level), logger=logger.name)
+        line |= {field: value for field, value in fields.items() if value is not None}
+        ours.write(_encoded(line))
+    else:
+        logger.log(level, name, extra=fields)
+
+
+def _write_to(stream: TextIO | None) -> Callable[[bytes], None]:
+    if stream is not None:
+        return lambda line: _write_text(stream, line)
+    if (writer := standard_error()) is None:
+        return lambda line: None
+    writer.report_lost = _report_lost
+    return writer.write
+
+
+def _write_text(stream: TextIO, line: bytes) -> None:
+    with suppress(OSError, ValueError):  # a stream that is closed
+        stream.write(line.decode())
+        stream.flush()
+
+
+def _report_lost(lines: int) -> bytes:
+    text = f"{lines} log lines were lost: nobody read standard error"
+    return _encoded(_line(text, at=time.time(), level="WARNING", logger=__name__))
+
+
+class JsonLines(SafeHandler):
+    """Writes records as JSON, a line each; times in UTC, to the millisecond."""
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """The line. Nothing of the record but `FIELDS` and the message is in it."""
+        line = _line(
+            message_of(record), at=record.created, level=record.levelname, logger=record.name
+        )
+        given = record.__dict__
+        for name in FIELDS:
+            if (value := given.get(name)) is not None:
+                line[name] = value
+        trace_id, span_id = current_ids()
+        if trace_id is not None:
+            line.setdefault("trace_id", trace_id)
+        if span_id is not None:
+            line["span_id"] = span_id
+        if record.exc_info and (error := record.exc_info[1]):
+            line["exception"] = described(error)
+        return _encoded(line)
+
+
+def _line(name: str, *, at: float, level: str, logger: str) -> dict[str, Any]:
+    stamp = f"{_second(int(at))}.{int(at % 1 * 1_000):03}Z"
+    return {"time": stamp, "level": level.lower(), "logger": logger, "event": name}
+
+
+@lru_cache(maxsize=1)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    text = _ENCODER.encode(line)
+    if len(text) >= LINE_BYTES:
+        text = _shortened(line)
+    return text + b"\n"
+
+
+def _shortened(line: dict[str, Any]) -> bytes:
+    """The line in less than `LINE_BYTES`: frames far from the fault go first, texts last."""
+    for frames in (6, 3, 1):
+        for each in line.get("exception", ()):
+            each["frames"] = each["frames"][-frames:]
+        text = _ENCODER.encode(line)
+        if len(text) < LINE_BYTES:
+            return text
+    for most in (20, 3):
+        text = _ENCODER.encode({name: _first(value, most) for name, value in line.items()})
+        if len(text) < LINE_BYTES:
+            return text
+    texts = {name: value[:_ID] for name, value in line.items() if isinstance(value, str)}
+    return _ENCODER.encode(texts)
+
+
+def _first(value: Any, most: int) -> Any:
+    """The first of many, and how many more there were."""
+    if not isinstance(value, list) or len(value) <= most:
+        return value
+    return [*value[:most], f"and {len(value) - most} more"]

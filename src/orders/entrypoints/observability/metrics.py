@@ -1,0 +1,300 @@
+"""Every number that this service publishes, in the conventions of Prometheus.
+
+With several processes, set `PROMETHEUS_MULTIPROC_DIR` before this module is imported:
+`metrics_server` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, Literal, NamedTuple
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+
+from orders.entrypoints.observability.line_writer import standard_error
+
+SAMPLE_SECONDS: Final = 0.5
+"""How often what has no events of its own is looked at."""
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+REGISTRY: Final = CollectorRegistry()
+_log: Final = logging.getLogger(__name__)
+
+
+class MetricRow(NamedTuple):
+    """A line of the published table; counters and histograms are named as they are scraped."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+_TABLE: Final[list[MetricRow]] = []
+
+
+def metrics_table() -> tuple[MetricRow, ...]:
+    """Every metric as published in the documentation."""
+    return tuple(_TABLE)
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Counter:
+    _TABLE.append(MetricRow(name, "counter", labels, meaning))
+    return Counter(name, meaning, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, meaning: str, *labels: str, buckets: Iterable[float]) -> Histogram:
+    _TABLE.append(MetricRow(name, "histogram", labels, meaning))
+    return Histogram(name, meaning, labels, registry=REGISTRY, buckets=tuple(buckets))
+
+
+def _gauge(
+    name: str,
+    meaning: str,
+    *labels: str,
+    over_processes: Literal["livesum", "livemax"] = "livemax",
+) -> Gauge:
+    _TABLE.append(MetricRow(name, "gauge", labels, meaning))
+    return Gauge(name, meaning, labels, registry=REGISTRY, multiprocess_mode=over_processes)
+
+
+_REQUESTS: Final = _histogram(
+    "orders_http_request_duration_seconds",
+    "Requests by route template and status class, and how long they took",
+    "method",
+    "route",
+    "status",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_IN_FLIGHT: Final = _gauge(
+    "orders_http_requests_in_flight", "Requests at this moment", over_processes="livesum"
+)
+_REFUSED: Final = _counter(
+    "orders_http_requests_refused_total",
+    "Requests refused to protect the service: rate-limited or overloaded",
+    "code",
+)
+_CHANGES: Final = _counter(
+    "orders_changes_total", "Commands carried out, replays not counted", "operation"
+)
+_PAYMENT_CALLS: Final = _histogram(
+    "orders_payment_call_duration_seconds",
+    "Calls to the payment service with their retries: ok, declined, refused or unavailable",
+    "call",
+    "outcome",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BREAKER: Final = _gauge(
+    "orders_payment_breaker_state",
+    "Circuit breaker of the payment service: 0 closed, 1 half-open, 2 open",
+)
+LIMITER_LOCAL: Final = _gauge(
+    "orders_rate_limiter_local",
+    "1 while rate limits are counted per process though Redis is configured",
+)
+RELAYED: Final = _counter(
+    "orders_relayed_events_total",
+    "Events that were logged in the feed, and offered to every publisher",
+)
+PUBLISHED: Final = _counter(
+    "orders_published_events_total", "Events that a publisher has confirmed", "publisher"
+)
+PARKED: Final = _counter(
+    "orders_parked_total", "Orders whose events a publisher refuses: they wait for a person"
+)
+UNREADABLE: Final = _counter(
+    "orders_unreadable_total",
+    "Orders and events that only a newer version can read, each counted once by a process",
+    "kind",
+)
+_DUE_WORK: Final = _counter(
+    "orders_due_work_total", "Orders for which a worker did what time asked for"
+)
+_ENTERED: Final = _counter(
+    "orders_entered_status_total", "Orders that came to each status", "status"
+)
+_MONEY: Final = {
+    movement: _counter(
+        f"orders_{movement}_minor_units_total",
+        f"Money {movement.replace('_', ' ')}, in minor units of its currency",
+        "currency",
+    )
+    for movement in ("captured", "refunded", "charged_back")
+}
+OUTBOX_WAITING: Final = _gauge(
+    "orders_outbox_waiting_orders",
+    "Orders with events that wait, parked ones apart: new ones, and for each publisher that is "
+    "behind; each counted up to 10 000; from every worker",
+)
+OUTBOX_OLDEST: Final = _gauge(
+    "orders_outbox_oldest_seconds",
+    "Age of the oldest of those events; 0 while none waits; from every worker",
+)
+OUTBOX_PARKED: Final = _gauge(
+    "orders_outbox_parked_orders",
+    "Orders whose events are parked now, counted up to 10 000; from every worker",
+)
+PUBLISHER_WAITING: Final = _gauge(
+    "orders_publisher_waiting_orders",
+    "Orders with events that wait for this publisher alone, parked ones apart; from every worker",
+    "publisher",
+)
+PUBLISHER_AWAY: Final = _gauge(
+    "orders_publisher_away", "1 if this publisher could not be reached the last time", "publisher"
+)
+DUE_WORK_LAG: Final = _gauge(
+    "orders_due_work_lag_seconds",
+    "How long the first due order has waited for a worker; 0 while none does; from every worker",
+)
+MONGO_OPEN: Final = _gauge(
+    "orders_mongo_connections_open", "Connections to MongoDB", over_processes="livesum"
+)
+MONGO_IN_USE: Final = _gauge(
+    "orders_mongo_connections_in_use",
+    "Connections to MongoDB that a call holds",
+    over_processes="livesum",
+)
+MONGO_WAITING: Final = _gauge(
+    "orders_mongo_connections_waiting",
+    "Calls that wait for a connection to MongoDB",
+    over_processes="livesum",
+)
+_SPANS_EXPORTED: Final = _counter(
+    "orders_spans_exported_total", "Spans that the collector has taken"
+)
+_SPANS_DROPPED: Final = _counter(
+    "orders_spans_dropped_total",
+    "Spans that were lost: queue-full or not-exported",
+    "reason",
+)
+_LOG_LINES_LOST: Final = _counter(
+    "orders_log_lines_lost_total", "Log lines that were dropped, as nobody read standard error"
+)
+_LOOP_LAG: Final = _histogram(
+    "orders_event_loop_lag_seconds",
+    "How late the event loop wakes up, looked at twice a second",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+
+
+class InFlight:
+    """How many requests there are at this moment. Published by `sampled`: counting is free."""
+
+    count = 0
+
+    def enter(self) -> None:
+        """A request has begun."""
+        self.count += 1
+
+    def leave(self) -> None:
+        """A request has ended."""
+        self.count -= 1
+
+
+class Overload:
+    """Requests refused because there is too much to do. Told by `sampled`: counting is free."""
+
+    refused = 0
+
+    def tell(self) -> None:
+        """Publish and log those since the last time."""
+        refused, self.refused = self.refused, 0
+        if refused:
+            _REFUSED.labels("overloaded").inc(refused)
+            _log.warning("overloaded: %d requests refused", refused)
+
+
+in_flight: Final = InFlight()
+overload: Final = Overload()
+_STATUS_CLASSES: Final = {n: f"{n}xx" for n in range(1, 6)}
+_requests: Final[dict[tuple[str, str, int], Histogram]] = {}
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request. `route` is a template, so there are only as many as routes."""
+    key = (method, route, status // 100)
+    child = _requests.get(key)
+    if child is None:
+        child = _requests[key] = _REQUESTS.labels(method, route, _STATUS_CLASSES[status // 100])
+    child.observe(seconds)
+
+
+def count_refusal(code: str | None) -> None:
+    """Count an answer whose problem has this code, if it is one that protects the service."""
+    if code == "rate-limited":
+        _REFUSED.labels(code).inc()
+
+
+def count_change(operation: str | None) -> None:
+    """Count a command that was carried out."""
+    _CHANGES.labels(operation or "other").inc()
+
+
+def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
+    """Count a call to the payment service."""
+    _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
+
+
+def count_due_work(orders: int) -> None:
+    """Count orders that a worker has seen to."""
+    _DUE_WORK.inc(orders)
+
+
+def count_entered(status: str) -> None:
+    """Count an order that came to a status."""
+    _ENTERED.labels(status).inc()
+
+
+def count_money(movement: str, currency: str, minor: int) -> None:
+    """Count money that was captured, refunded or charged_back."""
+    _MONEY[movement].labels(currency).inc(minor)
+
+
+def count_spans_exported(spans: int) -> None:
+    """Count spans that have left."""
+    _SPANS_EXPORTED.inc(spans)
+
+
+def count_spans_dropped(reason: str, spans: int) -> None:
+    """Count spans that never will."""
+    _SPANS_DROPPED.labels(reason).inc(spans)
+
+
+@asynccontextmanager
+async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
+    """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    for kind in ("order", "event"):
+        UNREADABLE.labels(kind)
+    for code in ("rate-limited", "overloaded"):
+        _REFUSED.labels(code)  # A rate is seen from a count that was there before.
+    for reason in ("queue-full", "not-exported"):
+        _SPANS_DROPPED.labels(reason)
+    gauges = ((_IN_FLIGHT, lambda: float(in_flight.count)), *states)
+    task = asyncio.create_task(_sample(gauges))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _sample(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        for gauge, state in gauges:
+            gauge.set(state())
+        overload.tell()
+        if writer := standard_error():
+            _LOG_LINES_LOST.inc(writer.newly_lost())
+        due_at = loop.time() + SAMPLE_SECONDS
+        await asyncio.sleep(SAMPLE_SECONDS)
+        _LOOP_LAG.observe(max(0.0, loop.time() - due_at))

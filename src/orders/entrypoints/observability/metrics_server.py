@@ -1,0 +1,95 @@
+"""/metrics on a port of its own: of one process, or of a parent for all its children."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def metrics_of_children(host: str, port: int) -> Iterator[None]:
+    """Serve the numbers of all processes that are forked from here. Port 0 turns it off.
+
+    They write to files in a private directory, which ends with this context. Open it before
+    anything imports `metrics`: prometheus_client decides at its import where numbers are kept.
+    """
+    if not port:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="orders-metrics-") as folder:
+        os.environ[_DIRECTORY] = folder
+        try:
+            with _served(host, port, _registry_of(Path(folder))):
+                yield
+        finally:
+            del os.environ[_DIRECTORY]
+
+
+@contextmanager
+def metrics_of_this_process(host: str, port: int) -> Iterator[None]:
+    """Serve the numbers of this process, and how it is. Port 0 turns it off."""
+    if not port:
+        yield
+        return
+    from prometheus_client import ProcessCollector  # noqa: PLC0415  # decides where numbers are
+
+    from orders.entrypoints.observability.metrics import REGISTRY  # noqa: PLC0415
+
+    ProcessCollector(registry=REGISTRY)
+    with _served(host, port, REGISTRY):
+        yield
+
+
+def _registry_of(folder: Path) -> CollectorRegistry:
+    from prometheus_client import CollectorRegistry, Metric  # noqa: PLC0415
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+    class LiveChildren(MultiProcessCollector):
+        """Leaves out what a child that is gone last said of its present."""
+
+        def collect(self) -> list[Metric]:
+            for file in folder.glob("gauge_live*_*.db"):
+                if not Path("/proc", file.stem.rpartition("_")[2]).exists():
+                    file.unlink(missing_ok=True)
+            return list(super().collect())  # type: ignore[no-untyped-call]
+
+    registry = CollectorRegistry()
+    LiveChildren(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    return registry
+
+
+@contextmanager
+def _served(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]:
+    """Serve a registry from a thread. A taken port costs the numbers, not the service."""
+    from prometheus_client import start_http_server  # noqa: PLC0415
+
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as trouble:
+        _log.warning("no /metrics: port %d on %s: %s", port, host, trouble.strerror)
+        yield
+        return
+    # A forked child would keep the port open after us.
+    os.register_at_fork(after_in_child=lambda: _close(server.socket.fileno()))
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):
+        os.close(descriptor)

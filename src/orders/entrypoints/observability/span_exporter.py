@@ -1,0 +1,91 @@
+"""Recorded spans, and how they leave: OTLP over HTTP, by a thread with a bounded queue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace.span import TraceState
+from opentelemetry.util.types import Attributes
+
+from orders.entrypoints.observability.span_queue import SpanQueue
+from orders.entrypoints.settings.table import Settings
+
+_EXPORT_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def recording_spans(settings: Settings) -> AsyncIterator[None]:
+    """Record and export spans for as long as this is open; nothing without a collector.
+
+    Once a process: OpenTelemetry keeps one provider.
+    """
+    if settings.otlp_endpoint is None:
+        yield
+        return
+    queue = SpanQueue(
+        OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS)
+    )
+    provider = provider_of(queue, ratio=settings.trace_ratio)
+    trace.set_tracer_provider(provider)
+    try:
+        yield
+    finally:
+        await queue.close()
+
+
+def provider_of(ended: SpanProcessor, *, ratio: float) -> TracerProvider:
+    """What makes spans of `ratio` of the traces that start here, and hands them on once ended."""
+    resource = Resource.create(
+        {"service.name": "orders", "service.version": metadata.version("orders")}
+    )
+    provider = TracerProvider(
+        sampler=ParentBased(LinkedOrRatio(ratio)), resource=resource, shutdown_on_exit=False
+    )
+    provider.add_span_processor(ended)
+    return provider
+
+
+class LinkedOrRatio(Sampler):
+    """Keeps a new trace if the one that it is linked to is kept; without a link, a share."""
+
+    def __init__(self, ratio: float) -> None:
+        self._by_ratio = TraceIdRatioBased(ratio)
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Whether a trace that starts here is kept."""
+        sampler: Sampler = self._by_ratio
+        if links:
+            sampler = ALWAYS_ON if links[0].context.trace_flags.sampled else ALWAYS_OFF
+        return sampler.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        """What it says of itself."""
+        return f"LinkedOrRatio{{{self._by_ratio.rate}}}"

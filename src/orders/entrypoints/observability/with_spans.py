@@ -1,0 +1,40 @@
+"""Use cases with their calls as spans."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, ParamSpec, TypeVar
+
+from orders.entrypoints.observability.spans import is_recorded, recorded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+UseCase = TypeVar("UseCase")
+
+
+def with_spans(use_case: type[UseCase]) -> type[UseCase]:
+    """The same use case, each public call of which is a span where spans are recorded.
+
+    A class of its own: Litestar asks of what it injects that it is an instance.
+    """
+    calls = {
+        name: _within(f"{use_case.__name__}{'' if name == '__call__' else f'.{name}'}", call)
+        for name, call in vars(use_case).items()
+        if iscoroutinefunction(call) and (name == "__call__" or not name.startswith("_"))
+    }
+    kind: Any = type(use_case.__name__, (use_case,), calls)
+    found: type[UseCase] = kind
+    return found
+
+
+def _within(name: str, call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    @wraps(call)
+    async def within(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not is_recorded():
+            return await call(*args, **kwargs)
+        with recorded(name):
+            return await call(*args, **kwargs)
+
+    return within

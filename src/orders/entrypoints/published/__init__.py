@@ -1,0 +1,1 @@
+"""The published descriptions of the API and of the events."""

@@ -1,5 +1,0 @@
-"""`orders replay`: a shop's invoices, sent through the HTTP API as orders and returns."""
-
-from orders.entrypoints.replay.run import replay
-
-__all__ = ["replay"]

@@ -1,0 +1,1 @@
+"""A payment service for development."""

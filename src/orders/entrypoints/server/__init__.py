@@ -1,0 +1,1 @@
+"""The HTTP server: processes, connections, and what stands before the application."""

@@ -1,0 +1,198 @@
+"""Child processes that end with us, their logs, and the ports they take."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Never, Self
+
+from orders.entrypoints.failures import CommandFailed
+
+_PR_SET_PDEATHSIG = 1
+_prctl = getattr(ctypes.pythonapi, "prctl", None)  # Linux only; found before any fork
+
+
+class ProcessFailed(CommandFailed):
+    """A process did not start, did not answer, or ended by itself."""
+
+
+def end_with(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
+    """Make the calling process get a signal when the process `parent` dies, even of SIGKILL.
+
+    For a fresh child. The kernel watches the *thread* that forked it, so fork from the main one.
+    Does nothing where the system cannot do it.
+    """
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, by)
+        if os.getppid() != parent:  # it was gone before we asked
+            os._exit(1)
+
+
+def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
+
+    async def until_stopped() -> None:
+        task = asyncio.create_task(work)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(until_stopped())
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether someone listens there already, or we may not."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Return different ports that were free just now."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server((host, 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C reaches it only through us."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self.process = process
+        self.log = log
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        logs: Path,
+        inherited: int,
+    ) -> Self:
+        """Start `command`. What it writes goes to `<logs>/<name>.log`, the run before is kept."""
+        log = logs / f"{name}.log"
+        with contextlib.suppress(FileNotFoundError):
+            log.replace(log.with_suffix(".previous.log"))
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env=environ,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=(inherited,),
+                preexec_fn=partial(end_with, os.getpid()),
+            )
+        return cls(name, process, log)
+
+    def last_words(self, lines: int = 15) -> str:
+        """Return the end of its log, indented."""
+        text = self.log.read_text(errors="replace").splitlines()[-lines:]
+        return "\n".join(f"    {line}" for line in text)
+
+    async def stop(self, seconds: float) -> None:
+        """End it and all it started: politely, after `seconds` by force. May be repeated."""
+        if self.process.returncode is None:
+            self.process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), seconds)
+        self.kill()
+        await self.process.wait()
+
+    def kill(self) -> None:
+        """End it and all it started at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class Children:
+    """The processes of one stack: started in order, stopped in reverse.
+
+    All of them have `environ`, log to a file of their name in `logs`, and keep open the file
+    descriptor `lock`.
+    """
+
+    def __init__(self, environ: Mapping[str, str], logs: Path, lock: int) -> None:
+        self._environ = environ
+        self._logs = logs
+        self._lock = lock
+        self._children: list[Child] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._first_to_end: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+
+    async def start(self, name: str, command: Sequence[str], **environ: str) -> None:
+        """Start a process that must run until `stop`; `environ` is added to the common one."""
+        child = await self._start(name, command, environ)
+        self._watchers.append(asyncio.create_task(self._watch(child)))
+
+    async def run(self, name: str, command: Sequence[str], **environ: str) -> None:
+        """Start a process that ends by itself, and wait for that.
+
+        Raises:
+            ProcessFailed: If it did not succeed.
+        """
+        child = await self._start(name, command, environ)
+        if await child.process.wait() != 0:
+            raise ProcessFailed(_obituary(child))
+
+    async def watch(self) -> Never:
+        """Run until any process of `start` ends.
+
+        Raises:
+            ProcessFailed: Then, with its last words.
+        """
+        raise ProcessFailed(_obituary(await asyncio.shield(self._first_to_end)))
+
+    async def stop(self, seconds: float = 10) -> None:
+        """Stop all in reverse order, each within `seconds`."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        for child in reversed(self._children):
+            await child.stop(seconds)
+
+    def pids(self) -> dict[str, int]:
+        """Return the process of each name that runs."""
+        running = [each for each in self._children if each.process.returncode is None]
+        return {each.name: each.process.pid for each in running}
+
+    def kill(self) -> None:
+        """End all at once; a `stop` under way then has nothing to wait for."""
+        for child in self._children:
+            child.kill()
+
+    async def _start(self, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Child:
+        child = await Child.start(
+            name,
+            command,
+            environ={**self._environ, **environ},
+            logs=self._logs,
+            inherited=self._lock,
+        )
+        self._children.append(child)
+        return child
+
+    async def _watch(self, child: Child) -> None:
+        await child.process.wait()
+        if not self._first_to_end.done():
+            self._first_to_end.set_result(child)
+
+
+def _obituary(child: Child) -> str:
+    how = f"{child.name} ended with {child.process.returncode}; its log is {child.log}"
+    return f"{how}\n{child.last_words()}"

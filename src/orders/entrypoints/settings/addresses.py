@@ -1,0 +1,225 @@
+"""Addresses in settings, each asked of the library that will use it, before anything starts.
+
+Libraries say what is wrong by quoting the address, password and all. We say it in words of our own.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from orders.entrypoints.settings.kinds import Unusable, as_host, require_port
+
+_CREDENTIALS: Final = (
+    "in name and password, / must be written as %2F, : as %3A, @ as %40, ? as %3F, # as %23 and "
+    "% as %25"
+)
+_OPTIONS: Final = "an option is unknown, or its value cannot be used"
+_EXTRAS: Final = {
+    "redis_uri": ("redis", "redis"),
+    "rabbitmq_uri": ("aio_pika", "rabbitmq"),
+    "kafka_bootstrap": ("aiokafka", "kafka"),
+}
+"""The module that a setting wants, and the extra of the package that brings it."""
+_REDIS_OPTIONS: Final = frozenset({
+    "db", "username", "password", "protocol", "client_name", "health_check_interval",
+    "socket_keepalive", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_certfile", "ssl_keyfile",
+    "ssl_password", "ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers",
+})  # fmt: skip
+_RABBIT_OPTIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("cafile", "capath", "cadata", "certfile", "keyfile", "name"), ".+"),
+    **dict.fromkeys(("timeout", "heartbeat"), "[0-9]{1,4}"),
+    "no_verify_ssl": "[01]",
+    "auth": "(?i:plain|amqplain|external)",
+}
+# What the driver loads only when it logs in.
+_MECHANISMS: Final = {"GSSAPI": ("kerberos", "winkerberos"), "MONGODB-AWS": ("pymongo_auth_aws",)}
+
+
+def missing(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The settings that want a package which is not installed, and how to get it."""
+    for name, (module, extra) in _EXTRAS.items():
+        if values.get(name) and find_spec(module) is None:
+            yield name, f"needs an extra: pip install 'orders[{extra}]'"
+
+
+def as_mongo(text: str) -> str:
+    """A MongoDB URI by its form; of the rest, `mongo_problem` asks the driver."""
+    _url(text, "mongodb", "mongodb+srv", one_host=False)
+    return text
+
+
+def mongo_problem(text: str | None, *, pool_size: int) -> str | None:
+    """What is wrong with a URI that the driver does not take as a whole. No DNS is asked."""
+    if text is None:
+        return None
+    from pymongo import AsyncMongoClient  # noqa: PLC0415  # late: most commands need none
+
+    with warnings.catch_warnings():
+        # It warns of an option that it does not understand, and goes on without: also without TLS.
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            client: AsyncMongoClient[Any] = AsyncMongoClient(text, maxPoolSize=pool_size)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may quote the password
+            return _why_not_mongo(text, error)
+    concern = client.write_concern.document
+    if concern.get("w", "majority") != "majority" or concern.get("j", True) is not True:
+        return "w and journal may only be majority and true: the service writes so"
+    needed = _MECHANISMS.get(_option(text, "authmechanism"), ())
+    if needed and not any(find_spec(each) for each in needed):
+        return f"its authMechanism needs a package that is not installed: {needed[0]}"
+    return None
+
+
+def _why_not_mongo(text: str, error: Exception) -> str:
+    from pymongo.common import URI_OPTIONS_VALIDATOR_MAP, validate  # noqa: PLC0415
+
+    names, at, _ = text.partition("://")[2].rpartition("@")
+    if at and re.search("[/?#@]|:.*:", names):
+        return _CREDENTIALS
+    for name, value in parse_qsl(text.partition("?")[2], keep_blank_values=True):
+        try:
+            validate(name, value)
+        except Exception as trouble:  # noqa: BLE001 - as above
+            if name.lower() not in URI_OPTIONS_VALIDATOR_MAP:
+                return _OPTIONS
+            return f"the option {name} {_why_no_file(trouble) or 'cannot have its value'}"
+    if reason := _why_no_file(error):
+        return f"an option {reason}"
+    return "its options contradict each other"
+
+
+def _option(text: str, name: str) -> str:
+    options = parse_qsl(text.partition("?")[2])
+    return next((value.upper() for key, value in options if key.lower() == name), "")
+
+
+def as_redis(text: str) -> str:
+    """A Redis URL that redis-py makes a connection of."""
+    parts = _url(text, "redis", "rediss")
+    if not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path):
+        raise Unusable("the database is no number")
+    if not {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} <= _REDIS_OPTIONS:
+        raise Unusable(_OPTIONS)
+    if find_spec("redis"):
+        _ask(_ask_redis, text)
+    return text
+
+
+def _ask_redis(text: str) -> None:
+    from redis.asyncio import Redis  # noqa: PLC0415  # an extra
+
+    pool = Redis.from_url(text).connection_pool
+    connection = pool.make_connection()  # type: ignore[no-untyped-call]
+    if (tls := getattr(connection, "ssl_context", None)) is not None:
+        tls.get()
+
+
+def as_rabbit(text: str) -> str:
+    """A RabbitMQ URL that aio-pika takes."""
+    parts = _url(text, "amqp", "amqps")
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if not re.fullmatch(_RABBIT_OPTIONS.get(name, "(?!)"), value):
+            raise Unusable(_OPTIONS)
+    if find_spec("aio_pika"):
+        _ask(_ask_rabbit, text)
+    return text
+
+
+def _ask_rabbit(text: str) -> None:
+    from aio_pika.connection import make_url  # noqa: PLC0415  # an extra
+
+    given = make_url(text).query
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authorities = [given.get(each) for each in ("cafile", "capath", "cadata")]
+    if any(authorities):
+        context.load_verify_locations(*authorities)
+    if "certfile" in given:
+        context.load_cert_chain(given["certfile"], given.get("keyfile"))
+
+
+def as_http(text: str) -> str:
+    """An HTTP URL that aiohttp takes."""
+    _url(text, "http", "https")
+    _ask(_ask_http, text)
+    return text
+
+
+def as_http_base(text: str) -> str:
+    """One that paths are appended to."""
+    if "?" in text or "#" in text:
+        raise Unusable("paths are appended to it: it must end before any ? or #")
+    return as_http(text)
+
+
+def _ask_http(text: str) -> None:
+    from yarl import URL  # noqa: PLC0415  # late: most commands need none
+
+    URL(text)
+
+
+def as_price_list(text: str) -> str:
+    """An HTTP URL, or a file that is a list of prices."""
+    if text.startswith(("http://", "https://")):
+        return as_http_base(text)
+    from orders.adapters.catalogue import (  # noqa: PLC0415  # late: most commands need none
+        JsonPriceList,
+        PriceListUnreadable,
+    )
+
+    try:
+        JsonPriceList(Path(text))
+    except PriceListUnreadable as error:
+        if isinstance(error.__cause__, OSError):
+            raise Unusable("the file is not there, or cannot be read") from None
+        raise Unusable('the file is no list of prices such as {"GBP": {"MUG": 1250}}') from None
+    return text
+
+
+def _ask(library: Callable[[str], None], text: str) -> None:
+    """Ask a library whether it takes an address; what it says against it is not repeated."""
+    try:
+        library(text)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it may quote the password
+        reason = _why_no_file(error)
+        raise Unusable(f"an option {reason}" if reason else _OPTIONS) from None
+
+
+def _why_no_file(error: Exception) -> str | None:
+    if isinstance(error, ssl.SSLError):
+        return "names a file without a certificate or key that can be used"
+    return "names a file that cannot be read" if isinstance(error, OSError) else None
+
+
+def _url(text: str, *schemes: str, one_host: bool = True) -> SplitResult:
+    """The parts of a URL of a scheme; what is wrong with it is said without it."""
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not parts.netloc or " " in text or not text.isprintable():
+        raise ValueError
+    if re.search("%(?![0-9a-fA-F]{2})", text):
+        raise Unusable("a % is not followed by two hexadecimal digits: % itself is %25")
+    is_http = parts.scheme in {"http", "https"}
+    if not is_http and "@" in text.partition(parts.netloc)[2]:
+        raise Unusable(_CREDENTIALS)
+    hosts = parts.netloc.rpartition("@")[2]
+    for each in [hosts] if one_host else hosts.split(","):
+        _require_host(each, named=one_host)
+    return parts
+
+
+def _require_host(text: str, *, named: bool) -> None:
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::(.*))?", text)
+    if found is None:
+        raise Unusable("a host is missing, or a port is no number" if text else "no host is named")
+    literal, name, port = found.groups()
+    if port is not None:
+        require_port(port)
+    if named:
+        as_host(literal or name.encode("idna").decode())

@@ -1,0 +1,218 @@
+"""The kinds of settings: what text each accepts, and how it becomes a value."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, field
+from typing import Any, Final
+
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+# The last part of a name is no number: 10.0.0.256 is meant as an address.
+_NAME: Final = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\.?$){_LABEL}\.?", re.IGNORECASE)
+
+
+class Unusable(ValueError):
+    """A value cannot be used; the message says why, and holds no part of it."""
+
+
+def setting(
+    meaning: str,
+    accepts: str,
+    parse: Callable[[str], object],
+    *,
+    default: Any = MISSING,
+    secret: bool = False,
+    shown: bool = True,
+) -> Any:
+    """Declare one setting. `parse` raises `ValueError` for what `accepts` does not describe, and
+    `Unusable` where there is more to say. What is not `shown`, and no secret, is in the repr.
+    """
+    about = {"meaning": meaning, "accepts": accepts, "parse": parse, "secret": secret}
+    return field(default=default, repr=shown and not secret, metadata=about)
+
+
+def parsed(
+    text: str, *, parse: Callable[[str], Any], accepts: str, **_: object
+) -> tuple[str | None, Any]:
+    """What is wrong with a value, never with any part of it; else the value."""
+    try:
+        return None, parse(text)
+    except Unusable as error:
+        return f"cannot be used: {error}", None
+    except ImportError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, it may quote the value
+        return f"must be {accepts}", None
+
+
+def integer(meaning: str, default: int, low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return setting(meaning, f"a whole number from {low} to {high}", parse, default=default)
+
+
+def float_(meaning: str, default: float, low: float, high: float) -> Any:
+    def parse(text: str) -> float:
+        if not low <= float(text) <= high:  # NaN is in no range
+            raise ValueError
+        return float(text)
+
+    return setting(meaning, f"a number from {low:g} to {high:g}", parse, default=default)
+
+
+def choice(meaning: str, default: str, *choices: str) -> Any:
+    return setting(
+        meaning,
+        f"one of {', '.join(choices)}",
+        lambda text: choices[choices.index(text)],
+        default=default,
+    )
+
+
+def text(meaning: str, default: Any = MISSING) -> Any:
+    def parse(text: str) -> str:
+        if len(text) > 1024 or not text.isprintable():
+            raise ValueError
+        return text
+
+    return setting(meaning, "printable text", parse, default=default)
+
+
+def url(
+    meaning: str,
+    parse: Callable[[str], object],
+    *schemes: str,
+    default: Any = MISSING,
+    secret: bool = False,
+) -> Any:
+    """Declare an address. It may hold a credential, so it is in no repr."""
+    accepts = f"a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    return setting(meaning, accepts, parse, default=default, secret=secret, shown=False)
+
+
+def list_of(
+    meaning: str,
+    accepts: str,
+    parse: Callable[[str], str],
+    *,
+    default: Any = MISSING,
+    secret: bool = False,
+) -> Any:
+    def parse_all(text: str) -> tuple[str, ...]:
+        found = tuple(parse(part.strip()) for part in text.split(",") if part.strip())
+        if not found:
+            raise ValueError
+        return found
+
+    return setting(
+        meaning, f"{accepts}; several with commas", parse_all, default=default, secret=secret
+    )
+
+
+def as_host(text: str) -> str:
+    """An IP address, or what can be a name."""
+    if is_address(text.partition("%")[0]):
+        return text
+    if len(text) > 253 or not _NAME.fullmatch(text):
+        raise Unusable("its host is no name and no address")
+    return text
+
+
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def require_port(text: str) -> None:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:
+        raise Unusable("a port is no whole number from 1 to 65535")
+
+
+def as_broker(text: str) -> str:
+    """`host:port`."""
+    host, colon, port = text.rpartition(":")
+    literal = re.fullmatch(r"\[([0-9a-fA-F:.]+)\]", host)
+    if not colon or (":" in host and not literal):
+        raise ValueError
+    as_host(literal[1] if literal else host)
+    require_port(port)
+    return text
+
+
+def as_database(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", text):
+        raise ValueError
+    return text
+
+
+def as_topic(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in {".", ".."}:
+        raise ValueError
+    return text
+
+
+def as_credential(text: str) -> str:
+    """What an HTTP header can hold."""
+    if not re.fullmatch(r"[\x20-\x7e]+", text):
+        raise ValueError
+    return text
+
+
+def as_origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text):
+        raise ValueError
+    return text
+
+
+def as_webhook_secret(text: str) -> str:
+    if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,128}={0,2}", text):
+        raise ValueError
+    try:
+        base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        raise Unusable("a key is no base64: it was cut, or its = are missing") from None
+    return text
+
+
+def as_algorithm(text: str) -> str:
+    if text not in {"RS256", "PS256", "ES256", "EdDSA", "HS256"}:
+        raise ValueError
+    return text
+
+
+def as_token_type(text: str) -> str:
+    if text.lower() not in {"at+jwt", "jwt", "none"}:
+        raise ValueError
+    return text.lower()
+
+
+def as_claim(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError
+    return text
+
+
+def as_claim_and_value(text: str) -> str:
+    if not re.fullmatch(r"[!-<>-~]{1,255}=[!-~]{1,255}", text):
+        raise ValueError
+    return text
+
+
+def as_shared_secret(text: str) -> str:
+    if len(text.encode()) < 32:
+        raise ValueError
+    return text
+
+
+def as_network(text: str) -> str:
+    return str(ipaddress.ip_network(text))

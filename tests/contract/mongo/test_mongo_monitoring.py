@@ -1,0 +1,267 @@
+"""What the database's use tells: commands as spans, connections, and what waits in the queues."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+from pymongo.errors import OperationFailure
+
+from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
+from orders.adapters.mongo import backlog as watched
+from orders.adapters.mongo.backlog import Backlog, MongoBacklog, Queue
+from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.documents import Document
+from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.orders import MongoOrders
+from orders.adapters.mongo.outbox import MongoOutbox
+from orders.adapters.mongo.pool import PoolUse
+from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.spans import CommandSpans
+from orders.application.errors import StoreUnavailable
+from orders.application.ports import KeptEvents, Lag, WaitingEvents
+from orders.application.publisher_lane import LEASE
+from orders.entrypoints.observability import spans as telemetry
+from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.spans import RecordedTrace
+
+CANARY = "canary7f3a"
+SECOND = timedelta(seconds=1)
+
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def heard(database_uri: str, database: Database) -> AsyncIterator[Database]:
+    """The database, with commands recorded where the work is."""
+    options: dict[str, Any] = {"timeout_seconds": 30, "listeners": [CommandSpans()]}
+    async with open_mongo(database_uri, database=database.name, **options) as opened:
+        yield opened
+
+
+def within(traced: RecordedTrace) -> Any:
+    headers = [(b"traceparent", traced.traceparent.encode())]
+    return telemetry.entered(telemetry.request_span(headers))
+
+
+async def test_every_command_is_a_span_of_operation_and_collection(heard: Database) -> None:
+    traced = RecordedTrace()
+    orders = MongoOrders(heard)
+    order = a_new_order()
+    with within(traced):
+        await orders.add(order)
+        await orders.get(order.id)
+    assert [each.name for each in traced.spans] == ["insert orders", "find orders"]
+    find = traced.of("find orders")
+    assert find.kind is SpanKind.CLIENT
+    assert dict(find.attributes or {}) == {
+        "db.system.name": "mongodb",
+        "db.namespace": heard.name,
+        "db.operation.name": "find",
+        "db.collection.name": "orders",
+    }
+
+
+async def test_the_rest_of_a_cursor_is_of_its_collection(heard: Database) -> None:
+    traced = RecordedTrace()
+    documents: list[Document] = [{"_id": number} for number in range(5)]
+    await heard["numbers"].delete_many({})
+    await heard["numbers"].insert_many(documents)
+    with within(traced):
+        assert len(await heard["numbers"].find({}, batch_size=2).to_list()) == 5
+    names = [each.name for each in traced.spans]
+    assert names[0] == "find numbers"
+    assert set(names[1:]) == {"getMore numbers"}
+
+
+async def test_a_refused_command_is_an_error_without_its_text(heard: Database) -> None:
+    traced = RecordedTrace()
+    with within(traced), suppress(OperationFailure):
+        await heard[ORDERS].update_one({"tenant": CANARY}, {f"${CANARY}": {CANARY: 1}})
+    (refused,) = traced.spans
+    assert refused.name == "update orders"
+    assert CANARY not in traced.text
+
+
+async def test_a_command_that_the_server_does_not_know_is_an_error(heard: Database) -> None:
+    traced = RecordedTrace()
+    with within(traced), pytest.raises(OperationFailure):
+        await heard.command(f"{CANARY[:6]}Unknown", CANARY)
+    (refused,) = traced.spans
+    assert refused.status.status_code is StatusCode.ERROR
+    assert str((refused.attributes or {})["error.type"]).isdecimal()
+    assert refused.status.description is None
+
+
+async def test_what_nobody_records_is_no_span(heard: Database) -> None:
+    traced = RecordedTrace()
+    await MongoOrders(heard).add(a_new_order())
+    assert traced.spans == []
+
+
+# -- connections ------------------------------------------------------------------------------
+
+
+async def test_connections_are_counted_while_they_are_held_and_waited_for(
+    database_uri: str,
+) -> None:
+    use = PoolUse()
+    options: dict[str, Any] = {"timeout_seconds": 30, "pool_size": 1, "listeners": [use]}
+    async with open_mongo(database_uri, database="any", **options) as opened:
+        assert (use.open, use.in_use, use.waiting) == (0, 0, 0)
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(opened.command("ping")) for _ in range(3)]
+            seen = set()
+            while not all(each.done() for each in calls):
+                seen.add((use.in_use, use.waiting))
+                await asyncio.sleep(0)
+        assert (1, 2) in seen
+        assert (use.open, use.in_use, use.waiting) == (1, 0, 0)
+    assert use.open == 0
+
+
+async def test_what_a_lost_database_takes_with_it_is_counted_no_longer(
+    proxy: ForgetfulProxy,
+) -> None:
+    use = PoolUse()
+    options: dict[str, Any] = {"timeout_seconds": 2, "pool_size": 1, "listeners": [use]}
+    async with open_mongo(proxy.uri, database="any", **options) as opened:
+        await opened.command("ping")
+        assert use.open == 1
+        await proxy.cut()
+        calls = (MongoBacklog(opened).look(now=NOW) for _ in range(3))
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in told} == {StoreUnavailable}
+        assert (use.open, use.in_use, use.waiting) == (0, 0, 0)
+        await proxy.restore()
+        # A client that is closed while it looks for its server leaves a socket behind.
+        await opened.command("ping")
+
+
+# -- what waits -------------------------------------------------------------------------------
+
+
+async def look(database: Database, *, after: timedelta = timedelta()) -> Backlog:
+    return await MongoBacklog(database).look(now=NOW + after)
+
+
+async def test_nothing_waits_in_an_empty_database(database: Database) -> None:
+    nothing = Queue(waiting_orders=0, oldest_event_seconds=0)
+    assert await look(database) == Backlog(
+        new=nothing, behind={"rabbitmq": nothing, "kafka": nothing}, due_lag_seconds=0
+    )
+
+
+async def test_events_wait_from_when_they_happened_whoever_has_claimed_them(
+    database: Database,
+) -> None:
+    orders, outbox = MongoOrders(database), MongoOutbox(database)
+    for _ in range(3):
+        await orders.add(a_new_order())
+    assert (await look(database, after=7 * SECOND)).new == Queue(
+        waiting_orders=3, oldest_event_seconds=7
+    )
+
+    await outbox.claim(now=NOW, lease=LEASE, limit=1)
+    assert (await look(database, after=9 * SECOND)).new == Queue(
+        waiting_orders=3, oldest_event_seconds=9
+    )
+
+    waiting = await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10)
+    await outbox.remove({each.order_id: each.last for each in waiting})
+    assert (await look(database, after=9 * SECOND)).new == Queue(
+        waiting_orders=0, oldest_event_seconds=0
+    )
+
+
+async def test_the_oldest_is_found_behind_many_that_were_never_tried(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "LOOKED_AT", 2)
+    orders, outbox = MongoOrders(database), MongoOutbox(database)
+    await orders.add(a_new_order())
+    await outbox.claim(now=NOW, lease=LEASE, limit=1)
+    for _ in range(5):
+        await orders.add(a_new_order(now=NOW + 50 * SECOND))
+    assert (await look(database, after=60 * SECOND)).new.oldest_event_seconds == 60
+
+
+async def _behind(database: Database, publisher: str, *, confirmed: int = 0) -> WaitingEvents:
+    """The events of a new order, that a publisher lacks and has claimed."""
+    order = a_new_order()
+    order.hold("address", by=STAFF, now=NOW + SECOND)
+    outbox = MongoOutbox(database)
+    await MongoOrders(database).add(order)
+    await outbox.claim(now=NOW, lease=LEASE, limit=1)
+    lags = {publisher: Lag(confirmed=confirmed, again_at=NOW)}
+    await outbox.keep([KeptEvents(order_id=order.id, first=1, last=2, lags=lags)])
+    (lacking,) = await outbox.claim_for(publisher, now=NOW, lease=LEASE, limit=1)
+    return lacking
+
+
+async def test_what_waits_for_one_publisher_is_counted_apart(database: Database) -> None:
+    await _behind(database, "kafka")
+    await _behind(database, "kafka", confirmed=1)
+    found = await look(database, after=8 * SECOND)
+    assert found.new.waiting_orders == found.behind["rabbitmq"].waiting_orders == 0
+    assert found.behind["kafka"] == Queue(waiting_orders=2, oldest_event_seconds=8)
+
+    late = await _behind(database, "rabbitmq", confirmed=1)
+    found = await look(database, after=8 * SECOND)
+    assert found.behind["rabbitmq"] == Queue(waiting_orders=1, oldest_event_seconds=7)
+    await MongoOutbox(database).confirm("rabbitmq", {late.order_id: 2})
+    assert (await look(database)).behind["rabbitmq"].waiting_orders == 0
+
+
+async def test_parked_events_are_counted_apart(database: Database) -> None:
+    outbox = MongoOutbox(database)
+    lacking = await _behind(database, "kafka")
+    await outbox.park("kafka", lacking, reason="too-large", now=NOW)
+    found = (await look(database, after=SECOND)).behind["kafka"]
+    assert found == Queue(waiting_orders=0, oldest_event_seconds=0, parked_orders=1)
+    assert await outbox.resend(lacking.order_id, "kafka")
+    found = (await look(database, after=SECOND)).behind["kafka"]
+    assert found == Queue(waiting_orders=1, oldest_event_seconds=1, parked_orders=0)
+
+
+async def test_due_work_lags_until_a_worker_claims_it(database: Database) -> None:
+    orders = MongoOrders(database)
+    order = a_new_order()
+    await orders.add(order)
+    due_at = order.state.next_action_at
+    assert due_at is not None
+    waits = due_at - NOW
+    assert (await look(database, after=waits)).due_lag_seconds == 0
+    assert (await look(database, after=waits + 5 * SECOND)).due_lag_seconds == 5
+    await orders.claim_scheduled(now=due_at + 5 * SECOND, lease=60 * SECOND, limit=1)
+    assert (await look(database, after=waits + 6 * SECOND)).due_lag_seconds == 0
+
+
+async def test_counts_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched, "COUNTED_AT_MOST", 2)
+    for _ in range(3):
+        await MongoOrders(database).add(a_new_order())
+    assert (await look(database)).new.waiting_orders == 2
+
+
+# -- the trace of an order --------------------------------------------------------------------
+
+
+async def test_the_trace_that_an_order_was_placed_in_is_found_once_it_is_logged(
+    database: Database,
+) -> None:
+    traceparent = RecordedTrace().traceparent
+    order = a_new_order()
+    await MongoOrders(database, traceparent=lambda: traceparent).add(order)
+    log = MongoEventLog(database)
+    assert await log.cause_of(order.id) is None
+    (waiting,) = await MongoOutbox(database).claim(now=NOW, lease=LEASE, limit=1)
+    await log.append([replace(each, traceparent=traceparent) for each in waiting.events])
+    assert await log.cause_of(order.id) == traceparent

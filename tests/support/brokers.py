@@ -1,0 +1,253 @@
+"""Brokers for the contracts: real ones, each a child of ours with data and ports of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orders.entrypoints.server.child_processes import end_with, free_ports
+
+_PATIENCE_SECONDS = 60
+_BINARIES = Path("/usr/lib/rabbitmq/bin")
+RABBITMQ_MISSING = "no RabbitMQ: run infra/setup/services.sh as root (Debian, Ubuntu)"
+KAFKA_MISSING = "no Apache Kafka: set ORDERS_TEST_KAFKA to the directory with its jars"
+LARGEST_MESSAGE = 65_536
+
+# librdkafka's mock: three brokers in memory that take idempotent producers with acks=all.
+_KAFKA_MOCK = """
+import sys
+from confluent_kafka import Producer
+cluster = Producer({"test.mock.num.brokers": 3, "bootstrap.servers": "made.up"})
+brokers = cluster.list_topics(timeout=30).brokers.values()
+print(",".join(f"{each.host}:{each.port}" for each in brokers), flush=True)
+sys.stdin.read()
+"""
+
+
+def rabbitmq_is_installed() -> bool:
+    return (_BINARIES / "rabbitmq-server").exists() and shutil.which("epmd") is not None
+
+
+class RabbitServer:
+    """A RabbitMQ node of ours alone. It keeps its data and its port when it is killed."""
+
+    def __init__(self, directory: Path, largest_message: int = LARGEST_MESSAGE) -> None:
+        self._directory = directory
+        self.port, self._epmd_port, self._node_port = free_ports(3)
+        self.uri = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self._server: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "plugins").write_text("[].\n")
+        self._configure(largest_message)
+        # Erlang's port mapper, which the node would else start by itself and leave behind.
+        self._mapper = _spawn(
+            ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
+            {**os.environ, "ERL_EPMD_ADDRESS": "127.0.0.1"},
+            directory / "epmd.log",
+        )
+
+    def start(self) -> None:
+        """Start the node; returns once it takes connections."""
+        self._server = _spawn(self.command, self.environ(), self._directory / "server.log")
+        _wait_until(self.answers, self._server, self._directory)
+
+    def take_messages_of(self, size: int) -> None:
+        """Start the node again with another limit, in bytes."""
+        self.kill()
+        self._configure(size)
+        self.start()
+
+    def _configure(self, largest_message: int) -> None:
+        (self._directory / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"max_message_size = {largest_message}\n"
+            "disk_free_limit.absolute = 10MB\n"
+        )
+
+    def kill(self) -> None:
+        """End the node at once, as a power cut would. Only `start` brings it back."""
+        if self._server is not None:
+            _kill(self._server)
+
+    def freeze(self) -> None:
+        """Stop answering, with all connections left open, until `thaw`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self.kill()
+        _kill(self._mapper)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._server is not None
+        os.killpg(self._server.pid, number)
+
+    @property
+    def command(self) -> Sequence[str]:
+        """What `start` runs, with `environ`."""
+        return [str(_BINARIES / "rabbitmq-server")]
+
+    def answers(self) -> bool:
+        """Whether the node takes connections."""
+        return _speaks_amqp(self.port)
+
+    def environ(self) -> Mapping[str, str]:
+        """What tells the node who and where it is."""
+        data = str(self._directory)
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": data,
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"orders-{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._node_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_MNESIA_BASE": f"{data}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{data}/log",
+            "RABBITMQ_PID_FILE": f"{data}/pid",
+            "RABBITMQ_CONFIG_FILE": f"{data}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{data}/plugins",
+            "RABBITMQ_SERVER_START_ARGS": "+S 1:1 +A 8",
+        }
+
+
+@contextlib.contextmanager
+def rabbit_server(
+    directory: Path, largest_message: int = LARGEST_MESSAGE
+) -> Iterator[RabbitServer]:
+    """A node that is up, until the block is left."""
+    server = RabbitServer(directory, largest_message)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+class KafkaMock:
+    """A mock cluster in a process of its own. It forgets all when it ends, so it only freezes."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _KAFKA_MOCK],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - one system call
+        )
+        assert self._process.stdout is not None
+        self.bootstrap = self._process.stdout.readline().strip()
+
+    def lose(self) -> None:
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def restore(self) -> None:
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        _kill(self._process)
+        self._process.communicate()
+
+
+class KafkaServer:
+    """One Apache Kafka node (KRaft). It keeps its data and its port when it is killed."""
+
+    def __init__(self, directory: Path, jars: Path) -> None:
+        self._directory = directory
+        self._java = ["java", "-Xmx384m", "-cp", f"{jars}/*"]
+        self._port, controller = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{self._port}"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._properties = directory / "server.properties"
+        self._properties.write_text(
+            "process.roles=broker,controller\nnode.id=1\n"
+            f"listeners=PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller}\n"
+            f"controller.quorum.voters=1@127.0.0.1:{controller}\n"
+            "controller.listener.names=CONTROLLER\n"
+            f"log.dirs={directory / 'data'}\n"
+            "num.partitions=3\noffsets.topic.replication.factor=1\n"
+            f"message.max.bytes={LARGEST_MESSAGE}\n"
+        )
+        self._run("kafka.tools.StorageTool", "format", "-t", "b3JkZXJzLXRlc3RzLW9ubA", "-c")
+
+    def restore(self) -> None:
+        """Start the node; returns once it takes connections."""
+        command = [*self._java, "kafka.Kafka", str(self._properties)]
+        self._server = _spawn(command, os.environ, self._directory / "server.log")
+        _wait_until(partial(_listens, self._port), self._server, self._directory)
+
+    def lose(self) -> None:
+        """End the node at once, as a power cut would. Only `restore` brings it back."""
+        if self._server is not None:
+            _kill(self._server)
+
+    def close(self) -> None:
+        self.lose()
+
+    def _run(self, *command: str) -> None:
+        done = [*self._java, *command, str(self._properties)]
+        subprocess.run(done, check=True, capture_output=True, cwd=self._directory)
+
+
+def kafka_jars() -> Path | None:
+    """Where Apache Kafka is, if it is here."""
+    where = os.environ.get("ORDERS_TEST_KAFKA")
+    return Path(where) if where and shutil.which("java") else None
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _speaks_amqp(port: int) -> bool:
+    """Whether a broker greets us: it does so only when it is all there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as wire:
+        wire.sendall(b"AMQP\x00\x00\x09\x01")
+        return len(wire.recv(8)) == 8
+    return False
+
+
+def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not up():
+        assert process.poll() is None, f"the broker ended; see {logs}"
+        assert time.monotonic() < deadline, f"the broker does not come up; see {logs}"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+
+
+def _spawn(
+    command: Sequence[str], environ: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - one system call
+        )
+
+
+def _kill(process: subprocess.Popen[Any]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
