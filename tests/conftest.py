@@ -20,27 +20,38 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 
-WORKERS_PER_CORE = 2
-"""Half of the time a test waits: for a process to start, a lease to end, a deadline to pass."""
-SLOWEST_FIRST = ("chaos", "e2e", "clients", "operating", "contract", "http")
-"""Folders, so that no worker begins a file of minutes when all others are done."""
+SLOWEST_FIRST = (
+    "e2e/service/test_outages.py",
+    "e2e/service/test_crashes.py",
+    "chaos/",
+    "e2e/service/test_two_brokers.py",
+    "e2e/service/test_payment_call_limits.py",
+    "e2e/",
+    "operating/",
+    "clients/",
+    "contract/",
+    "http/",
+    "",
+)
+"""Files and folders, so that no worker begins what takes minutes when all others are done."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """How many processes share the tests for `-n auto`: none but this one if some are picked."""
     picked = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword
-    return 0 if picked else WORKERS_PER_CORE * (os.cpu_count() or 1)
+    # One more than there are cores: a test waits half of its time, for processes and time limits.
+    return 0 if picked else 1 + (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the slowest folders first where workers share the files."""
+    """Put the slowest files first where workers share them."""
     if hasattr(config, "workerinput"):
         items.sort(key=_place_of)
 
 
 def _place_of(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0]
-    return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+    file = item.path.relative_to(TESTS).as_posix()
+    return next(place for place, each in enumerate(SLOWEST_FIRST) if file.startswith(each))
 
 
 def pytest_report_header() -> str:

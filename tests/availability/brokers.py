@@ -109,8 +109,8 @@ def two_brokers(folder: Path, options: argparse.Namespace) -> str:
     )
 
 
-def lose_one(folder: Path, away: str, *, rate: float, seconds: float) -> Outcome:
-    """Lose one of two brokers under load, for so long, and wait until it has everything."""
+def lose_one(folder: Path, away: str, *, rate: float, seconds: float, **settings: str) -> Outcome:
+    """Lose one of two brokers under load for so many seconds; wait until it has everything."""
     for logger in ("aiormq", "aio_pika", "aiokafka"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # they tell of a broker that is away
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +120,7 @@ def lose_one(folder: Path, away: str, *, rate: float, seconds: float) -> Outcome
         environ = {
             "ORDERS_RABBITMQ_URI": rabbit.uri,
             "ORDERS_KAFKA_BOOTSTRAP": kafka.bootstrap,
+            **settings,
         }
         shape = Shape(apis=1, workers=2, environ=environ)
         service = stack.enter_context(cluster(folder / "cluster", shape))
@@ -225,11 +226,15 @@ class _Outage:
         consumer = AIOKafkaConsumer(
             _TOPIC, bootstrap_servers=self._kafka.bootstrap, auto_offset_reset="earliest"
         )
-        async with consumer:
+        try:
+            # Not `async with`: a consumer whose start fails would stay open.
+            await consumer.start()
             for each, end in (await consumer.end_offsets(consumer.assignment())).items():
                 while await consumer.position(each) < end:
                     found = await consumer.getmany(each, timeout_ms=1_000)
                     records += found.get(each, [])
+        finally:
+            await consumer.stop()
         # Kafka has an order's events in one partition, and says when each was sent.
         return [_got(json.loads(each.value), each.timestamp / 1_000) for each in records]
 

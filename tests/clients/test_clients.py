@@ -34,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("clients")
     with (
         cluster(folder, Shape(apis=1)) as started,
-        httpx.Client(base_url=started.apis[0], timeout=30) as own,
+        httpx.Client(base_url=started.apis[0], timeout=60) as own,
     ):
         yield Running(started.apis[0], folder, started.addresses(), own)
 

@@ -897,7 +897,7 @@ def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("x")
         process.stdin.flush()
-    keys = {process.communicate(timeout=30)[0] for process in started}
+    keys = {process.communicate(timeout=60)[0] for process in started}
     assert len(keys) == 1
     assert len(keys.pop().strip()) == 64
     assert [path.name for path in tmp_path.iterdir()] == ["issuer.pem"]

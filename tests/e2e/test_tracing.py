@@ -35,7 +35,7 @@ def service(
 
 @pytest.fixture(scope="module")
 def ada(service: Cluster) -> Iterator[Caller]:
-    with httpx.Client(base_url=service.apis[0], timeout=20) as client:
+    with httpx.Client(base_url=service.apis[0], timeout=60) as client:
         yield Running(service.apis[0], service.data.path, service.addresses(), client).someone()
 
 

@@ -46,7 +46,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory, service: Cluster) -> Iterator
 
 @pytest.fixture(scope="module")
 def ada(gate: Gateway, service: Cluster) -> Iterator[Caller]:
-    with httpx.Client(base_url=gate.url, verify=gate.trust, timeout=20) as client:
+    with httpx.Client(base_url=gate.url, verify=gate.trust, timeout=60) as client:
         yield Running(gate.url, service.data.path, service.addresses(), client).someone()
 
 

@@ -219,8 +219,9 @@ class Cluster:
             "ORDERS_DEFAULT_TENANT": TENANT,
             "ORDERS_PRICE_LIST": str(_CATALOGUE),
             "ORDERS_DRAIN_SECONDS": "1",
-            # The embedded database takes its time, and one caller is a whole crowd here.
-            "ORDERS_MONGO_TIMEOUT_SECONDS": "5",
+            # The embedded database takes its time, more so on a busy machine, and one caller is a
+            # whole crowd here.
+            "ORDERS_MONGO_TIMEOUT_SECONDS": "20",
             "ORDERS_RATE_PER_SECOND": "100000",
             "ORDERS_RATE_BURST": "100000",
             "ORDERS_AUTH_FAILURES_PER_SECOND": "100000",

@@ -44,7 +44,7 @@ SCOPES: Final = (
 )
 """All that narrow nothing: what a role may do is then as docs/access.md has it."""
 PATIENCE_SECONDS: Final = 60
-"""For which a request is sent again that the service has no time for."""
+"""After which a test gives up, however busy the machine is. What is promised sooner says so."""
 MUG: Final = {"sku": "MUG-RED", "name": "Red mug", "quantity": 1}
 """A line that the development catalogue prices in GBP (1250), EUR and JPY."""
 
@@ -102,7 +102,7 @@ def line(**members: object) -> dict[str, Any]:
     return body(lines=[{**MUG, **members}])
 
 
-def eventually(holds: Callable[[], T | None], seconds: float = 20) -> T:
+def eventually(holds: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
     """Wait until it holds, and return what it then is."""
     give_up_at = time.monotonic() + seconds
     while not (found := holds()):

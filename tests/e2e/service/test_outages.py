@@ -61,7 +61,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     with (
         cluster(folder, Shape()) as started,
-        httpx.Client(base_url=started.apis[0], timeout=30) as client,
+        httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
         yield Fleet(started, Running(started.apis[0], folder, started.addresses(), client))
 
@@ -291,7 +291,7 @@ def test_av_broker(tmp_path_factory: pytest.TempPathFactory) -> None:
         cluster(
             folder / "cluster", Shape(apis=1, environ={"ORDERS_RABBITMQ_URI": broker.uri})
         ) as started,
-        httpx.Client(base_url=started.apis[0], timeout=30) as client,
+        httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
         running = Running(started.apis[0], folder / "cluster", started.addresses(), client)
         ada = running.someone()
@@ -409,7 +409,7 @@ def test_av_start(tmp_path_factory: pytest.TempPathFactory) -> None:
             running.processes[name].wait_until_up()
         eventually(lambda: status_of(url, "/readyz") == 200, HEALS_SECONDS)
         assert (api.exit_code, worker.exit_code) == (None, None)
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             ada = Running(url, folder, running.addresses(), client).someone()
             order = ada.placed(paid("tok_pending"))
             eventually(lambda: ada.order(order["id"])["status"] == "confirmed", 60)

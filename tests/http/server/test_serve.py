@@ -99,7 +99,7 @@ def working(path: bytes = b"/1") -> Iterator[tuple[Serving, Line]]:
 
 def ended(process: Serving) -> tuple[int, str]:
     """Its exit code, and what else it said, once it has ended by itself."""
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=60)
     return process.returncode, said
 
 
