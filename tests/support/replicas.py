@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.cluster import Cluster, Shape, cluster
+from tests.support.cluster import UNHURRIED, Cluster, Shape, cluster
 from tests.support.payment_service import Provider, providing
 from tests.support.service import (
     PATIENCE_SECONDS,
@@ -37,6 +37,7 @@ OLD_SECRET, NEW_SECRET = (
 REASSURING = 15
 """Calls that succeed, for at most as many that fail: half of all may not."""
 _QUICK = {
+    **UNHURRIED,
     # What hangs is left soon, so that many cases fit in a minute.
     "ORDERS_PAYMENT_CONNECT_SECONDS": "0.5",
     "ORDERS_PAYMENT_READ_SECONDS": "1.5",

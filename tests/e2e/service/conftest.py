@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.cluster import UNHURRIED
 from tests.support.replicas import Stage, staged
 from tests.support.service import PATIENCE_SECONDS, Caller, Running
 
@@ -20,6 +21,7 @@ _ENVIRON = {
     **{name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")},
     # The embedded database takes its time on a busy machine.
     "ORDERS_MONGO_TIMEOUT_SECONDS": "20",
+    **UNHURRIED,
 }
 
 

@@ -24,7 +24,7 @@ from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.settings.table import Settings, settings_table
 from tests.support import haproxy
 from tests.support.brokers import RABBITMQ_MISSING, rabbit_server, rabbitmq_is_installed
-from tests.support.cluster import Cluster, Process, Shape, cluster
+from tests.support.cluster import UNHURRIED, Cluster, Process, Shape, cluster
 from tests.support.fleet import (
     Crowd,
     Fleet,
@@ -60,7 +60,7 @@ answer that a busy machine delays does not matter.
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     with (
-        cluster(folder, Shape()) as started,
+        cluster(folder, Shape(environ=UNHURRIED)) as started,
         httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
         yield Fleet(started, Running(started.apis[0], folder, started.addresses(), client))
@@ -94,7 +94,7 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
 def test_av_roll(fleet: Fleet, balancer: haproxy.HaProxy, crowd: Crowd) -> None:
     """Every replica is replaced while orders come in: no request fails, and no order is lost."""
     before = crowd.orders()
-    load = crowd.come(balancer.url, rate=40, seconds=24)
+    load = crowd.come(balancer.url, rate=25, seconds=24)
     for process in replicas(fleet):
         assert process.stop() == 0
         process.start()

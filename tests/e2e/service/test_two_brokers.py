@@ -8,10 +8,9 @@ import pytest
 
 from tests.availability.brokers import lose_one
 from tests.support.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
+from tests.support.cluster import UNHURRIED
 
 OUTAGE_SECONDS = 12.0
-UNHURRIED = {"ORDERS_MONGO_POOL_SIZE": "100"}
-"""As many requests at once as come in ten seconds: none is refused as the machine is busy."""
 
 pytestmark = pytest.mark.skipif(not rabbitmq_is_installed(), reason=RABBITMQ_MISSING)
 
