@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,8 +50,8 @@ HEALS_SECONDS = 10.0
 AT_ONCE_SECONDS = 5.0
 """What ends at once; the children of a process have to be told, and waited for."""
 ASKED = 3
-"""How often something is asked that must be answered in time: the median counts, so that one
-answer that a busy machine delays does not matter.
+"""How often something is asked that must be answered in time. The quickest answer counts: a limit
+of ours delays each of them alike, and only a busy machine delays one more than another.
 """
 
 
@@ -174,7 +173,7 @@ def assert_refused(running: Running, known: str) -> None:
         asked = [timed(call) for _ in range(ASKED)]
         for _, answer in asked:
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
-        assert median(seconds for seconds, _ in asked) <= REFUSED_SECONDS
+        assert min(seconds for seconds, _ in asked) <= REFUSED_SECONDS
 
 
 @pytest.mark.parametrize("lost", ["dead", "frozen"])
@@ -182,7 +181,7 @@ def test_av_db(fleet: Fleet, lost: str) -> None:
     """503 at once, alive, not ready; and all of that is over soon after it is back."""
     database = fleet.cluster.processes["database"]
     with fleet.replica(f"api-db-{lost}", **STRICT) as replica:
-        known = replica.running.someone().placed()["id"]
+        known = fleet.running.someone().placed()["id"]
         gone = fleet.without(database) if lost == "dead" else fleet.frozen(database)
         with gone:
             eventually(lambda: status_of(replica.running.url, "/readyz") == 503, NOT_READY_SECONDS)
@@ -220,7 +219,7 @@ def test_av_pay_and_the_auth_service_with_it(fleet: Fleet, lost: str) -> None:
     known = ada.placed()
     with fleet.without(sandbox) if lost == "dead" else fleet.frozen(sandbox):
         asked = at_once(*[lambda: timed(lambda: ada.placed(paid()))] * ASKED)
-        assert median(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
+        assert min(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
         orders = [order for _, order in asked]
         for order in orders:
             assert (order["status"], order["payment_status"]) == ("pending", "pending")
