@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -74,6 +75,8 @@ class Outcome:
     repeated_at_other: int
     delays: tuple[float, ...]
     """Of the broker that was up, from when an event happened during the outage, sorted."""
+    usual_delay: float
+    """The median at that broker before and after the outage."""
     lost: int
     out_of_order: int
     """Orders of which a broker got a later event before an earlier one."""
@@ -167,7 +170,9 @@ class _Outage:
         drained = time.time() - back_at
         got = {"rabbitmq": await self._from_rabbit(wanted, away), "kafka": await self._from_kafka()}
         one, other = got.pop(away), next(iter(got.values()))
-        delays = [e.at - e.happened_at for e in other if lost_at <= e.happened_at <= restoring]
+        delays: dict[bool, list[float]] = {True: [], False: []}
+        for each in other:
+            delays[lost_at <= each.happened_at <= restoring].append(each.at - each.happened_at)
         return Outcome(
             away=away,
             seconds=seconds,
@@ -176,7 +181,8 @@ class _Outage:
             events=sum(wanted.values()),
             most_at_other=max(Counter(each.id for each in other).values()),
             repeated_at_other=len(other) - len({each.id for each in other}),
-            delays=tuple(sorted(delays)),
+            delays=tuple(sorted(delays[True])),
+            usual_delay=median(delays[False]),
             lost=sum(_missing(each, wanted) for each in (one, other)),
             out_of_order=sum(_out_of_order(each) for each in (one, other)),
             repeated_at_one=len(one) - len({each.id for each in one}),

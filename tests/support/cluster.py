@@ -22,9 +22,10 @@ from orders.entrypoints.sandbox.stack import accepts, is_ready
 from orders.entrypoints.server.child_processes import end_with, free_ports
 
 PATIENCE_SECONDS = 60
-UNHURRIED = {"ORDERS_MONGO_POOL_SIZE": "100"}
-"""Settings for tests of anything but overload: so many requests of a process run at once, and none
-is refused because a machine that is busy with other things lets it wait for its turn.
+UNHURRIED = {"ORDERS_MONGO_POOL_SIZE": "100", "ORDERS_MONGO_TIMEOUT_SECONDS": "20"}
+"""Settings for tests of anything but overload and outages of the database: so many requests of a
+process run at once, and none is refused because a machine that is busy with other things lets it
+wait for its turn, or for the embedded database.
 """
 _HOST = "127.0.0.1"
 _CATALOGUE = Path(__file__).parents[2] / "src/orders/entrypoints/sandbox/catalogue.json"
@@ -223,9 +224,8 @@ class Cluster:
             "ORDERS_DEFAULT_TENANT": TENANT,
             "ORDERS_PRICE_LIST": str(_CATALOGUE),
             "ORDERS_DRAIN_SECONDS": "1",
-            # The embedded database takes its time, more so on a busy machine, and one caller is a
-            # whole crowd here.
-            "ORDERS_MONGO_TIMEOUT_SECONDS": "20",
+            # The embedded database takes its time, and one caller is a whole crowd here.
+            "ORDERS_MONGO_TIMEOUT_SECONDS": "5",
             "ORDERS_RATE_PER_SECOND": "100000",
             "ORDERS_RATE_BURST": "100000",
             "ORDERS_AUTH_FAILURES_PER_SECOND": "100000",

@@ -19,8 +19,6 @@ from tests.support.service import PATIENCE_SECONDS, Caller, Running
 
 _ENVIRON = {
     **{name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")},
-    # The embedded database takes its time on a busy machine.
-    "ORDERS_MONGO_TIMEOUT_SECONDS": "20",
     **UNHURRIED,
 }
 
