@@ -290,7 +290,8 @@ def test_av_broker(tmp_path_factory: pytest.TempPathFactory) -> None:
     with (
         rabbit_server(folder / "rabbit") as broker,
         cluster(
-            folder / "cluster", Shape(apis=1, environ={"ORDERS_RABBITMQ_URI": broker.uri})
+            folder / "cluster",
+            Shape(apis=1, environ={**UNHURRIED, "ORDERS_RABBITMQ_URI": broker.uri}),
         ) as started,
         httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
