@@ -284,7 +284,9 @@ def test_what_is_shown_follows_from_the_widest_role(roles: tuple[str, ...], view
     assert view_of(a_caller(*roles)) is view
 
 
-@pytest.mark.parametrize("role", [Role.INTEGRATOR, Role.FULFILLMENT, Role.SUPPORT, Role.ADMIN])
+@pytest.mark.parametrize(
+    "role", [Role.CUSTOMER, Role.INTEGRATOR, Role.FULFILLMENT, Role.SUPPORT, Role.ADMIN]
+)
 @pytest.mark.parametrize("scope", Scope)
 def test_money_is_shown_for_scopes_that_read_or_move_it(role: Role, scope: Scope) -> None:
     """A scanner's token that was narrowed to its work tells its thief no more than that."""
