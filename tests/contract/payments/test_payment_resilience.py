@@ -75,6 +75,10 @@ def fake() -> FakeTime:
     return FakeTime()
 
 
+NO_HURRY = CallLimits(read_seconds=60, total_seconds=60, slot_seconds=60)
+"""For tests of anything but time limits: the machine may be busy with other things."""
+
+
 async def pay(payments: HttpPayments) -> PaymentReport:
     return await payments.authorize(
         reference="order:1", amount=AMOUNT, method="tok_ok", capture=True
@@ -363,7 +367,7 @@ async def test_a_late_answer_is_replayed_for_the_same_key(fake: FakeTime) -> Non
 
     async with (
         running(late) as stub,
-        HttpPayments(stub.url, limits=CallLimits(read_seconds=0.2), timing=fake.timing) as payments,
+        HttpPayments(stub.url, limits=CallLimits(read_seconds=1), timing=fake.timing) as payments,
     ):
         assert await pay(payments) == BOOKED
         assert len(stub.seen) == 2
@@ -388,7 +392,7 @@ async def test_an_open_circuit_asks_nothing_and_answers_at_once(fake: FakeTime) 
 
 
 async def test_a_half_open_circuit_lets_three_of_a_hundred_through(fake: FakeTime) -> None:
-    limits = CallLimits(tries=1)
+    limits = replace(NO_HURRY, tries=1)
     async with (
         running(*[answers(500)] * 20, hangs) as stub,
         HttpPayments(stub.url, limits=limits, timing=fake.timing) as payments,
@@ -469,7 +473,10 @@ async def test_repetitions_stay_within_a_tenth_of_the_calls(fake: FakeTime) -> N
 
 
 async def test_at_most_32_calls_are_in_flight(fake: FakeTime) -> None:
-    async with running(hangs) as stub, HttpPayments(stub.url, timing=fake.timing) as payments:
+    async with (
+        running(hangs) as stub,
+        HttpPayments(stub.url, limits=NO_HURRY, timing=fake.timing) as payments,
+    ):
         waiting = asyncio.gather(*(outcome(payments) for _ in range(200)))
         await stub.has_seen(32)
         stub.released.set()
