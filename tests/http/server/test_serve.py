@@ -46,7 +46,8 @@ def build(settings, is_draining):
     exec(sys.argv[2])
     return app
 
-app.state = SimpleNamespace(overload=OverloadProtection(app, AdmissionQueue(9, 9), request_seconds=10))
+protection = OverloadProtection(app, AdmissionQueue(9, 9), request_seconds=10)
+app.state = SimpleNamespace(overload=protection)
 serve(
     Settings.read({
         "ORDERS_MONGO_URI": "mongodb://127.0.0.1:1", "ORDERS_PAYMENT_URL": "http://127.0.0.1:1",
