@@ -272,4 +272,4 @@ def test_a_name_that_the_dns_does_not_know_is_no_wrong_setting() -> None:
         assert get(port, "/livez")[0] == 200
         assert get(port, "/readyz")[0] >= 500
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
