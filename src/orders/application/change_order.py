@@ -18,6 +18,7 @@ from orders.application.requests import (
 )
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
+from orders.domain.storing import stored_state
 
 TRIES = 8
 """How often a command is decided anew on an order that others keep changing."""
@@ -60,7 +61,7 @@ class ChangeOrder:
                 answer = self._answer_of(order, operation, decide, request)
             if answer is not None:
                 return answer
-            before = order.stored.ledger
+            before = stored_state(order).ledger
             try:
                 await self._orders.save(order)
             except ConcurrentUpdate:
@@ -80,7 +81,7 @@ class ChangeOrder:
             return answer
         require_version(order, request)
         decide(order, actor_of(request.caller), now)
-        if request.dry_run or order.state is order.stored:
+        if request.dry_run or not order.is_changed:
             return CommandResult(order)
         record_request(order, request, now=now)
         return None

@@ -21,6 +21,7 @@ from orders.application.ports import Clock, OrderRepository, PaymentGateway
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport
+from orders.domain.storing import restore, stored_state
 
 TRIES = 10
 """How often a fact is booked anew on an order that others keep changing."""
@@ -50,7 +51,7 @@ class ExecutePaymentOperations:
             try:
                 order, reserved = await self._store(order, book)
             except (ConcurrentUpdate, StoreUnavailable):
-                return Order(order.stored)
+                return restore(stored_state(order))
             waiting.extend(reserved)
         return order
 
@@ -109,7 +110,7 @@ class ExecutePaymentOperations:
         for _ in range(TRIES):
             before = order.state.ledger
             book(order)
-            if order.state is order.stored:
+            if not order.is_changed:
                 return order, ()
             try:
                 await self._orders.save(order)

@@ -45,7 +45,7 @@ class RecordPaymentEvent:
                 order = await self._booked(order_id, event)
             except (OrderNotFound, PartNotFound):
                 return False
-            if order.state is order.stored:
+            if not order.is_changed:
                 return True
             try:
                 await self._orders.save(order)
@@ -58,7 +58,7 @@ class RecordPaymentEvent:
         """The order with the event on it; not changed only if that was stored before, safely."""
         order = await self._orders.get(order_id)
         self._book(order, event)
-        if order.state is order.stored:
+        if not order.is_changed:
             # The sender will never send it again.
             order = await self._orders.get_durable(order_id, at_least=order.version)
             self._book(order, event)

@@ -19,6 +19,7 @@ from orders.application.relay_events import RelayEvents
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.payments import PaymentOperation, PaymentReport
+from orders.domain.storing import mark_stored
 
 
 def a_new_key_for_an_unknown_outcome() -> None:
@@ -109,7 +110,7 @@ def events_stored_in_a_second_write() -> None:
             raise ConcurrentUpdate
         if told:
             await self._orders.update_one({"_id": order.id}, told)
-        order.mark_stored(order.version + 1, write_token=mark)
+        mark_stored(order, order.version + 1, write_token=mark)
 
     MongoOrders.save = save  # type: ignore[method-assign]
 

@@ -21,6 +21,7 @@ from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
+from orders.domain.storing import mark_stored, write_token
 
 
 class InMemoryOrders(InMemoryOutbox):
@@ -62,7 +63,7 @@ class InMemoryOrders(InMemoryOutbox):
         """Store a changed order with its new events, at the next version, or nothing."""
         self._require_available()
         kept = self._kept.get(order.id)
-        expected = order.version, order.write_token
+        expected = order.version, write_token(order)
         if kept is None or (kept.state.version, kept.write_token) != expected:
             raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
@@ -118,7 +119,7 @@ class InMemoryOrders(InMemoryOutbox):
         kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.next_action_at
         kept.write_token = next(self._write_tokens)
         self._require_majority()
-        order.mark_stored(version, write_token=kept.write_token)
+        mark_stored(order, version, write_token=kept.write_token)
 
     def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
         return LoggedEvent(

@@ -25,6 +25,7 @@ from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
+from orders.domain.storing import stored_state
 
 Document = dict[str, Any]
 Traceparent = Callable[[], str | None]
@@ -78,7 +79,7 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
     Only what differs is set, so a part that another version of the service added stays. The
     outbox is only ever added to; what the relay has claimed stays claimed.
     """
-    state, stored = order.state, order.stored
+    state, stored = order.state, stored_state(order)
     changed = {
         name: _plain(value)
         for name in _FIELDS

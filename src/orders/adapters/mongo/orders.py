@@ -30,6 +30,7 @@ from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.state import OrderState
+from orders.domain.storing import mark_stored, restore, write_token
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
@@ -82,7 +83,7 @@ class MongoOrders:
             if first_refused(error)["code"] not in DUPLICATE_KEY:
                 raise
             await self._require_ours(order.id, mark)
-        order.mark_stored(1, write_token=mark)
+        mark_stored(order, 1, write_token=mark)
 
     @answered
     async def get(self, order_id: OrderId) -> Order:
@@ -133,14 +134,14 @@ class MongoOrders:
         """
         update = changes_of(order, traceparent=self._traceparent())
         update["$set"]["write"] = mark = ObjectId()
-        expected = {"_id": order.id, "version": order.version, "write": order.write_token}
+        expected = {"_id": order.id, "version": order.version, "write": write_token(order)}
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
             ours: Document = {"_id": order.id, "write": mark}
             if await find_first(self._orders, ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
             await awaited(self._orders, ours, {"_id": 1})
-        order.mark_stored(order.version + 1, write_token=mark)
+        mark_stored(order, order.version + 1, write_token=mark)
 
     @answered
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
@@ -188,4 +189,4 @@ class MongoOrders:
 
 
 def _order_from(document: Document) -> Order:
-    return Order(state_from(document), write_token=document["write"])
+    return restore(state_from(document), write_token=document["write"])
