@@ -237,7 +237,7 @@ async def test_nobody_waits_for_a_publisher_that_takes_its_time(
         return await publish(events)
 
     monkeypatch.setattr(shop.other_publisher, "publish", slowly)
-    relay: RelayEvents = shop.use_cases.relay_events()
+    relay: RelayEvents = shop.container.relay_events()
     order_id = (await shop.place(method="tok_ok")).order.id
     for number in range(3):
         await relay(limit=10)
@@ -285,7 +285,7 @@ async def test_a_worker_that_ends_waits_for_what_its_last_turn_is_still_sending(
     order_id = (await shop.place(method="tok_ok")).order.id
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        start_relaying(tasks, shop.use_cases.relay_events(), stop)
+        start_relaying(tasks, shop.container.relay_events(), stop)
         await sending.wait()
         stop.set()
 

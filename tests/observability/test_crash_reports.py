@@ -88,7 +88,7 @@ def test_a_worker_says_which_of_its_tasks_failed_and_how() -> None:
 
 
 def test_a_server_says_why_its_workers_cannot_be_made() -> None:
-    planted = "import orders.entrypoints.http.app as app; app.create_app = fail"
+    planted = "import orders.entrypoints.server.application as app; app.build = fail"
     (line,) = logged(planted, "serve")
     assert line["event"] == "ended by an exception"
     assert [(each["type"], each["code"]) for each in line["exception"]] == [(FAULT, 65)]
@@ -103,7 +103,7 @@ async def opened(*_):
     await asyncio.sleep(3.5)
     fail()
     yield
-container.Adapters.opened = opened
+container.opened = opened
 """
     line, *others = logged(planted, "serve")
     assert [each["type"] for each in line["exception"]] == [FAULT]

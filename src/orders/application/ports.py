@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from orders.application.access import Caller
+from orders.application.backlog import Backlog, QueueBacklog, WorkBacklog
 from orders.application.event_ports import (
     EventLog,
     EventOutbox,
@@ -39,6 +40,7 @@ from orders.domain.state import OrderState
 
 __all__ = [
     "Admission",
+    "Backlog",
     "Clock",
     "EventLog",
     "EventOutbox",
@@ -57,12 +59,14 @@ __all__ = [
     "Position",
     "PriceList",
     "Published",
+    "QueueBacklog",
     "RateLimiter",
     "RatePolicy",
     "TokenVerifier",
     "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",
+    "WorkBacklog",
 ]
 
 Clock = Callable[[], datetime]

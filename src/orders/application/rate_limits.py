@@ -25,6 +25,11 @@ class Admission(NamedTuple):
 class RateLimiter(Protocol):
     """Counts what callers do, by GCRA: never more than a burst and the rate since allow."""
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether it counts less exactly than it is meant to, as what it counts with is lost."""
+        ...
+
     async def take(self, key: str, policy: RatePolicy) -> Admission:
         """Take one of what `key` may do now; taking what is not there costs nothing.
 

@@ -12,7 +12,7 @@ from orders.application.ports import EventOutbox, ParkedEvents, Unreadable
 from orders.application.publisher_lane import LEASE
 from orders.domain.identifiers import OrderId
 from orders.entrypoints import clock
-from orders.entrypoints.container import KNOWN_PUBLISHERS, Adapters
+from orders.entrypoints.container import KNOWN_PUBLISHERS, Container, opened
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.settings.table import Settings
 
@@ -55,7 +55,7 @@ async def drop(settings: Settings, publisher: str | None) -> Sequence[str]:
     Raises:
         CommandFailed: If no publisher is named, or it is still configured.
     """
-    if publisher not in KNOWN_PUBLISHERS or publisher in Adapters(settings).publishers:
+    if publisher not in KNOWN_PUBLISHERS or publisher in Container(settings=settings).publishers():
         raise CommandFailed("name a --publisher whose setting was taken away: rabbitmq or kafka")
     async with _opened(settings) as outbox:
         dropped = await forget(outbox, publisher, now=clock.now())
@@ -80,10 +80,10 @@ async def forget(outbox: EventOutbox, publisher: str, *, now: datetime) -> int:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[EventOutbox]:
-    adapters = Adapters(settings)
+    container = Container(settings=settings)
     try:
-        async with adapters.opened():
-            yield adapters.use_cases().outbox()
+        async with opened(container):
+            yield container.outbox()
     except StoreUnavailable as error:
         raise CommandFailed(f"{error}: see ORDERS_MONGO_URI") from error
 

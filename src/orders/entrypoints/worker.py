@@ -13,8 +13,9 @@ from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.publisher_lane import PublisherLane, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
-from orders.entrypoints.container import Adapters
+from orders.entrypoints.container import Container, opened
 from orders.entrypoints.observability import metrics
+from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.metrics_server import metrics_of_this_process
 from orders.entrypoints.observability.span_exporter import recording_spans
 from orders.entrypoints.observability.spans import due_work
@@ -47,24 +48,23 @@ async def run(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    adapters = Adapters(settings)
+    container = Container(settings=settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with (
         recording_spans(settings),
-        adapters.opened(),
-        metrics.sampled(adapters.states()),
+        opened(container),
+        metrics.sampled(container.gauges()),
         asyncio.TaskGroup() as tasks,
     ):
-        use_cases = adapters.use_cases()
-        due, relay = use_cases.process_scheduled_work(), use_cases.relay_events()
+        due, relay = container.process_scheduled_work(), container.relay_events()
         # Where nothing is recorded there is nothing to look up.
-        cause_of = adapters.cause_of if settings.otlp_endpoint else _unknown
+        cause_of = container.log().cause_of if settings.otlp_endpoint else _unknown
         tasks.create_task(_repeat(lambda: _due_work(due, cause_of), stop))
         start_relaying(tasks, relay, stop)
-        tasks.create_task(_watch(adapters.publish_backlog, stop))
+        tasks.create_task(_watch(container.backlog_gauges(), stop))
 
 
 def start_relaying(tasks: asyncio.TaskGroup, relay: RelayEvents, stop: asyncio.Event) -> None:
@@ -131,9 +131,9 @@ def _tell(relayed: Relayed) -> None:
     tell_unreadable_events(relayed.unreadable)
 
 
-async def _watch(publish_backlog: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+async def _watch(gauges: BacklogGauges, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        await publish_backlog()
+        await gauges.publish()
         await _pause(stop, WATCH_SECONDS)
 
 

@@ -87,7 +87,7 @@ async def test_an_order_without_new_events_does_not_wait_for_a_relay(database: D
     await outbox.remove({waiting.order_id: 3})  # by a relay whose lease was over
 
     assert await claim(outbox, NOW + LEASE) == []
-    assert (await MongoBacklog(database).look(now=NOW)).new.waiting_orders == 0
+    assert (await MongoBacklog(database).measure(now=NOW)).new.waiting_orders == 0
     (lacking,) = await claim_for(ONE, outbox)
     assert [event.recorded.sequence for event in lacking.events] == [4]
 

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo import backlog as watched
-from orders.adapters.mongo.backlog import Backlog, MongoBacklog, Queue
+from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import Document
 from orders.adapters.mongo.event_log import MongoEventLog
@@ -25,7 +25,7 @@ from orders.adapters.mongo.pool import PoolUse
 from orders.adapters.mongo.schema import ORDERS
 from orders.adapters.mongo.spans import CommandSpans
 from orders.application.errors import StoreUnavailable
-from orders.application.ports import KeptEvents, Lag, WaitingEvents
+from orders.application.ports import Backlog, KeptEvents, Lag, QueueBacklog, WaitingEvents
 from orders.application.publisher_lane import LEASE
 from orders.entrypoints.observability import spans as telemetry
 from tests.support.faulty_proxy import ForgetfulProxy
@@ -136,7 +136,7 @@ async def test_what_a_lost_database_takes_with_it_is_counted_no_longer(
         await opened.command("ping")
         assert use.open == 1
         await proxy.cut()
-        calls = (MongoBacklog(opened).look(now=NOW) for _ in range(3))
+        calls = (MongoBacklog(opened).measure(now=NOW) for _ in range(3))
         told = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in told} == {StoreUnavailable}
         assert (use.open, use.in_use, use.waiting) == (0, 0, 0)
@@ -149,11 +149,11 @@ async def test_what_a_lost_database_takes_with_it_is_counted_no_longer(
 
 
 async def look(database: Database, *, after: timedelta = timedelta()) -> Backlog:
-    return await MongoBacklog(database).look(now=NOW + after)
+    return await MongoBacklog(database).measure(now=NOW + after)
 
 
 async def test_nothing_waits_in_an_empty_database(database: Database) -> None:
-    nothing = Queue(waiting_orders=0, oldest_event_seconds=0)
+    nothing = QueueBacklog(waiting_orders=0, oldest_event_seconds=0)
     assert await look(database) == Backlog(
         new=nothing, behind={"rabbitmq": nothing, "kafka": nothing}, due_lag_seconds=0
     )
@@ -165,18 +165,18 @@ async def test_events_wait_from_when_they_happened_whoever_has_claimed_them(
     orders, outbox = MongoOrders(database), MongoOutbox(database)
     for _ in range(3):
         await orders.add(a_new_order())
-    assert (await look(database, after=7 * SECOND)).new == Queue(
+    assert (await look(database, after=7 * SECOND)).new == QueueBacklog(
         waiting_orders=3, oldest_event_seconds=7
     )
 
     await outbox.claim(now=NOW, lease=LEASE, limit=1)
-    assert (await look(database, after=9 * SECOND)).new == Queue(
+    assert (await look(database, after=9 * SECOND)).new == QueueBacklog(
         waiting_orders=3, oldest_event_seconds=9
     )
 
     waiting = await outbox.claim(now=NOW + LEASE, lease=LEASE, limit=10)
     await outbox.remove({each.order_id: each.last for each in waiting})
-    assert (await look(database, after=9 * SECOND)).new == Queue(
+    assert (await look(database, after=9 * SECOND)).new == QueueBacklog(
         waiting_orders=0, oldest_event_seconds=0
     )
 
@@ -211,11 +211,11 @@ async def test_what_waits_for_one_publisher_is_counted_apart(database: Database)
     await _behind(database, "kafka", confirmed=1)
     found = await look(database, after=8 * SECOND)
     assert found.new.waiting_orders == found.behind["rabbitmq"].waiting_orders == 0
-    assert found.behind["kafka"] == Queue(waiting_orders=2, oldest_event_seconds=8)
+    assert found.behind["kafka"] == QueueBacklog(waiting_orders=2, oldest_event_seconds=8)
 
     late = await _behind(database, "rabbitmq", confirmed=1)
     found = await look(database, after=8 * SECOND)
-    assert found.behind["rabbitmq"] == Queue(waiting_orders=1, oldest_event_seconds=7)
+    assert found.behind["rabbitmq"] == QueueBacklog(waiting_orders=1, oldest_event_seconds=7)
     await MongoOutbox(database).confirm("rabbitmq", {late.order_id: 2})
     assert (await look(database)).behind["rabbitmq"].waiting_orders == 0
 
@@ -225,10 +225,10 @@ async def test_parked_events_are_counted_apart(database: Database) -> None:
     lacking = await _behind(database, "kafka")
     await outbox.park("kafka", lacking, reason="too-large", now=NOW)
     found = (await look(database, after=SECOND)).behind["kafka"]
-    assert found == Queue(waiting_orders=0, oldest_event_seconds=0, parked_orders=1)
+    assert found == QueueBacklog(waiting_orders=0, oldest_event_seconds=0, parked_orders=1)
     assert await outbox.resend(lacking.order_id, "kafka")
     found = (await look(database, after=SECOND)).behind["kafka"]
-    assert found == Queue(waiting_orders=1, oldest_event_seconds=1, parked_orders=0)
+    assert found == QueueBacklog(waiting_orders=1, oldest_event_seconds=1, parked_orders=0)
 
 
 async def test_due_work_lags_until_a_worker_claims_it(database: Database) -> None:

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from dependency_injector import providers
 
 from orders.adapters.contracts.event_samples import logged_events
 from orders.adapters.mongo.connection import Database
@@ -39,8 +38,8 @@ NEWER: dict[str, dict[str, Any]] = {
 def shop(database: Database) -> Shop:
     shop = Shop()
     shop.orders.port = InstrumentedOrderRepository(MongoOrders(database))
-    shop.use_cases.outbox.override(providers.Object(MongoOutbox(database)))
-    shop.use_cases.log.override(providers.Object(MongoEventLog(database)))
+    shop.container.outbox.override(MongoOutbox(database))
+    shop.container.log.override(MongoEventLog(database))
     return shop
 
 
@@ -51,11 +50,11 @@ def front() -> Front:
 
 @pytest.fixture
 async def api(front: Front, shop: Shop) -> AsyncIterator[Api]:
-    front.use_cases.override(shop.use_cases)
+    front.container.override(shop.container)
     api = Api(front, shop)
     yield api
     await api.client.aclose()
-    front.use_cases.reset_last_overriding()
+    front.container.reset_last_overriding()
 
 
 @pytest.fixture(params=NEWER)
@@ -92,7 +91,7 @@ def got(shop: Shop, order_id: OrderId) -> list[int]:
 
 
 async def turn(shop: Shop) -> Relayed:
-    relayed: Relayed = await shop.use_cases.relay_events()(limit=100)
+    relayed: Relayed = await shop.container.relay_events()(limit=100)
     return relayed
 
 
@@ -147,7 +146,7 @@ async def test_what_a_lane_cannot_read_holds_up_its_own_order_alone(
     await api.shop.relay()
     await rewrite(database, strange, {"outbox.0.event.type": "OrderTeleported"})
     api.shop.publisher.unavailable = False
-    (lane,) = (e for e in api.shop.use_cases.relay_events().lanes if e.name == "rabbitmq")
+    (lane,) = (e for e in api.shop.container.relay_events().lanes if e.name == "rabbitmq")
 
     unreadable: list[str] = []
     for _ in range(20):

@@ -194,7 +194,7 @@ async def test_due_work_is_a_trace_of_its_own_linked_to_the_orders(
     async def cause(_: object) -> str:
         return traced.traceparent
 
-    await _in_a_trace(shop.use_cases.process_scheduled_work(), order.id, cause)
+    await _in_a_trace(shop.container.process_scheduled_work(), order.id, cause)
     (work,) = traced.linked
     assert work.name == "due work"
     assert work.parent is None

@@ -14,19 +14,20 @@ from litestar.params import FromPath, JSONBody
 from orders.application.change_order import ChangeOrder
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
-from orders.entrypoints.http.preconditions import DryRun, read_command_request
+from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
 from orders.entrypoints.http.routes.commands import COMMANDS, Command
-from orders.entrypoints.http.schemas.responses import OrderResponse, order_response
+from orders.entrypoints.http.routes.order_responses import order_response
+from orders.entrypoints.http.schemas.responses import OrderResponse
 
 TAG: Final = "Commands"
 
 
-def command_handlers() -> list[HTTPRouteHandler]:
+def command_handlers(read_command_request: CommandRequestReader) -> list[HTTPRouteHandler]:
     """A handler for every command."""
-    return [_handler(command) for command in COMMANDS]
+    return [_handler(command, read_command_request) for command in COMMANDS]
 
 
-def _handler(command: Command) -> HTTPRouteHandler:
+def _handler(command: Command, read_command_request: CommandRequestReader) -> HTTPRouteHandler:
     needs_key = command.creates or command.needs_key
 
     async def carry_out(
@@ -88,4 +89,5 @@ def _handler(command: Command) -> HTTPRouteHandler:
         operation_id=command.operation,
         summary=command.summary,
         tags=[TAG],
+        opt={NEEDS_KEY: needs_key},
     )(change)
