@@ -38,7 +38,7 @@ def propose_handler(read_command_request: CommandRequestReader) -> HTTPRouteHand
     ) -> Response[OrderResponse]:
         """Works out the new total, and changes nothing else until it is applied."""
         conditions = read_command_request(request, data, needs_key=True, dry_run=dry_run)
-        answer = await propose_change(OrderId(order_id), data.to_wish(), request=conditions)
+        answer = await propose_change(OrderId(order_id), data.to_proposal(), request=conditions)
         status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED
         return order_response(answer, request.user, status=status)
 

@@ -12,8 +12,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from orders.application.access import Caller, Operation, view_of
 from orders.application.change_order import ChangeOrder
-from orders.application.place_order import PlaceOrder, QuoteOrder
+from orders.application.place_order import PlaceOrder
 from orders.application.ports import OrderFilter
+from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import Actor, OrderId, read_order_number
 from orders.domain.lifecycle import (
