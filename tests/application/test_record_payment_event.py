@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from orders.application.errors import ConcurrentUpdate, InvalidWebhook
-from orders.application.record_payment_event import TRIES
+from orders.application.update_order import TRIES
 from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.payments import PaymentReport, PaymentStatus, ProviderStatus
 from tests.support.orders import NOW

@@ -9,8 +9,8 @@ import pytest
 
 from orders.application.access import Operation
 from orders.application.errors import PaymentNotAttempted, PaymentUnavailable, StoreUnavailable
-from orders.application.execute_payment_operations import TRIES
-from orders.application.process_scheduled_work import LEASE
+from orders.application.process_scheduled_work import WORK_LEASE
+from orders.application.update_order import TRIES
 from orders.domain.errors import IllegalTransition
 from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.order.order import Order
@@ -283,7 +283,7 @@ async def test_two_workers_never_have_the_same_order(shop: Shop) -> None:
 
     assert (len(first), len(second)) == (6, 4)
     assert {*first, *second} == {*ids}
-    shop.clock.advance(LEASE)
+    shop.clock.advance(WORK_LEASE)
     assert len(await process_scheduled_work.claim(limit=100)) == 10
 
 

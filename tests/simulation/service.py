@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 from orders.adapters.in_memory import InMemoryEventLog, StaticPriceList
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
+from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import ApplicationError, StoreUnavailable
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.place_order import DraftPricer, PlaceOrder
+from orders.application.place_order import PlaceOrder
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents

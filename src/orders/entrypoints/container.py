@@ -44,10 +44,12 @@ from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.resilience import CallLimits
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
+from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.place_order import DraftPricer, PlaceOrder, QuoteOrder
+from orders.application.place_order import PlaceOrder
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
+from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
@@ -82,33 +84,11 @@ def _database(settings: Settings, pool_use: PoolUse) -> Database:
     )
 
 
-def _payment_service(settings: Settings) -> HttpPayments:
-    return HttpPayments(
-        settings.payment_url,
-        credential=settings.payment_token,
-        limits=CallLimits(
-            connect_seconds=settings.payment_connect_seconds,
-            read_seconds=settings.payment_read_seconds,
-            total_seconds=settings.payment_total_seconds,
-        ),
-    )
-
-
-def _webhook_verifier(settings: Settings) -> WebhookVerifier:
-    return WebhookVerifier(
-        settings.payment_webhook_secret, tolerance_seconds=settings.webhook_tolerance_seconds
-    )
-
-
 def _catalogue_kind(settings: Settings) -> str:
     where = settings.price_list
     if where is None:
         return "none"
     return "http" if where.startswith(("http://", "https://")) else "file"
-
-
-def _file_catalogue(settings: Settings) -> JsonPriceList:
-    return JsonPriceList(Path(settings.price_list or ""))
 
 
 def _key_kind(settings: Settings) -> str:
@@ -178,21 +158,18 @@ def _in_order(
     return [*connections, *publishers.values()]
 
 
-def _order_limits(settings: Settings) -> OrderLimits:
-    return OrderLimits(
-        lines=settings.max_lines,
-        quantity=settings.max_quantity,
-        unit_price=settings.max_unit_price,
-    )
-
-
 class Container(containers.DeclarativeContainer):
     """Every part of one process, as its settings say. A port's adapter has the port's name."""
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
-    limits = providers.Callable(_order_limits, settings)
+    limits = providers.Factory(
+        OrderLimits,
+        lines=settings.provided.max_lines,
+        quantity=settings.provided.max_quantity,
+        unit_price=settings.provided.max_unit_price,
+    )
     expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
 
     # The database
@@ -206,13 +183,29 @@ class Container(containers.DeclarativeContainer):
     known_publishers = providers.Object(KNOWN_PUBLISHERS)
 
     # The payment service
-    payment_service = providers.Singleton(_payment_service, settings)
+    payment_service = providers.Singleton(
+        HttpPayments,
+        settings.provided.payment_url,
+        credential=settings.provided.payment_token,
+        limits=providers.Factory(
+            CallLimits,
+            connect_seconds=settings.provided.payment_connect_seconds,
+            read_seconds=settings.provided.payment_read_seconds,
+            total_seconds=settings.provided.payment_total_seconds,
+        ),
+    )
     payments = providers.Singleton(InstrumentedPaymentGateway, payment_service)
-    webhooks = providers.Singleton(_webhook_verifier, settings)
+    webhooks = providers.Singleton(
+        WebhookVerifier,
+        settings.provided.payment_webhook_secret,
+        tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+    )
 
     # The catalogue
     catalogue_kind = providers.Callable(_catalogue_kind, settings)
-    file_catalogue = providers.Singleton(_file_catalogue, settings)
+    file_catalogue = providers.Singleton(
+        JsonPriceList, providers.Factory(Path, settings.provided.price_list)
+    )
     http_catalogue = providers.Singleton(HttpPriceList, settings.provided.price_list)
     no_catalogue = providers.Singleton(StaticPriceList, {})
     catalogue = providers.Selector(
@@ -263,13 +256,22 @@ class Container(containers.DeclarativeContainer):
     backlog_gauges = providers.Singleton(BacklogGauges, backlog, known_publishers, now)
 
     # The use cases
-    settle = providers.Singleton(with_spans(ExecutePaymentOperations), orders, payments, now)
+    execute_operations = providers.Singleton(
+        with_spans(ExecutePaymentOperations), orders, payments, now
+    )
     price = providers.Singleton(DraftPricer, prices, limits)
     place_order = providers.Singleton(
-        with_spans(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
+        with_spans(PlaceOrder),
+        orders,
+        execute_operations,
+        price,
+        now,
+        randomness,
+        limits,
+        expire_after,
     )
     quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
-    change_order = providers.Singleton(with_spans(ChangeOrder), orders, settle, now)
+    change_order = providers.Singleton(with_spans(ChangeOrder), orders, execute_operations, now)
     propose_change = providers.Singleton(
         with_spans(ProposeChange), orders, change_order, price, now, limits
     )
@@ -278,7 +280,7 @@ class Container(containers.DeclarativeContainer):
         with_spans(RecordPaymentEvent), orders, webhooks, now
     )
     process_scheduled_work = providers.Singleton(
-        with_spans(ProcessScheduledWork), orders, settle, now
+        with_spans(ProcessScheduledWork), orders, execute_operations, now
     )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
 

@@ -26,17 +26,17 @@ def a_new_key_for_an_unknown_outcome() -> None:
 
     async def authorize(
         self: ExecutePaymentOperations,
-        call: PaymentOperation,
+        operation: PaymentOperation,
         amount: Money,
         method: str,
         capture: bool,
     ) -> PaymentReport:
-        asked_before = call.tries > 0 or call.next_attempt_at <= self._now()
-        key = f"{call.key}{self._now():%H%M%S}" if asked_before else call.key
+        asked_before = operation.tries > 0 or operation.next_attempt_at <= self._now()
+        key = f"{operation.key}{self._now():%H%M%S}" if asked_before else operation.key
         report = await self._payments.authorize(
             reference=key, amount=amount, method=method, capture=capture
         )
-        return replace(report, reference=call.key)
+        return replace(report, reference=operation.key)
 
     ExecutePaymentOperations._authorize = authorize  # type: ignore[method-assign]
 
@@ -46,17 +46,17 @@ def an_unknown_outcome_taken_for_a_no() -> None:
     ask = ExecutePaymentOperations._outcome
 
     async def outcome(
-        self: ExecutePaymentOperations, order: Order, call: PaymentOperation
+        self: ExecutePaymentOperations, order: Order, operation: PaymentOperation
     ) -> Callable[[Order], None]:
         try:
-            await self._ask(order, call)
+            await self._send(order, operation)
         except PaymentUnavailable:
             return lambda order: order.record_operation_failure(
-                call.key, "unavailable", now=self._now()
+                operation.key, "unavailable", now=self._now()
             )
         except Exception:  # noqa: BLE001 - the real code judges it
             pass
-        return await ask(self, order, call)
+        return await ask(self, order, operation)
 
     ExecutePaymentOperations._outcome = outcome  # type: ignore[method-assign]
 
