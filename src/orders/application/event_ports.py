@@ -214,6 +214,10 @@ class EventLog(Protocol):
         """An order's logged events, in sequence."""
         ...
 
+    async def cause_of(self, order_id: OrderId) -> str | None:
+        """The traceparent of an order's first event; None if it has none, or is not logged yet."""
+        ...
+
     async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`.
 

@@ -26,6 +26,7 @@ from orders.application.event_ports import (
     WaitingEvents,
 )
 from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
+from orders.application.trace_context import UNTRACED, TraceContext
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
@@ -39,6 +40,7 @@ from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 
 __all__ = [
+    "UNTRACED",
     "Admission",
     "Backlog",
     "Clock",
@@ -63,6 +65,7 @@ __all__ = [
     "RateLimiter",
     "RatePolicy",
     "TokenVerifier",
+    "TraceContext",
     "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",

@@ -47,6 +47,7 @@ from orders.application.change_order import ChangeOrder
 from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.place_order import PlaceOrder
+from orders.application.ports import TraceContext
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.quote_order import QuoteOrder
@@ -59,7 +60,7 @@ from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
 from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
-from orders.entrypoints.observability.spans import current_traceparent, sending
+from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings.table import Settings
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
@@ -138,18 +139,17 @@ def _broker_kinds(settings: Settings) -> str:
             return "none"
 
 
-def _rabbitmq(settings: Settings) -> RabbitPublisher:
-    from orders.adapters.brokers.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
+def _rabbitmq(settings: Settings, trace_context: TraceContext) -> RabbitPublisher:
+    from orders.adapters.brokers.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
 
-    return RabbitPublisher(settings.rabbitmq_uri or "", sending=sending("rabbitmq", EXCHANGE))
+    return RabbitPublisher(settings.rabbitmq_uri or "", trace_context=trace_context)
 
 
-def _kafka(settings: Settings) -> KafkaPublisher:
+def _kafka(settings: Settings, trace_context: TraceContext) -> KafkaPublisher:
     from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
 
-    topic = settings.kafka_topic
     brokers = ",".join(settings.kafka_bootstrap)
-    return KafkaPublisher(brokers, topic=topic, sending=sending("kafka", topic))
+    return KafkaPublisher(brokers, topic=settings.kafka_topic, trace_context=trace_context)
 
 
 def _in_order(
@@ -164,6 +164,7 @@ class Container(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
+    trace_context = providers.Singleton(SpanTraceContext)
     limits = providers.Factory(
         OrderLimits,
         lines=settings.provided.max_lines,
@@ -175,7 +176,7 @@ class Container(containers.DeclarativeContainer):
     # The database
     pool_use = providers.Singleton(PoolUse)
     database = providers.Singleton(_database, settings, pool_use)
-    mongo_orders = providers.Singleton(MongoOrders, database, traceparent=current_traceparent)
+    mongo_orders = providers.Singleton(MongoOrders, database, trace_context=trace_context)
     orders = providers.Singleton(InstrumentedOrderRepository, mongo_orders)
     outbox = providers.Singleton(MongoOutbox, database)
     log = providers.Singleton(MongoEventLog, database)
@@ -227,8 +228,8 @@ class Container(containers.DeclarativeContainer):
     limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
 
     # Brokers, by the names that the outbox stores: those never change.
-    rabbitmq = providers.Singleton(_rabbitmq, settings)
-    kafka = providers.Singleton(_kafka, settings)
+    rabbitmq = providers.Singleton(_rabbitmq, settings, trace_context)
+    kafka = providers.Singleton(_kafka, settings, trace_context)
     publishers = providers.Selector(
         providers.Callable(_broker_kinds, settings),
         none=providers.Dict(),

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from orders.application.errors import ApplicationError
+from orders.application.ports import EventLog
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.publisher_lane import PublisherLane, Relayed
 from orders.application.relay_events import RelayEvents
@@ -35,9 +36,6 @@ TROUBLE_SECONDS = 2.0
 WATCH_SECONDS = 5.0
 """Between looks at what waits."""
 
-CauseOf = Callable[[OrderId], Awaitable[str | None]]
-"""The trace context of the request that placed an order, where it is known."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -60,9 +58,9 @@ async def _work(settings: Settings) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         due, relay = container.process_scheduled_work(), container.relay_events()
-        # Where nothing is recorded there is nothing to look up.
-        cause_of = container.log().cause_of if settings.otlp_endpoint else _unknown
-        tasks.create_task(_repeat(lambda: _due_work(due, cause_of), stop))
+        # The log is read for the causes of due work only if spans are recorded.
+        log = container.log() if settings.otlp_endpoint else None
+        tasks.create_task(_repeat(lambda: _due_work(due, log), stop))
         start_relaying(tasks, relay, stop)
         tasks.create_task(_watch(container.backlog_gauges(), stop))
 
@@ -75,21 +73,18 @@ def start_relaying(tasks: asyncio.TaskGroup, relay: RelayEvents, stop: asyncio.E
         tasks.create_task(_keep_up(lane, is_over))
 
 
-async def _due_work(due: ProcessScheduledWork, cause_of: CauseOf) -> int:
+async def _due_work(due: ProcessScheduledWork, log: EventLog | None) -> int:
     claimed = await due.claim(limit=BATCH)
     # One at a time would let one slow payment hold up all others.
-    await asyncio.gather(*(_in_a_trace(due, each, cause_of) for each in claimed))
+    await asyncio.gather(*(_in_a_trace(due, each, log) for each in claimed))
     metrics.count_due_work(len(claimed))
     return len(claimed)
 
 
-async def _in_a_trace(due: ProcessScheduledWork, order_id: OrderId, cause_of: CauseOf) -> None:
-    with due_work(await cause_of(order_id), {"orders.order_id": str(order_id)}):
+async def _in_a_trace(due: ProcessScheduledWork, order_id: OrderId, log: EventLog | None) -> None:
+    cause = None if log is None else await log.cause_of(order_id)
+    with due_work(cause, {"orders.order_id": str(order_id)}):
         await due(order_id)
-
-
-async def _unknown(_: OrderId) -> str | None:
-    return None
 
 
 async def _keep_relaying(relay: RelayEvents, stop: asyncio.Event, is_over: asyncio.Event) -> None:

@@ -99,7 +99,7 @@ def events_stored_in_a_second_write() -> None:
 
     @answered
     async def save(self: MongoOrders, order: Order) -> None:
-        update = changes_of(order, traceparent=self._traceparent())
+        update = changes_of(order, traceparent=self._trace_context.current())
         update["$set"]["write"] = mark = ObjectId()
         told: dict[str, Any] = {
             each: update.pop(each) for each in ("$push", "$max") if each in update

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,7 +15,14 @@ from orders.application.errors import (
     OrderNotFound,
     StoreUnavailable,
 )
-from orders.application.ports import LoggedEvent, OrderFilter, OrderPage, Position
+from orders.application.ports import (
+    UNTRACED,
+    LoggedEvent,
+    OrderFilter,
+    OrderPage,
+    Position,
+    TraceContext,
+)
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
@@ -26,10 +33,10 @@ from orders.domain.state import OrderState
 class InMemoryOrders(InMemoryOutbox):
     """Orders and their outboxes in one dictionary. No call gives way to another."""
 
-    def __init__(self, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, *, trace_context: TraceContext = UNTRACED) -> None:
         super().__init__()
         self._write_tokens = itertools.count(1)
-        self._traceparent = traceparent
+        self._trace_context = trace_context
 
     async def add(self, order: Order) -> None:
         """Store a new order with its events, at version 1, or nothing."""
@@ -125,7 +132,7 @@ class InMemoryOrders(InMemoryOutbox):
             tenant=state.tenant,
             order_id=state.id,
             recorded=recorded,
-            traceparent=self._traceparent(),
+            traceparent=self._trace_context.current(),
         )
 
 
