@@ -15,7 +15,6 @@ from orders.application.ports import KeptEvents, LoggedEvent, Published
 from orders.application.publisher_lane import LEASE, REFUSALS_AT_MOST
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
-from orders.entrypoints.outbox import forget
 from orders.entrypoints.worker import start_relaying
 from tests.support.shop import Interrupted, Shop
 
@@ -344,28 +343,6 @@ async def test_what_waits_for_a_publisher_that_is_not_configured_waits_until_it_
     assert got_by(shop.other_publisher)[order_id] == [1, 2, 3, 4, 5]
     assert published(shop)[order_id] == [1, 2, 3, 4, 5]
     assert await left(shop, order_id) == 0
-
-
-async def test_what_waits_for_a_publisher_alone_is_forgotten_on_command(shop: Shop) -> None:
-    """What waits, what is deferred and what is parked; and nothing of another publisher."""
-    shop.other_publisher.max_bytes = 1
-    parked = (await shop.place(method="tok_ok", key="parked")).order.id
-    for _ in range(REFUSALS_AT_MOST):
-        await shop.relay()
-        shop.clock.advance(LEASE)
-    assert len(await shop.stored.parked(limit=9)) == 1
-    shop.publisher.unavailable = shop.other_publisher.unavailable = True
-    waiting = (await shop.place(method="tok_ok", key="waiting")).order.id
-    await shop.relay()
-
-    assert await forget(shop.stored, "kafka", now=shop.clock()) == 8
-
-    assert await forget(shop.stored, "kafka", now=shop.clock()) == 0
-    assert (await left(shop, parked), await left(shop, waiting)) == (0, 4)
-    shop.publisher.unavailable = False
-    await relay_until_nothing_waits(shop)
-    assert published(shop)[waiting] == [1, 2, 3, 4]
-    assert shop.other_publisher.published == []
 
 
 async def test_a_publisher_that_is_added_gets_what_is_relayed_from_then_on(shop: Shop) -> None:

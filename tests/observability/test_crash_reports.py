@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orders.entrypoints.container import KNOWN_PUBLISHERS
+from orders.adapters.mongo.documents import PUBLISHERS
 from tests.support.orders_process import environment
 
 MARKER = "canary7f3a"
@@ -148,7 +148,7 @@ def test_a_command_says_that_the_database_does_not_answer(action: list[str]) -> 
 def test_a_publisher_that_there_is_not_is_named_wrongly() -> None:
     code, said = run("", "outbox", "resend", "--publisher", "kafak")
     assert code == 2
-    assert all(name in said for name in KNOWN_PUBLISHERS)
+    assert all(name in said for name in PUBLISHERS)
 
 
 def test_a_command_names_the_members_of_a_group() -> None:

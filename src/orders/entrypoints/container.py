@@ -46,6 +46,7 @@ from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
 from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
+from orders.application.manage_outbox import ManageOutbox
 from orders.application.place_order import PlaceOrder
 from orders.application.ports import TraceContext
 from orders.application.process_scheduled_work import ProcessScheduledWork
@@ -71,8 +72,6 @@ if TYPE_CHECKING:
     from orders.adapters.redis.rate_limiter import RedisRateLimiter
 
 Connection = AbstractAsyncContextManager[object]
-KNOWN_PUBLISHERS = PUBLISHERS
-"""Every name that `orders outbox` may show."""
 
 
 def _database(settings: Settings, pool_use: PoolUse) -> Database:
@@ -181,7 +180,7 @@ class Container(containers.DeclarativeContainer):
     outbox = providers.Singleton(MongoOutbox, database)
     log = providers.Singleton(MongoEventLog, database)
     backlog = providers.Singleton(MongoBacklog, database)
-    known_publishers = providers.Object(KNOWN_PUBLISHERS)
+    known_publishers = providers.Object(PUBLISHERS)
 
     # The payment service
     payment_service = providers.Singleton(
@@ -284,6 +283,7 @@ class Container(containers.DeclarativeContainer):
         with_spans(ProcessScheduledWork), orders, execute_operations, now
     )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
+    manage_outbox = providers.Singleton(ManageOutbox, outbox, known_publishers, publishers, now)
 
 
 @asynccontextmanager
