@@ -15,7 +15,7 @@ from orders.application.manage_outbox import (
     NotDroppable,
     ResentEvents,
 )
-from orders.application.publisher_lane import LEASE, REFUSALS_AT_MOST
+from orders.application.publisher_queue import MAX_REFUSALS, RELAY_LEASE
 from orders.domain.identifiers import OrderId
 from tests.support.shop import PEOPLE, Shop
 
@@ -32,9 +32,9 @@ async def a_parked_order(shop: Shop, key: str) -> OrderId:
     """An order of four events that Kafka has refused for good, and RabbitMQ has."""
     shop.other_publisher.max_bytes = 1
     order_id = (await shop.place(method="tok_ok", key=key)).order.id
-    for _ in range(REFUSALS_AT_MOST):
+    for _ in range(MAX_REFUSALS):
         await shop.relay()
-        shop.clock.advance(LEASE)
+        shop.clock.advance(RELAY_LEASE)
     shop.other_publisher.max_bytes = 1_000_000
     return order_id
 
@@ -101,7 +101,7 @@ async def test_drops_all_that_waits_for_a_publisher_that_is_not_configured(shop:
     assert await left(shop, parked) == 0
     shop.publisher.unavailable = shop.other_publisher.unavailable = False
     for _ in range(3):
-        shop.clock.advance(10 * LEASE)
+        shop.clock.advance(10 * RELAY_LEASE)
         await shop.relay()
     got = [e.recorded.sequence for e in shop.publisher.published if e.order_id == waiting]
     assert (got, await left(shop, waiting)) == ([1, 2, 3, 4], 0)

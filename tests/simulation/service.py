@@ -245,15 +245,15 @@ async def work(use: UseCases) -> None:
 
 async def relay(use: UseCases) -> None:
     """A relay's turn: what is new, and what each publisher lacks, side by side as in a worker."""
-    lanes = use.relay_events.lanes
-    turns = [use.relay_events(limit=128), *(lane.catch_up(limit=128) for lane in lanes)]
+    queues = use.relay_events.queues
+    turns = [use.relay_events(limit=128), *(queue.send_waiting(limit=128) for queue in queues)]
     try:
         told = await asyncio.gather(*turns, return_exceptions=True)
-        for lane in lanes:
-            await lane.finish()
+        for queue in queues:
+            await queue.finish()
     finally:
-        for lane in lanes:
-            lane.abandon()
+        for queue in queues:
+            queue.cancel()
     for trouble in told:
         if isinstance(trouble, BaseException):
             raise trouble

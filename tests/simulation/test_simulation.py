@@ -17,7 +17,7 @@ from orders.adapters.in_memory import InMemoryOrders
 from orders.application import record_payment_event
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import OrderRepository
-from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.application.update_order import Updated, update_order
 from orders.domain.identifiers import OrderId
@@ -115,13 +115,13 @@ def a_new_key_for_an_unknown_outcome(patch: pytest.MonkeyPatch) -> None:
 
 def forgotten_before_the_confirm(patch: pytest.MonkeyPatch) -> None:
     async def relay(self: RelayEvents, *, limit: int) -> Relayed:
-        claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
+        claimed = await self._outbox.claim(now=self._now(), lease=RELAY_LEASE, limit=limit)
         events = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
         for waiting in claimed:
             await self._outbox.remove({waiting.order_id: waiting.events[-1].recorded.sequence})
-        for lane in self.lanes:
-            await lane.offer(claimed)
+        for queue in self.queues:
+            await queue.publish(claimed)
         return Relayed(events=len(events))
 
     patch.setattr(RelayEvents, "__call__", relay)

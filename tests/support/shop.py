@@ -206,8 +206,8 @@ class Shop:
         """Let the relay have its turn, and each publisher that is behind one of its own."""
         relay = self.container.relay_events()
         await relay(limit=100)
-        for lane in relay.lanes:
-            await lane.catch_up(limit=100)
+        for queue in relay.queues:
+            await queue.send_waiting(limit=100)
 
     async def count(self) -> int:
         """How many orders the tenant has; without one there is no event either."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from orders.application.access import Caller, Operation, require
 from orders.application.ports import Clock, EventOutbox, ParkedEvents, Unreadable
-from orders.application.publisher_lane import LEASE
+from orders.application.publisher_queue import RELAY_LEASE
 from orders.domain.identifiers import OrderId
 
 PAGE = 100
@@ -117,7 +117,7 @@ class ManageOutbox:
             pass  # What is parked cannot be claimed.
         later = self._now() + _AFTER_EVERY_CLAIM
         while claimed := await self._outbox.claim_for(
-            publisher, now=later, lease=LEASE, limit=PAGE
+            publisher, now=later, lease=RELAY_LEASE, limit=PAGE
         ):
             ready = [each for each in claimed if each.events]
             await self._outbox.confirm(publisher, {each.order_id: each.last for each in ready})

@@ -14,7 +14,7 @@ from typing import Any
 from orders.application.errors import PaymentUnavailable
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import LoggedEvent
-from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.money import Money
 from orders.domain.order.order import Order
@@ -65,12 +65,12 @@ def forgotten_before_the_confirm() -> None:
     """The relay takes events out of the outbox, and publishes them then."""
 
     async def relay(self: RelayEvents, *, limit: int) -> Relayed:
-        claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
+        claimed = await self._outbox.claim(now=self._now(), lease=RELAY_LEASE, limit=limit)
         events: list[LoggedEvent] = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
         await self._outbox.remove({e.order_id: e.recorded.sequence for e in events})
-        for lane in self.lanes:
-            await lane.offer(claimed)
+        for queue in self.queues:
+            await queue.publish(claimed)
         return Relayed(events=len(events))
 
     RelayEvents.__call__ = relay  # type: ignore[method-assign]

@@ -24,7 +24,7 @@ from orders.adapters.mongo.schema import ORDERS
 from orders.adapters.mongo.spans import CommandSpans
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import Backlog
-from orders.application.publisher_lane import LEASE
+from orders.application.publisher_queue import RELAY_LEASE
 from orders.entrypoints.observability import spans as telemetry
 from tests.support.faulty_proxy import ForgetfulProxy
 from tests.support.spans import RecordedTrace
@@ -156,7 +156,7 @@ async def test_the_oldest_is_found_behind_many_that_were_never_tried(
     monkeypatch.setattr(watched, "LOOKED_AT", 2)
     orders, outbox = MongoOrders(database), MongoOutbox(database)
     await orders.add(a_new_order())
-    await outbox.claim(now=NOW, lease=LEASE, limit=1)
+    await outbox.claim(now=NOW, lease=RELAY_LEASE, limit=1)
     for _ in range(5):
         await orders.add(a_new_order(now=NOW + 50 * SECOND))
     assert (await look(database, after=60 * SECOND)).new.oldest_event_seconds == 60

@@ -11,7 +11,7 @@ import pytest
 from orders.adapters.contracts.samples import a_new_order
 from orders.adapters.mongo.connection import Database
 from orders.application.ports import KeptEvents, Lag
-from orders.application.publisher_lane import LEASE
+from orders.application.publisher_queue import RELAY_LEASE
 from orders.entrypoints import clock
 from orders.entrypoints.container import Container, opened
 from orders.entrypoints.observability import metrics
@@ -44,10 +44,10 @@ def backlog() -> dict[str, float]:
 async def test_what_waits_is_told(container: Container) -> None:
     await container.backlog_gauges().publish()
     assert set(backlog().values()) == {0}
-    an_hour_ago = clock.now() - 120 * LEASE
+    an_hour_ago = clock.now() - 120 * RELAY_LEASE
     for _ in range(2):
         await container.orders().add(a_new_order(now=an_hour_ago))
-    (claimed,) = await container.outbox().claim(now=clock.now(), lease=LEASE, limit=1)
+    (claimed,) = await container.outbox().claim(now=clock.now(), lease=RELAY_LEASE, limit=1)
     lags = {"kafka": Lag(confirmed=0, again_at=clock.now())}
     kept = KeptEvents(order_id=claimed.order_id, first=1, last=1, lags=lags)
     await container.outbox().keep([kept])
@@ -61,7 +61,7 @@ async def test_what_waits_is_told(container: Container) -> None:
 
 
 async def test_an_overdue_order_is_told(container: Container) -> None:
-    long_ago = clock.now() - 10_000 * LEASE
+    long_ago = clock.now() - 10_000 * RELAY_LEASE
     order = a_new_order(now=long_ago)
     await container.orders().add(order)
     await container.backlog_gauges().publish()
