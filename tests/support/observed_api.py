@@ -33,9 +33,11 @@ def an_app(
     **settings: Any,
 ) -> Litestar:
     """The application over a shop in memory. Without a limiter, rates are free."""
-    free = {} if limiter else {"rate_per_second": 0, "auth_failures_per_second": 0}
+    # A limiter that counts nothing yet is empty, and so false.
+    free = {"rate_per_second": 0, "auth_failures_per_second": 0} if limiter is None else {}
     shop.container.settings.override(some_settings(**free | settings))
-    shop.container.limiter.override(limiter)
+    if limiter is not None:
+        shop.container.limiter.override(limiter)
     if tokens is not None:
         shop.container.tokens.override(tokens)
     return create_app(shop.container, is_draining=is_draining, extra_routes=graphql_routes)

@@ -11,13 +11,13 @@ from orders.domain.identifiers import OrderId
 
 
 class ApplicationError(Exception):
-    """A request that was not carried out, and changed nothing."""
+    """A request that was refused and changed nothing."""
 
     code = "application-error"
 
 
 class OrderNotFound(ApplicationError):
-    """There is no such order, or none that the caller may see. Which of both is not told."""
+    """There is no such order, or none that the caller may see: both get the same response."""
 
     code = "order-not-found"
 
@@ -26,7 +26,7 @@ class OrderNotFound(ApplicationError):
 
 
 class AmbiguousReference(ApplicationError):
-    """Several orders that others placed have the reference, and none that the caller placed.
+    """Several orders of others have the reference, and no order that the caller placed has it.
 
     `order_ids` are those the caller may see, the newest first, at most 20.
     """
@@ -39,7 +39,7 @@ class AmbiguousReference(ApplicationError):
 
 
 class UnreadableOrder(ApplicationError):
-    """The order is stored in a form that this version does not know. A newer one does."""
+    """Only a newer version of the service can read the order."""
 
     code = "order-unreadable"
 
@@ -60,7 +60,7 @@ class Forbidden(ApplicationError):
 
 
 class StaleVersion(ApplicationError):
-    """The caller decided on another version of the order than the one there is now."""
+    """The order is at another version than the one that the caller decided on."""
 
     code = "stale-version"
 
@@ -79,7 +79,7 @@ class ConcurrentUpdate(ApplicationError):
 
 
 class DuplicateOrder(ApplicationError):
-    """An order with this id is stored already: its request was answered before."""
+    """An order with this id is stored already: its request is a repetition."""
 
     code = "duplicate-order"
 
@@ -107,7 +107,7 @@ class RequestInProgress(ApplicationError):
 
 
 class PriceUnknown(ApplicationError):
-    """The price list has no price for a SKU, and the caller may not state one."""
+    """The catalogue has no price for a SKU, and the caller may not state one."""
 
     code = "price-unknown"
 
@@ -117,19 +117,19 @@ class PriceUnknown(ApplicationError):
 
 
 class StoreUnavailable(ApplicationError):
-    """The database did not do it, or may yet lose it. Repeat the call with the same key."""
+    """The database did not answer, or may still lose the write. Repeat with the same key."""
 
     code = "store-unavailable"
 
 
 class PricesUnavailable(ApplicationError):
-    """The price list gave no answer in time. Nothing was stored; repeat the call."""
+    """The catalogue gave no answer in time. Nothing was stored; repeat the call."""
 
     code = "prices-unavailable"
 
 
 class PaymentDeclined(ApplicationError):
-    """The payment service said no, for a reason of the payer's. Final for this attempt."""
+    """The payment service declined the payer. Final for this attempt."""
 
     code = "payment-declined"
 
@@ -139,25 +139,25 @@ class PaymentDeclined(ApplicationError):
 
 
 class PaymentRefused(ApplicationError):
-    """The payment service refused the call itself. Final: repeating it changes nothing."""
+    """The payment service refused the request itself. Final: a repetition is refused too."""
 
     code = "payment-refused"
 
 
 class PaymentUnavailable(ApplicationError):
-    """No answer that can be trusted: the outcome is unknown. Repeat with the same reference."""
+    """The payment service gave no clear answer: the outcome is unknown. It is looked up later."""
 
     code = "payment-unavailable"
 
 
 class PaymentNotAttempted(PaymentUnavailable):
-    """Nothing was sent, as the payment service fails: the outcome is as unknown as it was."""
+    """Nothing was sent, because the payment service fails at the moment. It is sent later."""
 
     code = "payment-not-asked"
 
 
 class InvalidToken(ApplicationError):
-    """The access token proves nothing. The reason never repeats the token."""
+    """The access token is not valid. The reason never repeats the token."""
 
     code = "invalid-token"
 
@@ -167,7 +167,7 @@ class InvalidToken(ApplicationError):
 
 
 class KeysUnavailable(ApplicationError):
-    """No signing key could be fetched yet, so no token can be judged. Repeat the call."""
+    """No signing key could be fetched yet, so no token can be verified. Repeat the call."""
 
     code = "keys-unavailable"
 
@@ -179,7 +179,7 @@ class PublisherUnavailable(ApplicationError):
 
 
 class InvalidWebhook(ApplicationError):
-    """The message proves nothing, or says nothing we know. `reason` repeats nothing of it."""
+    """The webhook is not signed, too old or not readable. `reason` repeats nothing of it."""
 
     code = "invalid-webhook"
 

@@ -100,7 +100,7 @@ class InMemoryOrders(InMemoryOutbox):
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        """At most `limit` orders whose `next_action_at` has come, each claimed for `lease`."""
         self._require_available()
         due = [(k.wake_at, k) for k in self._all() if k.wake_at is not None and k.wake_at <= now]
         first = [kept for _, kept in sorted(due, key=lambda each: each[0])[:limit]]
