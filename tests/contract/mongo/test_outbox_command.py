@@ -58,7 +58,7 @@ async def test_says_who_has_sent_what_again(
     assert told == [f"{parked} will be sent to kafka again"]
     (record,) = lines.of("audit")
     assert {name: record[name] for name in record.keys() - {"time", "level", "logger"}} == {
-        "message": "changed",
+        "event": "changed",
         "action": "resend_events",
         "actor": "ops",
         "roles": ["operator"],
