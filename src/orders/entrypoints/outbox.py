@@ -20,7 +20,7 @@ from orders.application.ports import ParkedEvents, Unreadable
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.container import Container, opened
 from orders.entrypoints.failures import CommandFailed
-from orders.entrypoints.observability import json_logging
+from orders.entrypoints.observability.json_logging import configure_audit
 from orders.entrypoints.settings.table import Settings
 
 _audit: Final = logging.getLogger("audit")
@@ -71,14 +71,14 @@ async def drop(settings: Settings, publisher: str | None, *, name: str) -> Seque
                 dropped += each.count
     except NotDroppable as refusal:
         raise CommandFailed(
-            "name a --publisher whose setting was taken away: rabbitmq or kafka"
+            "name a --publisher whose setting was removed: rabbitmq or kafka"
         ) from refusal
     return [f"{dropped} events will not be sent to {publisher}"]
 
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[ManageOutbox]:
-    json_logging.configure(settings.log_level)
+    configure_audit()
     container = Container(settings=settings)
     try:
         async with opened(container):
@@ -98,7 +98,7 @@ def _record(action: Operation, events: ResentEvents | DroppedEvents, name: str) 
     }
     if isinstance(events, DroppedEvents):
         record |= {"first": events.first, "last": events.last}
-    json_logging.event(_audit, logging.INFO, "changed", record)
+    _audit.info("changed", extra=record)
 
 
 def _parked_line(events: ParkedEvents) -> str:

@@ -14,7 +14,6 @@ from orders.adapters.mongo.outbox import MongoOutbox
 from orders.domain.identifiers import OrderId
 from orders.entrypoints import cli, outbox
 from orders.entrypoints.failures import CommandFailed
-from orders.entrypoints.observability import json_logging
 from orders.entrypoints.settings.table import Settings
 from tests.support.observed_api import Lines, logged
 from tests.support.shop import some_settings
@@ -41,8 +40,8 @@ async def parked(database: Database) -> OrderId:
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Any:
     with logged() as lines:
-        # The command would send the lines to standard error instead.
-        monkeypatch.setattr(json_logging, "configure", lambda _: None)
+        # The command would send its audit records to standard error instead.
+        monkeypatch.setattr(outbox, "configure_audit", lambda: None)
         yield lines
 
 
@@ -86,7 +85,7 @@ async def test_refuses_to_drop_what_may_leave_yet(
     settings = some_settings(
         mongo_uri=database_uri, database=database.name, kafka_bootstrap=("127.0.0.1:1",)
     )
-    with pytest.raises(CommandFailed, match="whose setting was taken away"):
+    with pytest.raises(CommandFailed, match="whose setting was removed"):
         await outbox.drop(settings, "kafka", name="ops")
     assert lines.of("audit") == []
     (line,) = await outbox.listed(settings, name="ops")

@@ -17,9 +17,9 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 HEADERS: Final[Mapping[str, str]] = {
-    IDEMPOTENCY_KEY: "New for each intent; the same one, with the same body, repeats it safely.",
-    IF_MATCH: "The ETag of the order you decided on.",
-    IF_NONE_MATCH: "The ETag of the order you have.",
+    IDEMPOTENCY_KEY: "A new key for each intent; retry safely with the same key and body.",
+    IF_MATCH: "The ETag of the order that the decision is based on.",
+    IF_NONE_MATCH: "The ETag of the order that the client has.",
 }
 """The headers that are read here, by name, each with its published description.
 
@@ -29,7 +29,7 @@ NEEDS_KEY: Final = "needs_key"
 """In `opt` of a handler: its requests must carry an Idempotency-Key, unless they are dry runs."""
 DryRun = Annotated[
     bool,
-    QueryParameter(name="dry_run", description="Check and answer as usual, but change nothing."),
+    QueryParameter(name="dry_run", description="Check and respond as usual, but change nothing."),
 ]
 
 _RAW_KEY: Final = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*\Z")
@@ -68,11 +68,11 @@ class CommandRequestReader:
             raise RequestRefused(
                 HTTPStatus.PRECONDITION_REQUIRED,
                 "version-required",
-                "Send If-Match with the ETag of the order you decided on.",
+                "Send If-Match with the ETag of the order that you read.",
             )
         value = _key(_header(request, IDEMPOTENCY_KEY), self._max_key_length)
         if value is None and needs_key and not dry_run:
-            detail = "Send an Idempotency-Key, new for each intent."
+            detail = "Send an Idempotency-Key, a new one for each intent."
             raise _bad_key("idempotency-key-missing", detail)
         key = None if value is None else _request_key(value, request, data)
         return Request(caller=request.user, key=key, if_match=versions(if_match), dry_run=dry_run)
@@ -146,5 +146,5 @@ def _header(request: HttpRequest[Any, Any, Any], name: str) -> str | None:
     wanted = name.lower().encode()
     values = [value.decode("latin-1") for key, value in request.scope["headers"] if key == wanted]
     if len(values) > 1 and name == IDEMPOTENCY_KEY:
-        raise _bad_key("idempotency-key-invalid", "Send one Idempotency-Key.")
+        raise _bad_key("idempotency-key-invalid", "Send exactly one Idempotency-Key.")
     return ", ".join(values) if values else None

@@ -80,9 +80,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         )
     except OSError as trouble:
         if trouble.errno == errno.EADDRINUSE:
-            raise ProcessFailed(f"port {port} on {host} is taken (the API)") from trouble
+            raise ProcessFailed(f"port {port} on {host} is in use (the API)") from trouble
         if trouble.errno == errno.EACCES:
-            raise SettingsError(["ORDERS_PORT cannot be used: it needs a right"]) from trouble
+            raise SettingsError(
+                ["ORDERS_PORT cannot be used: the process lacks the permission"]
+            ) from trouble
         reason = "cannot be used: this machine has no such address"
         raise SettingsError([f"ORDERS_HOST {reason}"]) from trouble
     with listening:

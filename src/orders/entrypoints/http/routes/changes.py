@@ -25,7 +25,7 @@ def propose_handler(read_command_request: CommandRequestReader) -> HTTPRouteHand
     @post(
         f"{ONE}/changes",
         operation_id="propose_change",
-        summary="Propose taking units off and adding lines",
+        summary="Propose a change: remove units, add lines",
         tags=[TAG],
         opt={NEEDS_KEY: True},
     )

@@ -24,7 +24,7 @@ TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
 
 
-@get(f"{ONE}/events", operation_id="see_timeline", summary="What happened to an order", tags=TAGS)
+@get(f"{ONE}/events", operation_id="see_timeline", summary="List the events of an order", tags=TAGS)
 async def see_timeline(
     request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
 ) -> Page[EventResponse]:
@@ -36,7 +36,7 @@ async def see_timeline(
 def feed_handler(pagination: Pagination) -> HTTPRouteHandler:
     """The handler that reads the feed of all events."""
 
-    @get("/events", operation_id="see_feed", summary="What happened to all orders", tags=TAGS)
+    @get("/events", operation_id="see_feed", summary="List the events of all orders", tags=TAGS)
     async def see_feed(
         request: Http,
         read_orders: NamedDependency[ReadOrders],
@@ -59,7 +59,7 @@ def feed_handler(pagination: Pagination) -> HTTPRouteHandler:
     PAYMENT_EVENTS,
     status_code=HTTPStatus.NO_CONTENT,
     operation_id="receive_payment_event",
-    summary="Hear from the payment service",
+    summary="Receive a webhook of the payment service",
     tags=TAGS,
     security=[],
 )

@@ -76,7 +76,13 @@ def place_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandle
     return place
 
 
-@post("/orders/quote", status_code=200, operation_id="quote", summary="Ask the price", tags=TAGS)
+@post(
+    "/orders/quote",
+    status_code=200,
+    operation_id="quote",
+    summary="Quote the price of an order",
+    tags=TAGS,
+)
 async def quote(
     request: Http, quote_order: NamedDependency[QuoteOrder], data: JSONBody[DraftBody]
 ) -> QuoteResponse:
@@ -115,7 +121,7 @@ async def read_by_number(
 @get(
     "/orders/by-reference/{external_reference:str}",
     operation_id="read_by_reference",
-    summary="Find an order by the caller's own reference",
+    summary="Find an order by its external reference",
     tags=TAGS,
 )
 async def read_by_reference(
@@ -184,7 +190,7 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
     @patch(
         ONE,
         operation_id="edit",
-        summary="Change what is not money",
+        summary="Edit note, metadata, reference and address",
         tags=TAGS,
         dto=StrictMergePatch,
     )
@@ -210,7 +216,7 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
 @get(
     f"{ONE}/actions",
     operation_id="see_actions",
-    summary="What can be done to an order",
+    summary="List the commands that are possible now",
     tags=TAGS,
 )
 async def see_actions(
