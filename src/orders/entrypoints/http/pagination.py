@@ -55,7 +55,7 @@ class Listed:
         self._name = f"{caller.subject} {sort} {where}"
 
     async def page(self, read_orders: ReadOrders, *, limit: int, cursor: str | None) -> OrderPage:
-        """A page, from the start or from a cursor on.
+        """The first page, or the one that a cursor leads to.
 
         Raises:
             RequestRefused: 400 if a page may not hold as many, or the cursor is of another list.
@@ -70,11 +70,11 @@ class Listed:
         )
 
     def cursor_of(self, order: OrderState) -> str:
-        """The cursor that leads on from an order."""
+        """The cursor of the page after an order."""
         return self.cursor_at(Position(at=order.created_at, order_id=order.id))
 
     def cursor_at(self, position: Position) -> str:
-        """The cursor that leads on from a place."""
+        """The cursor of the page after a position."""
         return self._cursors.write(position, of=self._name)
 
 
