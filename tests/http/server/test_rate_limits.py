@@ -290,6 +290,6 @@ async def test_three_replicas_on_one_redis_admit_what_one_does(tmp_path: Path) -
         answers = await asyncio.gather(
             *(caller.get("/orders") for caller in callers for _ in range(40))
         )
-        assert all(limiter.is_shared for limiter in limiters)
+        assert not any(limiter.is_degraded for limiter in limiters)
     assert sum(answer.status_code == 200 for answer in answers) == 40
     assert sum(answer.status_code == 429 for answer in answers) == 80

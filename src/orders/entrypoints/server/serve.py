@@ -172,9 +172,9 @@ def _work(
 
 
 def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:
-    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+    from orders.entrypoints.server import application  # noqa: PLC0415  # not in the parent
 
-    app = (build or create_app)(settings, is_draining=draining)
+    app = (build or application.build)(settings, is_draining=draining)
     # What is there now stays; what requests make goes when they end, by its count of references.
     gc.collect()
     gc.freeze()
