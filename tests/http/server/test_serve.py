@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from orders.entrypoints.http.middleware.overload import OverloadProtection
 from orders.entrypoints.server.serve import serve
 from orders.entrypoints.settings.table import Settings
-from orders.entrypoints.admission import Turns
+from orders.entrypoints.admission import AdmissionQueue
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -46,7 +46,8 @@ def build(settings, is_draining):
     exec(sys.argv[2])
     return app
 
-app.state = SimpleNamespace(overload=OverloadProtection(app, Turns(9, 9), request_seconds=10))
+overload = OverloadProtection(app, AdmissionQueue(9, 9), request_seconds=10)
+app.state = SimpleNamespace(overload=overload)
 serve(
     Settings.read({
         "ORDERS_MONGO_URI": "mongodb://127.0.0.1:1", "ORDERS_PAYMENT_URL": "http://127.0.0.1:1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,7 +15,14 @@ from orders.application.errors import (
     OrderNotFound,
     StoreUnavailable,
 )
-from orders.application.ports import LoggedEvent, OrderFilter, OrderPage, Position
+from orders.application.ports import (
+    UNTRACED,
+    LoggedEvent,
+    OrderFilter,
+    OrderPage,
+    Position,
+    TraceContext,
+)
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
@@ -27,10 +34,10 @@ from orders.domain.storing import mark_stored, write_token
 class InMemoryOrders(InMemoryOutbox):
     """Orders and their outboxes in one dictionary. No call gives way to another."""
 
-    def __init__(self, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, *, trace_context: TraceContext = UNTRACED) -> None:
         super().__init__()
         self._write_tokens = itertools.count(1)
-        self._traceparent = traceparent
+        self._trace_context = trace_context
 
     async def add(self, order: Order) -> None:
         """Store a new order with its events, at version 1, or nothing."""
@@ -94,7 +101,7 @@ class InMemoryOrders(InMemoryOutbox):
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        """At most `limit` orders whose `next_action_at` has come, each claimed for `lease`."""
         self._require_available()
         due = [(k.wake_at, k) for k in self._all() if k.wake_at is not None and k.wake_at <= now]
         first = [kept for _, kept in sorted(due, key=lambda each: each[0])[:limit]]
@@ -126,7 +133,7 @@ class InMemoryOrders(InMemoryOutbox):
             tenant=state.tenant,
             order_id=state.id,
             recorded=recorded,
-            traceparent=self._traceparent(),
+            traceparent=self._trace_context.current(),
         )
 
 

@@ -246,6 +246,11 @@ class InMemoryOutbox:
         if self._durable is not None:
             raise StoreUnavailable("it is not at a majority yet")
 
+    def kept(self) -> Iterable[Kept]:
+        """Every order as it is stored."""
+        self._require_available()
+        return self._kept.values()
+
     def _all(self) -> Iterable[Kept]:
         return self._kept.values()
 

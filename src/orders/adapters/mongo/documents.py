@@ -7,7 +7,7 @@ nowhere is stored nowhere: beside the state there is only what the database must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
@@ -28,8 +28,6 @@ from orders.domain.state import OrderState
 from orders.domain.storing import stored_state
 
 Document = dict[str, Any]
-Traceparent = Callable[[], str | None]
-"""The W3C trace context of the request being served, if there is one."""
 
 SCHEMA: Final = 1
 """Raised when a document of the form before can no longer be read as it is."""

@@ -88,7 +88,7 @@ class InstrumentedOrderRepository:
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        """At most `limit` orders whose `next_action_at` has come, each claimed for `lease`."""
         return await self._orders.claim_scheduled(now=now, lease=lease, limit=limit)
 
 

@@ -1,23 +1,20 @@
-"""One request and its answer on a connection.
+"""One request on a connection, and its response: uvicorn's `RequestResponseCycle`, extended.
 
-uvicorn's own, but for the head of the answer: uvicorn runs two regular expressions over each of
-its headers, and there are seventeen.
+It reads the request line as HTTP/`version`, which uvicorn takes from its parser, and tells the
+application whether the whole body has arrived.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
+    HEADER_VALUE_RE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
@@ -25,25 +22,21 @@ from uvicorn.protocols.http.httptools_impl import (
 from orders.entrypoints.admission import yield_slot
 from orders.entrypoints.http.middleware.overload import WHOLE_BODY
 
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-"""All but those that lines, and some values, are made with."""
-_BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-
 
 class SlotYieldingFlowControl(FlowControl):
-    """Whoever waits for a caller to read works for nobody: it is others' turn."""
+    """While a request waits for its client to read, it gives its admission slot to another."""
 
     async def drain(self) -> None:
-        """Wait until the caller has read."""
+        """Wait until the client has read."""
         with yield_slot():
             await super().drain()
 
 
 class ResponseCycle(RequestResponseCycle):
-    """A request that is answered, or waits for that behind another one."""
+    """A request that is being handled, or waits behind another one on its connection."""
 
     def __init__(self, connection: HttpToolsProtocol, version: str) -> None:
-        """Take the request whose head the connection has just read, of HTTP/`version`."""
+        """Take the request whose head the connection has just read. `version` is 1.0 or 1.1."""
         parser, scope = connection.parser, connection.scope
         url = httptools.parse_url(connection.url)
         path = url.path.decode("ascii")
@@ -67,45 +60,27 @@ class ResponseCycle(RequestResponseCycle):
         )
 
     async def run_asgi(self, app: ASGI3Application) -> None:
-        """Have it answered, and say whether all of it is here."""
+        """Run the application, and tell it if the whole body has arrived."""
         if not self.more_body:
             self.scope["extensions"] = {WHOLE_BODY: {}}
         await super().run_asgi(app)
 
     def tell_of_the_end(self) -> None:
-        """Let who waits for more of the request know that there is no caller any more."""
+        """Tell the application, if it waits for more of the body, that the client is gone."""
         self.disconnected = True
         self.message_event.set()
 
     async def send(self, message: Any) -> None:
-        """Send a part of the answer.
+        """Send a part of the response.
+
+        uvicorn finds a wrong header value only after it has noted that the response began. Then
+        it closes the connection without one. Found here, the client gets a 500.
 
         Raises:
-            RuntimeError: If it is not what an answer may go on with, or no header.
+            RuntimeError: If a header value has a control character, or the part is out of order.
         """
-        is_head = message["type"] == "http.response.start" and not self.response_started
-        if is_head and not self.flow.write_paused and not self.disconnected:
-            self._send_head(message["status"], [*self.default_headers, *message["headers"]])
-        else:
-            await super().send(message)
-
-    def _send_head(self, status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
-        lines = b"".join([b"%b: %b\r\n" % field for field in fields])
-        ends = len(fields)
-        if lines.count(b"\n") != ends or lines.count(b"\r") != ends or _CONTROL.search(lines):
-            raise RuntimeError("an answer has a header that is not one line")
-        known = dict(fields)
-        end = b"\r\n"
-        if b"connection" in known:
-            self.keep_alive &= known[b"connection"] != b"close"
-        elif not self.keep_alive:
-            end = b"connection: close\r\n\r\n"
-        if b"content-length" in known:
-            self.expected_content_length = int(known[b"content-length"])
-            self.chunked_encoding = False
-        elif self.scope["method"] != "HEAD" and status not in _BODILESS:
-            self.chunked_encoding = True
-            end = b"transfer-encoding: chunked\r\n" + end
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        self.transport.write(b"%b%b%b" % (STATUS_LINE[status], lines, end))
+        if message["type"] == "http.response.start":
+            values = b"".join([value for _, value in message["headers"]])
+            if HEADER_VALUE_RE.search(values):
+                raise RuntimeError("a response header has a control character")
+        await super().send(message)

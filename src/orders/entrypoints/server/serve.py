@@ -80,9 +80,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         )
     except OSError as trouble:
         if trouble.errno == errno.EADDRINUSE:
-            raise ProcessFailed(f"port {port} on {host} is taken (the API)") from trouble
+            raise ProcessFailed(f"port {port} on {host} is in use (the API)") from trouble
         if trouble.errno == errno.EACCES:
-            raise SettingsError(["ORDERS_PORT cannot be used: it needs a right"]) from trouble
+            raise SettingsError(
+                ["ORDERS_PORT cannot be used: the process lacks the permission"]
+            ) from trouble
         reason = "cannot be used: this machine has no such address"
         raise SettingsError([f"ORDERS_HOST {reason}"]) from trouble
     with listening:
@@ -170,9 +172,9 @@ def _work(
 
 
 def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:
-    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+    from orders.entrypoints.server import application  # noqa: PLC0415  # not in the parent
 
-    app = (build or create_app)(settings, is_draining=draining)
+    app = (build or application.build)(settings, is_draining=draining)
     # What is there now stays; what requests make goes when they end, by its count of references.
     gc.collect()
     gc.freeze()

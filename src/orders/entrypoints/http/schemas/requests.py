@@ -76,7 +76,7 @@ class InitialPaymentBody(Body, frozen=True):
     capture: bool = False
 
     def to_domain(self) -> InitialPayment:
-        """The wish as the use case takes it."""
+        """The payment as the use case takes it."""
         return InitialPayment(method=self.method, capture=self.capture)
 
 
@@ -187,7 +187,7 @@ class ItemsBody(Body, frozen=True):
         """
         items = {item.line_id: item.quantity for item in self.items}
         if len(items) < len(self.items):
-            raise InvalidValue("items", "must name each line once")
+            raise InvalidValue("items", "must contain each line once")
         return items
 
 
@@ -199,8 +199,8 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     lines: list[LineBody] = []
     expected_total: int | None = None
 
-    def to_wish(self) -> ProposedChange:
-        """The wish as the use case takes it.
+    def to_proposal(self) -> ProposedChange:
+        """The proposal as the use case takes it.
 
         Raises:
             InvalidValue: If a line is named twice.
