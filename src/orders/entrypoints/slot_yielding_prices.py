@@ -1,4 +1,4 @@
-"""The price list of another service: while it is asked, others work."""
+"""A price list that lets other requests run while it waits for another service."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from orders.entrypoints.admission import yield_slot
 
 
 class SlotYieldingPriceList:
-    """`PriceList`: passes every call on, and gives the request's turn away meanwhile."""
+    """Implements `PriceList` with another one, and yields the request's slot for each call."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
 
     async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out."""
+        """Return prices in minor units by SKU. A SKU without a price is left out."""
         with yield_slot():
             return await self._prices.prices(skus, currency)

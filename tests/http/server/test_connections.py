@@ -80,8 +80,8 @@ def line(port: int) -> Iterator[Line]:
 def refusing() -> Iterator[int]:
     """A server that has too much to do for anything."""
     overload = OverloadProtection(echo, AdmissionQueue(1, 1), request_seconds=10)
-    overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
-    overload._turns.has_capacity = lambda: False  # type: ignore[method-assign]
+    overload._queue.refuses = lambda *, is_list: True  # type: ignore[method-assign]
+    overload._queue.has_capacity = lambda: False  # type: ignore[method-assign]
     with served(overload, overload) as port:
         yield port
 
@@ -512,8 +512,8 @@ def test_at_once_and_on_its_way_overload_is_refused_with_the_same_words(shop: Sh
     draining = Draining()
     app = an_app(shop, cors_origins=("https://shop.example",), is_draining=draining)
     overload: OverloadProtection = app.state.overload
-    overload._turns.refuses = lambda *, is_list: True  # type: ignore[method-assign]
-    overload._turns.has_capacity = lambda: False  # type: ignore[method-assign]
+    overload._queue.refuses = lambda *, is_list: True  # type: ignore[method-assign]
+    overload._queue.has_capacity = lambda: False  # type: ignore[method-assign]
     before = metrics.overload.refused
     with served(app, overload, is_draining=draining) as port, Line(port) as line:
         at_once = asked(line, b"POST /v1/orders", b"x" * 70_000)
