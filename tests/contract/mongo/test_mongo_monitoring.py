@@ -28,7 +28,7 @@ from orders.application.errors import StoreUnavailable
 from orders.application.ports import KeptEvents, Lag, WaitingEvents
 from orders.application.publisher_lane import LEASE
 from orders.entrypoints.observability import spans as telemetry
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.faulty_proxy import ForgetfulProxy
 from tests.support.spans import RecordedTrace
 
 CANARY = "canary7f3a"

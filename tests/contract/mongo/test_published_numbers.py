@@ -18,7 +18,7 @@ from orders.entrypoints.container import Adapters
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.metrics import REGISTRY
 from orders.entrypoints.settings.table import Settings
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.faulty_proxy import ForgetfulProxy
 from tests.support.shop import WEBHOOK_SECRET
 
 

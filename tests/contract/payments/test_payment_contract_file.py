@@ -21,7 +21,7 @@ from orders.domain.money import Money
 from orders.domain.payments import ProviderStatus
 from orders.entrypoints.sandbox.payment_service.app import create_app
 from orders.entrypoints.sandbox.payment_service.scenarios import Pace
-from tests.support.payment_contract import (
+from tests.support.payments.payment_contract import (
     CONTRACT,
     OPERATIONS,
     check,
@@ -30,7 +30,7 @@ from tests.support.payment_contract import (
     check_request,
     resolved,
 )
-from tests.support.payment_stub import books, running
+from tests.support.payments.payment_stub import books, running
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # not a secret
 AMOUNT = Money(1999, "EUR")

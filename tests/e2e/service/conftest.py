@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.replicas import Stage, staged
-from tests.support.service import Caller, Running
+from tests.support.processes.replicas import Stage, staged
+from tests.support.processes.service import Caller, Running
 
 _BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
 
