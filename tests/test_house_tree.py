@@ -1,4 +1,4 @@
-"""The rules of the house about its tree: few rooms and arrows, no circle, folders of a readable size.
+"""The rules of the house about its tree: few rooms and arrows, no circle, folders of readable size.
 
 A room of a package is a module or a folder directly inside it. An arrow is one room that imports
 another, wherever the import stands: also inside a function, or for type checkers only.
