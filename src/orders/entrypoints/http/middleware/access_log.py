@@ -1,7 +1,7 @@
-"""What every request leaves behind: a line in the log, its numbers, its audit record, its span.
+"""Access log, metrics, audit record and span of each request.
 
-It stands round the whole application, so it also sees what ends before or behind the routes, and
-what the exception handlers answered.
+This middleware wraps the whole application, so it also sees requests that fit no route, and the
+responses of the exception handlers.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.spans import entered, request_span, span_id_of
 
 GONE: Final = 499
-"""The status in logs when the client went away before there was an answer."""
+"""Status in logs if the client went away before the response."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log: Final = logging.getLogger("orders.access")
 
 
 class Observed:
-    """An application, observed. `quiet_paths` are logged at debug level while all is well."""
+    """Observes each request. Successful ones to `quiet_paths` are logged at debug level."""
 
     def __init__(
         self, app: ASGIApp, *, addresses: ClientAddresses, quiet_paths: Collection[str] = ()
@@ -48,11 +48,11 @@ class Observed:
         self._quiet_paths = frozenset(quiet_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, completing its rate limit fields, and record how it went."""
+        """Run a request, add the rate limit headers to its response, and record it."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        started = time.perf_counter()
         status = GONE
 
         async def observed_send(message: Message) -> None:
@@ -71,7 +71,7 @@ class Observed:
                 await self._app(scope, receive, observed_send)
             finally:
                 metrics.in_flight.leave()
-                self._record(scope, status, change, time.perf_counter() - began, span)
+                self._record(scope, status, change, time.perf_counter() - started, span)
                 if span.is_recording():
                     _complete(span, scope, status, change)
 
@@ -106,13 +106,13 @@ def _method(scope: HTTPScope) -> str:
 
 
 def _route(scope: HTTPScope) -> str:
-    """The template that the path fits; never the path."""
+    """Return the template that the path fits; never the path itself."""
     route: str = scope.get("path_template", "unmatched")
     return route
 
 
 def _complete(span: Span, scope: HTTPScope, status: int, change: Change) -> None:
-    """End the request's span, now that it is known what was asked for."""
+    """Name the span of a request after its route, and end it."""
     method, route = _method(scope), _route(scope)
     span.update_name(f"{method} {route}")
     span.set_attribute("http.request.method", method)

@@ -1,7 +1,8 @@
-"""The audit trail: who tried to change what, and who was refused; one record a request.
+"""The audit trail: who tried to change what, and who was refused; one record per request.
 
-Records go to the logger `audit`, whatever the log level is. They name people by the subjects of
-their tokens only. Not-yours and not-there are one answer, so every 404 for an order is recorded.
+Records go to the logger `audit` at every log level. They name people by the subject of their token
+only. An order of somebody else gets the same response as one that does not exist, so every 404 for
+an order is recorded.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from orders.entrypoints.observability import json_logging as logs
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = frozenset({401, 403})
 REFUSALS: Final = frozenset({"forbidden", "order-not-found"})
-"""Codes that GraphQL answers with 200, too."""
+"""Codes that are recorded although GraphQL responds with 200."""
 _HARMLESS: Final = frozenset({"quote", "graphql"})
-"""Operations that change nothing, though they are a POST."""
+"""Operations that change nothing although they are a POST."""
 _log: Final = logging.getLogger("audit")
 
 
 @dataclass(slots=True)
 class Change:
-    """What a request did to an order; empty until it has."""
+    """What a request did to an order; empty before it did."""
 
     order_id: str | None = None
     owner: str | None = None
@@ -42,40 +43,40 @@ _change: ContextVar[Change] = ContextVar("change")
 
 
 def expect_change() -> Change:
-    """Begin a request: what `note_change` tells from now on is about it."""
+    """Start a request: `note_change` then fills the result."""
     change = Change()
     _change.set(change)
     return change
 
 
-def note_change(answer: CommandResult) -> None:
-    """Tell the audit trail which order a command was about. Outside of a request, nobody asks."""
+def note_change(result: CommandResult) -> None:
+    """Note for the audit trail which order a command changed. Does nothing outside a request."""
     if change := _change.get(None):
-        state = answer.order.state
+        state = result.order.state
         change.order_id = str(state.id)
         change.owner = state.customer_id
-        change.replayed = answer.replayed
+        change.replayed = result.replayed
 
 
 def operation_of(scope: HTTPScope) -> str | None:
-    """The published name of what was asked for; None for what has none."""
+    """Return the published name of the operation; None if it has none."""
     handler = scope.get("route_handler")
     return getattr(handler, "operation_id", None)
 
 
 def is_change(scope: HTTPScope) -> bool:
-    """Whether the request asked for something to be changed, and not just as a dry run."""
+    """Whether the request should change something, and is no dry run."""
     if scope["method"] in _SAFE or operation_of(scope) in _HARMLESS:
         return False
     query = scope["query_string"]
-    # Read as the handler reads it: what is spelled otherwise is refused, or for real.
+    # The handler accepts this spelling only, so any other one is no dry run.
     return not query or (b"dry_run", b"true") not in parse_qsl(query)
 
 
 def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None) -> None:
-    """Record a request that has been answered, if it is one to be recorded.
+    """Record a request if it changed something, should have, or was refused.
 
-    429 and 503 are left out: nothing was decided, and a flood of them must not flood the trail.
+    429 and 503 are not recorded: nothing was decided, and there may be very many of them.
     """
     code = code_of(scope)
     refused = status in _REFUSED or code in REFUSALS
@@ -103,7 +104,7 @@ def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None)
 
 
 def order_of(scope: HTTPScope, change: Change) -> str | None:
-    """The id of the order that a request is about, if it names or made one."""
+    """Return the id of the order that a request names or created; None without one."""
     if change.order_id is not None:
         return change.order_id
     order_id = scope.get("path_params", {}).get("order_id")
