@@ -1,4 +1,4 @@
-"""The generated parts of the documentation are as the code says."""
+"""The documentation: generated parts match the code, links and paths lead somewhere."""
 
 from __future__ import annotations
 
@@ -60,6 +60,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), path
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    """A page names code from the root, from `src/orders/`, or from its `entrypoints/`."""
+    bases = [ROOT, ROOT / "src" / "orders", ROOT / "src" / "orders" / "entrypoints"]
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for path in re.findall(r"`([\w./-]+(?:/|\.(?:py|sh|ya?ml|template|conf)))`", text):
+            found = path.startswith((".", "/")) or any((base / path).exists() for base in bases)
+            assert found, f"{page.name}: {path}"
 
 
 def test_what_the_readme_shows_of_the_library_runs() -> None:

@@ -42,9 +42,9 @@ AFTER_SECONDS = 3.0
 """Under load still, once the broker is back."""
 _TOPIC = "orders.events"
 _HEADER = [
-    "away", "seconds", "orders", "events", "repeated at the other",
-    "p50 / p99 / longest s to the other", "lost", "out of order", "repeated at the one",
-    "all there after s",
+    "down", "seconds", "orders", "events", "duplicates at the other",
+    "p50 / p99 / maximum s to the other", "lost", "out of order",
+    "duplicates at the one that was down", "all delivered after s",
 ]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ class Outcome:
 
 
 def two_brokers(folder: Path, options: argparse.Namespace) -> str:
-    """Each of two brokers is away for a minute, under load."""
+    """Each of two brokers is down for a minute, under load."""
     if not rabbitmq_is_installed():
         raise SystemExit(RABBITMQ_MISSING)
     rate, seconds = options.rate or 20, options.seconds or 60
@@ -102,10 +102,10 @@ def two_brokers(folder: Path, options: argparse.Namespace) -> str:
         assert outcomes[-1].most_at_other <= 2, outcomes[-1]
     kafka = "a real one, killed" if kafka_jars() else "librdkafka's mock cluster, frozen"
     return (
-        f"## One of two brokers is away\n\nRabbitMQ (killed) and Kafka ({kafka}) both configured, "
-        f"two workers, {rate:g} paid orders a second; one broker is away for {seconds:g} s. "
-        "Repeated: deliveries of an event that the broker had got before.\n\n"
-        + table(_HEADER, [each.row() for each in outcomes])
+        f"## One of two brokers is down\n\nRabbitMQ (killed) and Kafka ({kafka}) are both "
+        f"configured, with two workers and {rate:g} paid orders per second; one broker is down for "
+        f"{seconds:g} s. Duplicates are deliveries of an event that the broker had received "
+        "before.\n\n" + table(_HEADER, [each.row() for each in outcomes])
     )
 
 

@@ -54,11 +54,11 @@ def _life(sale: Sale) -> Iterator[tuple[str, Order]]:
     order.refund(reason="returned", by=_BY, now=_NOW)
     assert not refundable(order.state)
     assert order.state.status in {"confirmed", "completed"}
-    yield "all of it returned and refunded", order
+    yield "completely returned and refunded", order
     for number in range(KEPT_REQUESTS):
         key = RequestKey(value=f"{number}", operation="POST /", fingerprint="0" * 64)
         record_request(order, Request(caller=PEOPLE["root"], key=key), now=_NOW)
-    yield f"and {KEPT_REQUESTS} requests remembered", order
+    yield f"with {KEPT_REQUESTS} processed requests", order
 
 
 def _placed(sale: Sale) -> Order:

@@ -133,7 +133,7 @@ def test_every_guard_in_the_way_is_named() -> None:
     order.hold("address", by=STAFF, now=NOW)
     with refused(order, NotDelivered, "not-delivered", "not-settled", "still-open") as error:
         order.complete(by=STAFF, now=NOW)
-    assert str(error.value.also[1]) == "open: authorization, return, hold"
+    assert str(error.value.also[1]) == "not finished: authorization, return, hold"
 
 
 def return_after_delivery(order: Order) -> None:

@@ -157,7 +157,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
         refused = run("dev", "--port", str(port), "--data", str(tmp_path))
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"orders: port {port} on 127.0.0.1 is taken (api): try another --port\n"
+        f"orders: port {port} on 127.0.0.1 is in use (api): try another --port\n"
     )
     assert list((tmp_path / "logs").iterdir()) == []
 

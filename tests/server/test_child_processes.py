@@ -150,7 +150,7 @@ def test_the_database_says_that_its_port_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with (
-            pytest.raises(ProcessFailed, match=f"port {port} on 127.0.0.1 is taken"),
+            pytest.raises(ProcessFailed, match=f"port {port} on 127.0.0.1 is in use"),
             embedded_database(tmp_path / "data", port),
         ):
             pass

@@ -20,11 +20,11 @@ from tests.support.processes.orders_process import COMPLETE, command, environmen
 
 SECRET = "QZ7XK9WJ4VU2"
 ENCODE = "in name and password, / must be written as %2F"
-PORT = "a port is no whole number from 1 to 65535"
+PORT = "a port is not a whole number from 1 to 65535"
 PERCENT = "a % is not followed by two hexadecimal digits"
 OPTION = "an option is unknown, or its value cannot be used"
 TOGETHER = "its options contradict each other"
-HOST = "its host is no name and no address"
+HOST = "its host is neither a name nor an address"
 BASE = "paths are appended to it: it must end before any ? or #"
 MONGO = f"mongodb://{SECRET}:{SECRET}"
 
@@ -38,8 +38,8 @@ REFUSED = [
     ("MONGO_URI", f"{MONGO}@db:{SECRET}/", PORT),
     ("MONGO_URI", f"{MONGO}@db:0/", PORT),
     ("MONGO_URI", f"{MONGO}@db:27017,db2:65536/", PORT),
-    ("MONGO_URI", f"{MONGO}@,db/", "no host is named"),
-    ("MONGO_URI", f"{MONGO}@/", "no host is named"),
+    ("MONGO_URI", f"{MONGO}@,db/", "the host is missing"),
+    ("MONGO_URI", f"{MONGO}@/", "the host is missing"),
     ("MONGO_URI", f"{MONGO}@db/?{SECRET}=1", OPTION),
     ("MONGO_URI", f"{MONGO}@db/?proxyHost=a", OPTION),
     ("MONGO_URI", f"{MONGO}@db/?tls={SECRET}", "the option tls cannot have its value"),
@@ -74,8 +74,8 @@ REFUSED = [
     ("REDIS_URI", f"redis://:{SECRET}/{SECRET}@cache/0", ENCODE),
     ("REDIS_URI", f"redis://:{SECRET}%@cache/0", PERCENT),
     ("REDIS_URI", f"redis://:{SECRET}@cache:{SECRET}/0", PORT),
-    ("REDIS_URI", f"redis://:{SECRET}@cache/{SECRET}", "the database is no number"),
-    ("REDIS_URI", f"redis://:{SECRET}@cache/-1", "the database is no number"),
+    ("REDIS_URI", f"redis://:{SECRET}@cache/{SECRET}", "the database is not a number"),
+    ("REDIS_URI", f"redis://:{SECRET}@cache/-1", "the database is not a number"),
     ("REDIS_URI", f"redis://:{SECRET}@cache/0?{SECRET}=1", OPTION),
     ("REDIS_URI", f"redis://:{SECRET}@cache/0?encoding={SECRET}", OPTION),
     ("REDIS_URI", f"redis://:{SECRET}@cache/0?protocol=9", OPTION),
@@ -105,9 +105,9 @@ REFUSED = [
     ("JWKS_URL", f"https://u:{SECRET}@auth:70000/keys", PORT),
     ("OTLP_ENDPOINT", f"http://collector:4318#{SECRET}", BASE),
     ("PRICE_LIST", f"https://u:{SECRET}@prices:x", PORT),
-    ("PRICE_LIST", f"/{SECRET}/prices.json", "the file is not there, or cannot be read"),
-    ("PRICE_LIST", __file__, "the file is no list of prices"),
-    ("PAYMENT_WEBHOOK_SECRET", f"whsec_{SECRET * 3}A", "a key is no base64"),
+    ("PRICE_LIST", f"/{SECRET}/prices.json", "the file does not exist, or cannot be read"),
+    ("PRICE_LIST", __file__, "the file is not a list of prices"),
+    ("PAYMENT_WEBHOOK_SECRET", f"whsec_{SECRET * 3}A", "a key is not base64"),
     ("HOST", f"-{SECRET}", HOST),
     ("HOST", "127.0.0.300", HOST),
 ]
@@ -246,10 +246,10 @@ def test_a_command_ends_before_it_starts_and_says_nothing_else(arguments: tuple[
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "orders: ORDERS_MONGO_URI cannot be used: a port is no whole number from 1 to 65535",
+        "orders: ORDERS_MONGO_URI cannot be used: a port is not a whole number from 1 to 65535",
         "orders: ORDERS_PAYMENT_URL must be a URL that starts with http:// or https://",
-        "orders: ORDERS_PRICE_LIST cannot be used: the file is not there, or cannot be read",
-        "orders: ORDERS_REDIS_URI cannot be used: the database is no number",
+        "orders: ORDERS_PRICE_LIST cannot be used: the file does not exist, or cannot be read",
+        "orders: ORDERS_REDIS_URI cannot be used: the database is not a number",
     ]
 
 

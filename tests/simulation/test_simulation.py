@@ -134,7 +134,7 @@ def saved_over_what_others_saved(patch: pytest.MonkeyPatch) -> None:
 
 
 def refunds_not_reserved(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "refunding", lambda ledger, payment_id=None: 0)
+    patch.setattr(Ledger, "pending_refunds", lambda ledger, payment_id=None: 0)
 
 
 def events_stored_in_a_second_write(patch: pytest.MonkeyPatch) -> None:

@@ -81,15 +81,17 @@ class Data(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
     change: E
     after: After
-    version: Annotated[int, Meta(ge=1, description="the order's version that the change made")]
-    actor: Annotated[ActorKind, Meta(description="in what capacity someone made the change")]
+    version: Annotated[int, Meta(ge=1, description="the version of the order after the change")]
+    actor: Annotated[ActorKind, Meta(description="the role in which the change was made")]
 
 
 class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """An event of an order. Everything is equal on every delivery."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Annotated[str, Meta(min_length=1, description="unique; tells repeated deliveries")]
+    id: Annotated[
+        str, Meta(min_length=1, description="unique; the same on every delivery of the event")
+    ]
     type: str
     source: Annotated[str, Meta(min_length=1, description="the tenant and its order")]
     subject: Annotated[UUID, Meta(description="the order's id")]
@@ -97,7 +99,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
-            description="when it happened: RFC 3339, UTC, milliseconds",
+            description="time of the change: RFC 3339, UTC, milliseconds",
         ),
     ]
     datacontenttype: Literal["application/json"] = "application/json"
@@ -106,7 +108,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^\d{10}$",
-            description="place in the order's history: 1, 2, 3 … without a gap, padded with "
+            description="position in the order's history: 1, 2, 3 … without a gap, padded with "
             "zeros so that it sorts as text",
         ),
     ]
@@ -117,7 +119,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
             str,
             Meta(
                 pattern="^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
-                description="W3C trace context of what caused it",
+                description="W3C trace context of the request that caused the event",
             ),
         ]
         | UnsetType

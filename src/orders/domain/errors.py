@@ -1,4 +1,4 @@
-"""Every refusal of the domain. A refused command has changed nothing.
+"""Every error of the domain. A refused command has changed nothing.
 
 People read the message; programs read `code`, which never changes, and the attributes.
 """
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 
 class OrderError(Exception):
-    """A rule of the order said no.
+    """A rule of the order refused a command.
 
-    `also` holds the other rules that said no to the same command, so that a caller can be
-    told all of them at once.
+    `also` holds the other rules that refused the same command, so that a caller sees all of
+    them at once.
     """
 
     code = "order-error"
@@ -23,12 +23,12 @@ class OrderError(Exception):
 
     @property
     def blocked_by(self) -> tuple[str, ...]:
-        """The codes of all rules that said no, this one first."""
+        """The codes of all rules that refused the command, this one first."""
         return (self.code, *(other.code for other in self.also))
 
 
 def refuse_if_any(refusals: Sequence[OrderError]) -> None:
-    """Raise the first refusal, carrying the others.
+    """Raise the first refusal, with the others in `also`.
 
     Raises:
         OrderError: The first of `refusals`, if there is one.
@@ -40,7 +40,7 @@ def refuse_if_any(refusals: Sequence[OrderError]) -> None:
 
 
 class InvalidValue(OrderError):
-    """A value that no order can hold. `field` says where, as a path like `lines/3/sku`."""
+    """A value that an order cannot hold. `field` is its path, such as `lines/3/sku`."""
 
     code = "invalid-value"
 
@@ -51,7 +51,7 @@ class InvalidValue(OrderError):
 
 
 class CurrencyUnknown(InvalidValue):
-    """Not a code of ISO 4217 that money can be counted in."""
+    """The currency is not an ISO 4217 code for money."""
 
     code = "currency-unknown"
 
@@ -60,13 +60,13 @@ class CurrencyUnknown(InvalidValue):
 
 
 class CurrencyMismatch(OrderError):
-    """Two currencies met where there can be only one."""
+    """Amounts of two currencies cannot be combined."""
 
     code = "currency-mismatch"
 
 
 class AmountTooLarge(InvalidValue):
-    """A sum that a JSON number cannot hold exactly (2**53 minor units or more)."""
+    """The total is too large for an exact JSON number (2**53 minor units or more)."""
 
     code = "amount-too-large"
 
@@ -75,7 +75,7 @@ class AmountTooLarge(InvalidValue):
 
 
 class TotalChanged(OrderError):
-    """The price is not what the caller was told. Nothing was placed: quote again."""
+    """The price differs from the one that the caller stated. Nothing was placed: quote again."""
 
     code = "total-changed"
 
@@ -97,7 +97,7 @@ class IllegalTransition(OrderError):
 
 
 class IllegalStep(OrderError):
-    """A part of the order (a shipment, a payment, a return) is past the step asked for."""
+    """The status of a part (a shipment, a payment, a return) does not allow the step."""
 
     code = "illegal-step"
 
@@ -120,7 +120,7 @@ class PartNotFound(OrderError):
 
 
 class OnHold(OrderError):
-    """Someone holds the order back. Release every hold first."""
+    """The order has holds. Release every hold first."""
 
     code = "on-hold"
 
@@ -130,7 +130,7 @@ class OnHold(OrderError):
 
 
 class PaymentNotCovered(OrderError):
-    """What is authorised and paid does not reach what is due."""
+    """Authorised and paid amounts are less than what is due."""
 
     code = "payment-not-covered"
 
@@ -141,7 +141,7 @@ class PaymentNotCovered(OrderError):
 
 
 class PaymentInFlight(OrderError):
-    """Money is authorised, captured or on its way, so its fate must be known first."""
+    """A payment is in flight, authorised or captured. Its outcome must be known first."""
 
     code = "payment-in-flight"
 
@@ -159,7 +159,7 @@ class NotYetExpired(OrderError):
 
 
 class AlreadyShipped(OrderError):
-    """Units are packed, on their way or delivered. Return them instead."""
+    """Units are packed, shipped or delivered. Return them instead."""
 
     code = "already-shipped"
 
@@ -168,7 +168,7 @@ class AlreadyShipped(OrderError):
 
 
 class WouldCancelWholeOrder(OrderError):
-    """Cancelling the last live unit is cancelling the order."""
+    """These are the last live units. Cancel the order instead."""
 
     code = "use-cancel"
 
@@ -187,7 +187,7 @@ class ChangeOpen(OrderError):
 
 
 class TooManyParts(OrderError):
-    """The order has as many parts of this kind as one can hold."""
+    """The order already has the maximum number of parts of this kind."""
 
     code = "too-many-parts"
 
@@ -198,13 +198,13 @@ class TooManyParts(OrderError):
 
 
 class ChangeOutdated(OrderError):
-    """The order has changed since the change was proposed: it would cost something else now."""
+    """The order has changed since the change was proposed, and the price would differ."""
 
     code = "change-outdated"
 
     def __init__(self, change_id: str, *, agreed: int, actual: int) -> None:
         super().__init__(
-            f"change {change_id} was agreed at {agreed} minor units and would make {actual}: "
+            f"change {change_id} was proposed at {agreed} minor units and would now cost {actual}: "
             "decline it and propose it again"
         )
         self.change_id = change_id
@@ -213,19 +213,19 @@ class ChangeOutdated(OrderError):
 
 
 class QuantityExceedsAvailable(OrderError):
-    """More units than there are for this step."""
+    """More units than are available for this step."""
 
     code = "quantity-exceeds"
 
     def __init__(self, line_id: str, *, wanted: int, available: int) -> None:
-        super().__init__(f"line {line_id}: {wanted} wanted, {available} available")
+        super().__init__(f"line {line_id}: {wanted} requested, {available} available")
         self.line_id = line_id
         self.wanted = wanted
         self.available = available
 
 
 class NothingDue(OrderError):
-    """There is nothing left to pay, or what is left is on its way already."""
+    """Nothing is left to pay, or a payment in flight covers the rest."""
 
     code = "nothing-due"
 
@@ -234,51 +234,51 @@ class NothingDue(OrderError):
 
 
 class AmountExceedsDue(OrderError):
-    """More money than the order still needs."""
+    """The amount is larger than what is still to be paid."""
 
     code = "amount-exceeds-due"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units wanted, {available} still needed")
+        super().__init__(f"{wanted} minor units requested, {available} still to be paid")
         self.wanted = wanted
         self.available = available
 
 
 class AmountExceedsAuthorized(OrderError):
-    """More money than the authorisation still holds."""
+    """The amount is larger than the rest of the authorisation."""
 
     code = "amount-exceeds-authorized"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units wanted, {available} authorised")
+        super().__init__(f"{wanted} minor units requested, {available} authorised")
         self.wanted = wanted
         self.available = available
 
 
 class AmountExceedsRefundable(OrderError):
-    """More money than is owed back and held."""
+    """The amount is larger than what is owed to the customer and held."""
 
     code = "amount-exceeds-refundable"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units wanted, {available} refundable")
+        super().__init__(f"{wanted} minor units requested, {available} refundable")
         self.wanted = wanted
         self.available = available
 
 
 class CreditExceedsAvailable(OrderError):
-    """More credit than the order is worth."""
+    """The credit is larger than the price of the order."""
 
     code = "credit-exceeds"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units wanted, {available} can be credited")
+        super().__init__(f"{wanted} minor units requested, {available} can be credited")
         self.wanted = wanted
         self.available = available
 
 
 class NotDelivered(OrderError):
-    """Units are still to be delivered."""
+    """Not all units are delivered."""
 
     code = "not-delivered"
 
@@ -287,7 +287,7 @@ class NotDelivered(OrderError):
 
 
 class NotSettled(OrderError):
-    """What was paid is not what is due."""
+    """The amount paid differs from the amount due."""
 
     code = "not-settled"
 
@@ -298,10 +298,10 @@ class NotSettled(OrderError):
 
 
 class OrderNotClosed(OrderError):
-    """A payment, refund or return is not finished."""
+    """A payment, refund or return is not finished yet."""
 
     code = "still-open"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"open: {what}")
+        super().__init__(f"not finished: {what}")
         self.what = what

@@ -21,7 +21,7 @@ from orders.domain.totals import Totals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCreated:
-    """An order was placed. `lines` counts them; `gross` is in minor units."""
+    """An order was placed. `lines` is the number of lines; `gross` is in minor units."""
 
     number: str
     currency: str
@@ -31,31 +31,31 @@ class OrderCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfirmed:
-    """The order is covered by payments, and will be fulfilled."""
+    """Payments cover the order; it will be fulfilled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPaid:
-    """Captured money has reached what is due."""
+    """The captured amount has reached what is due."""
 
     amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderExpired:
-    """Nobody paid in time."""
+    """The order was not paid in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled:
-    """The order was called off before anything was packed."""
+    """The order was cancelled before anything was packed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderItemsCancelled:
-    """Some units were called off."""
+    """Some units were cancelled."""
 
     items: Items
     reason: str
@@ -63,19 +63,19 @@ class OrderItemsCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCompleted:
-    """Everything is delivered and paid."""
+    """The order was completed: everything is delivered and paid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEdited:
-    """Something that is not money was changed. `fields` names it."""
+    """Note, metadata, reference or address were edited. `fields` names what."""
 
     fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeProposed:
-    """A change of the lines was worked out; `added` counts lines, `gross` is the new price."""
+    """A change of the lines was proposed; `added` counts lines, `gross` is the new price."""
 
     change_id: PartId
     removed: Items
@@ -85,7 +85,7 @@ class OrderChangeProposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChanged:
-    """A proposed change counts from now on."""
+    """A proposed change was applied."""
 
     change_id: PartId
     removed: Items
@@ -95,14 +95,14 @@ class OrderChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeDeclined:
-    """A proposed change was dropped."""
+    """A proposed change was declined."""
 
     change_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHeld:
-    """The order was held back."""
+    """The order was held."""
 
     hold_id: PartId
     reason: str
@@ -110,21 +110,21 @@ class OrderHeld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReleased:
-    """A hold was lifted; others may still stand."""
+    """A hold was released; the order may have other holds."""
 
     hold_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteAdded:
-    """Staff wrote a note. Its text stays with the order."""
+    """Staff added a note. The event does not contain its text."""
 
     note_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentStarted:
-    """A payment was reserved; the payment service will be asked."""
+    """A payment was reserved; the payment service will be called."""
 
     payment_id: PartId
     amount: int
@@ -132,7 +132,7 @@ class PaymentStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAuthorized:
-    """The payment service holds this amount for us."""
+    """The payment service has authorised this amount."""
 
     payment_id: PartId
     amount: int
@@ -140,7 +140,7 @@ class PaymentAuthorized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentCaptured:
-    """The payment service took this amount for us; `amount` is what is new."""
+    """The payment service captured money; `amount` is the increase."""
 
     payment_id: PartId
     amount: int
@@ -148,7 +148,7 @@ class PaymentCaptured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRefunded:
-    """The payment service gave this amount back; `amount` is what is new."""
+    """The payment service refunded money; `amount` is the increase."""
 
     payment_id: PartId
     amount: int
@@ -156,7 +156,7 @@ class PaymentRefunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDeclined:
-    """The payment came to nothing. Another one may be tried."""
+    """The payment was declined or failed. Another payment may be tried."""
 
     payment_id: PartId
     decline_code: str
@@ -164,14 +164,14 @@ class PaymentDeclined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentVoided:
-    """What was authorised and not captured was given back."""
+    """The authorised, not captured amount was voided."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentOperationFailed:
-    """The payment service refused a capture or a void for good."""
+    """The payment service finally refused a capture or a void."""
 
     payment_id: PartId
     operation: str
@@ -180,7 +180,7 @@ class PaymentOperationFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentChargedBack:
-    """The payer's bank took the money back."""
+    """The payer's bank charged the money back."""
 
     payment_id: PartId
     amount: int
@@ -188,7 +188,7 @@ class PaymentChargedBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReceivedLate:
-    """Money came for an order that had ended. It goes back by itself."""
+    """Money arrived for an order that had ended. The service refunds it."""
 
     payment_id: PartId
     amount: int
@@ -196,21 +196,21 @@ class PaymentReceivedLate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentUnderReview:
-    """The payment service's account of a payment contradicts ours; a person must look."""
+    """The payment service's report contradicts the order's record; a person must review it."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDismissed:
-    """A person has looked; the payment counts as far as it was booked before the review."""
+    """A person ended the review; the payment keeps the amounts recorded before it."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequested:
-    """Money is to go back."""
+    """A refund was requested."""
 
     refund_id: PartId
     payment_id: PartId
@@ -219,7 +219,7 @@ class RefundRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundSucceeded:
-    """Money went back."""
+    """A refund succeeded."""
 
     refund_id: PartId
     payment_id: PartId
@@ -228,7 +228,7 @@ class RefundSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFailed:
-    """The payment service refused a refund for good; the money is still owed."""
+    """The payment service finally refused a refund; the money is still owed to the customer."""
 
     refund_id: PartId
     payment_id: PartId
@@ -246,7 +246,7 @@ class ShipmentCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderShipped:
-    """A shipment was handed to the carrier."""
+    """A shipment was dispatched: the carrier has it."""
 
     shipment_id: PartId
     items: Items
@@ -254,7 +254,7 @@ class OrderShipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDelivered:
-    """A shipment arrived."""
+    """A shipment was delivered."""
 
     shipment_id: PartId
     items: Items
@@ -262,7 +262,7 @@ class OrderDelivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipmentCancelled:
-    """A shipment was unpacked before it left."""
+    """A shipment was cancelled before dispatch; its units are unpacked."""
 
     shipment_id: PartId
     items: Items
@@ -270,7 +270,7 @@ class ShipmentCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditGranted:
-    """The customer owes this much less."""
+    """A credit was granted: the amount is no longer due."""
 
     credit_id: PartId
     amount: int
@@ -279,7 +279,7 @@ class CreditGranted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRequested:
-    """The customer wants to send units back."""
+    """A return was requested."""
 
     return_id: PartId
     items: Items
@@ -288,21 +288,21 @@ class ReturnRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnApproved:
-    """The units may be sent back."""
+    """A return was approved: the units may be sent back."""
 
     return_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnDeclined:
-    """The units may not be sent back."""
+    """A return was declined: the units may not be sent back."""
 
     return_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnReceived:
-    """The units came back; `credited` minor units are no longer owed."""
+    """Returned units were received; `credited` minor units are no longer due."""
 
     return_id: PartId
     items: Items
@@ -311,7 +311,7 @@ class ReturnReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnClosed:
-    """The return is over."""
+    """A return was closed."""
 
     return_id: PartId
 

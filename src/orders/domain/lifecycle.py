@@ -17,7 +17,7 @@ from orders.domain.totals import Totals
 
 
 class OrderStatus(StrEnum):
-    """Where the order stands. The last three end it."""
+    """The status of the order. The last three are final."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -74,7 +74,7 @@ ENDED_UNPAID = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 
 
 class OrderPaymentStatus(StrEnum):
-    """`payment_status`: what the payment service has said, against what is due."""
+    """`payment_status`: the payments compared with what is due."""
 
     PENDING = "pending"
     VOIDED = "voided"
@@ -135,7 +135,7 @@ def payment_status_of(totals: Totals, ledger: Ledger) -> OrderPaymentStatus:
 
 
 class OrderFulfillmentStatus(StrEnum):
-    """`fulfillment_status`: how far the shippable units have come."""
+    """`fulfillment_status`: the progress of the shippable units."""
 
     NOT_REQUIRED = "not_required"
     CANCELLED = "cancelled"
@@ -171,7 +171,7 @@ def derive_fulfillment_status(lines: Sequence[Line]) -> OrderFulfillmentStatus:
 
 
 class OrderReturnStatus(StrEnum):
-    """`return_status`: how much has come back."""
+    """`return_status`: how many units were returned."""
 
     NONE = "none"
     REQUESTED = "requested"

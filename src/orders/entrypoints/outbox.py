@@ -56,7 +56,7 @@ async def drop(settings: Settings, publisher: str | None) -> Sequence[str]:
         CommandFailed: If no publisher is named, or it is still configured.
     """
     if publisher not in KNOWN_PUBLISHERS or publisher in Adapters(settings).publishers:
-        raise CommandFailed("name a --publisher whose setting was taken away: rabbitmq or kafka")
+        raise CommandFailed("name a --publisher whose setting was removed: rabbitmq or kafka")
     async with _opened(settings) as outbox:
         dropped = await forget(outbox, publisher, now=clock.now())
     return [f"{dropped} events will not be sent to {publisher}"]

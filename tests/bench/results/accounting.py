@@ -69,5 +69,5 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "kernel": os.uname().release.partition("-")[0],
         "load average before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "held up by others before": held_up(),
+        "CPU taken by other work, before": held_up(),
     }

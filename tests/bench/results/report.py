@@ -127,7 +127,7 @@ def _speed(result: dict[str, Any]) -> str:
         rates = [_whole(figure(result, job, name, "per_second")) for name in (SERVICE, FLOOR)]
         rows.append([job, *rates, f"**{ratio(result, job, 'per_second'):.2f}**", *latencies])
     return _table(
-        "As fast as it goes: requests per second of one process, and p50 / p95 / p99 in ms",
+        "At maximum rate: requests per second of one process, and p50 / p95 / p99 in ms",
         ["", "service", "floor", "ratio", "service, ms", "floor, ms"],
         rows,
     )
@@ -149,8 +149,8 @@ def _half_load(label: str, jobs: dict[str, Any]) -> str:
             row.append(f"{median(tails):.1f}, {tails[0]:.1f}" if tails else "?")
         rows.append(row)
     return _table(
-        f"At half of what it sustains, {label}, medians of turns: requests per second, "
-        "p50 / p95 / p99 in ms, and p99 over p50 in the turn in the middle and in the best",
+        f"At half of the maximum rate, {label}, medians of rounds: requests per second, "
+        "p50 / p95 / p99 in ms, and p99 / p50 in the median round and in the best",
         ["", "service", "ms", "p99 / p50", "floor", "ms", "p99 / p50"],
         rows,
     )
@@ -213,11 +213,11 @@ def scale_table(scale: dict[str, Any]) -> str:
         row += [_ms(_median(turn and turn["p99"] for turn in scale[n][job])) for n in sizes]
         rows.append(row)
     heads = [f"{what}, {int(size):,}" for what in ("CPU", "database") for size in sizes]
-    heads += [f"CPU, {int(size):,} beside {int(sizes[0]):,}" for size in sizes[1:]]
+    heads += [f"CPU, {int(size):,} against {int(sizes[0]):,}" for size in sizes[1:]]
     heads += [f"p99 ms, {int(size):,}" for size in sizes]
     return _table(
-        "With so many orders stored: µs of one request, the median of the paired changes, and p99 "
-        "as fast as it goes",
+        "By the number of stored orders: µs of one request, the median of the paired changes, and "
+        "p99 at maximum rate",
         ["", *heads],
         rows,
     )
@@ -230,9 +230,9 @@ def _processes(found: dict[str, Any]) -> str:
         for what in ("cpu", "per_second"):
             row += [_whole(_median(turn[what] for turn in jobs[job])) for jobs in found.values()]
         rows.append(row)
-    heads = [f"{what} of {number}" for what in ("CPU", "a second") for number in found]
+    heads = [f"{what} of {number}" for what in ("CPU", "per second") for number in found]
     return _table(
-        "By so many processes, on these cores: µs of one request, and requests per second",
+        "With 1, 2 and 4 processes on these cores: µs of one request, and requests per second",
         ["", *heads],
         rows,
     )

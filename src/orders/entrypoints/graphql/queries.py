@@ -167,32 +167,32 @@ def build_schema() -> GraphQLSchema:
             order,
             {"number": GraphQLArgument(text)},
             _by_number,
-            description="One order, by its number; case and spaces are forgiven.",
+            description="One order, by its number; case and spaces do not matter.",
         ),
         "orderByReference": GraphQLField(
             order,
             {"reference": GraphQLArgument(text, out_name="reference_")},
             _by_reference,
             description="The order with this external reference: the newest that you placed, or "
-            "else the only one that others did.",
+            "else the only one of others.",
         ),
         "orders": GraphQLField(
             _connection(order),
             _list_arguments(types),
             _orders,
-            description="The caller's orders that fit every filter, newest first.",
+            description="The caller's orders that match every filter, newest first.",
         ),
         "orderEvents": GraphQLField(
             _list_of(types.of(EventResponse)),
             an_id,
             _events,
-            description="What happened to an order.",
+            description="The events of an order.",
         ),
         "orderNotes": GraphQLField(
             _list_of(types.of(NoteResponse)),
             an_id,
             _notes,
-            description="What staff wrote for staff.",
+            description="The notes of an order, for staff.",
         ),
     }
     return GraphQLSchema(GraphQLObjectType("Query", query))
@@ -217,7 +217,7 @@ def _connection(order: GraphQLObjectType) -> GraphQLObjectType:
         "page_info": GraphQLNonNull(page),
         "unreadable": GraphQLNonNull(GraphQLInt),
     }
-    says = "Orders of the page that only a newer version can read are counted, not shown."
+    says = "The number of orders of the page that only a newer version can read."
     return _object("OrderConnection", members, description=says)
 
 

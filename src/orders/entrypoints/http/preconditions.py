@@ -19,9 +19,9 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 HEADERS: Final[Mapping[str, str]] = {
-    IDEMPOTENCY_KEY: "New for each intent; the same one, with the same body, repeats it safely.",
-    IF_MATCH: "The ETag of the order you decided on.",
-    IF_NONE_MATCH: "The ETag of the order you have.",
+    IDEMPOTENCY_KEY: "A new key for each intent; retry safely with the same key and body.",
+    IF_MATCH: "The ETag of the order that the decision is based on.",
+    IF_NONE_MATCH: "The ETag of the order that the client has.",
 }
 """The headers that are read here, by name, and what callers are told of them.
 
@@ -29,7 +29,7 @@ Handlers do not declare them: Litestar would take each apart for every request, 
 """
 DryRun = Annotated[
     bool,
-    QueryParameter(name="dry_run", description="Check and answer as usual, but change nothing."),
+    QueryParameter(name="dry_run", description="Check and respond as usual, but change nothing."),
 ]
 
 _RAW_KEY: Final = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*\Z")
@@ -69,12 +69,14 @@ def read_command_request(
         raise RequestRefused(
             HTTPStatus.PRECONDITION_REQUIRED,
             "version-required",
-            "Send If-Match with the ETag of the order you decided on.",
+            "Send If-Match with the ETag of the order that you read.",
         )
     edge: Edge = request.app.state.edge
     value = _key(_header(request, IDEMPOTENCY_KEY), edge.max_key_length)
     if value is None and needs_key and not dry_run:
-        raise _bad_key("idempotency-key-missing", "Send an Idempotency-Key, new for each intent.")
+        raise _bad_key(
+            "idempotency-key-missing", "Send an Idempotency-Key, a new one for each intent."
+        )
     key = None
     if value is not None:
         fingerprint = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()
@@ -145,5 +147,5 @@ def _header(request: HttpRequest[Any, Any, Any], name: str) -> str | None:
     wanted = name.lower().encode()
     values = [value.decode("latin-1") for key, value in request.scope["headers"] if key == wanted]
     if len(values) > 1 and name == IDEMPOTENCY_KEY:
-        raise _bad_key("idempotency-key-invalid", "Send one Idempotency-Key.")
+        raise _bad_key("idempotency-key-invalid", "Send exactly one Idempotency-Key.")
     return ", ".join(values) if values else None

@@ -1,7 +1,7 @@
-"""RFC 9457 problem details: the one form of every answer that is not a success.
+"""RFC 9457 problem details: the form of every response that is not a success.
 
-What a client reads here is written here or by the refusal itself. Texts of frameworks, drivers
-and providers, query strings and body values are never passed on.
+The texts are written here or by the error itself. Texts of frameworks, drivers and providers,
+query strings and body values are never passed on.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
         request,
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         code="internal-error",
-        detail="Something went wrong on our side. Quote the trace id when you report it.",
+        detail="The service failed. Quote the trace id when you report it.",
     )
 
 

@@ -52,7 +52,7 @@ def decode_json(body: bytes, expected: type[T], *, max_depth: int = MAX_DEPTH) -
     # Reading keeps one of two members of a name, so writing has fewer strings. This costs a third
     # of a Python hook that looks at each object's names.
     if text.count(b'"') != written.count(b'"'):
-        raise malformed("An object names a member twice.")
+        raise malformed("An object has a member twice.")
     if _is_infinite(text, written) or _is_beyond_int64(text):
         raise _meaningless("a number is out of range")
     try:
@@ -139,6 +139,6 @@ def _meaningless(detail: str, *, pointer: str = "") -> RequestRefused:
     return RequestRefused(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid-body",
-        "The body does not mean a valid request.",
+        "The body does not fit the schema.",
         errors=[InvalidMember(detail, pointer=pointer)],
     )

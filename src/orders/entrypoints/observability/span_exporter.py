@@ -24,7 +24,7 @@ from opentelemetry.trace import Link, SpanKind
 from opentelemetry.trace.span import TraceState
 from opentelemetry.util.types import Attributes
 
-from orders.entrypoints.observability.span_queue import SpanQueue
+from orders.entrypoints.observability.span_batches import CountedBatches
 from orders.entrypoints.settings.table import Settings
 
 _EXPORT_SECONDS: Final = 5.0
@@ -39,15 +39,15 @@ async def recording_spans(settings: Settings) -> AsyncIterator[None]:
     if settings.otlp_endpoint is None:
         yield
         return
-    queue = SpanQueue(
+    batches = CountedBatches(
         OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS)
     )
-    provider = provider_of(queue, ratio=settings.trace_ratio)
+    provider = provider_of(batches, ratio=settings.trace_ratio)
     trace.set_tracer_provider(provider)
     try:
         yield
     finally:
-        await queue.close()
+        await batches.close()
 
 
 def provider_of(ended: SpanProcessor, *, ratio: float) -> TracerProvider:

@@ -74,7 +74,7 @@ def embedded_database(
     """
     port = port or free_ports(1)[0]
     if is_taken(_HOST, port):
-        raise ProcessFailed(f"port {port} on {_HOST} is taken (the database)")
+        raise ProcessFailed(f"port {port} on {_HOST} is in use (the database)")
     storage_path.mkdir(parents=True, exist_ok=True)
     log = storage_path.with_name(f"{storage_path.name}.log")
     with log.open("wb") as output:

@@ -81,7 +81,7 @@ class Stack:
             needed = self._embedded or each.name != "database"
             if needed and is_taken(host, port):
                 use = each.name.replace("_", " ")
-                raise ProcessFailed(f"port {port} on {host} is taken ({use}): try another --port")
+                raise ProcessFailed(f"port {port} on {host} is in use ({use}): try another --port")
 
     async def start(self, children: Children) -> None:
         """Start every part, and return when all of them answer.

@@ -93,9 +93,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ProcessFailed(f"port {port} on {host} is taken (the API)") from error
+            raise ProcessFailed(f"port {port} on {host} is in use (the API)") from error
         if error.errno == errno.EACCES:
-            raise SettingsError(["ORDERS_PORT cannot be used: it needs a right"]) from error
+            raise SettingsError(
+                ["ORDERS_PORT cannot be used: the process lacks the permission"]
+            ) from error
         reason = "cannot be used: this machine has no such address"
         raise SettingsError([f"ORDERS_HOST {reason}"]) from error
     with listening:

@@ -118,7 +118,7 @@ class Supervisor:
             if worker.has_crashed():
                 raise SystemExit(1)
             if not worker.process.is_alive():
-                _log.error("a worker ended by itself: %s", worker.process.exitcode)
+                _log.error("a worker ended unexpectedly: %s", worker.process.exitcode)
                 self._workers[place] = _Worker(self._work)
 
     def _replace(self) -> None:
@@ -127,7 +127,7 @@ class Supervisor:
         if all(worker.is_up() for worker in fresh):
             self._workers, fresh = fresh, self._workers
         elif not _are_told_to_go():
-            _log.error("the new workers do not serve: the old ones stay")
+            _log.error("the new workers cannot serve: the old ones stay")
         self._leaving = fresh
         _end(fresh, within_seconds=EXIT_WITHIN_SECONDS, unless=_are_told_to_go)
 
@@ -153,7 +153,7 @@ def _end(
                 return
             worker.process.join(_LOOK_SECONDS)
         if worker.process.is_alive():
-            _log.error("a worker did not go within %g s: killed", within_seconds)
+            _log.error("a worker did not exit within %g s: killed", within_seconds)
             worker.process.kill()
             worker.process.join()
 

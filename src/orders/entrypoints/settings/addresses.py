@@ -105,7 +105,7 @@ def as_redis(text: str) -> str:
     """A Redis URL that redis-py makes a connection of."""
     parts = _url(text, "redis", "rediss")
     if not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path):
-        raise Unusable("the database is no number")
+        raise Unusable("the database is not a number")
     if not {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} <= _REDIS_OPTIONS:
         raise Unusable(_OPTIONS)
     if find_spec("redis"):
@@ -178,8 +178,8 @@ def as_price_list(text: str) -> str:
         JsonPriceList(Path(text))
     except PriceListUnreadable as error:
         if isinstance(error.__cause__, OSError):
-            raise Unusable("the file is not there, or cannot be read") from None
-        raise Unusable('the file is no list of prices such as {"GBP": {"MUG": 1250}}') from None
+            raise Unusable("the file does not exist, or cannot be read") from None
+        raise Unusable('the file is not a list of prices such as {"GBP": {"MUG": 1250}}') from None
     return text
 
 
@@ -217,7 +217,9 @@ def _url(text: str, *schemes: str, one_host: bool = True) -> SplitResult:
 def _require_host(text: str, *, named: bool) -> None:
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::(.*))?", text)
     if found is None:
-        raise Unusable("a host is missing, or a port is no number" if text else "no host is named")
+        raise Unusable(
+            "a host is missing, or a port is not a number" if text else "the host is missing"
+        )
     literal, name, port = found.groups()
     if port is not None:
         require_port(port)

@@ -148,7 +148,7 @@ def test_workers_are_replaced_at_sighup_and_none_is_killed(fleet: Fleet) -> None
         os.kill(replica.process.pid, signal.SIGHUP)
         eventually(lambda: before.isdisjoint(children_of(replica.process.pid)))
         assert replica.process.stop(30) == 0
-        assert "did not go within" not in replica.process.log.read_text()
+        assert "did not exit within" not in replica.process.log.read_text()
 
 
 def test_a_second_sigterm_stops_at_once(fleet: Fleet) -> None:

@@ -1,8 +1,7 @@
-"""The audit trail: who tried to change what, and who was refused; one record per request.
+"""The audit trail: who tried to change what, and who was refused. At most one record a request.
 
-Records go to the logger `audit` at every log level. They name people by the subject of their token
-only. An order of somebody else gets the same response as one that does not exist, so every 404 for
-an order is recorded.
+Records go to the logger `audit`, at any log level. They name a person by the subject of the token
+only. A caller gets 404 for an order of somebody else, too, so every 404 for an order is recorded.
 """
 
 from __future__ import annotations
@@ -18,21 +17,20 @@ from litestar.types import HTTPScope
 from orders.application.access import Caller
 from orders.application.requests import CommandResult
 from orders.entrypoints.http.middleware.rate_limits import client_of
-from orders.entrypoints.http.problems import code_of, trace_id_of
-from orders.entrypoints.observability import json_logging as logs
+from orders.entrypoints.http.problems import code_of
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = frozenset({401, 403})
 REFUSALS: Final = frozenset({"forbidden", "order-not-found"})
-"""Codes that are recorded although GraphQL responds with 200."""
+"""Codes that GraphQL returns with status 200."""
 _HARMLESS: Final = frozenset({"quote", "graphql"})
-"""Operations that change nothing although they are a POST."""
+"""Operations that change nothing, though they are a POST."""
 _log: Final = logging.getLogger("audit")
 
 
 @dataclass(slots=True)
 class Change:
-    """What a request did to an order; empty before it did."""
+    """What a request changed. Empty until it has changed something."""
 
     order_id: str | None = None
     owner: str | None = None
@@ -43,14 +41,14 @@ _change: ContextVar[Change] = ContextVar("change")
 
 
 def expect_change() -> Change:
-    """Start a request: `note_change` then fills the result."""
+    """Begin a request. Returns the object that `note_change` fills in."""
     change = Change()
     _change.set(change)
     return change
 
 
 def note_change(result: CommandResult) -> None:
-    """Note for the audit trail which order a command changed. Does nothing outside a request."""
+    """Record which order a command was about. Outside of a request, do nothing."""
     if change := _change.get(None):
         state = result.order.state
         change.order_id = str(state.id)
@@ -59,24 +57,24 @@ def note_change(result: CommandResult) -> None:
 
 
 def operation_of(scope: HTTPScope) -> str | None:
-    """Return the published name of the operation; None if it has none."""
+    """Return the published name of the operation, None if it has none."""
     handler = scope.get("route_handler")
     return getattr(handler, "operation_id", None)
 
 
 def is_change(scope: HTTPScope) -> bool:
-    """Whether the request should change something, and is no dry run."""
+    """Whether the request is one to change something, and no dry run."""
     if scope["method"] in _SAFE or operation_of(scope) in _HARMLESS:
         return False
     query = scope["query_string"]
-    # The handler accepts this spelling only, so any other one is no dry run.
+    # Read as the handler reads it: what is spelled otherwise is refused, or for real.
     return not query or (b"dry_run", b"true") not in parse_qsl(query)
 
 
-def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None) -> None:
-    """Record a request if it changed something, should have, or was refused.
+def audit(scope: HTTPScope, status: int, change: Change) -> None:
+    """Record a request after its response, if it is a change or a refusal.
 
-    429 and 503 are not recorded: nothing was decided, and there may be very many of them.
+    429 and 503 are left out: nothing was decided, and a flood of them must not flood the trail.
     """
     code = code_of(scope)
     refused = status in _REFUSED or code in REFUSALS
@@ -96,15 +94,13 @@ def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None)
         "owner": change.owner,
         "replayed": change.replayed if change.order_id else None,
         "client": client_of(scope),
-        "trace_id": trace_id_of(scope),
-        "span_id": span_id,
     }
     name = "refused" if refused else "changed" if status < 400 else "failed"
-    logs.event(_log, logging.INFO, name, record)
+    _log.info(name, extra=record)
 
 
 def order_of(scope: HTTPScope, change: Change) -> str | None:
-    """Return the id of the order that a request names or created; None without one."""
+    """The id of the order that a request is about, if it names or made one."""
     if change.order_id is not None:
         return change.order_id
     order_id = scope.get("path_params", {}).get("order_id")

@@ -88,6 +88,6 @@ def _keys_unavailable() -> RequestRefused:
     return RequestRefused(
         HTTPStatus.SERVICE_UNAVAILABLE,
         KeysUnavailable.code,
-        "Access tokens cannot be checked at the moment. Repeat the request.",
+        "Access tokens cannot be verified at the moment. Retry the request.",
         headers={"retry-after": "2"},
     )

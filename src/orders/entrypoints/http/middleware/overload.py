@@ -21,9 +21,7 @@ from orders.entrypoints.observability import metrics
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-OVERLOADED: Final = problem_of(
-    503, "overloaded", "The service has more to do than it can. Repeat the request."
-)
+OVERLOADED: Final = problem_of(503, "overloaded", "The service is overloaded. Retry the request.")
 RETRY_AFTER: Final = (b"retry-after", b"%d" % RETRY_AFTER_SECONDS)
 WHOLE_BODY: Final = "orders.whole_body"
 """ASGI extension of a request whose whole body has arrived: reading it does not wait."""

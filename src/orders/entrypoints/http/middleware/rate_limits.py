@@ -119,6 +119,6 @@ def _limited(admission: Admission) -> RequestRefused:
     return RequestRefused(
         HTTPStatus.TOO_MANY_REQUESTS,
         "rate-limited",
-        f"Too many requests. Repeat this one in {seconds} s; it had no effect.",
+        f"Too many requests. Retry in {seconds} s; it had no effect.",
         headers={"retry-after": str(seconds)},
     )

@@ -37,10 +37,10 @@ class RequestTargetCheck(ASGIMiddleware):
         if scope["http_version"] == "1.1":
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-                raise _ambiguous("Send exactly one Host header, with a name and perhaps a port.")
+                raise _ambiguous("Send exactly one Host header: a name and optionally a port.")
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-            raise _ambiguous("The only transfer coding understood is chunked.")
+            raise _ambiguous("The only supported transfer coding is chunked.")
         # The router has normalised `path`; `raw_path` is what the client sent.
         path = scope["raw_path"].partition(b"?")[0]
         if _is_misspelled(path, has_id="order_id" in scope["path_params"]):

@@ -34,7 +34,7 @@ _CUT_SHORT: Final = "The body ended before it was complete."
 _SPELLINGS: Final = {
     bool: ("true or false", re.compile(r"true|false")),
     int: ("a whole number", re.compile(r"0|-?[1-9][0-9]{0,18}")),
-    datetime: ("a time as RFC 3339 has it", re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*")),
+    datetime: ("a time in RFC 3339", re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*")),
 }
 
 
@@ -201,9 +201,9 @@ class StrictRequests(InitPlugin, ReceiveRoutePlugin):
         for name, value in request.query_params.multi_items():
             parameter = declared.get(name)
             if parameter is None:
-                raise _bad_query("There is no such query parameter here", declared)
+                raise _bad_query("This operation has no such query parameter", declared)
             if name in seen and not parameter.repeatable:
-                raise _bad_query("A query parameter may be given once", declared)
+                raise _bad_query("A query parameter may occur once", declared)
             if parameter.spelling is not None and not parameter.spelling.fullmatch(value):
                 raise _misspelled(name, parameter.kind)
             seen.add(name)

@@ -35,21 +35,21 @@ _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS: Final[Mapping[str, str]] = {
     "400": "The request is malformed",
-    "401": "There is no valid access token",
-    "403": "The caller's roles and scopes do not allow it",
-    "404": "There is none that the caller may see",
-    "406": "The answer is JSON only",
+    "401": "The request has no valid access token",
+    "403": "The caller's roles and scopes do not allow the operation",
+    "404": "It does not exist, or the caller may not see it",
+    "406": "The response is JSON only",
     "408": "The body took too long to arrive",
-    "409": "A rule of the order says no; `blocked_by` names every one",
-    "412": "The order is at another version",
+    "409": "A rule of the order refuses the command; `blocked_by` lists every such rule",
+    "412": "The order has another version",
     "413": "The body is too large",
     "415": "The body is not application/json",
-    "422": "The request is well-formed and means nothing possible",
+    "422": "The request is well-formed but not valid",
     "428": "If-Match is required",
     "429": "Too many requests",
     "431": "The headers are too large, or too many",
-    "500": "A fault of ours; quote the trace id",
-    "503": "Something needed is down; repeat after Retry-After",
+    "500": "A fault of the service; quote the trace id",
+    "503": "A dependency is down; retry after Retry-After",
 }
 
 
@@ -115,9 +115,13 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
             "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
         }
     if operation["operationId"] == "read_by_reference":
-        answers["409"] |= {"description": "Others placed several; `order_ids` names them"}
+        answers["409"] |= {
+            "description": "Others placed several orders with it; `order_ids` lists them"
+        }
     if path == "/readyz":
-        answers["503"] = answers["200"] | {"description": "No: it is draining or has no store"}
+        answers["503"] = answers["200"] | {
+            "description": "Not ready: the process drains, or the database does not answer"
+        }
 
 
 def _tell_conditions(operation: dict[str, Any], path: str, method: str) -> None:

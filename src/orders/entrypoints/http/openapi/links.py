@@ -18,17 +18,17 @@ _MAKERS: Final = {"changes": Operation.PROPOSE_CHANGE} | {
 
 _TEXT: Final = {"type": "string"}
 _ETAG: Final = {
-    "description": "The order's version: for If-Match and If-None-Match.",
+    "description": "The version of the order, for If-Match and If-None-Match.",
     "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
     "required": True,
 }
 _LOCATION: Final = {
-    "description": "Where the order is.",
+    "description": "The address of the order.",
     "schema": {"type": "string", "pattern": "^/v1/orders/[0-9a-f-]{36}$"},
     "required": True,
 }
 _REPLAYED: Final = {
-    "description": "An earlier request with this Idempotency-Key did the work.",
+    "description": "An earlier request with this Idempotency-Key was processed.",
     "schema": {"enum": ["true"], **_TEXT},
 }
 _NEXT: Final = {"description": 'The next page (RFC 8288, rel="next").', "schema": _TEXT}

@@ -20,7 +20,7 @@ from orders.entrypoints.http.schemas.responses import OrderResponse, order_respo
 @post(
     f"{ONE}/changes",
     operation_id="propose_change",
-    summary="Propose taking units off and adding lines",
+    summary="Propose a change: remove units, add lines",
     tags=[TAG],
 )
 async def propose(

@@ -23,7 +23,7 @@ TAGS: Final = ["Events"]
 PAYMENT_EVENTS: Final = "/payment-events"
 
 
-@get(f"{ONE}/events", operation_id="see_timeline", summary="What happened to an order", tags=TAGS)
+@get(f"{ONE}/events", operation_id="see_timeline", summary="List the events of an order", tags=TAGS)
 async def see_timeline(
     request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
 ) -> Page[EventResponse]:
@@ -32,7 +32,7 @@ async def see_timeline(
     return _page(found, None, to_staff=view_of(request.user) is View.STAFF)
 
 
-@get("/events", operation_id="see_feed", summary="What happened to all orders", tags=TAGS)
+@get("/events", operation_id="see_feed", summary="List the events of all orders", tags=TAGS)
 async def see_feed(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
@@ -52,7 +52,7 @@ async def see_feed(
     PAYMENT_EVENTS,
     status_code=HTTPStatus.NO_CONTENT,
     operation_id="receive_payment_event",
-    summary="Hear from the payment service",
+    summary="Receive a webhook of the payment service",
     tags=TAGS,
     security=[],
 )

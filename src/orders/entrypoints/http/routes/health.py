@@ -34,7 +34,9 @@ class Readiness:
         return "ok" if await self._can_serve() else "unavailable"
 
 
-@get("/livez", operation_id="livez", summary="Is the process alive", tags=TAGS, security=[])
+@get(
+    "/livez", operation_id="livez", summary="Liveness: does the process run", tags=TAGS, security=[]
+)
 async def livez() -> Health:
     """Answers as long as the event loop turns, whatever else is down."""
     return Health("ok")
@@ -43,7 +45,7 @@ async def livez() -> Health:
 @get(
     "/readyz",
     operation_id="readyz",
-    summary="Should requests come here",
+    summary="Readiness: should the process get requests",
     tags=TAGS,
     security=[],
 )

@@ -67,7 +67,13 @@ async def place(
     return order_response(answer, request.user, status=status, location=not dry_run)
 
 
-@post("/orders/quote", status_code=200, operation_id="quote", summary="Ask the price", tags=TAGS)
+@post(
+    "/orders/quote",
+    status_code=200,
+    operation_id="quote",
+    summary="Quote the price of an order",
+    tags=TAGS,
+)
 async def quote(
     request: Http, quote_order: NamedDependency[QuoteOrder], data: JSONBody[DraftBody]
 ) -> QuoteResponse:
@@ -106,7 +112,7 @@ async def read_by_number(
 @get(
     "/orders/by-reference/{external_reference:str}",
     operation_id="read_by_reference",
-    summary="Find an order by the caller's own reference",
+    summary="Find an order by its external reference",
     tags=TAGS,
 )
 async def read_by_reference(
@@ -167,7 +173,7 @@ async def list_orders(
 @patch(
     ONE,
     operation_id="edit",
-    summary="Change what is not money",
+    summary="Edit note, metadata, reference and address",
     tags=TAGS,
     dto=StrictMergePatch,
 )
@@ -191,7 +197,7 @@ async def edit(
 @get(
     f"{ONE}/actions",
     operation_id="see_actions",
-    summary="What can be done to an order",
+    summary="List the commands that are possible now",
     tags=TAGS,
 )
 async def see_actions(

@@ -174,7 +174,7 @@ class ItemsBody(Body, frozen=True):
         """
         items = {PartId(item.line_id): item.quantity for item in self.items}
         if len(items) < len(self.items):
-            raise InvalidValue("items", "must name each line once")
+            raise InvalidValue("items", "must contain each line once")
         return items
 
 

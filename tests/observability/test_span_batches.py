@@ -1,4 +1,4 @@
-"""Spans leave by a bounded queue; whatever becomes of the collector, nobody waits for it."""
+"""Spans leave in batches from a bounded queue. Whatever the collector does, nobody waits for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from orders.entrypoints.observability import span_queue
+from orders.entrypoints.observability import span_batches
 from orders.entrypoints.observability.metrics import REGISTRY
+from orders.entrypoints.observability.span_batches import CountedBatches
 from orders.entrypoints.observability.span_exporter import provider_of
-from orders.entrypoints.observability.span_queue import SpanQueue
 from orders.entrypoints.server.child_processes import free_ports
 from tests.support.observed_api import logged
 from tests.support.processes.otlp_receiver import OtlpReceiver, otlp_receiver
@@ -29,15 +29,15 @@ def collector() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(span_queue, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(span_batches, "DELAY_SECONDS", 0.01)
 
 
-def queue_to(url: str, *, timeout: float = 0.2) -> SpanQueue:
-    return SpanQueue(OTLPSpanExporter(f"{url}/v1/traces", timeout=timeout))
+def batches_to(url: str, *, timeout: float = 0.2) -> CountedBatches:
+    return CountedBatches(OTLPSpanExporter(f"{url}/v1/traces", timeout=timeout))
 
 
-def end_spans(queue: SpanQueue, count: int) -> None:
-    tracer = provider_of(queue, ratio=1).get_tracer("test")
+def end_spans(batches: CountedBatches, count: int) -> None:
+    tracer = provider_of(batches, ratio=1).get_tracer("test")
     for number in range(count):
         tracer.start_span(f"span {number}").end()
 
@@ -65,67 +65,94 @@ class Counts:
 
 async def test_all_that_ended_before_the_end_is_exported(collector: OtlpReceiver) -> None:
     counts = Counts()
-    queue = queue_to(collector.url, timeout=5)
-    end_spans(queue, 1_000)
-    await queue.close()
+    batches = batches_to(collector.url, timeout=5)
+    end_spans(batches, 1_000)
+    await batches.close()
     assert {each.name for each in collector.spans} == {f"span {n}" for n in range(1_000)}
     assert counts.grown == {"exported": 1_000, "queue-full": 0, "not-exported": 0}
-    end_spans(queue, 1)
+    end_spans(batches, 1)
     assert counts.grown["exported"] == 1_000
 
 
 async def test_a_collector_that_hangs_costs_spans_and_no_time(collector: OtlpReceiver) -> None:
     counts = Counts()
     collector.hang()
-    queue = queue_to(collector.url, timeout=60)
-    end_spans(queue, 1)
+    batches = batches_to(collector.url, timeout=60)
+    end_spans(batches, 1)
     await asyncio.to_thread(collector.wait_for, lambda it: it.hung == 1)
     # The thread waits for the collector now; this does not.
-    end_spans(queue, span_queue.SPANS_AT_MOST + 10)
+    end_spans(batches, span_batches.MAX_WAITING_SPANS + 10)
     assert counts.grown == {"exported": 0, "queue-full": 10, "not-exported": 0}
-    async with asyncio.timeout(span_queue.CLOSE_SECONDS + 10):
-        await queue.close()
-    assert counts.grown["not-exported"] == span_queue.SPANS_AT_MOST
+    async with asyncio.timeout(span_batches.CLOSE_SECONDS + 10):
+        await batches.close()
+    assert counts.grown["not-exported"] == span_batches.MAX_WAITING_SPANS
     collector.answer()
-    await asyncio.to_thread(queue._thread.join)
-    assert counts.grown["exported"] == 1
+    await asyncio.to_thread(batches._ending.join)
+    assert counts.grown == {
+        "exported": 1,
+        "queue-full": 10,
+        "not-exported": span_batches.MAX_WAITING_SPANS,
+    }
 
 
-async def test_a_collector_that_is_not_there_is_told_of_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(span_queue, "TROUBLE_SECONDS", 0.01)
+async def test_a_collector_that_is_not_there_is_told_of_once() -> None:
     counts = Counts()
     (port,) = free_ports(1)
     with logged() as lines:
         exporter = Asked(OTLPSpanExporter(f"http://user:hunter2@127.0.0.1:{port}", timeout=0.2))
-        queue = SpanQueue(exporter)
+        batches = CountedBatches(exporter)
         for _ in range(2):
-            end_spans(queue, 5)
+            end_spans(batches, 5)
             await asyncio.to_thread(exporter.asked.acquire)
-        await queue.close()
+        await batches.close()
     assert counts.grown == {"exported": 0, "queue-full": 0, "not-exported": 10}
-    (line,) = lines.of("orders.entrypoints.observability.span_queue")
+    (line,) = lines.of(span_batches.__name__)
     assert line["event"] == "the collector takes no spans: they are dropped"
     assert len(lines.text.splitlines()) == 1
 
 
-async def test_a_collector_that_comes_back_gets_what_ends_from_then_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(span_queue, "TROUBLE_SECONDS", 0.0)
+async def test_a_collector_that_comes_back_gets_what_ends_from_then_on() -> None:
     memory = InMemorySpanExporter()
     exporter = Asked(memory)
     with logged() as lines:
-        queue = SpanQueue(exporter)
+        batches = CountedBatches(exporter)
         for exporter.exporter in (None, memory):
-            end_spans(queue, 1)
+            end_spans(batches, 1)
             await asyncio.to_thread(exporter.asked.acquire)
-        await queue.close()
-    assert [line["event"] for line in lines.of("orders.entrypoints.observability.span_queue")] == [
+        await batches.close()
+    assert [line["event"] for line in lines.of(span_batches.__name__)] == [
         "the collector takes no spans: they are dropped",
         "the collector takes spans again",
     ]
+
+
+async def test_an_exporter_that_raises_has_dropped_its_batch_and_is_asked_again() -> None:
+    class Raising(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            raise ValueError(spans[0].name)
+
+    counts = Counts()
+    exporter = Asked(Raising())
+    with logged() as lines:
+        batches = CountedBatches(exporter)
+        for exporter.exporter in (Raising(), InMemorySpanExporter()):
+            end_spans(batches, 1)
+            await asyncio.to_thread(exporter.asked.acquire)
+        await batches.close()
+    assert counts.grown == {"exported": 1, "queue-full": 0, "not-exported": 1}
+    assert "span 0" not in lines.text
+
+
+async def test_spans_that_have_left_make_room_for_others() -> None:
+    counts = Counts()
+    memory = InMemorySpanExporter()
+    batches = CountedBatches(exporter := Asked(memory))
+    for times in (1, 2, 3):
+        end_spans(batches, span_batches.MAX_WAITING_SPANS)
+        while len(memory.get_finished_spans()) < times * span_batches.MAX_WAITING_SPANS:
+            await asyncio.to_thread(exporter.asked.acquire)
+    await batches.close()
+    assert counts.grown["queue-full"] == 0
 
 
 class Asked(SpanExporter):
@@ -137,9 +164,10 @@ class Asked(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         exporter = self.exporter
-        result = exporter.export(spans) if exporter else SpanExportResult.FAILURE
-        self.asked.release()
-        return result
+        try:
+            return exporter.export(spans) if exporter else SpanExportResult.FAILURE
+        finally:
+            self.asked.release()
 
     def shutdown(self) -> None:
         pass
