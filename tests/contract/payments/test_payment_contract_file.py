@@ -137,7 +137,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
         data_dir=tmp_path,
         webhook_url=f"{address}/v1/payment-events",
         webhook_secret=SECRET,
-        pace=Pace(slow=0.5, never=0.1, settle=0.2, notice=0.0, notice_retry=0.01),
+        pace=Pace(slow=0.5, never=0.1, settle=0.2, webhook=0.0, webhook_retry=0.01),
     )
     running_app, sandbox.url = await _started(app)
     async with aiohttp.ClientSession() as sandbox.session:
