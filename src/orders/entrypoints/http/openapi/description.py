@@ -54,7 +54,7 @@ _PROBLEMS: Final[Mapping[str, str]] = {
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """What Litestar is told. It serves nothing by itself: the completed description is served."""
+    """Return Litestar's configuration. It serves no document: `published` completes it first."""
     return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
 
 

@@ -73,7 +73,7 @@ class InitialPaymentBody(Body, frozen=True):
     capture: bool = False
 
     def to_domain(self) -> InitialPayment:
-        """The wish as the use case takes it."""
+        """Return the initial payment for the use case."""
         return InitialPayment(method=self.method, capture=self.capture)
 
 

@@ -208,7 +208,7 @@ def _credential_check(credential: str | None) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode(errors="replace")
-        if expected and request.path.startswith("/v1/") and not hmac.compare_digest(given, header):
+        if header and request.path.startswith("/v1/") and not hmac.compare_digest(given, header):
             return _problem(401, "unauthenticated", headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
