@@ -18,6 +18,7 @@ from orders.domain.money import Money
 from orders.domain.order.order import CANCEL_REASONS, Order
 from orders.domain.payments import PaymentOperation, PaymentStatus, ProviderStatus
 from orders.domain.state import OrderState
+from orders.domain.storing import mark_stored, restore
 from orders.domain.validation import Shipping
 from tests.domain import invariants
 from tests.domain.payment_model import FATES, Answer, PaymentModel
@@ -363,8 +364,8 @@ class OrderMachine(RuleBasedStateMachine):
     @rule()
     def store(self) -> None:
         """A store takes the order and gives it back."""
-        self.order.mark_stored(self.order.version + 1)
-        self.order = Order(self.order.state)
+        mark_stored(self.order, self.order.version + 1)
+        self.order = restore(self.order.state)
 
     # -- how each is judged ---------------------------------------------------------------
 

@@ -14,21 +14,33 @@ from hypothesis.stateful import run_state_machine_as_test
 from orders.domain import rules as guards
 from orders.domain.actions import Action
 from orders.domain.operations import Ledger
-from orders.domain.order import _shipments as fulfilling
-from orders.domain.order._payments import Paying
+from orders.domain.order import _core, _follow_ups, _shipments
 from orders.domain.state import OrderState
 from tests.domain.order_machine import OrderMachine
 
 ENDED: Final = ("cancelled", "expired")
-_send_back = Paying._send_back
+
+
+def unwind_where(patch: pytest.MonkeyPatch, fits: Callable[[OrderState, OrderState], bool]) -> None:
+    """Money goes back only where the states before and after a change fit."""
+    for name in ("_has_to_void", "_has_to_refund"):
+        decide = getattr(_follow_ups, name)
+
+        def decided(
+            before: OrderState,
+            state: OrderState,
+            *now: datetime,
+            came: bool,
+            decide: Callable[..., bool] = decide,
+        ) -> bool:
+            return fits(before, state) and decide(before, state, *now, came=came)
+
+        patch.setattr(_follow_ups, name, decided)
 
 
 def late_money_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    def only_at_the_end(order: Paying, before: OrderState, now: datetime) -> None:
-        if before.status not in ENDED:
-            _send_back(order, before, now)
-
-    patch.setattr(Paying, "_send_back", only_at_the_end)
+    unwind_where(patch, lambda before, state: before.status not in ENDED)
+    patch.setattr(_core, "late_payments", lambda before, ledger: ())
 
 
 def pending_refunds_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -36,16 +48,14 @@ def pending_refunds_are_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def cancelling_unwinds_nothing(patch: pytest.MonkeyPatch) -> None:
-    def only_after_the_end(order: Paying, before: OrderState, now: datetime) -> None:
-        if order.status != "cancelled" or before.status == "cancelled":
-            _send_back(order, before, now)
-
-    patch.setattr(Paying, "_send_back", only_after_the_end)
+    unwind_where(
+        patch, lambda before, state: state.status != "cancelled" or before.status == "cancelled"
+    )
 
 
 def cancelled_units_can_be_packed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        fulfilling,
+        _shipments,
         "shippable_units",
         lambda state: {
             line.id: line.quantity - line.allocated - line.shipped

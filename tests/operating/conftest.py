@@ -11,9 +11,12 @@ from tests.support.processes.brokers import RABBITMQ_MISSING, rabbitmq_is_instal
 from tests.support.processes.prometheus_process import installed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
-    """A shop that runs well, with all that it may have beside it."""
+    """A shop that runs well, with all that it may have beside it.
+
+    Its customers never rest: it ends with the module, so that other tests get the processor.
+    """
     installed("prometheus")
     if not rabbitmq_is_installed():
         pytest.skip(RABBITMQ_MISSING)

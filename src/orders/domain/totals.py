@@ -1,4 +1,4 @@
-"""What an order costs, what has been paid for it, and what is owed either way."""
+"""What an order costs, what was paid for it, and what is still owed by or to the customer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from orders.domain.errors import AmountTooLarge
 from orders.domain.lines import Line
 from orders.domain.money import AMOUNT_LIMIT
 from orders.domain.operations import Ledger
+from orders.domain.read_only import read_only
 from orders.domain.returns import Credit
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """All amounts of an order, in minor units of its currency.
 
-    The first five are of the live units; `gross` is their sum. `authorized` is what can still
-    be captured.
+    `subtotal`, `discount`, `tax`, `shipping` and `gross` count the units that are not cancelled:
+    subtotal - discount + tax + shipping = gross. `due` is gross less credits, at least 0.
+    `authorized` is what can still be captured.
     """
 
     subtotal: int
@@ -36,32 +39,32 @@ class Totals:
 
     @property
     def net(self) -> int:
-        """What was captured and is still held."""
+        """What was captured and neither refunded nor charged back."""
         return self.captured - self.refunded - self.charged_back
 
     @property
     def outstanding(self) -> int:
-        """What is still to be paid."""
+        """What the customer still has to pay."""
         return max(0, self.due - self.net)
 
     @property
     def refund_due(self) -> int:
-        """What is owed back and not on its way yet."""
+        """What the shop owes the customer and has not begun to refund."""
         return max(0, self.net - self.due - self.pending_refunds)
 
     @property
     def refundable(self) -> int:
-        """What is held and not on its way back."""
+        """What is kept and not being refunded."""
         return max(0, self.net - self.pending_refunds)
 
     @property
     def creditable(self) -> int:
-        """How much credit can still be granted, whatever has been captured."""
+        """How much credit can still be granted, however much was captured."""
         return max(0, self.gross - self.credits)
 
 
 class LineTotals(NamedTuple):
-    """What the live units of all lines cost: before tax and discounts, their tax, and in all."""
+    """What the live units of all lines cost: before tax and discounts, the tax, and the sum."""
 
     subtotal: int
     tax: int
@@ -80,24 +83,24 @@ class LineTotals(NamedTuple):
 
     @classmethod
     def known_from(cls, totals: Totals) -> LineTotals:
-        """What the lines were worth that these totals are of."""
+        """The line totals that are part of known order totals."""
         return cls(totals.subtotal, totals.tax, totals.gross - totals.shipping)
 
 
 def totals_of(
-    worth: LineTotals,
+    lines: LineTotals,
     *,
     shipping: int,
     credits: Iterable[Credit] = (),
     ledger: Ledger = Ledger(),  # noqa: B008 - frozen
     ended_unpaid: bool = False,
 ) -> Totals:
-    """Add up an order. `ended_unpaid`: it was cancelled or has expired, so nothing is due.
+    """Add up an order. `ended_unpaid`: it is cancelled or expired, so nothing is due.
 
     Raises:
-        AmountTooLarge: If the sum is 2**53 minor units or more.
+        AmountTooLarge: If the total is 2**53 minor units or more.
     """
-    subtotal, tax, lines_gross = worth
+    subtotal, tax, lines_gross = lines
     gross = lines_gross + shipping
     if max(gross, subtotal + tax + shipping) >= AMOUNT_LIMIT:
         raise AmountTooLarge

@@ -101,6 +101,12 @@ def _add_migrate(parser: _Parser) -> None:
 
 
 def _add_outbox(parser: _Parser) -> None:
+    parser.add_argument(
+        "--as",
+        dest="name",
+        metavar="NAME",
+        help="who does it, for the audit trail; left out: the user of the system",
+    )
     choices, about = ["list", "resend", "drop"], "list parked events, resend or discard them"
     parser.add_argument("action", choices=choices, help=about)
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
@@ -200,15 +206,25 @@ def _outbox(options: argparse.Namespace) -> int:
     from orders.entrypoints import outbox
     from orders.entrypoints.settings.table import Settings
 
-    settings = Settings.read()
+    settings, name = Settings.read(), options.name or _system_user()
     actions = {
-        "list": lambda: outbox.listed(settings),
-        "resend": lambda: outbox.resend(settings, options.order, options.publisher),
-        "drop": lambda: outbox.drop(settings, options.publisher),
+        "list": lambda: outbox.listed(settings, name=name),
+        "resend": lambda: outbox.resend(settings, options.order, options.publisher, name=name),
+        "drop": lambda: outbox.drop(settings, options.publisher, name=name),
     }
     for line in asyncio.run(actions[options.action]()):
         print(line)
     return 0
+
+
+def _system_user() -> str:
+    """The name of the user that runs this process, or its number: a container may have no name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the one before Python 3.13, the other from then on
+        return f"uid {os.getuid()}"
 
 
 def _migrate(options: argparse.Namespace) -> int:

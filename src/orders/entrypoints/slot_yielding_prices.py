@@ -1,4 +1,4 @@
-"""A price list that lets other requests run while it waits for another service."""
+"""A catalogue that is another service: while a request waits for it, other requests run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from orders.entrypoints.admission import yield_slot
 
 
 class SlotYieldingPriceList:
-    """Implements `PriceList` with another one, and yields the request's slot for each call."""
+    """`PriceList` that passes each call on, and yields the request's slot while it waits."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
 
     async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Return prices in minor units by SKU. A SKU without a price is left out."""
+        """Prices in minor units by SKU. A SKU without a price is left out."""
         with yield_slot():
             return await self._prices.prices(skus, currency)

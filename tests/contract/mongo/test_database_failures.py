@@ -144,7 +144,7 @@ def calls_of(database: Database, order: Order) -> list[Callable[[], Awaitable[ob
         lambda: log.timeline(order.id),
         lambda: log.after(0, tenant="shop", limit=1),
         lambda: log.cause_of(order.id),
-        lambda: MongoBacklog(database).look(now=NOW),
+        lambda: MongoBacklog(database).measure(now=NOW),
         lambda: probe(database),
     ]
 

@@ -22,7 +22,12 @@ from orders.adapters.contracts.waiting_samples import (
     nothing,
     one_more_event,
 )
-from orders.adapters.in_memory import FixedClock, InMemoryOrders, InMemoryPublisher
+from orders.adapters.in_memory import (
+    FixedClock,
+    FixedTraceContext,
+    InMemoryOrders,
+    InMemoryPublisher,
+)
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Collection, Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
@@ -35,7 +40,7 @@ from tests.support.database.database_commands import RoundTrips
 class TestInMemoryOutbox(EventOutboxContract):
     @pytest.fixture
     def orders(self) -> InMemoryOrders:
-        return InMemoryOrders(traceparent=lambda: TRACE)
+        return InMemoryOrders(trace_context=FixedTraceContext(TRACE))
 
     @pytest.fixture
     def outbox(self, orders: InMemoryOrders) -> InMemoryOrders:
@@ -51,7 +56,7 @@ class TestInMemoryOutbox(EventOutboxContract):
 class TestMongoOutbox(EventOutboxContract):
     @pytest.fixture
     def orders(self, database: Database) -> MongoOrders:
-        return MongoOrders(database, traceparent=lambda: TRACE)
+        return MongoOrders(database, trace_context=FixedTraceContext(TRACE))
 
     @pytest.fixture
     def outbox(self, database: Database) -> MongoOutbox:
@@ -87,7 +92,7 @@ async def test_an_order_without_new_events_does_not_wait_for_a_relay(database: D
     await outbox.remove({waiting.order_id: 3})  # by a relay whose lease was over
 
     assert await claim(outbox, NOW + LEASE) == []
-    assert (await MongoBacklog(database).look(now=NOW)).new.waiting_orders == 0
+    assert (await MongoBacklog(database).measure(now=NOW)).new.waiting_orders == 0
     (lacking,) = await claim_for(ONE, outbox)
     assert [event.recorded.sequence for event in lacking.events] == [4]
 

@@ -33,6 +33,7 @@ from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
 from orders.domain.state import OrderState
+from orders.domain.storing import restore
 
 GOLDEN = Path(__file__).parent / "golden" / "order-document-v1.json"
 ORDER_ID = UUID("018e0000-0000-8000-8000-0123456789ab")
@@ -179,7 +180,7 @@ def test_an_event_whose_envelope_has_another_form_is_not_guessed_at(
 
 
 def test_a_change_sets_what_differs_and_no_more() -> None:
-    order = Order(state_from(document_of(a_new_order(), traceparent=None)))
+    order = restore(state_from(document_of(a_new_order(), traceparent=None)))
     order.add_note("Once more", by=STAFF, now=LATER)
 
     update = changes_of(order, traceparent=TRACE)

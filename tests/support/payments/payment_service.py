@@ -145,7 +145,7 @@ class Provider:
 
     async def wait_for(self, gate: threading.Event) -> None:
         """Return once a test has opened the gate."""
-        await asyncio.get_running_loop().run_in_executor(self._waiters, gate.wait, 30)
+        await asyncio.get_running_loop().run_in_executor(self._waiters, gate.wait, 60)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         call = await self._read(request)

@@ -22,6 +22,11 @@ from orders.entrypoints.sandbox.stack import accepts, is_ready
 from orders.entrypoints.server.child_processes import end_with, free_ports
 
 PATIENCE_SECONDS = 60
+UNHURRIED = {"ORDERS_MONGO_POOL_SIZE": "100", "ORDERS_MONGO_TIMEOUT_SECONDS": "20"}
+"""Settings for tests of anything but overload and outages of the database: so many requests of a
+process run at once, and none is refused because a machine that is busy with other things lets it
+wait for its turn, or for the embedded database.
+"""
 _HOST = "127.0.0.1"
 _CATALOGUE = Path(__file__).parents[3] / "src/orders/entrypoints/sandbox/catalogue.json"
 _BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}

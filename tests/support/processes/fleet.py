@@ -47,7 +47,7 @@ class Fleet:
     @contextmanager
     def at(self, url: str) -> Iterator[Running]:
         """The same service at another address."""
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             yield replace(self.running, url=url, client=client)
 
     @contextmanager

@@ -28,6 +28,7 @@ defaults
     timeout connect 1s
     timeout client 60s
     timeout server 60s
+    timeout check 10s
     option redispatch 1
     retries 3
     retry-on conn-failure empty-response

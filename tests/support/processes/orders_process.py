@@ -96,7 +96,7 @@ def get(port: int, path: str, **headers: str) -> tuple[int, str]:
     """Status and body of a request to this machine, made until somebody listens there."""
     give_up_at = time.monotonic() + 60
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()

@@ -26,7 +26,7 @@ RULES: Final = Path(__file__).parents[3] / "infra" / "prometheus" / "rules"
 FASTER: Final = 30
 MISSING: Final = "no {}: run infra/setup/services.sh as root (Debian, Ubuntu)"
 _SCRAPE_SECONDS: Final = 15
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 60
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 

@@ -9,13 +9,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
 from orders.entrypoints.server.child_processes import free_ports
 
-_PATIENCE_SECONDS = 10
+_PATIENCE_SECONDS = 60
 
 
 class RedisProcess:
@@ -45,6 +45,7 @@ class RedisProcess:
                 wire.sendall(b"PING\r\n")
                 if wire.recv(7) == b"+PONG\r\n":
                     return
+            sleep(0.01)  # a port gives no event to wait for
         raise TimeoutError("redis-server does not answer")
 
     def freeze(self) -> None:

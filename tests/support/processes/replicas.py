@@ -17,8 +17,16 @@ from typing import Any
 import httpx
 
 from tests.support.payments.payment_service import Provider, providing
-from tests.support.processes.cluster import Cluster, Shape, cluster
-from tests.support.processes.service import Caller, Running, at_once, eventually, hold, paid
+from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
+from tests.support.processes.service import (
+    PATIENCE_SECONDS,
+    Caller,
+    Running,
+    at_once,
+    eventually,
+    hold,
+    paid,
+)
 
 REPLICAS = ("api-0", "api-1", "api-2")
 DEADLINE_SECONDS = 10
@@ -29,10 +37,11 @@ OLD_SECRET, NEW_SECRET = (
 REASSURING = 15
 """Calls that succeed, for at most as many that fail: half of all may not."""
 _QUICK = {
+    **UNHURRIED,
     # What hangs is left soon, so that many cases fit in a minute.
     "ORDERS_PAYMENT_CONNECT_SECONDS": "0.5",
-    "ORDERS_PAYMENT_READ_SECONDS": "0.8",
-    "ORDERS_PAYMENT_TOTAL_SECONDS": "2",
+    "ORDERS_PAYMENT_READ_SECONDS": "1.5",
+    "ORDERS_PAYMENT_TOTAL_SECONDS": "4",
     "ORDERS_PAYMENT_WEBHOOK_SECRET": f"{OLD_SECRET},{NEW_SECRET}",
 }
 
@@ -159,7 +168,9 @@ def staged(folder: Path) -> Iterator[Stage]:
 def seen_at(stack: ExitStack, running: Cluster, url: str, folder: Path) -> Running:
     """The service as a stranger meets it at one address."""
     limits = httpx.Limits(max_connections=128, max_keepalive_connections=0)
-    client = stack.enter_context(httpx.Client(base_url=url, timeout=30, limits=limits))
+    client = stack.enter_context(
+        httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, limits=limits)
+    )
     return Running(url, folder, running.addresses(), client)
 
 

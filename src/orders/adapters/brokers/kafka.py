@@ -15,10 +15,10 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
 )
 
-from orders.adapters.messages import CONTENT_TYPE, Sending, encode, untraced
+from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.errors import PublisherUnavailable
 from orders.application.ordered_publishing import EventRefused, publish_in_order
-from orders.application.ports import LoggedEvent, Published
+from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceContext
 
 _HEADERS: Final = [("content-type", CONTENT_TYPE.encode())]
 _CLOSE_SECONDS: Final = 1.0
@@ -40,13 +40,13 @@ class KafkaPublisher:
         *,
         topic: str = "orders.events",
         publish_seconds: float = 10,
-        sending: Sending = untraced,
+        trace_context: TraceContext = UNTRACED,
     ) -> None:
         """Take some brokers' addresses; `publish_seconds` bounds a call, connecting included."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._publish_seconds = publish_seconds
-        self._sending = sending
+        self._trace_context = trace_context
         self._producer: AIOKafkaProducer | None = None
         self._works = False
         self._turn = asyncio.Lock()
@@ -91,7 +91,9 @@ class KafkaPublisher:
         if self._producer is None or not self._works:
             raise PublisherUnavailable("the connection to Kafka is lost")
         try:
-            with self._sending(event) as traceparent:
+            with self._trace_context.delivering(
+                event, broker="kafka", destination=self._topic
+            ) as traceparent:
                 await self._producer.send_and_wait(
                     self._topic,
                     encode(event),

@@ -51,6 +51,16 @@ class EventLogContract:
         """A log whose store does not answer."""
         raise NotImplementedError("override the fixture `lost_log`")
 
+    async def test_names_the_cause_of_an_order_once_it_is_logged(self, log: EventLog) -> None:
+        first, second, *_ = logged_events()
+        cause = f"00-{7:032x}-{7:016x}-01"
+        assert await log.cause_of(first.order_id) is None
+
+        await log.append([replace(first, traceparent=cause), second])
+
+        assert await log.cause_of(first.order_id) == cause
+        assert await log.cause_of(OrderId(uuid4())) is None
+
     async def test_gives_back_every_event_there_is(self, log: EventLog) -> None:
         events = logged_events(EVERY_EVENT)
 
@@ -143,6 +153,7 @@ class EventLogContract:
         calls: list[Awaitable[object]] = [
             lost_log.append(logged_events()[:1]),
             lost_log.timeline(OrderId(uuid4())),
+            lost_log.cause_of(OrderId(uuid4())),
             lost_log.after(0, tenant="shop", limit=1),
         ]
 

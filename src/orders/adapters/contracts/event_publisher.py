@@ -149,7 +149,7 @@ class EventPublisherContract:
     async def test_nothing_is_lost_when_the_broker_is_lost_meanwhile(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
-        orders = [logged_events() for _ in range(100)]
+        orders = [logged_events() for _ in range(40)]
         events = [event for order in orders for event in order]
         publishing = asyncio.ensure_future(publisher.publish(events))
         while not publishing.done() and not await broker.received():

@@ -86,7 +86,7 @@ class LaggingPublishers:
 
         (new,) = await claim(outbox)
         assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset({ONE}))
-        # Not offered yet, so it is not the lane's to send.
+        # It was never sent to any publisher, so it is still new.
         (lacking,) = await claim_for(ONE, outbox)
         assert [e.recorded.sequence for e in lacking.events] == [1, 2, 3]
 

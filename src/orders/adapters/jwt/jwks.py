@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 import aiohttp
 
@@ -52,6 +52,14 @@ class JwksRing:
         self._fetched_at = self._tried_at = self._looked_at = float("-inf")
         self._fetch: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Fetch nothing yet: the auth service need not be up."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        await self.close()
 
     async def ensure_keys(self) -> None:
         """Have keys, fetching them if there are none, see `KeyRing`."""

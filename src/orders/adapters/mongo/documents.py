@@ -7,7 +7,7 @@ nowhere is stored nowhere: beside the state there is only what the database must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
@@ -25,10 +25,9 @@ from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
+from orders.domain.storing import stored_state
 
 Document = dict[str, Any]
-Traceparent = Callable[[], str | None]
-"""The W3C trace context of the request being served, if there is one."""
 
 SCHEMA: Final = 1
 """Raised when a document of the form before can no longer be read as it is."""
@@ -78,7 +77,7 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
     Only what differs is set, so a part that another version of the service added stays. The
     outbox is only ever added to; what the relay has claimed stays claimed.
     """
-    state, stored = order.state, order.stored
+    state, stored = order.state, stored_state(order)
     changed = {
         name: _plain(value)
         for name in _FIELDS

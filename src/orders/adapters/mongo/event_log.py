@@ -63,7 +63,7 @@ class MongoEventLog:
 
     @answered
     async def cause_of(self, order_id: OrderId) -> str | None:
-        """The trace context of the request that placed an order; None if that is not known."""
+        """The traceparent of an order's first event; None if it has none, or is not logged yet."""
         first = {"order_id": order_id, "sequence": 1}
         found = await self._events.find_one(first, {"traceparent": 1})
         return None if found is None else found["traceparent"]

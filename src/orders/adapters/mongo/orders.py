@@ -15,7 +15,6 @@ from orders.adapters.mongo.claims import claim
 from orders.adapters.mongo.connection import Database, answered
 from orders.adapters.mongo.documents import (
     Document,
-    Traceparent,
     changes_of,
     document_of,
     state_from,
@@ -26,19 +25,21 @@ from orders.adapters.mongo.majority import MAJORITY, awaited
 from orders.adapters.mongo.round_trips import find_first
 from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
-from orders.application.ports import OrderFilter, OrderPage, Position
+from orders.application.ports import (
+    UNTRACED,
+    OrderFilter,
+    OrderPage,
+    Position,
+    TraceContext,
+)
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.state import OrderState
+from orders.domain.storing import mark_stored, restore, write_token
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
 _NO_ORDER: Final = UUID(int=0)
-
-
-def untraced() -> str | None:
-    """No trace context: where nothing is traced."""
-    return None
 
 
 @answered
@@ -60,11 +61,11 @@ class MongoOrders:
     never claimed for a write of somebody else's.
     """
 
-    def __init__(self, database: Database, *, traceparent: Traceparent = untraced) -> None:
-        """Take the database, and where the trace of the current request is found."""
+    def __init__(self, database: Database, *, trace_context: TraceContext = UNTRACED) -> None:
+        """Take the database, and what names the cause of the events that are stored."""
         self._orders = database[ORDERS]
         self._durable = database.get_collection(ORDERS, read_concern=MAJORITY)
-        self._traceparent = traceparent
+        self._trace_context = trace_context
 
     @answered
     async def add(self, order: Order) -> None:
@@ -74,7 +75,7 @@ class MongoOrders:
             DuplicateOrder: If an order with this id is stored. It is left as it is.
             ConcurrentUpdate: If another order has its number. Take a new one.
         """
-        document = document_of(order, traceparent=self._traceparent())
+        document = document_of(order, traceparent=self._trace_context.current())
         document["write"] = mark = ObjectId()
         try:
             await self._orders.insert_many([document])
@@ -82,7 +83,7 @@ class MongoOrders:
             if first_refused(error)["code"] not in DUPLICATE_KEY:
                 raise
             await self._require_ours(order.id, mark)
-        order.mark_stored(1, write_token=mark)
+        mark_stored(order, 1, write_token=mark)
 
     @answered
     async def get(self, order_id: OrderId) -> Order:
@@ -131,16 +132,16 @@ class MongoOrders:
             ConcurrentUpdate: If the stored order has another version than this one had, or the
                 same from another write, where the first was undone.
         """
-        update = changes_of(order, traceparent=self._traceparent())
+        update = changes_of(order, traceparent=self._trace_context.current())
         update["$set"]["write"] = mark = ObjectId()
-        expected = {"_id": order.id, "version": order.version, "write": order.write_token}
+        expected = {"_id": order.id, "version": order.version, "write": write_token(order)}
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
             ours: Document = {"_id": order.id, "write": mark}
             if await find_first(self._orders, ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
             await awaited(self._orders, ours, {"_id": 1})
-        order.mark_stored(order.version + 1, write_token=mark)
+        mark_stored(order, order.version + 1, write_token=mark)
 
     @answered
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
@@ -188,4 +189,4 @@ class MongoOrders:
 
 
 def _order_from(document: Document) -> Order:
-    return Order(state_from(document), write_token=document["write"])
+    return restore(state_from(document), write_token=document["write"])

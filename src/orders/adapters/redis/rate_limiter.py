@@ -94,9 +94,9 @@ class RedisRateLimiter:
         self._is_shared = True
 
     @property
-    def is_shared(self) -> bool:
-        """Whether the last answer came from Redis, and so counts for all processes."""
-        return self._is_shared
+    def is_degraded(self) -> bool:
+        """Whether `fallback` counts, for this process alone, because Redis did not answer."""
+        return not self._is_shared
 
     async def __aenter__(self) -> Self:
         return self

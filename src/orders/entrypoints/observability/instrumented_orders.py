@@ -24,6 +24,7 @@ from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
 from orders.domain.state import OrderState
+from orders.domain.storing import stored_state
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.unreadable import report_unreadable
 
@@ -105,7 +106,7 @@ class _Changes:
     __slots__ = ("_currency", "_events", "_moved")
 
     def __init__(self, order: Order) -> None:
-        after, before = order.state.totals, order.stored.totals
+        after, before = order.state.totals, stored_state(order).totals
         self._events = order.new_events
         self._currency = order.state.currency
         self._moved = (

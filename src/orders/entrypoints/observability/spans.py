@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from orders.adapters.messages import Sending, event_name
+from orders.adapters.messages import event_name
 from orders.application.errors import ApplicationError
 from orders.application.ports import LoggedEvent
 from orders.domain.errors import OrderError
@@ -88,14 +88,18 @@ def due_work(cause: str | None, attributes: Attributes) -> Iterator[None]:
         yield
 
 
-def sending(system: str, destination: str) -> Sending:
-    """Return a context for sending an event: a span of the trace that caused it.
+class SpanTraceContext:
+    """`TraceContext` by OpenTelemetry. A delivery has a span if its cause is recorded."""
 
-    The context yields the trace context that the message carries to its consumers.
-    """
+    def current(self) -> str | None:
+        """The traceparent of the current span."""
+        return current_traceparent()
 
     @contextmanager
-    def send(event: LoggedEvent) -> Iterator[str | None]:
+    def delivering(
+        self, event: LoggedEvent, *, broker: str, destination: str
+    ) -> Iterator[str | None]:
+        """Send an event within a span of its cause's trace. Gives the traceparent of that span."""
         cause = _span_of(event.traceparent)
         if not cause.get_span_context().trace_flags.sampled:
             yield event.traceparent
@@ -106,7 +110,7 @@ def sending(system: str, destination: str) -> Sending:
             context=trace.set_span_in_context(cause, _NOWHERE),
             kind=SpanKind.PRODUCER,
             attributes={
-                "messaging.system": system,
+                "messaging.system": broker,
                 "messaging.operation.name": "publish",
                 "messaging.operation.type": "send",
                 "messaging.destination.name": destination,
@@ -117,8 +121,6 @@ def sending(system: str, destination: str) -> Sending:
         )
         with _ending(span):
             yield current_traceparent()
-
-    return send
 
 
 def current_traceparent() -> str | None:

@@ -210,9 +210,9 @@ def _work(
 
 
 def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:
-    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+    from orders.entrypoints.server import application  # noqa: PLC0415  # not in the parent
 
-    app = (build or create_app)(settings, is_draining=draining)
+    app = (build or application.build)(settings, is_draining=draining)
     # The collector skips what exists now: it stays. Requests free their objects by reference count.
     gc.collect()
     gc.freeze()

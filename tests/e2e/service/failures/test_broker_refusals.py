@@ -17,7 +17,7 @@ from tests.support.processes.brokers import (
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.processes.cluster import Cluster, Shape, cluster
+from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
 from tests.support.processes.fleet import events_at, histories
 from tests.support.processes.service import MUG, Running, eventually, paid
 
@@ -38,7 +38,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
 
 @pytest.fixture(scope="module")
 def service(broker: RabbitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    shape = Shape(apis=1, environ={"ORDERS_RABBITMQ_URI": broker.uri})
+    shape = Shape(apis=1, environ={**UNHURRIED, "ORDERS_RABBITMQ_URI": broker.uri})
     with cluster(tmp_path_factory.mktemp("service"), shape) as service:
         yield service
 

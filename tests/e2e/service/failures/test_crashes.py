@@ -94,7 +94,7 @@ def test_an_order_outlives_the_process_that_asks_for_its_payment(
     (_, other, _) = stage.everywhere(dying)
     request = threading.Thread(target=try_to, args=(lambda: dying.place(content, with_key=k),))
     request.start()
-    assert arrived.wait(20)
+    assert arrived.wait(WITHIN_SECONDS)
     # The order is there for all, while its payment is under way.
     (there,) = other.orders()
     assert (there["status"], there["payment_status"]) == ("pending", "pending")
@@ -182,7 +182,7 @@ def test_cp_cancelrace(stage: Stage, act: Act, *, capture: bool) -> None:
         target=lambda: caller.place(paid(method, capture=capture), with_key=k)
     )
     placing.start()
-    assert arrived.wait(20)
+    assert arrived.wait(WITHIN_SECONDS)
     other = stage.everywhere(caller)[1]
     (there,) = other.orders()
     cancelled = other.post(f"/v1/orders/{there['id']}/cancel")
@@ -239,6 +239,7 @@ LIES: dict[str, dict[str, Any]] = {
 def test_cp_mismatch(stage: Stage, where: str, name: str) -> None:
     acts: dict[str, list[Act]] = {"authorize": [lies(**LIES[name])]}
     if where == "lookup":
+        stage.reassure("api-0")
         acts = {"authorize": [cuts(booked=True), hangs(booked=True), cuts(booked=True)]}
         acts["find"] = [lies(**LIES[name])] * 9
     if where == "webhook":
@@ -246,6 +247,7 @@ def test_cp_mismatch(stage: Stage, where: str, name: str) -> None:
     caller = somebody(stage)
     order = caller.placed(paid(stage.provider.part(**acts), capture=True))
     if where == "webhook":
+        stage.settled(caller, order["id"])
         (payment,) = stage.provider.payments_of(order["id"])
         assert stage.tell("captured", {**payment, **LIES[name]}).status_code < 300
 
@@ -355,7 +357,8 @@ def test_cp_ghost(stage: Stage) -> None:
 def a_paid_order(stage: Stage, **acts: list[Act]) -> tuple[Caller, dict[str, Any], dict[str, Any]]:
     """Someone, their paid order, and the payment as the provider has it."""
     caller = somebody(stage)
-    order = caller.placed(paid(stage.provider.part(**acts), capture=True))
+    placed = caller.placed(paid(stage.provider.part(**acts), capture=True))
+    order = stage.settled(caller, placed["id"])
     (payment,) = stage.provider.payments_of(order["id"])
     return caller, order, payment
 
@@ -405,6 +408,7 @@ def test_webhooks_in_the_wrong_order_end_at_the_same(stage: Stage) -> None:
         ({"webhook-timestamp": "1"}, NEW_SECRET),
         ({}, "whsec_" + "A" * 44),
     ],
+    ids=["signature", "no-signature", "id", "time", "secret"],
 )
 def test_a_webhook_that_the_provider_did_not_sign_changes_nothing(
     stage: Stage, changed: dict[str, Any], secret: str
@@ -474,7 +478,7 @@ def test_a_webhook_before_the_answer_to_the_call_itself(stage: Stage) -> None:
     content = paid(stage.provider.part(authorize=[books_and_waits]), capture=True)
     placing = threading.Thread(target=lambda: caller.place(content))
     placing.start()
-    assert arrived.wait(20)
+    assert arrived.wait(WITHIN_SECONDS)
     (there,) = stage.everywhere(caller)[1].orders()
     assert stage.tell("captured", told_first(there["id"]), at="api-1").status_code < 300
     assert stage.everywhere(caller)[2].order(there["id"])["status"] == "confirmed"

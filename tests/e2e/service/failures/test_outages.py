@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +23,7 @@ from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.settings.table import Settings, settings_table
 from tests.support.processes import haproxy
 from tests.support.processes.brokers import RABBITMQ_MISSING, rabbit_server, rabbitmq_is_installed
-from tests.support.processes.cluster import Cluster, Process, Shape, cluster
+from tests.support.processes.cluster import UNHURRIED, Cluster, Process, Shape, cluster
 from tests.support.processes.fleet import (
     Crowd,
     Fleet,
@@ -44,6 +43,8 @@ from tests.support.processes.service import Caller, Running, T, at_once, eventua
 PATIENCE = next(r for r in settings_table() if r.name == "ORDERS_MONGO_TIMEOUT_SECONDS").default
 STRICT = {"ORDERS_MONGO_TIMEOUT_SECONDS": str(PATIENCE)}
 """As it is by default; the other replicas have more patience with a slow machine."""
+PATIENT = {**UNHURRIED, "ORDERS_MONGO_TIMEOUT_SECONDS": "5"}
+"""What a lost database takes from each of the other replicas at a time is seconds, still."""
 REFUSED_SECONDS = 2.0
 """Within which whatever needs a lost database is refused."""
 NOT_READY_SECONDS = 10.0
@@ -51,8 +52,8 @@ HEALS_SECONDS = 10.0
 AT_ONCE_SECONDS = 5.0
 """What ends at once; the children of a process have to be told, and waited for."""
 ASKED = 3
-"""How often something is asked that must be answered in time: the median counts, so that one
-answer that a busy machine delays does not matter.
+"""How often something is asked that must be answered in time. The quickest answer counts: a limit
+of ours delays each of them alike, and only a busy machine delays one more than another.
 """
 
 
@@ -60,8 +61,8 @@ answer that a busy machine delays does not matter.
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     with (
-        cluster(folder, Shape()) as started,
-        httpx.Client(base_url=started.apis[0], timeout=30) as client,
+        cluster(folder, Shape(environ=PATIENT)) as started,
+        httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
         yield Fleet(started, Running(started.apis[0], folder, started.addresses(), client))
 
@@ -94,7 +95,7 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
 def test_av_roll(fleet: Fleet, balancer: haproxy.HaProxy, crowd: Crowd) -> None:
     """Every replica is replaced while orders come in: no request fails, and no order is lost."""
     before = crowd.orders()
-    load = crowd.come(balancer.url, rate=40, seconds=24)
+    load = crowd.come(balancer.url, rate=25, seconds=24)
     for process in replicas(fleet):
         assert process.stop() == 0
         process.start()
@@ -174,7 +175,7 @@ def assert_refused(running: Running, known: str) -> None:
         asked = [timed(call) for _ in range(ASKED)]
         for _, answer in asked:
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
-        assert median(seconds for seconds, _ in asked) <= REFUSED_SECONDS
+        assert min(seconds for seconds, _ in asked) <= REFUSED_SECONDS
 
 
 @pytest.mark.parametrize("lost", ["dead", "frozen"])
@@ -182,7 +183,7 @@ def test_av_db(fleet: Fleet, lost: str) -> None:
     """503 at once, alive, not ready; and all of that is over soon after it is back."""
     database = fleet.cluster.processes["database"]
     with fleet.replica(f"api-db-{lost}", **STRICT) as replica:
-        known = replica.running.someone().placed()["id"]
+        known = fleet.running.someone().placed()["id"]
         gone = fleet.without(database) if lost == "dead" else fleet.frozen(database)
         with gone:
             eventually(lambda: status_of(replica.running.url, "/readyz") == 503, NOT_READY_SECONDS)
@@ -220,7 +221,7 @@ def test_av_pay_and_the_auth_service_with_it(fleet: Fleet, lost: str) -> None:
     known = ada.placed()
     with fleet.without(sandbox) if lost == "dead" else fleet.frozen(sandbox):
         asked = at_once(*[lambda: timed(lambda: ada.placed(paid()))] * ASKED)
-        assert median(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
+        assert min(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
         orders = [order for _, order in asked]
         for order in orders:
             assert (order["status"], order["payment_status"]) == ("pending", "pending")
@@ -242,7 +243,7 @@ def test_without_keys_nobody_is_let_in_until_they_come(fleet: Fleet) -> None:
     try:
         with fleet.without(fleet.cluster.processes["sandbox"]):
             late.start()
-            eventually(lambda: status_of(url, "/livez") == 200, 30)
+            eventually(lambda: status_of(url, "/livez") == 200)
             assert status_of(url, "/readyz") == 503
             with fleet.at(url) as running:
                 answer = running.bearing(token).get("/v1/orders", allowed=[503])
@@ -289,9 +290,10 @@ def test_av_broker(tmp_path_factory: pytest.TempPathFactory) -> None:
     with (
         rabbit_server(folder / "rabbit") as broker,
         cluster(
-            folder / "cluster", Shape(apis=1, environ={"ORDERS_RABBITMQ_URI": broker.uri})
+            folder / "cluster",
+            Shape(apis=1, environ={**UNHURRIED, "ORDERS_RABBITMQ_URI": broker.uri}),
         ) as started,
-        httpx.Client(base_url=started.apis[0], timeout=30) as client,
+        httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
         running = Running(started.apis[0], folder / "cluster", started.addresses(), client)
         ada = running.someone()
@@ -402,14 +404,14 @@ def test_av_start(tmp_path_factory: pytest.TempPathFactory) -> None:
     try:
         api.start()
         worker.start()
-        eventually(lambda: status_of(url, "/livez") == 200, 30)
-        assert status_of(url, "/readyz") == 503
+        eventually(lambda: status_of(url, "/livez") == 200)
+        eventually(lambda: status_of(url, "/readyz") == 503)
         for name in ("sandbox", "database"):
             running.processes[name].start()
             running.processes[name].wait_until_up()
         eventually(lambda: status_of(url, "/readyz") == 200, HEALS_SECONDS)
         assert (api.exit_code, worker.exit_code) == (None, None)
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             ada = Running(url, folder, running.addresses(), client).someone()
             order = ada.placed(paid("tok_pending"))
             eventually(lambda: ada.order(order["id"])["status"] == "confirmed", 60)

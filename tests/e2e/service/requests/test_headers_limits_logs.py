@@ -46,7 +46,7 @@ def limited(running: Running) -> Iterator[Running]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
     with (
         subprocess.Popen(command, env=bare | settings, stdout=subprocess.DEVNULL) as serve,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
         try:
             eventually(lambda: is_ready(client))

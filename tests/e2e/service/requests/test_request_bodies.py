@@ -95,17 +95,19 @@ def test_b_deep(ada: Caller, levels: int, kind: tuple[bytes, bytes]) -> None:
 
 
 def test_b_size(running: Running, ada: Caller) -> None:
-    started = time.monotonic()
-    said = running.say(
-        f"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ada.token}\r\n"
-        f"Content-Type: application/json\r\nIdempotency-Key: k\r\nConnection: close\r\n"
-        f"Content-Length: {1_048_576 + 1}\r\n\r\n".encode(),
-        timeout_seconds=1,
-    )
-    assert said.startswith(b"HTTP/1.1 413 ")
-    assert b"application/problem+json" in said
-    # The row wants 100 ms; a shared machine gets ten times as much.
-    assert time.monotonic() - started < 2
+    least = float("inf")
+    for _ in range(5):
+        started = time.monotonic()
+        said = running.say(
+            f"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ada.token}\r\n"
+            f"Content-Type: application/json\r\nIdempotency-Key: k\r\nConnection: close\r\n"
+            f"Content-Length: {1_048_576 + 1}\r\n\r\n".encode(),
+        )
+        least = min(least, time.monotonic() - started)
+        assert said.startswith(b"HTTP/1.1 413 ")
+        assert b"application/problem+json" in said
+    # The row wants 100 ms; a machine that does other things gets ten times as much, once in five.
+    assert least < 1
 
 
 def test_b_size_of_chunks_and_at_the_limit(ada: Caller) -> None:

@@ -1,4 +1,4 @@
-"""The numbered parts of an order: payments, shipments, returns, holds, notes, credits."""
+"""The numbered parts of an order, such as payments, shipments and holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from orders.domain.errors import InvalidValue, OrderError, PartNotFound
 from orders.domain.identifiers import PartId
+from orders.domain.validation import validate_str
 
 
 class _Part(Protocol):
@@ -19,15 +20,17 @@ P = TypeVar("P", bound=_Part)
 
 def next_id(parts: Sequence[object]) -> PartId:
     """The number of the next part. Parts are never removed, so it is new."""
-    return PartId(str(len(parts) + 1))
+    return str(len(parts) + 1)
 
 
 def part(parts: Sequence[P], kind: str, part_id: str) -> P:
     """The part with this number.
 
     Raises:
-        PartNotFound: If there is none.
+        InvalidValue: If the number is not text.
+        PartNotFound: If there is no such part.
     """
+    validate_str(part_id, f"{kind}_id")
     for candidate in parts:
         if candidate.id == part_id:
             return candidate
@@ -40,15 +43,15 @@ def replaced(parts: tuple[P, ...], new: P) -> tuple[P, ...]:
 
 
 def amount_within(amount: int | None, most: int, refusal: Callable[..., OrderError]) -> int:
-    """The amount asked for, or all there is.
+    """The amount asked for, or all that is available if it is None. Minor units.
 
     Raises:
-        InvalidValue: If it is below 1.
-        OrderError: `refusal`, if it is more than there is.
+        InvalidValue: If it is not a whole number from 1.
+        OrderError: `refusal`, if it is more than is available.
     """
     wanted = max(1, most) if amount is None else amount
     if type(wanted) is not int or wanted < 1:
-        raise InvalidValue("amount", "must be at least 1")
+        raise InvalidValue("amount", "must be a whole number of at least 1")
     if wanted > most:
         raise refusal(wanted=wanted, available=most)
     return wanted
