@@ -19,7 +19,7 @@ from orders.adapters.contracts.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryPublisher
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.ports import Published
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     KAFKA_MISSING,
     RABBITMQ_MISSING,
     KafkaMock,

@@ -11,7 +11,7 @@ from orders.adapters.contracts.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryEventLog
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 
 class TestInMemoryEventLog(EventLogContract):

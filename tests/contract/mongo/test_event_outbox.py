@@ -34,7 +34,7 @@ from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.application.relay_events import RelayEvents
-from tests.support.database_commands import RoundTrips
+from tests.support.database.database_commands import RoundTrips
 
 
 class TestInMemoryOutbox(EventOutboxContract):
