@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ from tests.support.orders import (
 
 ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 ORDERS: Mapping[str, Callable[[], Order]] = {
-    **{status.value: lambda status=status: an_order_that_is(status) for status in OrderStatus},
-    **{f"late {each}": lambda each=each: an_order_with_late_money(each) for each in ENDED},
+    **{status.value: partial(an_order_that_is, status) for status in OrderStatus},
+    **{f"late {each}": partial(an_order_with_late_money, each) for each in ENDED},
     "every part": an_order_with_every_part,
     # As a store gives it back: made of plain mappings, by no command.
     "restored": lambda: an_order_with_everything(status=OrderStatus.CONFIRMED),
@@ -35,7 +36,7 @@ ORDERS: Mapping[str, Callable[[], Order]] = {
 MAPPING_WRITES: tuple[Callable[[Any], object], ...] = (
     lambda mapping: operator.setitem(mapping, "1", 7),
     lambda mapping: operator.delitem(mapping, "1"),
-    lambda mapping: operator.ior(mapping, {"1": 7}),
+    lambda mapping: mapping.__ior__({"1": 7}),
     lambda mapping: mapping.update({"1": 7}),
     lambda mapping: mapping.setdefault("new", 7),
     lambda mapping: mapping.pop("1"),
@@ -54,7 +55,7 @@ def reachable(value: object, path: str = "state") -> Iterator[tuple[str, Any]]:
         yield path, value
         for name, inner in value.items():
             yield from reachable(inner, f"{path}[{name!r}]")
-    elif not isinstance(value, str | bytes) and hasattr(value, "__getitem__"):
+    elif isinstance(value, Sequence) and not isinstance(value, str):
         yield path, value
         for place, inner in enumerate(value):
             yield from reachable(inner, f"{path}[{place}]")
@@ -64,10 +65,10 @@ def writes(value: Any) -> Iterator[Callable[[], object]]:
     """Every way to write into one value."""
     if is_dataclass(value):
         for name in [*(field.name for field in fields(value)), "brand_new"]:
-            yield lambda name=name: setattr(value, name, None)
-            yield lambda name=name: delattr(value, name)
+            yield partial(setattr, value, name, None)
+            yield partial(delattr, value, name)
     elif isinstance(value, Mapping):
-        yield from (lambda write=write: write(value) for write in MAPPING_WRITES)
+        yield from (partial(write, value) for write in MAPPING_WRITES)
     else:
         yield lambda: operator.setitem(value, 0, None)
         yield lambda: operator.delitem(value, 0)

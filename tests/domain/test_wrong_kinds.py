@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime
+from functools import partial
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -99,13 +100,13 @@ def by_command() -> Iterator[tuple[str, Callable[[], Order], dict[str, Any]]]:
         carry_out(recorder, action)  # type: ignore[arg-type]
         yield (
             recorder.name,
-            lambda action=action, status=status: an_order_ready_for(action, status),
+            partial(an_order_ready_for, action, status),
             recorder.arguments,
         )
     order = a_started_payment()
     key = order.state.ledger.operations[0].key
     report = a_report(order, ProviderStatus.CAPTURED)
-    for name, arguments in {
+    facts: dict[str, dict[str, Any]] = {
         "record_payment_report": {"report": report, "payment_id": "1", "now": NOW},
         "record_operation_result": {"key": key, "report": report, "now": NOW},
         "record_operation_failure": {"key": key, "failure_code": "refused", "now": NOW},
@@ -113,7 +114,8 @@ def by_command() -> Iterator[tuple[str, Callable[[], Order], dict[str, Any]]]:
         "record_not_attempted": {"key": key, "now": NOW},
         "find_request": {"key": "k"},
         "record_request": {"request": ProcessedRequest(key="k", fingerprint="f", answered_at=NOW)},
-    }.items():
+    }
+    for name, arguments in facts.items():
         yield name, a_started_payment, arguments
 
 
@@ -173,6 +175,11 @@ def test_a_command_refuses_wrong_kinds_and_changes_nothing(name: str, parameter:
         assert order.new_events is events
 
 
+def with_field(record: Any, field: str, value: object) -> Any:
+    """A record with one field that its type does not allow."""
+    return replace(record, **{field: value})
+
+
 PLACING: Final[dict[str, Any]] = {
     "draft": a_draft(),
     "order_id": an_order_id(),
@@ -192,14 +199,14 @@ def test_placing_refuses_wrong_kinds(parameter: str) -> None:
             Order.place(**{**PLACING, parameter: wrong})
 
 
-DRAFTED: Final[Mapping[type, Callable[[str, object], OrderDraft]]] = {
+DRAFTED: Final[Mapping[type, Callable[[str, Any], OrderDraft]]] = {
     OrderDraft: lambda field, wrong: a_draft(**{field: wrong}),
-    DraftLine: lambda field, wrong: a_draft(lines=(replace(A_LINE, **{field: wrong}),)),
+    DraftLine: lambda field, wrong: a_draft(lines=(with_field(A_LINE, field, wrong),)),
     Shipping: lambda field, wrong: a_draft(
-        shipping=replace(Shipping(address=ADDRESS), **{field: wrong})
+        shipping=with_field(Shipping(address=ADDRESS), field, wrong)
     ),
     Address: lambda field, wrong: a_draft(
-        shipping=Shipping(address=replace(ADDRESS, **{field: wrong}))
+        shipping=Shipping(address=with_field(ADDRESS, field, wrong))
     ),
 }
 
@@ -223,7 +230,7 @@ def test_a_line_to_add_with_wrong_kinds_is_refused(field: str) -> None:
         with pytest.raises(InvalidValue):
             order.propose_change(
                 removed={},
-                added=[replace(A_LINE, **{field: wrong})],
+                added=[with_field(A_LINE, field, wrong)],
                 reason="other",
                 by=STAFF,
                 now=NOW,
@@ -237,7 +244,7 @@ def test_a_report_of_wrong_kinds_cannot_be_made(field: str) -> None:
     wrongs = (7, "1 EUR") if field == "amount" else values_for(get_type_hints(PaymentReport)[field])
     for wrong in wrongs:
         with pytest.raises(InvalidValue):
-            replace(report, **{field: wrong})
+            with_field(report, field, wrong)
 
 
 def test_money_takes_whole_minor_units() -> None:
