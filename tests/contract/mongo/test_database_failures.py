@@ -21,7 +21,7 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, answered, open_mongo

@@ -20,8 +20,8 @@ from orders.domain.payments import PaymentOperation, PaymentStatus, ProviderStat
 from orders.domain.state import OrderState
 from orders.domain.storing import mark_stored, restore
 from orders.domain.validation import Shipping
-from tests.domain import invariants
-from tests.domain.payment_model import FATES, Answer, PaymentModel
+from tests.domain.machine import invariants
+from tests.domain.machine.payment_model import FATES, Answer, PaymentModel
 from tests.support.orders import CUSTOMER, STAFF, a_placed_order
 
 PICK = st.integers(0, 5)
