@@ -24,7 +24,7 @@ from orders.adapters.mongo.documents import AT_ONCE, CODEC, Document
 from tests.availability.figures import table
 from tests.availability.load import Kind, Load, Sending, request
 from tests.chaos.deliveries import Deliveries
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     KafkaMock,
     KafkaServer,
@@ -33,8 +33,8 @@ from tests.support.brokers import (
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.service import Running, paid
+from tests.support.processes.cluster import Cluster, Shape, cluster
+from tests.support.processes.service import Running, paid
 
 DRAINED_WITHIN_SECONDS = 60
 BEFORE_SECONDS = 3.0

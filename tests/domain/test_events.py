@@ -22,7 +22,7 @@ from orders.domain.payments import ProviderStatus
 from orders.domain.rules import MAX_PARTS
 from orders.domain.storing import mark_stored, stored_state
 from orders.domain.validation import Shipping
-from tests.domain.invariants import standing
+from tests.domain.machine.invariants import standing
 from tests.support.orders import (
     CUSTOMER,
     EXPIRES,

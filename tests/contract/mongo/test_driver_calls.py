@@ -25,8 +25,8 @@ from orders.adapters.mongo import round_trips
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.orders import probe
 from orders.application.errors import StoreUnavailable
-from tests.support.database_commands import RoundTrips
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.database_commands import RoundTrips
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 Find = Callable[..., Coroutine[Any, Any, Any]]
 

@@ -26,7 +26,7 @@ from orders.application.errors import StoreUnavailable
 from orders.application.ports import Backlog
 from orders.application.publisher_queue import RELAY_LEASE
 from orders.entrypoints.observability import spans as telemetry
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.faulty_proxy import ForgetfulProxy
 from tests.support.spans import RecordedTrace
 
 CANARY = "canary7f3a"

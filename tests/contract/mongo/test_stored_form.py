@@ -13,7 +13,7 @@ import bson
 import pytest
 from bson.json_util import RELAXED_JSON_OPTIONS, dumps, loads
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.samples import LATER, STAFF, a_new_order, an_order_with_everything
 from orders.adapters.mongo.documents import (
     AT_ONCE,

@@ -17,7 +17,7 @@ from orders.entrypoints import admission
 from orders.entrypoints.http.middleware.client_address import ClientAddresses, network_of
 from tests.support.api import assert_problem
 from tests.support.observed_api import Caller, an_app
-from tests.support.redis_process import redis_process
+from tests.support.processes.redis_process import redis_process
 from tests.support.shop import Shop
 
 SLOW = {"rate_per_second": 0.1, "rate_burst": 5, "auth_failures_per_second": 1.0}

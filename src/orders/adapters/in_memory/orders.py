@@ -64,7 +64,7 @@ class InMemoryOrders(InMemoryOutbox):
 
     async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return _to_look_at(self._stored(order_id).state)
+        return _without_requests(self._stored(order_id).state)
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
@@ -80,7 +80,7 @@ class InMemoryOrders(InMemoryOutbox):
         self._require_available()
         for kept in self._all():
             if self._has_number(kept, tenant, number):
-                return _to_look_at(kept.state)
+                return _without_requests(kept.state)
         raise OrderNotFound(number)
 
     async def list(
@@ -93,7 +93,7 @@ class InMemoryOrders(InMemoryOutbox):
         if after is not None:
             last = (after.at, after.order_id)
             states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
-        page = [_to_look_at(state) for state in states[:limit]]
+        page = [_without_requests(state) for state in states[:limit]]
         has_next = len(states) > limit
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
         return OrderPage(orders=page, next=end)
@@ -137,7 +137,7 @@ class InMemoryOrders(InMemoryOutbox):
         )
 
 
-def _to_look_at(state: OrderState) -> OrderState:
+def _without_requests(state: OrderState) -> OrderState:
     return replace(state, requests=())
 
 

@@ -49,7 +49,7 @@ class SettingRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service was told at its start. Secrets are in no repr."""
+    """The settings of a process, read once at its start. No repr shows a secret."""
 
     # Where things are
     host: str = setting(

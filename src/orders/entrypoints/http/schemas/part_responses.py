@@ -234,7 +234,7 @@ class CreditResponse(ResponsePart, frozen=True):
 
 
 class HoldResponse(ResponsePart, frozen=True):
-    """Something the order waits for. Only staff is told the reason."""
+    """Something the order waits for. Only staff may see the reason."""
 
     id: str
     placed_at: datetime
