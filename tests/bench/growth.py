@@ -14,9 +14,9 @@ from orders.application.requests import Request, RequestKey, record_request
 from orders.domain.identifiers import Actor, derive_order_id, order_number
 from orders.domain.money import Money
 from orders.domain.order.order import KEPT_REQUESTS, Order
+from orders.domain.order.storing import restore
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.rules import refundable, returnable_units, shippable_units
-from orders.domain.storing import restore
 from orders.entrypoints.http.schemas.requests import PlaceOrderBody
 from tests.bench.days import Sale
 from tests.support.shop import PEOPLE

@@ -18,8 +18,8 @@ from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored
 from orders.domain.payments import PaymentOperation, PaymentReport
-from orders.domain.storing import mark_stored
 
 
 def a_new_key_for_an_unknown_outcome() -> None:

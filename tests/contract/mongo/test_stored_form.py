@@ -32,8 +32,8 @@ from orders.domain.events import OrderEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
-from orders.domain.storing import restore
 
 GOLDEN = Path(__file__).parent / "golden" / "order-document-v1.json"
 ORDER_ID = UUID("018e0000-0000-8000-8000-0123456789ab")

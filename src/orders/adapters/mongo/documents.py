@@ -23,9 +23,9 @@ from orders.domain.errors import OrderError
 from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import stored_state
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
-from orders.domain.storing import stored_state
 
 Document = dict[str, Any]
 

@@ -34,8 +34,8 @@ from orders.application.ports import (
 )
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, restore, write_token
 from orders.domain.state import OrderState
-from orders.domain.storing import mark_stored, restore, write_token
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
