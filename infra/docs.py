@@ -1,6 +1,6 @@
-"""Write the generated parts of `docs/*.md` from the code, or check that they are as it says.
+"""Generate parts of `docs/*.md` from the code, or check that they match it.
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A part is between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from orders.domain.lifecycle import (
     derive_return_status,
 )
 from orders.domain.lines import Line
+from orders.domain.pricing import Totals
 from orders.domain.returns import Return, ReturnStatus
-from orders.domain.totals import Totals
 from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
 from orders.entrypoints.observability.metrics import metrics_table
 from orders.entrypoints.settings.table import settings_table
@@ -44,20 +44,20 @@ PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTAL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check every page; 1 if one is not as the code says."""
+    """Write or check every page. Returns 1 if one differs from the code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the pages are")
     given = parser.parse_args(arguments)
     stale = [page for page in sorted(given.docs.glob("*.md")) if rewrite(page, given.check)]
     for page in stale:
-        state = "is not as the code says: run python infra/docs.py" if given.check else "written"
+        state = "differs from the code: run python infra/docs.py" if given.check else "written"
         print(f"{page.name} {state}")
     return int(given.check and bool(stale))
 
 
 def rewrite(page: Path, check: bool) -> bool:
-    """Bring one page up to date unless only checking; whether it was not."""
+    """Update one page, unless `check`. Returns whether it was out of date."""
     old = page.read_text(encoding="utf-8")
     new = PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[3]}", old)
     if new != old and not check:
@@ -74,7 +74,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def code(text: str) -> str:
-    """Text as code, or nothing."""
+    """Text as inline code; empty text stays empty."""
     return f"`{text}`" if text else ""
 
 
@@ -82,7 +82,7 @@ def code(text: str) -> str:
 
 
 def transitions() -> str:
-    """What each command makes of each status."""
+    """The status after each command, for each status before."""
     return table(
         ["", *map(code, OrderStatus)],
         [
@@ -93,7 +93,7 @@ def transitions() -> str:
 
 
 def diagram() -> str:
-    """The moves from one status to another."""
+    """The changes from one status to another."""
     moves: dict[tuple[str, str], list[str]] = {}
     for (status, action), after in TRANSITIONS.items():
         if after is not status:
@@ -112,7 +112,7 @@ def diagram() -> str:
 
 
 class Rule(NamedTuple):
-    """When a status holds, in words and as a test of the facts; the first rule that fits counts."""
+    """When a status applies, in words and as a predicate. The first match decides."""
 
     words: str
     fits: Callable[[Mapping[str, Any]], bool]
@@ -122,23 +122,23 @@ class Rule(NamedTuple):
 def rules(
     cases: Iterable[tuple[Mapping[str, Any], str]], rules: Sequence[Rule], statuses: Iterable[str]
 ) -> str:
-    """The rules as a table, once every case has agreed with them and every rule was needed."""
+    """The rules as a table, after checking every case against them; each rule must decide one."""
     needed = set()
     for facts, status in cases:
         rule = next(rule for rule in rules if rule.fits(facts))
         if rule.status != status:
-            raise AssertionError(f"{rule.words!r} gives {rule.status}, not {status}: {facts}")
+            raise AssertionError(f"{rule.words!r} returns {rule.status}, not {status}: {facts}")
         needed.add(rule)
     if needed != set(rules) or {rule.status for rule in rules} != set(statuses):
         raise AssertionError("a rule that never decides, or a status without a rule")
     return table(
-        ["", "If", "then"],
+        ["", "If", "Then"],
         [[str(place), rule.words, code(rule.status)] for place, rule in enumerate(rules, start=1)],
     )
 
 
 def payment_cases() -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Every combination of small amounts, with the status the code gives it."""
+    """Every combination of small amounts, with the status that the code computes."""
     nothing = Totals(subtotal=0, discount=0, tax=0, shipping=0, gross=0)
     for due, a, c, flags in product(range(3), range(3), range(3), product((0, 1), repeat=3)):
         in_flight, voided, failed = map(bool, flags)
@@ -301,7 +301,7 @@ def return_status() -> str:
 
 
 def access() -> str:
-    """Who may do what."""
+    """The access table."""
     return table(
         ["Operation", "Scope", *map(code, Role)],
         [
@@ -312,25 +312,25 @@ def access() -> str:
 
 
 def reach(role: Role) -> str:
-    """How far a role that has an operation reaches."""
+    """The orders that a role with the operation reaches."""
     return {Role.CUSTOMER: "own", Role.INTEGRATOR: "scope"}.get(role, "yes")
 
 
 def errors() -> str:
-    """Every refusal that a caller can meet."""
+    """Every error that a client can get."""
     found = [*refusals(domain_errors), *refusals(application_errors)]
     rows = {error.code: (STATUS[error], first_line(error)) for error in found}
     rows |= EDGE_REFUSALS
-    # A token that proves nothing is told as `unauthenticated`, by whatever it fails.
+    # Clients see `unauthenticated` for every invalid token, whatever its fault.
     del rows[application_errors.InvalidToken.code]
     return table(
-        ["Code", "Status", "Means"],
+        ["Code", "Status", "Meaning"],
         [[code(name), str(status.value), text] for name, (status, text) in sorted(rows.items())],
     )
 
 
 def refusals(module: ModuleType) -> Iterator[Any]:
-    """The errors of a layer, without the one they all are."""
+    """The errors of a layer, without their common base."""
     for _, error in inspect.getmembers(module, inspect.isclass):
         if error.__module__ == module.__name__ and error in STATUS:
             yield error
@@ -342,7 +342,7 @@ def first_line(thing: type) -> str:
 
 
 def settings() -> str:
-    """Every environment variable that is read."""
+    """Every environment variable that the service reads."""
     return table(
         ["Variable", "Default", "Accepts", "Meaning"],
         [
@@ -358,7 +358,7 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    """Every metric of the service's own."""
+    """Every metric of the service."""
     return table(
         ["Metric", "Kind", "Labels", "Meaning"],
         [

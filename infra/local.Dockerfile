@@ -1,4 +1,4 @@
-# Stands in for images that a machine without a registry cannot have: see compose.local.yaml.
+# Replaces images that a machine without a registry cannot pull: see compose.local.yaml.
 # Debian's own packages, and the embedded database of development (GPL-2: never shipped).
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}

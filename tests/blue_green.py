@@ -1,7 +1,7 @@
 """Switch the gateway between two versions under load, and count what breaks.
 
 `python -m tests.blue_green` does it at length and writes `docs/reports/blue-green.md`; with
-`--compose` to the whole architecture in containers, whose waiting colour is made anew each time.
+`--compose` to the whole architecture in containers, whose idle colour is recreated each time.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from typing import Any
 import aiohttp
 
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
-from tests.support.cluster import Shape, cluster
-from tests.support.compose_stack import URL as COMPOSE_URL
-from tests.support.compose_stack import Colour, compose_stack
-from tests.support.gateway import Gateway, gateway
+from tests.support.processes.cluster import Shape, cluster
+from tests.support.processes.compose_stack import URL as COMPOSE_URL
+from tests.support.processes.compose_stack import Colour, compose_stack
+from tests.support.processes.gateway import Gateway, gateway
 
 CONNECTIONS = 16
 PLACED_OF_A_HUNDRED = 25
 _REPORT = Path(__file__).parents[1] / "docs" / "reports" / "blue-green.md"
 _ABOUT = {
-    "The gateway alone": "Two versions as processes behind nginx, and the embedded database.",
+    "The gateway alone": "Two versions run as processes behind nginx, with the embedded database.",
     "In Compose": (
         "The stack of `infra/compose.yaml` in containers, as `infra/compose.local.yaml` has it:\n"
         "without Kafka, Grafana and Jaeger, with the embedded database. Before each\n"
-        "switch the waiting colour's container is removed and made anew, while the other serves."
+        "switch the idle colour's container is removed and recreated, while the other one serves."
     ),
 }
 COLOURS: tuple[Colour, ...] = ("blue", "green")
@@ -186,10 +186,10 @@ def _table(outcome: Outcome, switches: int) -> str:
         ("requests", f"{outcome.sent:,}"),
         ("of them POST", f"{posted:,}"),
         ("switches", str(switches)),
-        ("answered by blue, by green", ", ".join(f"{n:,}" for n in outcome.by_upstream.values())),
+        ("responses of blue, of green", ", ".join(f"{n:,}" for n in outcome.by_upstream.values())),
         ("failed", str(outcome.failed)),
         ("connections dropped", str(len(outcome.dropped))),
-        ("connections made", f"{outcome.connections} for {CONNECTIONS} clients"),
+        ("connections opened", f"{outcome.connections} for {CONNECTIONS} clients"),
     ]
     return "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows)
 

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Which colour callers reach, and how to change it:
+# Shows or changes the colour that clients reach:
 #
 #   blue-green.sh status
-#   blue-green.sh switch           to the other colour; the same again goes back
+#   blue-green.sh switch           to the other colour; run it again to go back
 #   blue-green.sh switch green     to this one
 #
-# Switches once the other colour is rolled out and has as many ready replicas as the live one, and
-# changes nothing but the selectors of the Service and its preview. RELEASE and NAMESPACE say where
-# (orders, the current one), WAIT how long a rollout may take (120s), FEWER=1 that fewer replicas do.
+# Switches when the other colour is rolled out and has as many ready replicas as the live one.
+# Changes only the selectors of the Service and its preview. RELEASE (orders) and NAMESPACE (the
+# current one) select the release, WAIT (120s) limits the rollout, FEWER=1 accepts fewer replicas.
 set -eu
 
 release=${RELEASE:-orders}

@@ -1,4 +1,4 @@
-"""Write into values.schema.json which settings the chart takes, or check that it says so.
+"""Write the settings that the chart accepts into values.schema.json, or check them.
 
 Those that are secrets come from a Secret, and some the chart sets itself.
 """
@@ -19,7 +19,7 @@ OWN = frozenset({"ORDERS_HOST", "ORDERS_PORT", "ORDERS_METRICS_PORT", "ORDERS_DR
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check; 1 if the file is not as the code says."""
+    """Write or check. Returns 1 if the file differs from the code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.parse_args(arguments).check

@@ -1,4 +1,4 @@
-"""Render the chart and hold it to Helm's lint and to the schemas of Kubernetes.
+"""Render the chart and check it with Helm's lint and the schemas of Kubernetes.
 
 Runs in the environment of `make tools`. Reads a JSON list of values from standard input; writes
 a JSON list with, for each, its `manifests` and its `problems`: lines of text.
@@ -19,12 +19,12 @@ from helm_python.chart import Chart, lint
 
 CHART = Path(__file__).parent
 VERSIONS = ("1.30", "1.35", "1.36", "1.37")
-"""The oldest that the chart wants, and the newest there are."""
+"""The oldest version that the chart supports, and the newest version."""
 _OF_OPERATORS = "monitoring.coreos.com/v1"  # their schemas are the operator's
 
 
 def main() -> None:
-    """Answer every set of values."""
+    """Return the result for every set of values."""
     given = json.load(sys.stdin)
     with Chart.load(CHART) as chart:
         json.dump([_rendered(chart, values) for values in given], sys.stdout)

@@ -1,4 +1,4 @@
-"""Write the published forms of events and of GraphQL from the code, or check that they are so.
+"""Generate the published schemas of events and GraphQL from the code, or check them.
 
 A golden message is written once and stays: a form that would change it is a new version.
 """
@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.messages import EVENTS, encode, event_name, schema_of
 from orders.entrypoints.published import asyncapi
 from orders.entrypoints.published.schema import graphql_text, text_of
@@ -22,7 +22,7 @@ ORDER_ID = UUID("6f1c7a52-9c1e-8d0b-a4c3-1f2e3d4c5b6a")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check every file; 1 if one is not as the code says."""
+    """Write or check every file. Returns 1 if one differs from the code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.parse_args(arguments).check
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Every file with what the code says it holds."""
+    """Every file with its content according to the code."""
     yield CONTRACTS / "asyncapi.json", text_of(asyncapi.description()) + "\n"
     yield CONTRACTS / "orders.graphql", graphql_text() + "\n"
     for event in EVENTS:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a certificate for localhost in the directory $1, for development only: nobody trusts it.
-# Does nothing if there is one.
+# Creates a certificate for localhost in the directory $1, for development only: no client trusts
+# it. Does nothing if the certificate exists.
 set -eu
 [ -f "$1/tls.crt" ] && exit 0
 mkdir -p "$1"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Makes a colour live: switch.sh blue|green. To go back, switch to the other one.
 #
-# Refuses a colour that is not ready. Takes effect with the next request and breaks none: the
-# gateway looks for the file `green` at every request, and a file appears or goes in one step.
-# It then asks the gateway, and undoes what the gateway has not seen.
+# Refuses a colour that is not ready. The switch takes effect with the next request and breaks none:
+# the gateway checks for the file `green` at every request, and creating or removing a file is atomic.
+# The script then asks the gateway, and reverts the switch if the gateway has not seen it.
 set -eu
 : "${GATEWAY_SWITCH:?the directory in which the gateway looks for the file green}"
 : "${GATEWAY_URL:?the address of the gateway, such as https://127.0.0.1:8443}"
@@ -29,7 +29,7 @@ if ! curl --fail --silent --show-error --max-time 5 --output /dev/null "http://$
     exit 1
 fi
 make_live "$1"
-# Not verified: whoever can write the switch's directory asks its own machine's gateway.
+# The certificate is not verified: the gateway is on the machine of the switch's directory.
 if ! curl --insecure --silent --max-time 5 "$GATEWAY_URL/livez" | grep -q "\"live\":\"$1\""; then
     make_live "$before"
     echo "switch: the gateway at $GATEWAY_URL does not see the switch; $before stays live" >&2

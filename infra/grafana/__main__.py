@@ -1,4 +1,4 @@
-"""Write the dashboards from `boards.py`, or check that they are as it says.
+"""Write the dashboards from `boards.py`, or check that they match it.
 
 Run as `python -m infra.grafana` from the top of the tree.
 """
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "dashboards"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check every file; 1 if one is not as the code says."""
+    """Write or check every file; 1 if one differs from the code."""
     parser = argparse.ArgumentParser(prog="python -m infra.grafana", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.parse_args(arguments).check

@@ -1,4 +1,4 @@
-"""What the dashboards show: one list of panels each, the most telling first."""
+"""The panels of each dashboard, the most important first."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _quantile(share: float, metric: str, by: str, labels: str = "NS") -> str:
 
 
 def _or_none(expression: str, of_all: str) -> str:
-    """What may never have happened is 0 of all, not empty."""
+    """A series that may not exist yet is 0, not empty."""
     return f"{expression} or 0 * {of_all}"
 
 
 _OVERVIEW: Final = [
     Panel(
         title="Alerts firing",
-        says="Pages and tickets; the marks on the time axes are pages.",
+        says="Pages and tickets. Pages are marked on the time axes.",
         queries={"": 'count(ALERTS{NS, alertname=~"Orders.*", alertstate="firing"}) or vector(0)'},
         kind="stat",
         width=4,
@@ -43,7 +43,7 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Requests per second",
-        says="Of callers; probes and documentation pages are not counted.",
+        says="Without probes and documentation pages.",
         queries={"": f"sum(rate({_REQUESTS}_count{{{_CALLERS}}}{_EVERY}))"},
         unit="reqps",
         kind="stat",
@@ -52,7 +52,7 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Failed in the last hour",
-        says="Answered 5xx. The objective is 0.05 % over 30 days.",
+        says="Responses 5xx. The objective is at most 0.05 % over 30 days.",
         queries={"": "max(orders:requests_failed:ratio_rate1h{NS})"},
         unit="percentunit",
         kind="stat",
@@ -62,7 +62,7 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Slow in the last hour",
-        says="Answered in more than 1 s. The objective is 1 % over 30 days.",
+        says="Responses that take more than 1 s. The objective is at most 1 % over 30 days.",
         queries={"": "max(orders:requests_slow:ratio_rate1h{NS})"},
         unit="percentunit",
         kind="stat",
@@ -72,7 +72,7 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Processes",
-        says="Of each kind, that answer.",
+        says="Processes of each kind that answer.",
         queries={"{{job}}": 'sum by (job) (up{NS, job=~"orders-.*"})'},
         kind="stat",
         width=5,
@@ -86,7 +86,7 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Errors by route",
-        says="Answered 5xx.",
+        says="Responses 5xx.",
         queries={
             "{{route}}": _or_none(
                 _rate(f"{_REQUESTS}_count", "route", f'{_CALLERS}, status="5xx"'),
@@ -103,8 +103,8 @@ _OVERVIEW: Final = [
         limit=1,
     ),
     Panel(
-        title="Budget of errors, burnt",
-        says="1 uses it up in just 30 days. Pages: 14.4 over 1 h, 6 over 6 h.",
+        title="Error budget burn rate",
+        says="At 1 the budget lasts exactly 30 days. Pages at 14.4 over 1 h and 6 over 6 h.",
         queries={
             f"{window}": f"max(orders:requests_failed:ratio_rate{window}{{NS}}) / 0.0005"
             for window in ("1h", "6h", "1d", "3d")
@@ -113,8 +113,8 @@ _OVERVIEW: Final = [
         limit=6,
     ),
     Panel(
-        title="Budget of slow answers, burnt",
-        says="1 uses it up in just 30 days. Pages: 14.4 over 1 h, 6 over 6 h.",
+        title="Latency budget burn rate",
+        says="At 1 the budget lasts exactly 30 days. Pages at 14.4 over 1 h and 6 over 6 h.",
         queries={
             f"{window}": f"max(orders:requests_slow:ratio_rate{window}{{NS}}) / 0.01"
             for window in ("1h", "6h", "1d", "3d")
@@ -124,7 +124,7 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Refused to protect the service",
-        says="rate-limited: that caller asks too often. overloaded: we are full.",
+        says="rate-limited: one caller sends too much. overloaded: the process is full.",
         queries={
             "{{code}}": _or_none(
                 _rate("orders_http_requests_refused_total", "code"),
@@ -136,10 +136,10 @@ _OVERVIEW: Final = [
     ),
     Panel(
         title="Latency",
-        says="Of all routes.",
+        says="All routes together.",
         queries={
             name: _quantile(share, _REQUESTS, "namespace", _CALLERS)
-            for name, share in (("half", 0.5), ("95 %", 0.95), ("99 %", 0.99))
+            for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
         },
         unit="s",
         width=12,
@@ -149,13 +149,13 @@ _OVERVIEW: Final = [
 _MONEY: Final = [
     Panel(
         title="Orders by status",
-        says="How many enter each status, per hour.",
+        says="Orders that enter each status, per hour.",
         queries={"{{status}}": _rate("orders_entered_status_total", "status") + " * 3600"},
         width=12,
     ),
     Panel(
         title="Commands",
-        says="Carried out, per second; replays are not counted.",
+        says="Completed commands per second, without replays.",
         queries={"{{operation}}": _rate("orders_changes_total", "operation")},
         unit="ops",
         width=12,
@@ -186,8 +186,8 @@ _MONEY: Final = [
         },
     ),
     Panel(
-        title="Cancelled and expired, of those placed",
-        says="In the last hour.",
+        title="Cancelled and expired orders",
+        says="Orders in the last hour.",
         queries={
             f"{status}": _or_none(
                 f'sum(increase(orders_entered_status_total{{NS, status="{status}"}}{_HOUR}))',
@@ -209,8 +209,8 @@ _MONEY: Final = [
 _ALL_CALLS: Final = f"sum(rate({_PAYMENTS}_count{{NS}}{_EVERY}))"
 _PAYING: Final = [
     Panel(
-        title="Without an outcome",
-        says="Share of the calls, with their retries. Each is looked up again by a worker.",
+        title="Calls without an outcome",
+        says="Share of all calls, retries included. A worker looks up each one later.",
         queries={
             "unavailable": _or_none(
                 f'sum(rate({_PAYMENTS}_count{{NS, outcome="unavailable"}}{_EVERY})) / {_ALL_CALLS}',
@@ -223,26 +223,26 @@ _PAYING: Final = [
     ),
     Panel(
         title="Circuit breaker",
-        says="0 closed, 1 half-open, 2 open: then no call is made.",
+        says="0 closed, 1 half-open, 2 open: no calls are sent.",
         queries={"{{instance}}": "max by (instance) (orders_payment_breaker_state{NS})"},
         width=12,
         limit=2,
     ),
     Panel(
         title="Calls by outcome",
-        says="declined: a card. refused: our request. unavailable: no answer.",
+        says="declined: the card. refused: our request. unavailable: no answer.",
         queries={"{{outcome}}": _rate(f"{_PAYMENTS}_count", "outcome")},
         unit="ops",
     ),
     Panel(
         title="Calls by kind",
-        says="find looks up what became of a call without an outcome.",
+        says="find looks up the outcome of an earlier call.",
         queries={"{{call}}": _rate(f"{_PAYMENTS}_count", "call")},
         unit="ops",
     ),
     Panel(
         title="Declined",
-        says="Share of the authorisations. A jump is the provider's rules, or fraud.",
+        says="Share of the authorisations. A jump means new rules of the provider, or fraud.",
         queries={
             "declined": _or_none(
                 f'sum(rate({_PAYMENTS}_count{{NS, call="authorize", outcome="declined"}}{_EVERY}))'
@@ -254,20 +254,20 @@ _PAYING: Final = [
     ),
     *(
         Panel(
-            title=f"Time of calls, {name}",
-            says="With their retries; given up after ORDERS_PAYMENT_TOTAL_SECONDS.",
+            title=f"Call duration, {name}",
+            says="Retries included; at most ORDERS_PAYMENT_TOTAL_SECONDS.",
             queries={"{{call}}": _quantile(share, _PAYMENTS, "call")},
             unit="s",
             width=12,
         )
-        for name, share in (("half of them", 0.5), ("99 % of them", 0.99))
+        for name, share in (("p50", 0.5), ("p99", 0.99))
     ),
 ]
 
 _EVENTS: Final = [
     Panel(
         title="Oldest waiting event",
-        says="Its age. Whatever is not sent waits with its order, in order.",
+        says="Its age in seconds. Unpublished events wait in their orders.",
         queries={"oldest": "max(orders_outbox_oldest_seconds{NS})"},
         unit="s",
         width=12,
@@ -275,7 +275,7 @@ _EVENTS: Final = [
     ),
     Panel(
         title="Waiting orders",
-        says="Orders with events to be sent, and of them those that wait for one broker alone.",
+        says="Orders with unpublished events, and those that wait for one broker alone.",
         queries={
             "all": "max(orders_outbox_waiting_orders{NS})",
             "{{publisher}} alone": "max by (publisher) (orders_publisher_waiting_orders{NS})",
@@ -290,13 +290,13 @@ _EVENTS: Final = [
     ),
     Panel(
         title="Relayed",
-        says="Events that were logged in the feed and offered to all brokers, per second.",
+        says="Events written to the feed and offered to all brokers, per second.",
         queries={"{{instance}}": _rate("orders_relayed_events_total", "instance")},
         unit="ops",
     ),
     Panel(
-        title="Broker away",
-        says="1 if it could not be reached the last time, by any worker.",
+        title="Broker down",
+        says="1 if the last attempt of any worker failed.",
         queries={"{{publisher}}": "max by (publisher) (orders_publisher_away{NS})"},
         limit=1,
     ),
@@ -307,25 +307,25 @@ _EVENTS: Final = [
     ),
     Panel(
         title="Parked orders",
-        says="A broker refuses one of their events for good: orders outbox list.",
+        says="A broker refused one of their events five times: see `orders outbox list`.",
         queries={"parked": "max(orders_outbox_parked_orders{NS})"},
         limit=1,
     ),
     Panel(
         title="Parked in the last hour",
-        says="Orders that were parked.",
+        says="Orders whose events were parked.",
         queries={"parked": f"sum(increase(orders_parked_total{{NS}}{_HOUR}))"},
     ),
     Panel(
-        title="Due work, late",
-        says="How overdue the longest waiting order is: unknown payments, refunds, expiry.",
+        title="Scheduled work: delay",
+        says="Delay of the longest waiting order: unknown payments, refunds, expiry.",
         queries={"lag": "max(orders_due_work_lag_seconds{NS})"},
         unit="s",
         width=12,
         limit=120,
     ),
     Panel(
-        title="Due work, done",
+        title="Scheduled work: processed",
         says="Orders per second.",
         queries={"{{instance}}": _rate("orders_due_work_total", "instance")},
         unit="ops",
@@ -336,7 +336,7 @@ _EVENTS: Final = [
 _RUNTIME: Final = [
     Panel(
         title="Event-loop lag",
-        says="99th percentile: how late a loop wakes up.",
+        says="99th percentile of how late an event loop wakes up.",
         queries={"{{instance}}": _quantile(0.99, "orders_event_loop_lag_seconds", "instance")},
         unit="s",
         limit=0.25,
@@ -348,13 +348,13 @@ _RUNTIME: Final = [
     ),
     Panel(
         title="Waiting for a connection",
-        says="Calls that wait for one of the pool to MongoDB.",
+        says="Calls that wait for a connection of the MongoDB pool.",
         queries={"{{instance}}": "sum by (instance) (orders_mongo_connections_waiting{NS})"},
         limit=1,
     ),
     Panel(
         title="Connections",
-        says="To MongoDB; in use, and open.",
+        says="Connections to MongoDB, in use and open.",
         queries={
             "{{instance}} in use": "sum by (instance) (orders_mongo_connections_in_use{NS})",
             "{{instance}} open": "sum by (instance) (orders_mongo_connections_open{NS})",
@@ -362,18 +362,18 @@ _RUNTIME: Final = [
     ),
     Panel(
         title="Rate limits counted locally",
-        says="1: Redis is lost, each process counts for itself.",
+        says="1: Redis does not answer, each process counts alone.",
         queries={"{{instance}}": "max by (instance) (orders_rate_limiter_local{NS})"},
         limit=1,
     ),
     Panel(
         title="Processes that answer",
-        says="1 or 0 for each.",
+        says="1 if the process answers, else 0.",
         queries={"{{job}} {{instance}}": 'up{NS, job=~"orders-.*"}'},
     ),
     Panel(
         title="Spans",
-        says="Exported, and dropped for a collector that is slow or gone.",
+        says="Exported spans, and spans dropped because the collector is slow or down.",
         queries={
             "exported": _or_none("sum(rate(orders_spans_exported_total{NS}[5m]))", "vector(1)"),
             "{{reason}}": _or_none(_rate("orders_spans_dropped_total", "reason"), "vector(1)"),
@@ -382,13 +382,13 @@ _RUNTIME: Final = [
     ),
     Panel(
         title="Log lines lost",
-        says="Nobody read standard error: the audit trail has holes.",
+        says="Standard error was not read fast enough: the audit trail has gaps.",
         queries={"{{job}}": "sum by (job) (rate(orders_log_lines_lost_total{NS}[5m]))"},
         unit="ops",
     ),
     Panel(
         title="CPU of workers",
-        says="Cores.",
+        says="CPU cores in use.",
         queries={
             "{{instance}}": _rate(
                 "process_cpu_seconds_total", "instance", 'NS, job="orders-worker"'
@@ -397,7 +397,7 @@ _RUNTIME: Final = [
     ),
     Panel(
         title="Memory of workers",
-        says="Resident.",
+        says="Resident memory.",
         queries={"{{instance}}": 'process_resident_memory_bytes{NS, job="orders-worker"}'},
         unit="bytes",
     ),
@@ -407,7 +407,7 @@ PANELS: Final = {
     ("overview", "Overview"): _OVERVIEW,
     ("money", "Orders and money"): _MONEY,
     ("payments", "Payments"): _PAYING,
-    ("events", "Events and due work"): _EVENTS,
+    ("events", "Events and scheduled work"): _EVENTS,
     ("runtime", "Runtime"): _RUNTIME,
 }
 

@@ -1,4 +1,4 @@
-"""Panels and dashboards as Grafana reads them, laid out row by row."""
+"""Panels and dashboards in Grafana's JSON, laid out row by row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMESPACE: Final = 'namespace=~"$namespace"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One picture. In `queries`, by their legends, `NS` stands for the chosen namespace."""
+    """One panel. `queries` are keyed by legend; `NS` stands for the selected namespace."""
 
     title: str
     says: str
@@ -25,14 +25,14 @@ class Panel:
     width: int = 8
     height: int = 8
     limit: float | None = None
-    """Where it turns red."""
+    """The value from which it is red."""
 
     def expressions(self) -> list[str]:
-        """What Prometheus is asked."""
+        """The queries to Prometheus."""
         return [each.replace("NS", _NAMESPACE) for each in self.queries.values()]
 
     def json(self, number: int, x: int, y: int) -> Json:
-        """The panel at a place of its dashboard."""
+        """The panel at a position of its dashboard."""
         targets = [
             {
                 "refId": chr(ord("A") + place),

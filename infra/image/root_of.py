@@ -21,22 +21,22 @@ UNUSED = {
     "__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
     "site-packages", "test", "tkinter", "turtledemo", "venv",
 }  # fmt: skip
-"""Parts of the standard library that no server needs."""
+"""Parts of the standard library that a server does not need."""
 
 
 def main(environment: Path, root: Path) -> None:
-    """Fill `root`; it must not be there yet."""
+    """Fill `root`, which must not exist yet."""
     interpreter = (environment / "bin" / "python").resolve()
     library = Path(sysconfig.get_path("stdlib"))
     make_frame(root)
     copy_tree(environment, root, without={"activate*", "deactivate*", "*.bat", ".lock"})
     copy_tree(library, root, without=UNUSED)
-    # Its own image is read-only: what is not compiled now would be at every start.
+    # The image is read-only: modules that are not compiled now would be compiled at every start.
     compiled = ["-m", "compileall", "-q", "-s", str(root), "--invalidation-mode", "unchecked-hash"]
     run(sys.executable, *compiled, str(under(root, library)))
     copy(interpreter, root)
     link = environment / "bin" / "python"
-    while link.is_symlink():  # from one to the next, as the interpreter finds its home
+    while link.is_symlink():  # follow the links as the interpreter does
         if not under(root, link).is_symlink():
             under(root, link).parent.mkdir(parents=True, exist_ok=True)
             under(root, link).symlink_to(link.readlink())
@@ -67,12 +67,12 @@ def make_frame(root: Path) -> None:
 
 
 def under(root: Path, path: Path) -> Path:
-    """Where a path of ours is in the image."""
+    """The path in the image of a path on this machine."""
     return root / path.relative_to("/")
 
 
 def copy(path: Path, root: Path) -> None:
-    """One file, or what a link leads to."""
+    """Copy one file, or the target of a link."""
     target = under(root, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
@@ -80,31 +80,31 @@ def copy(path: Path, root: Path) -> None:
 
 
 def copy_tree(path: Path, root: Path, without: Iterable[str] = ()) -> None:
-    """A directory with its links as they are."""
+    """Copy a directory and keep its links."""
     ignored = shutil.ignore_patterns(*without)
     shutil.copytree(path, under(root, path), symlinks=True, ignore=ignored, dirs_exist_ok=True)
 
 
 def binaries(places: Iterable[Path]) -> Iterator[Path]:
-    """What the loader may be asked to load."""
+    """The files that the loader may have to load."""
     for place in places:
         yield from [place] if place.is_file() else place.rglob("*.so*")
 
 
 def needed(files: Iterable[Path]) -> Iterator[Path]:
-    """The shared libraries of the system that the files load, and those that these load."""
+    """The system's shared libraries that the files load, directly or indirectly."""
     for file in files:
         listed = run("ldd", str(file), must=False)
         for library in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listed, re.MULTILINE):
             if not library.startswith("/opt/"):
                 yield Path(library)
-    # Looked up by name at run time: how glibc finds out what a host is called.
+    # glibc loads these by name at run time to resolve host names.
     for pattern in ("libnss_dns.so.2", "libnss_files.so.2"):
         yield from Path("/lib").glob(f"*/{pattern}")
 
 
 def name_packages(root: Path, files: Iterable[Path]) -> None:
-    """Tell scanners which Debian packages are in here, as they are told in images without dpkg."""
+    """List the Debian packages for scanners, as images without dpkg do."""
     folder = root / "var/lib/dpkg/status.d"
     folder.mkdir(parents=True)
     for package in sorted({owner for file in files for owner in owners(file)}):
@@ -112,7 +112,7 @@ def name_packages(root: Path, files: Iterable[Path]) -> None:
 
 
 def owners(file: Path) -> set[str]:
-    """The packages that a file is of; none for what no package brought."""
+    """The packages that a file belongs to; none if no package contains it."""
     resolved = file.resolve()
     for name in (resolved, Path("/", *resolved.parts[2:])):  # /usr/lib is also known as /lib
         if found := run("dpkg", "--search", str(name), must=False):
@@ -121,7 +121,7 @@ def owners(file: Path) -> set[str]:
 
 
 def run(*command: str, must: bool = True) -> str:
-    """What a command says, if it succeeds, as it must unless told otherwise."""
+    """The output of a command. Raises if it fails, unless `must` is false."""
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=must).stdout  # noqa: S603
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the database that `make bench` runs on, at one version, into $1/bin. It speaks MongoDB's
-# wire protocol and is a process of its own (GPL-2); nothing but the bench ever starts it.
+# wire protocol and runs as a separate process (GPL-2); only the bench starts it.
 set -eu
 
 VERSION=0.5.3-beta.196

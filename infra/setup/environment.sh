@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes or mends the environment in the directory $1, exactly as locked. May be run again.
+# Creates or repairs the environment in the directory $1, exactly as locked. May be run again.
 set -eu
 venv=$1
 python=${PYTHON:-python3}
@@ -24,6 +24,6 @@ found=$("$venv/bin/python" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/
     --requirement requirements/bootstrap.lock
 "$venv/bin/python" -m uv pip sync --quiet --python "$venv/bin/python" \
     --require-hashes requirements/dev.lock
-# The build tools are in the lock, so nothing unlocked is fetched to build ourselves.
+# The build tools are in the lock, so building this package fetches nothing unlocked.
 "$venv/bin/python" -m uv pip install --quiet --python "$venv/bin/python" \
     --no-deps --no-build-isolation --editable .

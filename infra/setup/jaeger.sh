@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds Jaeger in the directory $1, for ORDERS_TEST_JAEGER: the program of the image that Compose
-# names, without the pages of its interface. Needs Go; takes some ten minutes on two cores. What is
-# fetched is checked against Go's checksum database.
+# Builds Jaeger in the directory $1, for ORDERS_TEST_JAEGER: the version that Compose uses,
+# without its web pages. Needs Go; takes about ten minutes on two cores. Go's checksum database
+# verifies every download.
 set -eu
 directory=$(mkdir -p "$1" && cd "$1" && pwd)
 # Jaeger 2.13.0: its module keeps the numbers of version 1.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds a Kubernetes without nodes in the directory $1, for ORDERS_TEST_KUBERNETES: the real API
-# server, controllers and scheduler, kubectl and Helm, and kwok, which plays the nodes. Needs Go;
-# takes some twenty minutes on two cores. What is fetched is checked against Go's checksum database.
+# server, controllers and scheduler, kubectl and Helm, and kwok, which simulates the nodes. Needs
+# Go; takes about twenty minutes on two cores. Go's checksum database verifies every download.
 set -eu
 directory=$(mkdir -p "$1" && cd "$1" && pwd)
 kubernetes=1.37.1 etcd=v3.7.3 kwok=v0.8.0 helm=v4.3.1
@@ -36,7 +36,7 @@ go get "go.etcd.io/etcd/server/v3@$etcd"
 go mod tidy
 go build -o "$directory/etcd" .
 
-# Its go.mod takes its own parts from beside it; published, they are modules of the same version.
+# Its go.mod uses parts in the same repository; they are published as modules of the same version.
 mkdir "$work/kubernetes" && cd "$work/kubernetes"
 go mod init build 2>/dev/null
 source=$(go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def resolve(source: str, *options: str, output: Path, given: str = "") -> None:
-    """Compile one lock; `given` is what stands in the source `-`."""
+    """Compile one lock; `given` is the content of the source `-`."""
     command = [sys.executable, "-m", "uv", "pip", "compile", source, "-o", str(output)]
     subprocess.run([*command, *OPTIONS, *options], input=given, text=True, check=True)  # noqa: S603
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the services that the tests start for themselves, where apt-get and its rights are at
-# hand. Elsewhere the tests that need them are skipped, and say so. May be run again.
+# Installs the services that the tests start, if apt-get and root rights are available. Otherwise
+# the tests that need them are skipped and say so. May be run again.
 set -eu
 
 missing=

@@ -1,4 +1,4 @@
-"""The distributions that a lock installs, with what their metadata says of them."""
+"""The distributions that a lock installs, with their hashes and licences."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NAMES: Final = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
-"""What authors write, in the words of SPDX."""
+"""SPDX identifiers for what authors write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One distribution. `licence` is an SPDX expression; "" if it says nothing we understand."""
+    """One distribution. `licence` is an SPDX expression, "" if the metadata has none we know."""
 
     name: str
     version: str
@@ -41,7 +41,7 @@ class Package:
 
 
 def locked(lock: Path = LOCK) -> Iterator[Package]:
-    """Every package of a lock, in its order. Only those for other platforms are not installed."""
+    """Yield each package of a lock, in its order, also those for other platforms."""
     for name, version, rest in _PIN.findall(lock.read_text(encoding="utf-8")):
         hashes = tuple(_HASH.findall(rest))
         yield Package(name=name, version=version, hashes=hashes, licence=_licence_of(name))

@@ -1,8 +1,8 @@
-"""Look for secrets in what is tracked: `python -m infra.supply.secrets [FILE …]`.
+"""Find secrets in tracked files: `python -m infra.supply.secrets [FILE …]`.
 
 It knows the forms of common credentials, and finds names such as `password` with a value that
-looks random. What a test needs to look like a secret is made at run time, or says `not a secret`
-on its line.
+looks random. A test makes what must look like a secret at run time, or has `not a secret` on its
+line. Why this is not detect-secrets: decision 22.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _NAMED: Final = re.compile(
     r"""["']([A-Za-z0-9+/_=-]{20,})["']"""
 )
 _RANDOM_BITS: Final = 3.7
-"""Bits a character from which text looks random: words have less, base64 more."""
+"""Bits of entropy per character above which text looks random. Words have less, base64 more."""
 
 
 def found_in(text: str) -> Iterator[tuple[int, str]]:
-    """The line and kind of everything in a text that looks like a secret."""
+    """Yield the line and the kind of each part of a text that looks like a secret."""
     for number, line in enumerate(text.splitlines(), start=1):
         if _EXCUSED in line:
             continue
@@ -49,7 +49,7 @@ def found_in(text: str) -> Iterator[tuple[int, str]]:
 
 
 def main(arguments: Iterable[str]) -> int:
-    """Say where secrets seem to be, but not what they are; 1 if there are any."""
+    """Print where secrets seem to be, but not the secrets. Returns 1 if there are any."""
     found = 0
     for path in [Path(each) for each in arguments] or list(_tracked()):
         try:

@@ -18,6 +18,7 @@ from orders.application.access import (
     can_access,
     can_access_all,
     is_allowed,
+    operator,
     require,
     scopes_for,
     view_of,
@@ -28,44 +29,47 @@ from tests.support.orders import CUSTOMER, STAFF, TENANT, a_placed_order, restor
 
 # own: their own orders only. all: every order of the tenant. scope: all, if the scope is named.
 TABLE: Final = """
-                 scope           customer support fulfillment finance risk auditor integrator admin
-place            orders:write    own      all     .           .       .    .       scope      all
-place_for_others orders:write    .        all     .           .       .    .       scope      all
-state_prices     orders:price    .        all     .           .       .    .       scope      all
-quote            orders:read     own      all     .           .       .    .       scope      all
-read             orders:read     own      all     all         all     all  all     scope      all
-list             orders:read     own      all     all         all     all  all     scope      all
-see_actions      orders:read     own      all     all         all     all  all     scope      all
-see_timeline     orders:read     own      all     .           all     all  all     scope      all
-see_feed         events:read     .        .       .           all     .    all     scope      all
-see_notes        orders:read     .        all     .           all     all  all     scope      all
-edit             orders:write    own      all     .           .       .    .       scope      all
-add_note         orders:write    .        all     .           all     all  .       scope      all
-confirm          orders:write    .        all     .           all     .    .       scope      all
-complete         orders:write    .        all     .           all     .    .       scope      all
-cancel           orders:write    own      all     .           .       all  .       scope      all
-cancel_items     orders:write    own      all     .           .       .    .       scope      all
-propose_change   orders:write    own      all     .           .       .    .       scope      all
-apply_change     orders:write    .        all     .           .       .    .       scope      all
-decline_change   orders:write    own      all     .           .       .    .       scope      all
-hold             orders:hold     .        all     .           .       all  .       scope      all
-release          orders:hold     .        all     .           .       all  .       scope      all
-pay              orders:write    own      all     .           .       .    .       scope      all
-capture          orders:pay      .        .       .           all     .    .       scope      all
-void             orders:pay      .        .       .           all     .    .       scope      all
-dismiss_payment  orders:pay      .        .       .           all     .    .       scope      all
-refund           orders:refund   .        .       .           all     .    .       scope      all
-grant_credit     orders:refund   .        all     .           all     .    .       scope      all
-create_shipment  orders:fulfill  .        .       all         .       .    .       scope      all
-dispatch         orders:fulfill  .        .       all         .       .    .       scope      all
-deliver          orders:fulfill  .        .       all         .       .    .       scope      all
-cancel_shipment  orders:fulfill  .        .       all         .       .    .       scope      all
-request_return   orders:write    own      all     .           .       .    .       scope      all
-approve_return   orders:write    .        all     .           .       .    .       scope      all
-decline_return   orders:write    .        all     .           .       .    .       scope      all
-receive_return   orders:fulfill  .        .       all         .       .    .       scope      all
-close_return     orders:write    .        all     all         .       .    .       scope      all
-"""
+                 scope          customer support fulfillment finance risk auditor integrator admin operator
+place            orders:write   own      all     .           .       .    .       scope      all   .
+place_for_others orders:write   .        all     .           .       .    .       scope      all   .
+state_prices     orders:price   .        all     .           .       .    .       scope      all   .
+quote            orders:read    own      all     .           .       .    .       scope      all   .
+read             orders:read    own      all     all         all     all  all     scope      all   .
+list             orders:read    own      all     all         all     all  all     scope      all   .
+see_actions      orders:read    own      all     all         all     all  all     scope      all   .
+see_timeline     orders:read    own      all     .           all     all  all     scope      all   .
+see_feed         events:read    .        .       .           all     .    all     scope      all   .
+see_notes        orders:read    .        all     .           all     all  all     scope      all   .
+edit             orders:write   own      all     .           .       .    .       scope      all   .
+add_note         orders:write   .        all     .           all     all  .       scope      all   .
+confirm          orders:write   .        all     .           all     .    .       scope      all   .
+complete         orders:write   .        all     .           all     .    .       scope      all   .
+cancel           orders:write   own      all     .           .       all  .       scope      all   .
+cancel_items     orders:write   own      all     .           .       .    .       scope      all   .
+propose_change   orders:write   own      all     .           .       .    .       scope      all   .
+apply_change     orders:write   .        all     .           .       .    .       scope      all   .
+decline_change   orders:write   own      all     .           .       .    .       scope      all   .
+hold             orders:hold    .        all     .           .       all  .       scope      all   .
+release          orders:hold    .        all     .           .       all  .       scope      all   .
+pay              orders:write   own      all     .           .       .    .       scope      all   .
+capture          orders:pay     .        .       .           all     .    .       scope      all   .
+void             orders:pay     .        .       .           all     .    .       scope      all   .
+dismiss_payment  orders:pay     .        .       .           all     .    .       scope      all   .
+refund           orders:refund  .        .       .           all     .    .       scope      all   .
+grant_credit     orders:refund  .        all     .           all     .    .       scope      all   .
+create_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
+dispatch         orders:fulfill .        .       all         .       .    .       scope      all   .
+deliver          orders:fulfill .        .       all         .       .    .       scope      all   .
+cancel_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
+request_return   orders:write   own      all     .           .       .    .       scope      all   .
+approve_return   orders:write   .        all     .           .       .    .       scope      all   .
+decline_return   orders:write   .        all     .           .       .    .       scope      all   .
+receive_return   orders:fulfill .        .       all         .       .    .       scope      all   .
+close_return     orders:write   .        all     all         .       .    .       scope      all   .
+see_outbox       orders:operate .        .       .           .       .    .       .          .     all
+resend_events    orders:operate .        .       .           .       .    .       .          .     all
+drop_events      orders:operate .        .       .           .       .    .       .          .     all
+"""  # noqa: E501
 
 
 def rows() -> dict[str, tuple[str, dict[str, str]]]:
@@ -74,12 +78,11 @@ def rows() -> dict[str, tuple[str, dict[str, str]]]:
 
 
 ROWS: Final = rows()
-CELLS: Final = [
-    (Operation(name), Scope(scope), Role(role), reach)
-    for name, (scope, reaches) in ROWS.items()
-    for role, reach in reaches.items()
-]
-by_cell = pytest.mark.parametrize(("operation", "scope", "role", "reach"), CELLS)
+by_row = pytest.mark.parametrize(
+    ("operation", "scope", "row"),
+    [(Operation(name), Scope(scope), row) for name, (scope, row) in ROWS.items()],
+    ids=ROWS,
+)
 
 OWN: Final = a_placed_order()
 STRANGERS: Final = restored(OWN, customer_id="customer-2", placed_by="customer-2")
@@ -121,49 +124,48 @@ def test_every_operation_has_a_row_and_every_role_a_column() -> None:
     assert all(row.keys() == {role.value for role in Role} for _, row in ROWS.values())
 
 
-@by_cell
+@by_row
 def test_a_role_alone_gives_what_the_table_says_where_scopes_do_not_count(
-    operation: Operation, scope: Scope, role: Role, reach: str
+    operation: Operation, scope: Scope, row: dict[str, str]
 ) -> None:
     # An integrator's rights are its scopes.
-    assert reached(a_caller(role), operation) == (reach if reach != "scope" else ".")
+    wanted = {role: reach.replace("scope", ".") for role, reach in row.items()}
+    assert {role: reached(a_caller(role), operation) for role in row} == wanted
 
 
-@by_cell
+@by_row
 def test_a_role_and_the_scope_give_what_the_table_says(
-    operation: Operation, scope: Scope, role: Role, reach: str
+    operation: Operation, scope: Scope, row: dict[str, str]
 ) -> None:
-    caller = a_caller(role, scopes={scope})
-    if reach == "." and scope is Scope.PRICE:
-        reach = "own"
-    assert reached(caller, operation) == (reach if reach != "scope" else "all")
+    wanted = {role: reach.replace("scope", "all") for role, reach in row.items()}
+    if scope is Scope.PRICE:
+        wanted = {role: reach.replace(".", "own") for role, reach in wanted.items()}
+    assert {role: reached(a_caller(role, scopes={scope}), operation) for role in row} == wanted
 
 
-@by_cell
+@by_row
 def test_without_its_scope_no_role_gives_an_operation(
-    operation: Operation, scope: Scope, role: Role, reach: str
+    operation: Operation, scope: Scope, row: dict[str, str]
 ) -> None:
     others = {other.value for other in Scope} - {scope}
-    assert reached(a_caller(role, scopes=others), operation) == "."
+    given = {role: reached(a_caller(role, scopes=others), operation) for role in row}
+    assert given == dict.fromkeys(row, ".")
 
 
-@pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize(
     "scopes", [set(), {"email"}, {"Orders:read", "orders:reading", "orders:*"}]
 )
 @pytest.mark.parametrize("role", Role)
-def test_a_token_for_other_services_gives_nothing_here(
-    operation: Operation, scopes: set[str], role: Role
-) -> None:
-    assert reached(a_caller(role, scopes=scopes), operation) == "."
+def test_a_token_for_other_services_gives_nothing_here(scopes: set[str], role: Role) -> None:
+    caller = a_caller(role, scopes=scopes)
+    assert {each: reached(caller, each) for each in Operation} == dict.fromkeys(Operation, ".")
 
 
-@pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("roles", [(), ("root",), ("Admin",), ("admin ",), ("administrator",)])
-def test_no_role_of_ours_is_no_right(operation: Operation, roles: tuple[str, ...]) -> None:
+def test_no_role_of_ours_is_no_right(roles: tuple[str, ...]) -> None:
     every = {scope.value for scope in Scope} - {Scope.PRICE}
-    assert reached(a_caller(*roles), operation) == "."
-    assert reached(a_caller(*roles, scopes=every), operation) == "."
+    for caller in (a_caller(*roles), a_caller(*roles, scopes=every)):
+        assert {each: reached(caller, each) for each in Operation} == dict.fromkeys(Operation, ".")
 
 
 def test_stating_prices_is_the_one_right_that_a_scope_alone_gives() -> None:
@@ -179,11 +181,14 @@ def test_stating_prices_is_the_one_right_that_a_scope_alone_gives() -> None:
         ]
 
 
+# An operator shares no operation with anybody else: `test_an_operator_...` says so.
+ROLES: Final = [role for role in Role if role is not Role.OPERATOR]
+SCOPES: Final = [scope for scope in Scope if scope is not Scope.OPERATE]
 ROLE_SETS: Final = [
-    frozenset(roles) for size in range(len(Role) + 1) for roles in combinations(Role, size)
+    frozenset(roles) for size in range(len(ROLES) + 1) for roles in combinations(ROLES, size)
 ]
 SCOPE_SETS: Final = [
-    frozenset(scopes) for size in range(len(Scope) + 1) for scopes in combinations(Scope, size)
+    frozenset(scopes) for size in range(len(SCOPES) + 1) for scopes in combinations(SCOPES, size)
 ]
 SHOWS_MORE: Final = [View.FULFILLMENT, View.CUSTOMER, View.STAFF]
 
@@ -195,60 +200,68 @@ def rights(caller: Caller) -> tuple[set[str], int]:
     return some | everyones, SHOWS_MORE.index(view_of(caller))
 
 
-def names(roles: frozenset[Role]) -> str:
-    return "+".join(sorted(roles)) or "none"
-
-
-@pytest.mark.parametrize("roles", ROLE_SETS, ids=names)
-def test_asking_for_less_never_gives_more(roles: frozenset[Role]) -> None:
+@pytest.mark.parametrize("size", range(len(Role) + 1))
+def test_asking_for_less_never_gives_more(size: int) -> None:
     """Every set of scopes against each that has one less; so against all that it holds."""
-    given = {scopes: rights(a_caller(*roles, scopes=scopes)) for scopes in SCOPE_SETS}
-    assert given[frozenset()] == (set(), 0)
-    for scopes, (allowed, shown) in given.items():
-        for fewer in (scopes - {scope} for scope in scopes):
-            assert given[fewer][0] <= allowed
-            assert given[fewer][1] <= shown
+    for roles in map(frozenset, combinations(Role, size)):
+        given = {scopes: rights(a_caller(*roles, scopes=scopes)) for scopes in SCOPE_SETS}
+        assert given[frozenset()] == (set(), 0), roles
+        for scopes, (allowed, shown) in given.items():
+            for fewer in (scopes - {scope} for scope in scopes):
+                assert given[fewer][0] <= allowed, roles
+                assert given[fewer][1] <= shown, roles
 
 
-@pytest.mark.parametrize("roles", ROLE_SETS, ids=names)
-def test_scopes_of_ours_and_theirs_give_what_ours_give(roles: frozenset[Role]) -> None:
-    for scopes in (frozenset(), frozenset({Scope.READ}), frozenset(Scope)):
-        ours = rights(a_caller(*roles, scopes=scopes))
-        assert rights(a_caller(*roles, scopes=scopes | {"openid", "email"})) == ours
+def test_scopes_of_ours_and_theirs_give_what_ours_give() -> None:
+    for roles in ROLE_SETS:
+        for scopes in (frozenset(), frozenset({Scope.READ}), frozenset(Scope)):
+            ours = rights(a_caller(*roles, scopes=scopes))
+            assert rights(a_caller(*roles, scopes=scopes | {"openid", "email"})) == ours, roles
 
 
-@pytest.mark.parametrize("roles", [r for r in ROLE_SETS if Role.INTEGRATOR not in r], ids=names)
-def test_all_scopes_that_roles_can_use_give_just_what_the_roles_give(
-    roles: frozenset[Role],
-) -> None:
-    caller = a_caller(*roles, scopes=scopes_for(roles))
-    by_roles = rights(a_caller(*roles))
-    assert rights(caller) == (by_roles if roles else (set(), 0))
+def test_all_scopes_that_roles_can_use_give_just_what_the_roles_give() -> None:
+    for roles in (roles for roles in ROLE_SETS if Role.INTEGRATOR not in roles):
+        caller = a_caller(*roles, scopes=scopes_for(roles))
+        by_roles = rights(a_caller(*roles))
+        assert rights(caller) == (by_roles if roles else (set(), 0)), roles
 
 
 def test_an_integrators_scopes_are_named_and_not_its_roles() -> None:
     assert scopes_for([Role.INTEGRATOR]) == frozenset()
     assert scopes_for([Role.INTEGRATOR, Role.CUSTOMER]) == {Scope.READ, Scope.WRITE}
-    assert scopes_for([Role.SUPPORT]) == {*Scope} - {Scope.PAY, Scope.FULFILL, Scope.EVENTS}
-    assert scopes_for([Role.ADMIN]) == {*Scope}
+    assert scopes_for([Role.SUPPORT]) == {*SCOPES} - {Scope.PAY, Scope.FULFILL, Scope.EVENTS}
+    assert scopes_for([Role.ADMIN]) == {*SCOPES}
     assert scopes_for(["root"]) == frozenset()
+
+
+def test_an_operator_may_do_nothing_but_look_after_the_outbox_and_nobody_else_may() -> None:
+    outbox = {Operation.SEE_OUTBOX, Operation.RESEND_EVENTS, Operation.DROP_EVENTS}
+    everything = a_caller(Role.OPERATOR, scopes=[*Scope])
+    assert {each for each in Operation if is_allowed(everything, each)} == {
+        *outbox,
+        Operation.STATE_PRICES,  # as the scope alone gives it to anybody
+    }
+    assert {each for each in Operation if is_allowed(operator("ops"), each)} == outbox
+    assert not any(can_access(operator("ops"), each, OWN.state) for each in Operation)
+    for scopes in (None, [*Scope]):
+        others = a_caller(*ROLES, scopes=scopes)
+        assert not any(is_allowed(others, each) for each in outbox)
 
 
 WIDER: Final = {".": 0, "own": 1, "all": 2}
 
 
-@pytest.mark.parametrize("operation", Operation)
-@pytest.mark.parametrize("pair", list(combinations(Role, 2)), ids="+".join)
+@by_row
 def test_two_roles_give_what_either_gives_and_no_more(
-    operation: Operation, pair: tuple[Role, Role]
+    operation: Operation, scope: Scope, row: dict[str, str]
 ) -> None:
-    scope, row = ROWS[operation]
-    for scopes, integrator in ((None, "."), ({scope}, "all")):
-        cells = [row[role].replace("scope", integrator) for role in pair]
-        if scopes == {Scope.PRICE}:
-            cells.append("own")
-        widest = max(cells, key=WIDER.__getitem__)
-        assert reached(a_caller(*pair, scopes=scopes), operation) == widest
+    for pair in combinations(Role, 2):
+        for scopes, integrator in ((None, "."), ({scope}, "all")):
+            cells = [row[role].replace("scope", integrator) for role in pair]
+            if scopes == {Scope.PRICE}:
+                cells.append("own")
+            widest = max(cells, key=WIDER.__getitem__)
+            assert reached(a_caller(*pair, scopes=scopes), operation) == widest, pair
 
 
 def test_a_guests_order_is_whose_token_placed_it() -> None:
@@ -292,7 +305,9 @@ def test_what_is_shown_follows_from_the_widest_role(roles: tuple[str, ...], view
     assert view_of(a_caller(*roles)) is view
 
 
-@pytest.mark.parametrize("role", [Role.INTEGRATOR, Role.FULFILLMENT, Role.SUPPORT, Role.ADMIN])
+@pytest.mark.parametrize(
+    "role", [Role.CUSTOMER, Role.INTEGRATOR, Role.FULFILLMENT, Role.SUPPORT, Role.ADMIN]
+)
 @pytest.mark.parametrize("scope", Scope)
 def test_money_is_shown_for_scopes_that_read_or_move_it(role: Role, scope: Scope) -> None:
     """A scanner's token that was narrowed to its work tells its thief no more than that."""
@@ -305,11 +320,11 @@ def test_money_is_shown_for_scopes_that_read_or_move_it(role: Role, scope: Scope
 def test_what_is_the_staffs_is_shown_to_tokens_that_may_read_it(scope: Scope) -> None:
     for role in Role:
         to_staff = view_of(a_caller(role, scopes={scope})) is View.STAFF
-        a_reader = role not in {Role.CUSTOMER, Role.FULFILLMENT}
+        a_reader = role not in {Role.CUSTOMER, Role.FULFILLMENT, Role.OPERATOR}
         assert to_staff == (a_reader and scope is Scope.READ)
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ROLES)
 def test_orders_remember_customers_as_customers_and_all_others_as_staff(role: Role) -> None:
     actor = actor_of(a_caller(role, subject=STAFF.subject))
     assert actor.subject == STAFF.subject

@@ -41,7 +41,7 @@ def main() -> None:
         ]
         if options.database:
             flags.append(f"--database {Path(options.database).name}")
-            text += "\n\nThe database is SecantusDB's Rust server here, with synced commits."
+            text += "\n\nThe database is SecantusDB's Rust server, with synced commits."
         publish(name, text, command=" ".join(["python -m tests.availability", name, *flags]))
         print(f"{text}\n\nin {REPORT}", flush=True)  # noqa: T201 - a command
 

@@ -1,4 +1,4 @@
-"""Three times as much as can be done."""
+"""Three times the load that one replica can serve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.availability.cluster import staged
 from tests.availability.figures import Figures, figures, table
 from tests.availability.load import Sent
-from tests.support.fleet import Crowd, status_of
+from tests.support.processes.fleet import Crowd, status_of
 
 SECONDS = 60.0
 STEP_SECONDS = 5.0
@@ -22,7 +22,7 @@ MIX = {"places": 3.0, "reads": 7.0}
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement: the best that there is, three times as much, and what comes after it."""
+    """One measurement: the maximum, three times the maximum, and the recovery."""
 
     peak: Figures
     calm: Figures
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def goodput(self) -> float:
-        """What is left of the peak, as it was held just before and just after."""
+        """The share of the peak that is left; the peak was held just before and just after."""
         return self.over.good_per_second / statistics.mean(x.good_per_second for x in self.held)
 
     @property
@@ -72,18 +72,18 @@ def overload(folder: Path, options: argparse.Namespace) -> str:
     goodput = statistics.median(run.goodput for run in runs)
     slower = statistics.median(run.slower for run in runs)
     header = [
-        "most/s", "peak/s, before / after", "its p99 ms", "all taken up to /s, p99 ms", "sent/s",
-        "good/s", "accepted p50 / p99 ms", "refused",
-        "refused p50 / p99 ms", "without Retry-After", "failed", "live yes / no", "normal after s",
+        "maximum/s", "peak/s, before / after", "its p99 ms", "99 % accepted up to /s, p99 ms",
+        "sent/s", "good/s", "accepted p50 / p99 ms", "refused", "refused p50 / p99 ms",
+        "without Retry-After", "failed", "/livez answered / not", "normal after s",
     ]  # fmt: skip
     return (
         "## Overload\n\n"
-        f"One replica; reads and placed orders 7 : 3; three times the most for {seconds:g} s, "
-        f"{len(runs)} time(s). The most are the good answers a second at the best of rising rates, "
-        f"each tried for {STEP_SECONDS:g} s; the peak is what comes of that rate when it is held "
-        f"for {HELD_SECONDS:g} s, before and after. Beside it stands the highest rate at which "
-        f"99 % were taken. Median: goodput {100 * goodput:.0f} % of the peak, "
-        f"accepted p99 {slower:.1f} times that at the peak.\n\n" + table(header, rows)
+        f"One replica; reads and placements 7 : 3; three times the maximum for {seconds:g} s, "
+        f"{len(runs)} time(s). The maximum is the highest number of successful responses per "
+        f"second while the rate rises in steps of {STEP_SECONDS:g} s. The peak is the goodput when "
+        f"that rate is held for {HELD_SECONDS:g} s, before and after. The next column is the "
+        f"highest rate at which 99 % were accepted. Median: goodput {100 * goodput:.0f} % of the "
+        f"peak, accepted p99 {slower:.1f} times that at the peak.\n\n" + table(header, rows)
     )
 
 

@@ -11,10 +11,10 @@ from tests.availability.cluster import staged
 from tests.availability.figures import figures, table
 from tests.availability.findings import holding, unfinished
 from tests.availability.load import Sent
-from tests.support.fleet import Crowd, Fleet
+from tests.support.processes.fleet import Crowd, Fleet
 
 SENDERS = 300
-_HEADER = ["", "sent", "good", "refused", "failed", "p50 / p99 ms", "ratio", "senders got"]
+_HEADER = ["", "sent", "good", "refused", "failed", "p50 / p99 ms", "ratio", "slow senders got"]
 
 
 def slow_bodies(folder: Path, options: argparse.Namespace) -> str:
@@ -34,12 +34,13 @@ def slow_bodies(folder: Path, options: argparse.Namespace) -> str:
             rows.append([*_row("with them", beside), f"{ratios[-1]:.2f}", dict(answered)])
             one, other = other, one
     return (
-        f"## Slow bodies\n\nOf two replicas, one has {SENDERS} senders whose bodies do not come, "
-        "and who begin again when one is ended, 30 a second: with a token and without, with a "
-        "length and in chunks, orders and webhooks. At the same time others send "
-        f"{rate:g} requests a second to each, to read, place and list 6 : 2 : 1. Then the two "
-        "change places. The p99 of others is, in the middle of the runs, "
-        f"{median(ratios):.2f} times that without senders.\n\n" + table(_HEADER, rows)
+        f"## Slow bodies\n\nOne of two replicas has {SENDERS} senders whose bodies do not arrive. "
+        "When the service ends one, another starts, 30 per second: with a token and without, with "
+        "a length and chunked, orders and webhooks. At the same time other clients send "
+        f"{rate:g} requests per second to each replica (reads, placements, lists 6 : 2 : 1). Then "
+        "the replicas swap roles. The p99 of the other clients is "
+        f"{median(ratios):.2f} times that without slow senders (median of the runs).\n\n"
+        + table(_HEADER, rows)
     )
 
 

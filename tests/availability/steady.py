@@ -1,4 +1,4 @@
-"""Replicas that are replaced or die, callers that say nothing or too much, and a long while."""
+"""Replicas that restart or are killed, idle connections, and half an hour of steady load."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from tests.availability.cluster import staged
 from tests.availability.figures import Figures, figures, table
 from tests.availability.load import Answer
-from tests.support.cluster import Process
-from tests.support.fleet import Crowd, children_of, open_files, placed
-from tests.support.haproxy import haproxy
+from tests.support.processes.cluster import Process
+from tests.support.processes.fleet import Crowd, children_of, open_files, placed
+from tests.support.processes.haproxy import haproxy
 
 PAGE_BYTES = resource.getpagesize()
 _HEADER = [
@@ -24,7 +24,7 @@ _HEADER = [
     "good",
     "p50 / p99 ms",
     "refused",
-    "by us",
+    "by the service",
     "failed",
     "orders acknowledged",
     "stored",
@@ -32,7 +32,7 @@ _HEADER = [
 
 
 def roll(folder: Path, options: argparse.Namespace) -> str:
-    """All replicas are replaced, one after the other, again and again."""
+    """All replicas restart, one after the other, repeatedly."""
     rate, seconds = options.rate or 200, options.seconds or 105
     with staged(folder, options, apis=3) as fleet, haproxy(folder, fleet.cluster.urls) as balancer:
         crowd = Crowd(fleet.running)
@@ -48,14 +48,13 @@ def roll(folder: Path, options: argparse.Namespace) -> str:
         sent = load.finish()
         row = _row(sent.answers, figures(sent), crowd)
     return (
-        f"## Rolling restart\n\nThree replicas behind HAProxy at {rate:g} requests a second; "
-        f"{restarts} times one was stopped with SIGTERM and started again.\n\n"
-        + table(_HEADER, [row])
+        f"## Rolling restart\n\nThree replicas behind HAProxy at {rate:g} requests per second; "
+        f"{restarts} times one was stopped with SIGTERM and restarted.\n\n" + table(_HEADER, [row])
     )
 
 
 def crash(folder: Path, options: argparse.Namespace) -> str:
-    """One of three dies of SIGKILL."""
+    """One of three replicas gets SIGKILL."""
     rate, seconds = options.rate or 200, options.seconds or 10
     rows = []
     with staged(folder, options, apis=3) as fleet, haproxy(folder, fleet.cluster.urls) as balancer:
@@ -71,13 +70,14 @@ def crash(folder: Path, options: argparse.Namespace) -> str:
             balancer.wait_for(name)
             rows.append(_row(sent.answers, figures(sent), crowd))
     return (
-        f"## A replica dies\n\nOne of three, behind HAProxy, of SIGKILL, at {rate:g} requests a "
-        f"second for {seconds:g} s; each of them once.\n\n" + table(_HEADER, rows)
+        f"## A replica is killed\n\nOne of three replicas behind HAProxy gets SIGKILL, at {rate:g} "
+        f"requests per second for {seconds:g} s; each replica once. A failure 0 is a request "
+        "without a response.\n\n" + table(_HEADER, rows)
     )
 
 
 def idle(folder: Path, options: argparse.Namespace) -> str:
-    """Five thousand connections that say nothing."""
+    """Five thousand connections that send nothing."""
     count = 5_000
     with staged(folder, options) as fleet, ExitStack() as stack:
         crowd, where = Crowd(fleet.running), urlsplit(fleet.running.url)
@@ -91,14 +91,14 @@ def idle(folder: Path, options: argparse.Namespace) -> str:
         for name, now in (("before", figures(before)), ("with them", figures(during)))
     ]
     return (
-        f"## Idle connections\n\n{count} connections that say nothing to one replica (open files "
-        f"then: {files}), and 50 requests a second over others.\n\n"
+        f"## Idle connections\n\n{count} connections to one replica that send nothing (open files "
+        f"then: {files}), and 50 requests per second over other connections.\n\n"
         + table(["", "sent", "good", "p50 / p99 ms"], rows)
     )
 
 
 def soak(folder: Path, options: argparse.Namespace) -> str:
-    """A long while at a steady rate."""
+    """Half an hour at a steady rate."""
     rate, seconds = options.rate or 100, options.seconds or 1_800
     rows = []
     with staged(folder, options) as fleet:
@@ -116,9 +116,9 @@ def soak(folder: Path, options: argparse.Namespace) -> str:
             assert process.exit_code is None, f"it ended in part {number}"
     header = ["minute", "sent", "good", "p50 / p99 ms", "MiB resident", "open files", "database"]
     return (
-        f"## A long while\n\nOne replica at {rate:g} requests a second for {seconds / 60:g} min. "
-        "Memory is of all its processes, `database` its connections there.\n\n"
-        + table(header, rows)
+        f"## Half an hour of steady load\n\nOne replica at {rate:g} requests per second for "
+        f"{seconds / 60:g} min. Memory is that of all its processes; `database` is the number of "
+        "its connections there.\n\n" + table(header, rows)
     )
 
 

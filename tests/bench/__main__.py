@@ -17,21 +17,21 @@ from typing import Any, Final
 import pymongo
 import uvloop
 
-from tests.bench.accounting import cpu_seconds, held_up, machine, resident_bytes
-from tests.bench.children import others_kept_off
-from tests.bench.comparing import compared
-from tests.bench.contenders import CONTENDERS, Place, scene
-from tests.bench.databases import Database
 from tests.bench.days import Sale, sales_of
 from tests.bench.growth import growth_of
 from tests.bench.half_load import half_loads, of_middle_size
 from tests.bench.jobs import JOBS
 from tests.bench.load import connected
-from tests.bench.report import summary, versions, written
+from tests.bench.results.accounting import cpu_seconds, held_up, machine, resident_bytes
+from tests.bench.results.comparing import compared
+from tests.bench.results.report import summary, versions, written
+from tests.bench.rigs.children import others_kept_off
+from tests.bench.rigs.contenders import CONTENDERS, Place, scene
+from tests.bench.rigs.databases import Database
+from tests.bench.rigs.shop import Shop
+from tests.bench.rigs.wire import CountingProxy
 from tests.bench.rounds import Course
 from tests.bench.scale import over_orders, over_processes
-from tests.bench.shop import Shop
-from tests.bench.wire import CountingProxy
 
 WARM: Final = 20
 """Requests of each job that are sent through the counting proxy."""
@@ -70,11 +70,11 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
     result: dict[str, Any] = {"machine": machine(), "versions": versions()}
     middle, largest = by_size[len(sales) // 2], by_size[-1]
     result["load"] = {
-        "orders": f"{len(sales)}, of {middle.lines} lines in the middle, {largest.lines} at most"
+        "orders": f"{len(sales)}, median {middle.lines} lines, at most {largest.lines}"
     }
     result["growth"] = {f"{each.lines} lines": growth_of(each) for each in (middle, largest)}
     with others_kept_off() as apart:
-        result["machine"]["cores of the contenders"] = f"{len(apart)}, apart from all else"
+        result["machine"]["cores of the measured process"] = f"{len(apart)}, used by nothing else"
         with scene(folder / "compared") as (place, database):
             result["database"] = database.kind
             result |= _compared(place, database, sales, options.rounds, apart)
@@ -84,7 +84,7 @@ def _run(folder: Path, data: Path, options: argparse.Namespace) -> dict[str, Any
     if options.scale:
         with scene(folder / "processes") as (place, database):
             result["processes"] = over_processes(place, database, sales)
-    result["machine"]["held up by others after"] = held_up()
+    result["machine"]["CPU taken by other work, after"] = held_up()
     return result
 
 
@@ -114,8 +114,8 @@ def _compared(
         result["wire"] = _on_the_wire(place, database, shops)
         result["half load"] = {}
         for label, some, turns in (
-            ("orders of the middle size", of_middle_size(sales), 5),
-            ("orders as they are", sales, 3),
+            ("orders of median size", of_middle_size(sales), 5),
+            ("all orders", sales, 3),
         ):
             _empty(database.uri, environs)
             shops = {name: Shop(name, some, place.token) for name in CONTENDERS}

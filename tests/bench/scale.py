@@ -22,15 +22,15 @@ import uvloop
 
 from orders.adapters.mongo.documents import CODEC, Document, sort_key
 from orders.domain.identifiers import OrderId
-from tests.bench.children import others_kept_off
-from tests.bench.contenders import SERVICE, Contender, Place, scene
-from tests.bench.databases import Database
 from tests.bench.days import Sale, sales_of
 from tests.bench.jobs import JOBS, Job
 from tests.bench.load import LoadFailed
-from tests.bench.report import scale_table
+from tests.bench.results.report import scale_table
+from tests.bench.rigs.children import others_kept_off
+from tests.bench.rigs.contenders import SERVICE, Contender, Place, scene
+from tests.bench.rigs.databases import Database
+from tests.bench.rigs.shop import Shop
 from tests.bench.rounds import Course
-from tests.bench.shop import Shop
 
 TURNS: Final = 5
 ORDERS_OF_A_CUSTOMER: Final = 10

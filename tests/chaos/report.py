@@ -50,12 +50,13 @@ def report(findings: Findings) -> str:
 def _page(told: Findings) -> Iterator[str]:
     trial, found = told.trial, [*told.trial.found]
     kills = trial.deployment.kills
-    yield "# Killed at every crash point\n"
+    yield "# Processes killed at every crash point\n"
     yield (
-        "Real processes: three API replicas, two workers, RabbitMQ, the payment sandbox with its "
-        "ledger, and a database; killed with SIGKILL when a certain message passes on a wire, and "
-        "started again at once. Then I1 to I9 are checked from outside alone: the sandbox's "
-        "ledger, a consumer of all events, and the API of every replica. `tests/chaos/` says how.\n"
+        "Real processes run: three API replicas, two workers, RabbitMQ, the payment sandbox with "
+        "its ledger, and a database. The test kills one with SIGKILL when a certain message passes "
+        "on a connection, and restarts it at once. Then it checks the invariants I1 to I9 from "
+        "outside only: the sandbox's ledger, a consumer of all events, and the API of every "
+        "replica. `tests/chaos/` says how.\n"
     )
     yield f"- Command: `{told.command}`"
     yield f"- Database: {told.database}"
@@ -85,13 +86,14 @@ def _first(told: Findings, found: Sequence[str]) -> str:
 def _points(told: Findings, found: Sequence[str]) -> Iterator[str]:
     yield "\n## By crash point\n"
     yield (
-        "A run is an order at which the point was reached; ten go on side by side. Recovered means "
-        "at rest, with all events delivered: from its last kill on, while other runs went on "
-        "killing, and from when all was up again and nothing was killed any more (0 s: before).\n"
+        "A run is one order that reached the crash point; ten runs proceed in parallel. An order "
+        "has recovered when nothing is left to do and all its events are delivered. Times count "
+        "from its last kill, while other runs still killed processes, and from the moment when "
+        "every process ran and no more were killed (0 s: recovered before that).\n"
     )
     yield (
-        "| Point | Ways | Runs | Kills | Violations | After its kill, p50 | p95 "
-        "| After health, p95 | max |"
+        "| Point | Variants | Runs | Kills | Violations | After its kill, p50 | p95 "
+        "| After all processes ran, p95 | max |"
     )
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
     for name in NAMES:
@@ -123,9 +125,9 @@ def _unknown(told: Findings) -> Iterator[str]:
     yield "| When | Payments | p50 | p95 | max |"
     yield "|---|---:|---:|---:|---:|"
     if took:
-        yield _times("doubt after a kill (C3 to C9), from the kill or the service's return", took)
+        yield _times("unknown after a kill (C3 to C9), from the kill or the service's return", took)
     if told.outage:
-        away = f"placed while the payment service was away for {told.outage_seconds:.0f} s"
+        away = f"placed while the payment service was down for {told.outage_seconds:.0f} s"
         yield _times(f"{away}, after its return", told.outage)
 
 
@@ -142,21 +144,21 @@ def _storm(told: Findings, found: Sequence[str]) -> Iterator[str]:
     stuck = sum(case.settled_at is None for case in told.storm)
     statuses = Counter("cancelled" if case.cancelled else case.method for case in told.storm)
     kills = told.storm_kills
-    yield "\n## The storm\n"
+    yield "\n## Random kills\n"
     yield (
         f"{len(told.storm)} orders ({_counted(statuses)}) in {told.storm_seconds:.0f} s, a random "
         f"process killed every 2 s ({sum(kills.values())} kills: {_counted(kills)}), "
-        f"{told.storm_faults} calls to the payment service lost, torn or unanswered. "
-        f"After the quiet: **{stuck} stuck orders, {broken} violations**."
+        f"{told.storm_faults} calls to the payment service lost, cut off or unanswered. "
+        f"Afterwards: **{stuck} stuck orders, {broken} violations**."
     )
 
 
 def _seen(trial: Trial) -> Iterator[str]:
     deliveries = trial.deliveries
-    yield "\n## What was looked at\n"
+    yield "\n## What was checked\n"
     yield f"- {len(trial.cases)} orders, each on every replica, in the ledger and in the broker"
     yield f"- {len(deliveries.ids)} events in {deliveries.total} deliveries"
-    yield f"- {sum(trial.client.memory.statuses.values())} answers to clients: " + _counted(
+    yield f"- {sum(trial.client.memory.statuses.values())} responses to clients: " + _counted(
         Counter({str(code): n for code, n in trial.client.memory.statuses.items()})
     )
 

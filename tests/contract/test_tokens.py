@@ -13,6 +13,7 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from orders.adapters.jwt.keys import SharedSecret, keys_of
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable
-from orders.entrypoints.container import Adapters
+from orders.entrypoints.container import Container
 from orders.entrypoints.sandbox.token_issuer.app import create_app, issue_token
 from orders.entrypoints.settings.table import Settings
 from tests.support.shop import WEBHOOK_SECRET
@@ -439,7 +440,8 @@ BAD_TEXTS = {
     "two dots": "..",
     "four parts": a_token() + ".x",
     "no signature": a_token().rpartition(".")[0] + ".",
-    "padding": a_token() + "=",
+    "padding": a_token() + "==",
+    "half the padding": a_token() + "=",
     "a blank": a_token() + " ",
     "not ASCII": a_token() + "é",
     "16 KiB": "a" * 16384,
@@ -531,6 +533,10 @@ def test_passes_over_keys_that_may_not_verify() -> None:
         public_jwk("EdDSA", key_ops=["sign"]),
         public_jwk("ES256", P384_KEY),
         public_jwk("ES256", alg="RS256"),
+        public_jwk("RS256", alg="none"),
+        public_jwk("RS256", alg=""),
+        public_jwk("EdDSA", crv="Ed448", x=base64url(b"x" * 57)),
+        {"kty": "oct", "kid": "no secret"},
         public_jwk("RS256", alg="RS512"),
         public_jwk("RS256", n=7),
         public_jwk("EdDSA", kid=7),
@@ -815,7 +821,7 @@ async def test_the_rules_are_those_of_the_settings(
         "ORDERS_JWT_HS256_SECRET": secret,
         **{f"ORDERS_JWT_{name}": value for name, value in settings.items()},
     }
-    verifier = Adapters(Settings.read(environment)).tokens
+    verifier = Container(settings=Settings.read(environment)).tokens()
     now = int(time.time())
     said = {"iat": now, "exp": now + 60, "scope": "orders:read", **changes}
     header = header_of("HS256", typ=said.pop("HEADER", "at+jwt"))
@@ -883,21 +889,22 @@ def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:
     """)
     command = [sys.executable, "-c", program, str(tmp_path / "issuer.pem")]
     source = str(Path(__file__).parents[2] / "src")
-    started = [
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": source},
-        )
-        for _ in range(4)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("x")
-        process.stdin.flush()
-    keys = {process.communicate(timeout=30)[0] for process in started}
+    environ = {**os.environ, "PYTHONPATH": source}
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+                )
+            )
+            for _ in range(4)
+        ]
+        for process in started:
+            stack.callback(process.kill)
+            assert process.stdin is not None
+            process.stdin.write("x")
+            process.stdin.flush()
+        keys = {process.communicate(timeout=60)[0] for process in started}
     assert len(keys) == 1
     assert len(keys.pop().strip()) == 64
     assert [path.name for path in tmp_path.iterdir()] == ["issuer.pem"]

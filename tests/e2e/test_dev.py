@@ -22,7 +22,7 @@ import jwt
 import pytest
 
 from orders.entrypoints.server.child_processes import is_taken
-from tests.support.orders_process import Unread
+from tests.support.processes.orders_process import Unread
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
 
@@ -157,7 +157,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
         refused = run("dev", "--port", str(port), "--data", str(tmp_path))
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"orders: port {port} on 127.0.0.1 is taken (api): try another --port\n"
+        f"orders: port {port} on 127.0.0.1 is in use (api): try another --port\n"
     )
     assert list((tmp_path / "logs").iterdir()) == []
 

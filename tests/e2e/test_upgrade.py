@@ -31,12 +31,12 @@ from orders.adapters.contracts.samples import LATER, STAFF
 from orders.adapters.mongo.documents import CODEC, Document
 from orders.domain.identifiers import OrderId, order_number
 from orders.domain.lifecycle import OrderStatus
-from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.entrypoints.sandbox.data_directory import TENANT
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.old_build import NEVER, old_document
+from tests.support.database.old_build import NEVER, old_document
 from tests.support.orders import an_order_that_is
+from tests.support.processes.cluster import Cluster, Shape, cluster
 
 OLD_COMMIT: Final = "1f7340357330a735e2a1b8d1a0f0d8ac00a37393"
 ROOT: Final = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def store_orders(orders: Any) -> None:
             sequence=0,
             version=0,
         )
-        order = Order(state)
+        order = restore(state)
         order.add_note("Stored before", by=STAFF, now=LATER)
         document = old_document(order) | {"write": ObjectId()}
         if number % WORK_EVERY == 1:

@@ -1,4 +1,4 @@
-"""Let everything go wrong that the alerts are for, and write down what was told, and when."""
+"""Cause every fault that has an alert, and report which alert fired, and when."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from pathlib import Path
 
 from tests.operating.incidents import INCIDENTS, Course, play
 from tests.operating.shop import running_shop
-from tests.support.prometheus_process import FASTER
+from tests.support.processes.prometheus_process import FASTER
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "alerts.md"
 _HEAD = f"""# Alerts that fired
 
 `make alerts` runs two API replicas, a worker, the payment sandbox, a database, RabbitMQ and Redis
-as processes, customers who buy all the while, and a real Prometheus with the
-[published rules](../../infra/prometheus/rules) {FASTER} times as fast: a scrape every half second
-instead of every 15 s, two seconds for each minute in a window, a `for` or an age. Then it breaks
-one part at a time. What the service itself waits for (the breaker's 10 s, a lease's 30 s) takes as
-long as always; a few seconds of work on a busy machine count as minutes here, and that is what may
-be told beside the incident. A worker that wakes says for five seconds, two and a half minutes of
-the rules, how much it found waiting: beside a later incident, `OrdersEventsStuck` may be of that.
+as processes, customers who buy continuously, and a real Prometheus with the
+[published rules](../../infra/prometheus/rules) at {FASTER} times the speed: a scrape every half
+second instead of every 15 s, two seconds for each minute in a window, a `for` or an age. Then it
+breaks one part at a time.
 
-| What happened | Told by | after s | also told | over after s |
+Delays of the service itself (the breaker's 10 s, a lease's 30 s) keep their length. So a few
+seconds of work on a busy machine count as minutes here, and another alert may fire beside the
+expected one. A worker that resumes reports for five seconds, two and a half minutes of the rules,
+how much it found waiting: so `OrdersEventsStuck` may fire during a later fault.
+
+| Fault | Alert | Fired after, s | Other alerts | Ended after, s |
 | --- | --- | --- | --- | --- |
 """
 
 
 def main() -> int:
-    """Returns 1 if an incident was not told, or its end was not."""
+    """Return 1 if an alert did not fire, or did not end."""
     arguments = argparse.ArgumentParser(prog="python -m tests.operating", description=__doc__)
     arguments.add_argument("--only", choices=INCIDENTS, nargs="*", default=[*INCIDENTS])
     chosen = arguments.parse_args()

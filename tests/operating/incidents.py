@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.operating.shop import MUG, PAID, UNPAID, RunningShop, buying, crowd
-from tests.support.brokers import LARGEST_MESSAGE, RabbitServer
-from tests.support.prometheus_process import eventually
-from tests.support.redis_process import RedisProcess
+from tests.support.processes.brokers import LARGEST_MESSAGE, RabbitServer
+from tests.support.processes.prometheus_process import eventually
+from tests.support.processes.redis_process import RedisProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ def too_large_for_the_broker(shop: RunningShop) -> Iterator[None]:
 INCIDENTS: Final = {
     # First: what is burnt of a month's budget by others would be told at once.
     "slow-database": Incident(
-        what="the database answers 0.5 s late",
+        what="each reply of the database takes 0.5 s longer",
         happens=slow_for_all,
         alerts=frozenset({"OrdersLatencyBudgetBurn"}),
         within_seconds=240,
@@ -223,7 +223,7 @@ INCIDENTS: Final = {
         alerts=frozenset({"OrdersReplicaDown"}),
     ),
     "not-ready": Incident(
-        what="one API replica alone does not reach the database",
+        what="one API replica cannot reach the database; the others can",
         happens=lambda shop: without_its_database(shop, "api-1"),
         alerts=frozenset({"OrdersReplicaNotReady"}),
     ),
@@ -238,7 +238,7 @@ INCIDENTS: Final = {
         alerts=frozenset({"OrdersEventsStuck"}),
     ),
     "parked": Incident(
-        what="an event is larger than RabbitMQ takes",
+        what="an event is larger than RabbitMQ accepts",
         happens=too_large_for_the_broker,
         alerts=frozenset({"OrdersEventsParked"}),
     ),
@@ -253,22 +253,22 @@ INCIDENTS: Final = {
         alerts=frozenset({"OrdersSpansDropped"}),
     ),
     "throttled": Incident(
-        what="one API replica has the processor for three parts of eleven",
+        what="one API replica gets three elevenths of its CPU time",
         happens=lambda shop: throttled(shop, "api-1"),
         alerts=frozenset({"OrdersEventLoopLag"}),
     ),
     "flood": Incident(
-        what="eighty customers at once, and the database answers 0.3 s late",
+        what="80 customers at the same time, and each reply of the database takes 0.3 s longer",
         happens=flooded,
         alerts=frozenset({"OrdersShedding"}),
     ),
     "due-work": Incident(
-        what="more orders expire than a worker whose database answers 1 s late can see to",
+        what="more orders expire than one worker, whose database replies 1 s late, can process",
         happens=lambda shop: more_due_than_can_be_done(shop, 1),
         alerts=frozenset({"OrdersDueWorkLate"}),
     ),
     "pool": Incident(
-        what="a worker with `ORDERS_MONGO_POOL_SIZE=1` has many orders to see to",
+        what="a worker with `ORDERS_MONGO_POOL_SIZE=1` has many orders to process",
         happens=one_connection,
         alerts=frozenset({"OrdersPoolExhausted"}),
     ),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orders.entrypoints.observability.metrics import metrics_table
-from tests.support.prometheus_process import RULES, hastened, installed
+from tests.support.processes.prometheus_process import RULES, hastened, installed
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = RULES.parent
@@ -75,8 +75,8 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
     assert set(re.findall(r"^## (\w+)$", RUNBOOKS, re.MULTILINE)) == set(alerts())
     for section in re.split(r"^## ", RUNBOOKS, flags=re.MULTILINE)[1:]:
         assert re.search(r"\n\n(Page|Ticket)\b", section), section
-        assert "**Look at**" in section, section
-        assert "**Over when**" in section, section
+        assert "**Check**" in section, section
+        assert "**Resolved when**" in section, section
 
 
 @pytest.mark.parametrize("name", alerts())

@@ -1,4 +1,4 @@
-"""Measure how soon and how fast events leave, and what a minute without the broker costs.
+"""Measure how fast events are published, and what a minute without the broker costs.
 
 `python -m tests.rates` needs RabbitMQ (infra/setup/services.sh) and writes docs/reports/events.md.
 The database is the fast one of `make bench-database` if it is there, else the embedded one.
@@ -29,17 +29,17 @@ from orders.adapters.mongo.schema import migrate
 from orders.entrypoints import clock
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 from orders.entrypoints.worker import PAUSE_SECONDS, RELAY_BATCH
-from tests.bench.databases import Database, running_database
+from tests.bench.rigs.databases import Database, running_database
 from tests.chaos.deliveries import Deliveries
 from tests.rates.deliveries import faults, repeated
 from tests.rates.relaying import DATABASE, relaying
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     RabbitServer,
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.cluster import Shape, cluster
+from tests.support.processes.cluster import Shape, cluster
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "events.md"
 ORDERS, EVENTS_EACH = 2_500, 4
@@ -59,7 +59,7 @@ class Where:
 
 
 async def backlog(where: Where) -> str:
-    """Drain what has gathered while nobody relayed."""
+    """Drain a backlog that grew while no relay ran."""
     wanted: dict[str, int] = {}
     async with relaying(where.database.uri, where.broker.uri) as (database, relay, _):
         orders = MongoOrders(database)
@@ -82,13 +82,13 @@ async def backlog(where: Where) -> str:
     wrong = [*faults(told.by_order, wanted)]
     return (
         f"## A backlog\n\n{events:,} events of {ORDERS:,} orders were relayed in {seconds:.1f} s: "
-        f"**{events / seconds:.0f} a second** by one relay. In order per order, told once or "
-        f"equal to the byte: {'yes' if not wrong else wrong[:3]}."
+        f"**{events / seconds:.0f} per second** by one relay. In order for each order, without "
+        f"duplicates that differ: {'yes' if not wrong else wrong[:3]}."
     )
 
 
 async def latency(where: Where) -> str:
-    """From when an event says it happened until the broker has confirmed it."""
+    """The time from an event until the broker has confirmed it."""
     rate, seconds = 20, 30
     async with relaying(where.database.uri, where.broker.uri) as (database, relay, publisher):
         orders = MongoOrders(database)
@@ -99,10 +99,10 @@ async def latency(where: Where) -> str:
     took = sorted((at - e.recorded.occurred_at).total_seconds() for e, at in publisher.confirmed)
     p50, p95, p99 = (took[int(len(took) * share)] for share in (0.5, 0.95, 0.99))
     return (
-        f"## From the commit to the broker's confirm\n\n{len(took)} orders, {rate} a second. The "
-        f"relay looks every {PAUSE_SECONDS:g} s, after each batch too. Counted from when the event "
-        f"says it happened, before its write: p50 {p50:.2f} s, p95 {p95:.2f} s, "
-        f"**p99 {p99:.2f} s**, longest {took[-1]:.2f} s."
+        f"## From commit to the broker's confirmation\n\n{len(took)} orders, {rate} per second. "
+        f"The relay polls every {PAUSE_SECONDS:g} s, also after each batch. Measured from the time "
+        f"of the event, which is before its write: p50 {p50:.2f} s, p95 {p95:.2f} s, "
+        f"**p99 {p99:.2f} s**, maximum {took[-1]:.2f} s."
     )
 
 
@@ -139,13 +139,13 @@ async def outage(where: Where) -> str:
         f"## A minute without the broker\n\nRabbitMQ was killed for {OUTAGE_SECONDS} s while "
         f"{CALLERS} callers placed and paid: {statuses.total():,} requests, **{failed} failed**. "
         f"All {sum(wanted.values()):,} events were delivered within {drained:.0f} s of its return, "
-        f"{repeated(told.by_order)} of them more than once. In order per order, and equal to the "
-        f"byte: {'yes' if not wrong else wrong[:3]}."
+        f"{repeated(told.by_order)} of them more than once. In order for each order, duplicates "
+        f"byte for byte equal: {'yes' if not wrong else wrong[:3]}."
     )
 
 
 async def replay(where: Where) -> str:
-    """What a repetition costs, sent to another replica than the request."""
+    """The time of a retry that is sent to another replica than the request."""
     shape = Shape(apis=3, workers=1, mongo_uri=where.database.uri)
     with cluster(where.folder / "cluster", shape) as running:
         token = sandbox_token(running.data, subject="ada", roles=["customer"])
@@ -166,9 +166,9 @@ async def replay(where: Where) -> str:
     first, again = (sorted(each[WARM:]) for each in took.values())
     p50, p99 = (int(REPLAYS * share) for share in (0.5, 0.99))
     return (
-        f"## A repetition\n\n{REPLAYS} orders were placed and paid, each repeated at once at "
-        f"another of three replicas: first p50 {first[p50]:.1f} ms, p99 {first[p99]:.1f} ms; "
-        f"repeated p50 {again[p50]:.1f} ms, **p99 {again[p99]:.1f} ms**."
+        f"## A retried request\n\n{REPLAYS} orders were placed and paid; each request was retried "
+        f"at once at another of three replicas. First request: p50 {first[p50]:.1f} ms, p99 "
+        f"{first[p99]:.1f} ms. Retry: p50 {again[p50]:.1f} ms, **p99 {again[p99]:.1f} ms**."
     )
 
 
@@ -246,7 +246,7 @@ def main() -> int:
     text = asyncio.run(_measured(names))
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     REPORT.write_text(
-        "# How events leave, measured\n\n"
+        "# How fast events are published\n\n"
         f"Command: `python -m tests.rates`, {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} shared "
         f"cores, load average at the end {load}.\n\n{text}\n",
         encoding="utf-8",

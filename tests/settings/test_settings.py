@@ -127,6 +127,9 @@ def test_a_wrong_setting_is_named_with_what_it_must_be(name: str, value: str) ->
     assert problem.startswith(f"{name} must be ")
 
 
+PEM = f"-----BEGIN PUBLIC KEY-----\n{'A' * 64}\n-----END PUBLIC KEY-----\n"
+
+
 def test_a_shared_secret_needs_its_algorithm_and_the_other_way_round() -> None:
     [unused] = problems(ORDERS_JWT_HS256_SECRET=SHARED)
     assert unused.startswith("ORDERS_JWT_ALGORITHMS must name HS256")
@@ -134,6 +137,9 @@ def test_a_shared_secret_needs_its_algorithm_and_the_other_way_round() -> None:
     assert missing.startswith("ORDERS_JWT_HS256_SECRET is missing")
     [short] = problems(ORDERS_JWT_ALGORITHMS="HS256", ORDERS_JWT_HS256_SECRET="x" * 31)
     assert short == "ORDERS_JWT_HS256_SECRET must be at least 32 bytes"
+    for key in (PEM, f'{{"kty": "oct", "k": "{SHARED}"}}'):
+        [no_secret] = problems(ORDERS_JWT_ALGORITHMS="HS256", ORDERS_JWT_HS256_SECRET=key)
+        assert no_secret.startswith("ORDERS_JWT_HS256_SECRET cannot be used: it is a key in PEM")
 
 
 def test_a_shared_secret_alone_needs_no_key_set() -> None:

@@ -64,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* A pod that may nothing: (root, component). */}}
 {{- define "orders.pod" -}}
 automountServiceAccountToken: false
-# A Service called "orders" would else put its address into ORDERS_PORT.
+# Otherwise a Service called "orders" puts its address into ORDERS_PORT.
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
@@ -87,7 +87,7 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 volumes:
-  # The numbers of several processes are kept in files.
+  # Several processes share their metrics in files.
   - name: tmp
     emptyDir: {medium: Memory, sizeLimit: 64Mi}
 {{- end -}}

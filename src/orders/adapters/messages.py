@@ -6,8 +6,6 @@ messages. It has ids, codes, statuses and amounts; no personal data, no token, n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 from uuid import UUID
@@ -29,9 +27,6 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 EVENTS: Final[tuple[type[Any], ...]] = get_args(OrderEvent)
 """The class of every event that there is."""
 JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
-
-Sending = Callable[[LoggedEvent], AbstractContextManager[str | None]]
-"""What a publisher sends an event within; it gives the W3C trace context of the delivery."""
 
 E = TypeVar("E")
 Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
@@ -81,15 +76,17 @@ class Data(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
     change: E
     after: After
-    version: Annotated[int, Meta(ge=1, description="the order's version that the change made")]
-    actor: Annotated[ActorKind, Meta(description="in what capacity someone made the change")]
+    version: Annotated[int, Meta(ge=1, description="the version of the order after the change")]
+    actor: Annotated[ActorKind, Meta(description="the role in which the change was made")]
 
 
 class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """An event of an order. Everything is equal on every delivery."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Annotated[str, Meta(min_length=1, description="unique; tells repeated deliveries")]
+    id: Annotated[
+        str, Meta(min_length=1, description="unique; the same on every delivery of the event")
+    ]
     type: str
     source: Annotated[str, Meta(min_length=1, description="the tenant and its order")]
     subject: Annotated[UUID, Meta(description="the order's id")]
@@ -97,7 +94,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
-            description="when it happened: RFC 3339, UTC, milliseconds",
+            description="time of the change: RFC 3339, UTC, milliseconds",
         ),
     ]
     datacontenttype: Literal["application/json"] = "application/json"
@@ -106,7 +103,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^\d{10}$",
-            description="place in the order's history: 1, 2, 3 … without a gap, padded with "
+            description="position in the order's history: 1, 2, 3 … without a gap, padded with "
             "zeros so that it sorts as text",
         ),
     ]
@@ -117,7 +114,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
             str,
             Meta(
                 pattern="^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
-                description="W3C trace context of what caused it",
+                description="W3C trace context of the request that caused the event",
             ),
         ]
         | UnsetType
@@ -151,11 +148,6 @@ def cloud_event(logged: LoggedEvent) -> CloudEvent[Any]:
 def encode(logged: LoggedEvent) -> bytes:
     """The bytes of a message; the same event always gives the same bytes."""
     return msgspec.json.encode(cloud_event(logged), order="sorted")
-
-
-def untraced(logged: LoggedEvent) -> AbstractContextManager[str | None]:
-    """Send an event within nothing: its delivery has the trace context of what caused it."""
-    return nullcontext(logged.traceparent)
 
 
 def event_name(recorded: RecordedEvent) -> str:

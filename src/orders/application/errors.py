@@ -1,4 +1,4 @@
-"""Every refusal of the application layer. The domain's own are in `orders.domain.errors`.
+"""Every error of the application layer. `orders.domain.errors` has those of the domain.
 
 People read the message; programs read `code`, which never changes.
 """
@@ -11,13 +11,13 @@ from orders.domain.identifiers import OrderId
 
 
 class ApplicationError(Exception):
-    """A request that was not carried out, and changed nothing."""
+    """A request that was refused or failed, and changed nothing."""
 
     code = "application-error"
 
 
 class OrderNotFound(ApplicationError):
-    """There is no such order, or none that the caller may see. Which of both is not told."""
+    """The order does not exist, or the caller may not see it. The response does not say which."""
 
     code = "order-not-found"
 
@@ -26,7 +26,7 @@ class OrderNotFound(ApplicationError):
 
 
 class AmbiguousReference(ApplicationError):
-    """Several orders that others placed have the reference, and none that the caller placed.
+    """The caller placed no order with this reference, and several others did.
 
     `order_ids` are those the caller may see, the newest first, at most 20.
     """
@@ -39,7 +39,7 @@ class AmbiguousReference(ApplicationError):
 
 
 class UnreadableOrder(ApplicationError):
-    """The order is stored in a form that this version does not know. A newer one does."""
+    """The order is stored in a form that only a newer version can read."""
 
     code = "order-unreadable"
 
@@ -60,7 +60,7 @@ class Forbidden(ApplicationError):
 
 
 class StaleVersion(ApplicationError):
-    """The caller decided on another version of the order than the one there is now."""
+    """The order has changed since the version that the caller read."""
 
     code = "stale-version"
 
@@ -70,16 +70,16 @@ class StaleVersion(ApplicationError):
 
 
 class ConcurrentUpdate(ApplicationError):
-    """Someone else changed the order between reading and writing it. The call may be repeated."""
+    """Another request changed the order between reading and writing it. The call may be retried."""
 
     code = "concurrent-update"
 
     def __init__(self) -> None:
-        super().__init__("the order is being changed by someone else; repeat the request")
+        super().__init__("another request is changing the order; retry the request")
 
 
 class DuplicateOrder(ApplicationError):
-    """An order with this id is stored already: its request was answered before."""
+    """An order with this id exists: its request was processed before."""
 
     code = "duplicate-order"
 
@@ -93,16 +93,16 @@ class RequestKeyReused(ApplicationError):
     code = "idempotency-key-reuse"
 
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used with another request; take a new key")
+        super().__init__("this Idempotency-Key was used with another request; use a new key")
 
 
 class RequestInProgress(ApplicationError):
-    """The first request with this key is still being carried out. Repeat it a little later."""
+    """The first request with this key is still running. Retry after `Retry-After` seconds."""
 
     code = "idempotency-key-in-progress"
 
     def __init__(self, *, retry_after_seconds: int) -> None:
-        super().__init__("a request with this Idempotency-Key is being carried out; ask again")
+        super().__init__("a request with this Idempotency-Key is still running; retry later")
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -112,24 +112,24 @@ class PriceUnknown(ApplicationError):
     code = "price-unknown"
 
     def __init__(self, sku: str, currency: str) -> None:
-        super().__init__(f"there is no price for {sku} in {currency}")
+        super().__init__(f"the price list has no price for {sku} in {currency}")
         self.sku = sku
 
 
 class StoreUnavailable(ApplicationError):
-    """The database did not do it, or may yet lose it. Repeat the call with the same key."""
+    """The database failed, or may still lose the write. Retry with the same key."""
 
     code = "store-unavailable"
 
 
 class PricesUnavailable(ApplicationError):
-    """The price list gave no answer in time. Nothing was stored; repeat the call."""
+    """The price list did not answer in time. Nothing was stored; retry the call."""
 
     code = "prices-unavailable"
 
 
 class PaymentDeclined(ApplicationError):
-    """The payment service said no, for a reason of the payer's. Final for this attempt."""
+    """The payment service declined the payment. Final for this attempt."""
 
     code = "payment-declined"
 
@@ -139,25 +139,25 @@ class PaymentDeclined(ApplicationError):
 
 
 class PaymentRefused(ApplicationError):
-    """The payment service refused the call itself. Final: repeating it changes nothing."""
+    """The payment service rejected the request itself. Final: a retry changes nothing."""
 
     code = "payment-refused"
 
 
 class PaymentUnavailable(ApplicationError):
-    """No answer that can be trusted: the outcome is unknown. Repeat with the same reference."""
+    """No trustworthy answer: the outcome is unknown. Retry with the same reference."""
 
     code = "payment-unavailable"
 
 
 class PaymentNotAttempted(PaymentUnavailable):
-    """Nothing was sent, as the payment service fails: the outcome is as unknown as it was."""
+    """Nothing was sent, as the payment service is failing. An unknown outcome stays unknown."""
 
     code = "payment-not-asked"
 
 
 class InvalidToken(ApplicationError):
-    """The access token proves nothing. The reason never repeats the token."""
+    """The access token is not valid. The reason never quotes the token."""
 
     code = "invalid-token"
 
@@ -167,7 +167,7 @@ class InvalidToken(ApplicationError):
 
 
 class KeysUnavailable(ApplicationError):
-    """No signing key could be fetched yet, so no token can be judged. Repeat the call."""
+    """No signing key could be fetched yet, so no token can be verified. Retry the call."""
 
     code = "keys-unavailable"
 
@@ -179,7 +179,7 @@ class PublisherUnavailable(ApplicationError):
 
 
 class InvalidWebhook(ApplicationError):
-    """The message proves nothing, or says nothing we know. `reason` repeats nothing of it."""
+    """The signature is not valid, or the message is unknown. `reason` never quotes the message."""
 
     code = "invalid-webhook"
 

@@ -1,18 +1,15 @@
-"""Every refusal of the domain. A refused command has changed nothing.
+"""The errors of the domain. A command that raises one of them has changed nothing.
 
-People read the message; programs read `code`, which never changes, and the attributes.
+People read the message. Programs read `code`, which never changes, and the attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class OrderError(Exception):
-    """A rule of the order said no.
+    """A rule of the order forbids the command.
 
-    `also` holds the other rules that said no to the same command, so that a caller can be
-    told all of them at once.
+    `also` has the other rules that forbid the same command, so that a caller sees all at once.
     """
 
     code = "order-error"
@@ -23,24 +20,12 @@ class OrderError(Exception):
 
     @property
     def blocked_by(self) -> tuple[str, ...]:
-        """The codes of all rules that said no, this one first."""
+        """The codes of all rules that forbid the command, this one first."""
         return (self.code, *(other.code for other in self.also))
 
 
-def refuse_if_any(refusals: Sequence[OrderError]) -> None:
-    """Raise the first refusal, carrying the others.
-
-    Raises:
-        OrderError: The first of `refusals`, if there is one.
-    """
-    if refusals:
-        first, *others = refusals
-        first.also = tuple(others)
-        raise first
-
-
 class InvalidValue(OrderError):
-    """A value that no order can hold. `field` says where, as a path like `lines/3/sku`."""
+    """A value that is not valid. `field` says which, as a path such as `lines/3/sku`."""
 
     code = "invalid-value"
 
@@ -51,7 +36,7 @@ class InvalidValue(OrderError):
 
 
 class CurrencyUnknown(InvalidValue):
-    """Not a code of ISO 4217 that money can be counted in."""
+    """The currency is not an ISO 4217 code that amounts can have."""
 
     code = "currency-unknown"
 
@@ -60,13 +45,13 @@ class CurrencyUnknown(InvalidValue):
 
 
 class CurrencyMismatch(OrderError):
-    """Two currencies met where there can be only one."""
+    """Two amounts of different currencies were added or compared."""
 
     code = "currency-mismatch"
 
 
 class AmountTooLarge(InvalidValue):
-    """A sum that a JSON number cannot hold exactly (2**53 minor units or more)."""
+    """The total is 2**53 minor units or more, which a JSON number cannot hold exactly."""
 
     code = "amount-too-large"
 
@@ -75,7 +60,7 @@ class AmountTooLarge(InvalidValue):
 
 
 class TotalChanged(OrderError):
-    """The price is not what the caller was told. Nothing was placed: quote again."""
+    """The price is not the one that the caller stated. Ask for a new quote."""
 
     code = "total-changed"
 
@@ -97,7 +82,7 @@ class IllegalTransition(OrderError):
 
 
 class IllegalStep(OrderError):
-    """A part of the order (a shipment, a payment, a return) is past the step asked for."""
+    """The status of a part (a shipment, payment or return) does not allow the command."""
 
     code = "illegal-step"
 
@@ -120,7 +105,7 @@ class PartNotFound(OrderError):
 
 
 class OnHold(OrderError):
-    """Someone holds the order back. Release every hold first."""
+    """The order has open holds. Release them first."""
 
     code = "on-hold"
 
@@ -130,7 +115,7 @@ class OnHold(OrderError):
 
 
 class PaymentNotCovered(OrderError):
-    """What is authorised and paid does not reach what is due."""
+    """Payments that are authorised or captured cover less than what is due."""
 
     code = "payment-not-covered"
 
@@ -141,7 +126,7 @@ class PaymentNotCovered(OrderError):
 
 
 class PaymentInFlight(OrderError):
-    """Money is authorised, captured or on its way, so its fate must be known first."""
+    """A payment is pending, authorised or captured. Its outcome must be known first."""
 
     code = "payment-in-flight"
 
@@ -150,7 +135,7 @@ class PaymentInFlight(OrderError):
 
 
 class NotYetExpired(OrderError):
-    """The time to pay is not over."""
+    """It is before the order's `expires_at`."""
 
     code = "not-yet-expired"
 
@@ -159,7 +144,7 @@ class NotYetExpired(OrderError):
 
 
 class AlreadyShipped(OrderError):
-    """Units are packed, on their way or delivered. Return them instead."""
+    """Units are packed, sent or delivered. Cancel the shipment or return them."""
 
     code = "already-shipped"
 
@@ -168,7 +153,7 @@ class AlreadyShipped(OrderError):
 
 
 class WouldCancelWholeOrder(OrderError):
-    """Cancelling the last live unit is cancelling the order."""
+    """No unit would be left. Cancel the order instead."""
 
     code = "use-cancel"
 
@@ -177,7 +162,7 @@ class WouldCancelWholeOrder(OrderError):
 
 
 class ChangeOpen(OrderError):
-    """Another change is proposed. Apply or decline it first."""
+    """A change is already proposed. Apply or decline it first."""
 
     code = "change-open"
 
@@ -187,7 +172,7 @@ class ChangeOpen(OrderError):
 
 
 class TooManyParts(OrderError):
-    """The order has as many parts of this kind as one can hold."""
+    """The order has the most parts of this kind that it may have."""
 
     code = "too-many-parts"
 
@@ -198,13 +183,13 @@ class TooManyParts(OrderError):
 
 
 class ChangeOutdated(OrderError):
-    """The order has changed since the change was proposed: it would cost something else now."""
+    """The order has changed since the change was proposed, and would cost something else now."""
 
     code = "change-outdated"
 
     def __init__(self, change_id: str, *, agreed: int, actual: int) -> None:
         super().__init__(
-            f"change {change_id} was agreed at {agreed} minor units and would make {actual}: "
+            f"change {change_id} was agreed at {agreed} minor units and would now make {actual}: "
             "decline it and propose it again"
         )
         self.change_id = change_id
@@ -213,7 +198,7 @@ class ChangeOutdated(OrderError):
 
 
 class QuantityExceedsAvailable(OrderError):
-    """More units than there are for this step."""
+    """A line has fewer units available than the command asks for."""
 
     code = "quantity-exceeds"
 
@@ -225,7 +210,7 @@ class QuantityExceedsAvailable(OrderError):
 
 
 class NothingDue(OrderError):
-    """There is nothing left to pay, or what is left is on its way already."""
+    """Nothing is left to pay."""
 
     code = "nothing-due"
 
@@ -234,7 +219,7 @@ class NothingDue(OrderError):
 
 
 class AmountExceedsDue(OrderError):
-    """More money than the order still needs."""
+    """The amount is more than the order still needs, in minor units."""
 
     code = "amount-exceeds-due"
 
@@ -245,7 +230,7 @@ class AmountExceedsDue(OrderError):
 
 
 class AmountExceedsAuthorized(OrderError):
-    """More money than the authorisation still holds."""
+    """The amount is more than what the payment still has authorised, in minor units."""
 
     code = "amount-exceeds-authorized"
 
@@ -256,7 +241,7 @@ class AmountExceedsAuthorized(OrderError):
 
 
 class AmountExceedsRefundable(OrderError):
-    """More money than is owed back and held."""
+    """The amount is more than what is owed and can be refunded, in minor units."""
 
     code = "amount-exceeds-refundable"
 
@@ -267,7 +252,7 @@ class AmountExceedsRefundable(OrderError):
 
 
 class CreditExceedsAvailable(OrderError):
-    """More credit than the order is worth."""
+    """The amount is more than what can be credited, in minor units."""
 
     code = "credit-exceeds"
 
@@ -278,7 +263,7 @@ class CreditExceedsAvailable(OrderError):
 
 
 class NotDelivered(OrderError):
-    """Units are still to be delivered."""
+    """Some units are not delivered."""
 
     code = "not-delivered"
 
@@ -287,7 +272,7 @@ class NotDelivered(OrderError):
 
 
 class NotSettled(OrderError):
-    """What was paid is not what is due."""
+    """The amount paid is not the amount due. Both are minor units."""
 
     code = "not-settled"
 
@@ -298,7 +283,7 @@ class NotSettled(OrderError):
 
 
 class OrderNotClosed(OrderError):
-    """A payment, refund or return is not finished."""
+    """A payment, refund, return, hold or change is open."""
 
     code = "still-open"
 

@@ -1,4 +1,4 @@
-"""Everything that can happen to an order, as facts.
+"""Everything that can happen to an order, as events. Amounts are minor units.
 
 Ids, numbers and codes only: no personal data, no payment token, no free text.
 """
@@ -16,12 +16,12 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
-from orders.domain.totals import Totals
+from orders.domain.pricing import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCreated:
-    """An order was placed. `lines` counts them; `gross` is in minor units."""
+    """An order was placed. `lines` is their number, `gross` what they cost with shipping."""
 
     number: str
     currency: str
@@ -31,31 +31,31 @@ class OrderCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfirmed:
-    """The order is covered by payments, and will be fulfilled."""
+    """The order is covered by payments and will be fulfilled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPaid:
-    """Captured money has reached what is due."""
+    """The captured money has reached what is due."""
 
     amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderExpired:
-    """Nobody paid in time."""
+    """Nobody paid the order in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled:
-    """The order was called off before anything was packed."""
+    """The order was cancelled before anything was packed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderItemsCancelled:
-    """Some units were called off."""
+    """Some units were cancelled."""
 
     items: Items
     reason: str
@@ -68,14 +68,14 @@ class OrderCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEdited:
-    """Something that is not money was changed. `fields` names it."""
+    """Fields that are not about money were changed. `fields` has their names."""
 
     fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeProposed:
-    """A change of the lines was worked out; `added` counts lines, `gross` is the new price."""
+    """A change was proposed. `added` is the number of new lines, `gross` the new price."""
 
     change_id: PartId
     removed: Items
@@ -85,7 +85,7 @@ class OrderChangeProposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChanged:
-    """A proposed change counts from now on."""
+    """A proposed change was applied."""
 
     change_id: PartId
     removed: Items
@@ -95,14 +95,14 @@ class OrderChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeDeclined:
-    """A proposed change was dropped."""
+    """A proposed change was declined."""
 
     change_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHeld:
-    """The order was held back."""
+    """A hold was placed on the order."""
 
     hold_id: PartId
     reason: str
@@ -110,21 +110,21 @@ class OrderHeld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReleased:
-    """A hold was lifted; others may still stand."""
+    """A hold was released; others may be open."""
 
     hold_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteAdded:
-    """Staff wrote a note. Its text stays with the order."""
+    """Staff added a note. The event does not contain its text."""
 
     note_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentStarted:
-    """A payment was reserved; the payment service will be asked."""
+    """A payment was reserved. The payment service will be called."""
 
     payment_id: PartId
     amount: int
@@ -132,7 +132,7 @@ class PaymentStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAuthorized:
-    """The payment service holds this amount for us."""
+    """The payment service authorised this amount."""
 
     payment_id: PartId
     amount: int
@@ -140,7 +140,7 @@ class PaymentAuthorized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentCaptured:
-    """The payment service took this amount for us; `amount` is what is new."""
+    """The payment service captured money; `amount` is what is new."""
 
     payment_id: PartId
     amount: int
@@ -148,7 +148,7 @@ class PaymentCaptured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRefunded:
-    """The payment service gave this amount back; `amount` is what is new."""
+    """The payment service refunded money; `amount` is what is new."""
 
     payment_id: PartId
     amount: int
@@ -156,7 +156,7 @@ class PaymentRefunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDeclined:
-    """The payment came to nothing. Another one may be tried."""
+    """The payment was declined. Another one may be tried."""
 
     payment_id: PartId
     decline_code: str
@@ -164,7 +164,7 @@ class PaymentDeclined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentVoided:
-    """What was authorised and not captured was given back."""
+    """What was authorised and not captured was released."""
 
     payment_id: PartId
 
@@ -180,7 +180,7 @@ class PaymentOperationFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentChargedBack:
-    """The payer's bank took the money back."""
+    """The payer's bank took money back."""
 
     payment_id: PartId
     amount: int
@@ -188,7 +188,7 @@ class PaymentChargedBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReceivedLate:
-    """Money came for an order that had ended. It goes back by itself."""
+    """Money came for an order that had ended. A void or refund follows."""
 
     payment_id: PartId
     amount: int
@@ -196,21 +196,21 @@ class PaymentReceivedLate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentUnderReview:
-    """The payment service's account of a payment contradicts ours; a person must look."""
+    """A report of the payment service contradicts what was asked for. A person must review it."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDismissed:
-    """A person has looked; the payment counts as far as it was booked before the review."""
+    """A person ended the review. The payment counts as far as it was recorded before."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequested:
-    """Money is to go back."""
+    """A refund was reserved. The payment service will be called."""
 
     refund_id: PartId
     payment_id: PartId
@@ -219,7 +219,7 @@ class RefundRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundSucceeded:
-    """Money went back."""
+    """A refund succeeded."""
 
     refund_id: PartId
     payment_id: PartId
@@ -228,7 +228,7 @@ class RefundSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFailed:
-    """The payment service refused a refund for good; the money is still owed."""
+    """The payment service refused a refund for good. The money is still owed."""
 
     refund_id: PartId
     payment_id: PartId
@@ -270,7 +270,7 @@ class ShipmentCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditGranted:
-    """The customer owes this much less."""
+    """The customer owes this amount less."""
 
     credit_id: PartId
     amount: int
@@ -279,7 +279,7 @@ class CreditGranted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRequested:
-    """The customer wants to send units back."""
+    """The customer asked to send units back."""
 
     return_id: PartId
     items: Items
@@ -288,21 +288,21 @@ class ReturnRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnApproved:
-    """The units may be sent back."""
+    """The customer may send the units."""
 
     return_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnDeclined:
-    """The units may not be sent back."""
+    """The shop does not take the units back."""
 
     return_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnReceived:
-    """The units came back; `credited` minor units are no longer owed."""
+    """The units came back. The customer owes `credited` less."""
 
     return_id: PartId
     items: Items
@@ -311,7 +311,7 @@ class ReturnReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnClosed:
-    """The return is over."""
+    """The return was ended."""
 
     return_id: PartId
 
@@ -373,8 +373,8 @@ class OrderSnapshot:
 class RecordedEvent:
     """An event with its place in the order's history.
 
-    `sequence` runs 1, 2, 3 … per order without a gap; `version` is the order's version that
-    the change made; `after` is how the order stood right after it.
+    `sequence` counts 1, 2, 3 and so on in each order, without a gap. `version` is the version
+    of the order that the change made. `after` is the order right after the event.
     """
 
     sequence: int

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="orders",
-        description="The Order Service: its parts, and a sandbox to try them in.",
+        description="The Order Service: its processes, and a sandbox for development.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,19 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    _add_dev(add("dev", _dev, "Run the whole stack on this machine, with data kept in .orders/"))
-    _add_serve(add("serve", _serve, "Serve the HTTP API, as ORDERS_* variables say"))
-    add("worker", _worker, "Relay events and finish what time must, as ORDERS_* variables say")
-    _add_outbox(add("outbox", _outbox, "Look after events that a broker has refused for good"))
+    _add_dev(add("dev", _dev, "Run the whole stack on this machine; data is stored in .orders/"))
+    _add_serve(add("serve", _serve, "Serve the HTTP API, by ORDERS_* variables"))
+    add("worker", _worker, "Publish events and process scheduled work, by ORDERS_* variables")
+    _add_outbox(add("outbox", _outbox, "List, resend or drop parked events"))
     _add_migrate(
-        add("migrate", _migrate, "Bring the database to this version: indexes and documents")
+        add("migrate", _migrate, "Migrate the database to this version: indexes and documents")
     )
-    _add_token(add("token", _token, "Print a token of the sandbox, and nothing else"))
+    _add_token(add("token", _token, "Print a token of the sandbox"))
     _add_replay(add("replay", _replay, "Send the orders of a CSV file through the HTTP API"))
-    _add_demo(add("demo", _demo, "Start a stack of its own, replay a day, show the balance"))
+    _add_demo(add("demo", _demo, "Start a separate stack, send a day of orders, show the balance"))
     _add_schema(add("schema", _schema, "Print a published contract"))
     add("settings", _settings, "List every ORDERS_* variable")
-    _add_sandbox(add("sandbox", _sandbox, "Run the payment service and token issuer alone"))
+    _add_sandbox(add("sandbox", _sandbox, "Run the sandbox's payment service and token issuer"))
     return parser
 
 
@@ -88,50 +88,52 @@ def _add_dev(parser: _Parser) -> None:
         default=os.environ.get("ORDERS_PORT", "8000"),
         help="port of the API; the others follow it. 0: free ports for all (%(default)s)",
     )
-    parser.add_argument("--ready-file", type=Path, help="write the addresses here once it is up")
+    parser.add_argument("--ready-file", type=Path, help="write the addresses here when ready")
     _add_data(parser)
 
 
 def _add_serve(parser: _Parser) -> None:
-    parser.add_argument("--workers", help="processes that serve; default ORDERS_WORKERS or 1")
+    parser.add_argument("--workers", help="API processes; default ORDERS_WORKERS or 1")
 
 
 def _add_migrate(parser: _Parser) -> None:
-    parser.add_argument("--wait", type=float, default=0, help="seconds at most (%(default)s)")
+    parser.add_argument("--wait", type=float, default=0, help="maximum seconds (%(default)s)")
 
 
 def _add_outbox(parser: _Parser) -> None:
-    choices, about = ["list", "resend", "drop"], "what is held up; send it again; forget it"
+    about = "who runs it, for the audit trail; default: the user of the system"
+    parser.add_argument("--as", dest="name", metavar="NAME", help=about)
+    choices, about = ["list", "resend", "drop"], "list parked events, resend or discard them"
     parser.add_argument("action", choices=choices, help=about)
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
-    known, about = ["rabbitmq", "kafka"], "one alone (resend, drop)"
+    known, about = ["rabbitmq", "kafka"], "one publisher only (resend, drop)"
     parser.add_argument("--publisher", choices=known, help=about)
 
 
 def _add_data(parser: _Parser) -> None:
-    parser.add_argument("--data", type=Path, default=_DATA, help="kept data (%(default)s)")
+    parser.add_argument("--data", type=Path, default=_DATA, help="data directory (%(default)s)")
 
 
 def _add_token(parser: _Parser) -> None:
-    parser.add_argument("--sub", required=True, help="who it is for")
+    parser.add_argument("--sub", required=True, help="subject of the token")
     parser.add_argument("--role", action="append", default=[], help="may be repeated")
     parser.add_argument(
         "--scope",
         action="extend",
         nargs="*",
-        help="may be repeated; none after it: none. Left out: all the roles' (integrator: none)",
+        help="may be repeated; empty: none. Default: all of the roles (integrator: none)",
     )
-    parser.add_argument("--tenant", help="left out: the service's default tenant")
-    parser.add_argument("--ttl", type=int, default=3600, help="seconds of life (%(default)s)")
+    parser.add_argument("--tenant", help="default: the service's default tenant")
+    parser.add_argument("--ttl", type=int, default=3600, help="lifetime in seconds (%(default)s)")
     _add_data(parser)
 
 
 def _add_replay(parser: _Parser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
-    parser.add_argument("--url", help="the API; left out: the running `orders dev`")
-    parser.add_argument("--token", help="left out: one of the sandbox")
+    parser.add_argument("--url", help="URL of the API; default: the running `orders dev`")
+    parser.add_argument("--token", help="default: a token of the sandbox")
     parser.add_argument(
-        "--ledger", help="payment sandbox to compare with; left out: of the running `orders dev`"
+        "--ledger", help="payment sandbox to compare with; default: that of `orders dev`"
     )
     _add_data(parser)
 
@@ -148,7 +150,7 @@ def _add_sandbox(parser: _Parser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address (%(default)s)")
     parser.add_argument("--payments-port", type=int, default=8001, help="port (%(default)s)")
     parser.add_argument("--issuer-port", type=int, default=8002, help="port (%(default)s)")
-    parser.add_argument("--webhook-url", help="where payment events are sent; else nowhere")
+    parser.add_argument("--webhook-url", help="where webhooks are sent; default: nowhere")
     parser.add_argument("--issuer", default=ISSUER, help="iss of the tokens (%(default)s)")
     parser.add_argument("--audience", default=AUDIENCE, help="aud of the tokens (%(default)s)")
     _add_data(parser)
@@ -200,11 +202,11 @@ def _outbox(options: argparse.Namespace) -> int:
     from orders.entrypoints import outbox
     from orders.entrypoints.settings.table import Settings
 
-    settings = Settings.read()
+    settings, name = Settings.read(), options.name or outbox.system_user()
     actions = {
-        "list": lambda: outbox.listed(settings),
-        "resend": lambda: outbox.resend(settings, options.order, options.publisher),
-        "drop": lambda: outbox.drop(settings, options.publisher),
+        "list": lambda: outbox.listed(settings, name=name),
+        "resend": lambda: outbox.resend(settings, options.order, options.publisher, name=name),
+        "drop": lambda: outbox.drop(settings, options.publisher, name=name),
     }
     for line in asyncio.run(actions[options.action]()):
         print(line)

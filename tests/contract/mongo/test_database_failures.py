@@ -21,7 +21,7 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, open_mongo
@@ -33,8 +33,8 @@ from orders.application.errors import StoreUnavailable
 from orders.application.event_ports import KeptEvents, Lag, WaitingEvents
 from orders.application.ports import OrderFilter
 from orders.domain.order.order import Order
-from tests.support.failing_database import FailPoint
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.failing_database import FailPoint
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 OUTAGES: Final = {
     1: "InternalError",
@@ -145,7 +145,7 @@ def calls_of(database: Database, order: Order) -> list[Callable[[], Awaitable[ob
         lambda: log.timeline(order.id),
         lambda: log.after(0, tenant="shop", limit=1),
         lambda: log.cause_of(order.id),
-        lambda: MongoBacklog(database).look(now=NOW),
+        lambda: MongoBacklog(database).measure(now=NOW),
         lambda: probe(database),
     ]
 

@@ -12,9 +12,9 @@ from orders.adapters.contracts.samples import a_new_order
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.application.errors import StoreUnavailable
-from tests.support.database_commands import RoundTrips
-from tests.support.failing_database import FailPoint
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.database_commands import RoundTrips
+from tests.support.database.failing_database import FailPoint
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 FAILURES = (StoreUnavailable, OperationFailure)
 LOOP_ITERATIONS = 24

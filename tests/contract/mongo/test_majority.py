@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from bson import ObjectId
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import ORDERS
@@ -21,9 +21,9 @@ from orders.application.errors import (
     OrderNotFound,
     StoreUnavailable,
 )
-from tests.support.database_commands import RoundTrips
-from tests.support.failing_database import NO_MAJORITY, FailPoint
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.database_commands import RoundTrips
+from tests.support.database.failing_database import NO_MAJORITY, FailPoint
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 LEASE = timedelta(seconds=30)
 

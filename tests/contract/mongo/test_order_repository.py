@@ -27,9 +27,9 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from tests.support.database_commands import RoundTrips
-from tests.support.failing_database import NO_MAJORITY, FailPoint
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.database_commands import RoundTrips
+from tests.support.database.failing_database import NO_MAJORITY, FailPoint
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 
 class TestInMemoryOrders(OrderRepositoryContract):

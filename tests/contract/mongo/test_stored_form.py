@@ -13,7 +13,7 @@ import bson
 import pytest
 from bson.json_util import RELAXED_JSON_OPTIONS, dumps, loads
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.samples import LATER, STAFF, a_new_order, an_order_with_everything
 from orders.adapters.mongo.documents import (
     CODEC,
@@ -32,6 +32,7 @@ from orders.domain.events import OrderEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
 
 GOLDEN = Path(__file__).parent / "golden" / "order-document-v2.json"
@@ -179,7 +180,7 @@ def test_an_event_whose_envelope_has_another_form_is_not_guessed_at(
 
 
 def test_a_change_sets_what_differs_and_no_more() -> None:
-    order = Order(to_state(to_document(a_new_order(), traceparent=None)))
+    order = restore(to_state(to_document(a_new_order(), traceparent=None)))
     order.add_note("Once more", by=STAFF, now=LATER)
 
     update = to_update(order, traceparent=TRACE)

@@ -17,8 +17,8 @@ import pytest
 from bson.json_util import RELAXED_JSON_OPTIONS, loads
 from pymongo import MongoClient
 
-from orders.adapters.contracts.event_outbox import TRACE, EventOutboxContract
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_outbox import TRACE, EventOutboxContract
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import (
     LATER,
@@ -27,6 +27,7 @@ from orders.adapters.contracts.samples import (
     a_new_order,
     an_order_with_everything,
 )
+from orders.adapters.in_memory.stubs import FixedTraceContext
 from orders.adapters.mongo import form_migration
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Collection, Database, open_mongo
@@ -41,9 +42,10 @@ from orders.application.ports import OrderFilter
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
-from tests.support.failing_database import NO_MAJORITY, FailPoint
-from tests.support.faulty_proxy import ForgetfulProxy
-from tests.support.old_build import AT_ONCE, NEVER, OldOrders, OldOutbox, old_document
+from orders.domain.order.storing import restore
+from tests.support.database.failing_database import NO_MAJORITY, FailPoint
+from tests.support.database.faulty_proxy import ForgetfulProxy
+from tests.support.database.old_build import AT_ONCE, NEVER, OldOrders, OldOutbox, old_document
 from tests.support.orders import an_order_that_is
 
 ONE, BOTH, TWO = StoredForm
@@ -101,7 +103,7 @@ async def fill(database: Database) -> list[OrderId]:
     ids = []
     for number, status in enumerate([*OrderStatus] * 3):
         order = an_order_that_is(status)
-        copy = Order(replace(order.state, id=OrderId(uuid4()), number=f"N-{number}", version=0))
+        copy = restore(replace(order.state, id=OrderId(uuid4()), number=f"N-{number}", version=0))
         copy.add_note("New", by=STAFF, now=LATER)
         await orders.add(copy)
         ids.append(copy.id)
@@ -142,7 +144,7 @@ async def test_a_new_order_in_form_1_is_what_the_old_release_would_have_stored(
     by_old = await database[ORDERS].find_one_and_delete({"_id": order.id})
     assert by_old is not None
 
-    await MongoOrders(database, stored_form=ONE).add(Order(replace(order.state, version=0)))
+    await MongoOrders(database, stored_form=ONE).add(restore(replace(order.state, version=0)))
 
     by_new = await database[ORDERS].find_one({"_id": order.id})
     assert by_new is not None
@@ -314,7 +316,7 @@ class TestOrdersDuringTheMigration(OrderRepositoryContract):
 class TestOutboxDuringTheMigration(EventOutboxContract):
     @pytest.fixture
     def orders(self, database: Database, migrating: StoredForm) -> MongoOrders:
-        return MongoOrders(database, traceparent=lambda: TRACE, stored_form=migrating)
+        return MongoOrders(database, trace_context=FixedTraceContext(TRACE), stored_form=migrating)
 
     @pytest.fixture
     def outbox(self, database: Database, migrating: StoredForm) -> MongoOutbox:
@@ -350,14 +352,14 @@ async def test_forward_and_back_loses_nothing(own: Database, bring_to: Any) -> N
 async def test_what_waits_for_work_waits_after_the_migration(own: Database, bring_to: Any) -> None:
     await fill(own)
     mixed = MongoBacklog(own, stored_form=BOTH)
-    before = await mixed.look(now=LATER)
+    before = await mixed.measure(now=LATER)
     parked = await MongoOutbox(own, stored_form=BOTH).parked(limit=9)
     assert (before.new.waiting_orders, len(parked)) == (len(OrderStatus) * 3 - 2, 1)
 
     await bring_to(BOTH)
 
-    assert await mixed.look(now=LATER) == before
-    assert await MongoBacklog(own).look(now=LATER) == before
+    assert await mixed.measure(now=LATER) == before
+    assert await MongoBacklog(own).measure(now=LATER) == before
     assert await MongoOutbox(own).parked(limit=9) == parked
 
 

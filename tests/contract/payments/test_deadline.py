@@ -13,7 +13,7 @@ from orders.application.deadline import TO_BOOK_SECONDS, Deadline, within
 from orders.application.errors import PaymentUnavailable, StoreUnavailable
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport
-from tests.support.payment_stub import books, hangs, running
+from tests.support.payments.payment_stub import books, hangs, running
 
 
 async def pay(payments: HttpPayments) -> PaymentReport:

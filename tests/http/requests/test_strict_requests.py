@@ -211,7 +211,7 @@ def test_refuses_every_repeated_name(members: dict[str, Any], data: st.DataObjec
     repeated = data.draw(st.sampled_from(sorted(members)))
     pairs = [*members.items(), (repeated, data.draw(values))]
     text = ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs)
-    with pytest.raises(RequestRefused, match=r"names a member twice|not valid JSON"):
+    with pytest.raises(RequestRefused, match=r"has a member twice|not valid JSON"):
         decode_json(f"[{{{text}}}]".encode(), object, max_depth=100)
 
 
@@ -352,7 +352,7 @@ def test_a_long_number_is_bounded_where_it_is_one(number: str) -> None:
     for kept in (f'["{number}"]', f"[0.{number.strip('-')}]", f"[{number}.5]", f"[{number}E2]"):
         assert decode_json(kept.encode(), list) == json.loads(kept)
     for refused in (f"[{number}]", f'{{"a":{number} }}', f"[1.5,{number},1e3]"):
-        with pytest.raises(RequestRefused, match="mean a valid request"):
+        with pytest.raises(RequestRefused, match="does not fit the schema"):
             decode_json(refused.encode(), dict if "{" in refused else list)
 
 

@@ -1,7 +1,7 @@
-"""What the claims of an access token must say, and whom it then speaks for (RFC 7519, RFC 9068).
+"""Which claims an access token must have, and which caller they name (RFC 7519, RFC 9068).
 
-They are checked here and not by PyJWT, whose checks take numeric strings for times, and know
-nothing of what tells an access token from an ID token.
+They are checked here and not by `jwt.decode`, see decision 20: PyJWT takes texts and booleans for
+times, and cannot tell an access token from an ID token.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _OF_OTHER_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "ev
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What a token must say to be taken.
+    """Which tokens are accepted.
 
-    `token_types` are lower-case values of the `typ` header, less `application/`: `at+jwt`, `jwt`,
-    and None for tokens without one. `required` are claims and the text that each must be, or hold
-    if it is a list. Without `scopes_count`, roles alone decide. `default_tenant` is for tokens
-    without a tenant; None refuses them.
+    `token_types` are lower-case values of the `typ` header without `application/`: `at+jwt`,
+    `jwt`, and None for tokens without `typ`. `required` are pairs of a claim and a text: the claim
+    must be this text, or a list with this text in it. Without `scopes_count`, roles alone decide.
+    `default_tenant` is the tenant of tokens that name none; None refuses them.
 
     Raises:
-        ValueError: If the leeway is negative or longer than 30 seconds, or a type is another.
+        ValueError: If the leeway is negative or over 30 seconds, or a type is none of these.
     """
 
     issuer: str
@@ -59,7 +59,7 @@ class TokenRules:
 
 
 def require_times(claims: Claims, rules: TokenRules, *, now: float) -> float:
-    """Check all times; returns the end of the token's life, leeway included."""
+    """Check all times. Returns when the token ends, in seconds since 1970, leeway included."""
     leeway = rules.leeway_seconds
     expires_at, issued_at = _seconds(claims, "exp"), _seconds(claims, "iat")
     if now >= expires_at + leeway:
@@ -92,7 +92,7 @@ def require_purpose(claims: Claims, rules: TokenRules, *, token_type: str | None
 
 
 def caller_of(claims: Claims, rules: TokenRules) -> Caller:
-    """Whom the token speaks for."""
+    """Return the caller that the claims name."""
     scopes = _scopes(claims, rules.scope_claims)
     return Caller(
         subject=_name(claims.get("sub"), "subject"),
@@ -126,7 +126,7 @@ def _says(value: object, text: str) -> bool:
 
 
 def _scopes(claims: Claims, names: tuple[str, ...]) -> frozenset[str]:
-    """The token's scopes; none if no claim names any. Two claims must not contradict each other."""
+    """Return the token's scopes, none if no claim has any. Two claims must have the same scopes."""
     said = {_scopes_in(claims[name]) for name in names if name in claims}
     if len(said) > 1:
         raise InvalidToken("its scopes contradict each other")

@@ -1,24 +1,19 @@
-"""The keys that access tokens may be signed with, and which keys are good enough."""
+"""The keys that verify access tokens, and which keys of a JWKS are accepted."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from jwt.algorithms import (
-    Algorithm,
-    ECAlgorithm,
-    HMACAlgorithm,
-    OKPAlgorithm,
-    RSAAlgorithm,
-    RSAPSSAlgorithm,
-)
-from jwt.exceptions import InvalidKeyError
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+from jwt.utils import base64url_encode
 
 from orders.application.errors import InvalidToken
 
@@ -26,32 +21,24 @@ MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
 MIN_SECRET_BYTES: Final = 32
 
-# A key signs with one algorithm only, so no token can choose a weaker one for it. The first of
-# a family is what a key without `alg` signs with.
-_ALGORITHMS: Final[Mapping[tuple[str, str | None], Mapping[str, Algorithm]]] = {
-    ("RSA", None): {"RS256": RSAAlgorithm(SHA256), "PS256": RSAPSSAlgorithm(SHA256)},
-    ("EC", "P-256"): {"ES256": ECAlgorithm(SHA256)},
-    ("OKP", "Ed25519"): {"EdDSA": OKPAlgorithm()},
-}
+_ALGORITHMS: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A key bound to the one algorithm that it verifies. `identity` is its public material."""
+    """A key bound to one algorithm, so that no token can choose a weaker algorithm for it.
+
+    Two keys are equal if their `kid`, their algorithm and their public material (`identity`) are.
+    """
 
     kid: str | None
     algorithm: str
     identity: str
-    _method: Algorithm = field(repr=False, compare=False)
-    _material: Any = field(repr=False, compare=False)
-
-    def verifies(self, message: bytes, signature: bytes) -> bool:
-        """Whether `signature` is this key's over `message`. Never raises."""
-        return bool(self._method.verify(message, self._material, signature))
+    jwk: PyJWK = field(repr=False, compare=False)
 
 
 def only_match(keys: tuple[VerifyingKey, ...], algorithm: str, kid: str | None) -> VerifyingKey:
-    """The one key for a token's header.
+    """Return the one key that fits a token's header.
 
     Raises:
         InvalidToken: If there is none, or several.
@@ -68,26 +55,26 @@ class KeyRing(Protocol):
     """The keys that tokens may be signed with."""
 
     async def ensure_keys(self) -> None:
-        """Have keys, fetching them if there are none.
+        """Fetch the keys if there are none yet.
 
         Raises:
-            KeysUnavailable: If there are none to be had. Repeat the call.
+            KeysUnavailable: If none could be fetched. The call may be repeated.
         """
 
     async def find(self, algorithm: str, kid: str | None) -> VerifyingKey:
-        """The one key that verifies tokens of this header.
+        """Return the one key that verifies tokens with this header.
 
         Raises:
             InvalidToken: If there is none, or several and no `kid` to choose by.
-            KeysUnavailable: If no keys are known yet. Repeat the call.
+            KeysUnavailable: If no keys are known yet. The call may be repeated.
         """
 
     def holds(self, key: VerifyingKey) -> bool:
-        """Whether `key` still counts."""
+        """Whether tokens of `key` are still accepted."""
 
 
 class SharedSecret:
-    """One HS256 secret, for installations without asymmetric keys. Never the default.
+    """A ring of one HS256 secret, for installations without asymmetric keys. Never the default.
 
     Raises:
         ValueError: If the secret has fewer than 32 bytes.
@@ -96,14 +83,14 @@ class SharedSecret:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < MIN_SECRET_BYTES:
             raise ValueError(f"an HS256 secret has at least {MIN_SECRET_BYTES} bytes")
-        method = HMACAlgorithm(HMACAlgorithm.SHA256)
-        self._key = VerifyingKey(None, "HS256", "shared secret", method, secret)
+        jwk = PyJWK({"kty": "oct", "k": base64url_encode(secret).decode()}, "HS256")
+        self._key = VerifyingKey(None, "HS256", "shared secret", jwk)
 
     async def ensure_keys(self) -> None:
-        """Do nothing: the secret is there."""
+        """Do nothing: the secret is always there."""
 
     async def find(self, algorithm: str, kid: str | None) -> VerifyingKey:  # noqa: ARG002
-        """The secret, for HS256; a `kid` makes no difference."""
+        """Return the secret if `algorithm` is HS256. The `kid` is ignored."""
         return only_match((self._key,), algorithm, None)
 
     def holds(self, key: VerifyingKey) -> bool:
@@ -112,20 +99,22 @@ class SharedSecret:
 
 
 def keys_of(jwks: bytes) -> tuple[VerifyingKey, ...]:
-    """The keys of a JWKS that may verify tokens; all others are passed over.
+    """Return the keys of a JWKS that may verify tokens, each once. The others are skipped.
 
-    Passed over: private and symmetric keys, RSA under 2048 or over 8192 bits, curves other than
-    P-256 and Ed25519, keys for encryption, keys of an algorithm that is not their type's, and
-    whatever is no key.
+    Skipped are private and symmetric keys, RSA keys under 2048 or over 8192 bits, curves other
+    than P-256 and Ed25519, keys for encryption, keys whose `alg` does not fit their type, and
+    members that are no keys.
 
     Raises:
         ValueError: If the text is no JWKS, or has no such key.
     """
-    # Python refuses integers of more than 4300 digits, and with them all other keys.
+    # Python refuses integers of more than 4300 digits, and one of them would cost us every key.
     document = json.loads(jwks, parse_int=float)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("not a JWKS")
+    # Not PyJWKSet, which one bad key ends: `alg` of "none" with a NotImplementedError, an object as
+    # `alg` with a TypeError, `oct` without `k` with a KeyError.
     keys = tuple(dict.fromkeys(key for jwk in listed if (key := _key_of(jwk)) is not None))
     if not keys:
         raise ValueError("the JWKS has no key that may verify tokens")
@@ -135,33 +124,34 @@ def keys_of(jwks: bytes) -> tuple[VerifyingKey, ...]:
 def _key_of(jwk: object) -> VerifyingKey | None:
     if not isinstance(jwk, dict) or not _is_for_verifying(jwk):
         return None
-    family = _ALGORITHMS.get((str(jwk.get("kty")), _optional(jwk.get("crv"))), {})
-    algorithm = jwk.get("alg", next(iter(family), None))
-    method = family.get(algorithm) if isinstance(algorithm, str) else None
-    if method is None:
-        return None
     try:
-        material = method.from_jwk(jwk)
-    except (InvalidKeyError, UnsupportedAlgorithm, ValueError, TypeError, KeyError):
+        key = PyJWK(jwk)
+    except (PyJWTError, UnsupportedAlgorithm, KeyError):
         return None
-    if isinstance(material, RSAPublicKey) and not (
-        MIN_RSA_BITS <= material.key_size <= MAX_RSA_BITS
-    ):
+    if not _is_accepted(key.key):
         return None
     identity = json.dumps([jwk.get(member) for member in ("kty", "crv", "n", "e", "x", "y")])
-    return VerifyingKey(_optional(jwk.get("kid")), str(algorithm), identity, method, material)
+    return VerifyingKey(key.key_id, key.algorithm_name, identity, key)
 
 
 def _is_for_verifying(jwk: Mapping[str, object]) -> bool:
+    """Whether the key says that it verifies signatures of an algorithm that we accept."""
     operations = jwk.get("key_ops", ["verify"])
     return (
-        jwk.get("use", "sig") == "sig"
+        all(isinstance(jwk.get(member, ""), str) for member in ("kty", "crv", "alg", "kid"))
+        and jwk.get("alg", "RS256") in _ALGORITHMS
+        and jwk.get("use", "sig") == "sig"
         and isinstance(operations, list)
         and "verify" in operations
-        and isinstance(jwk.get("kid", ""), str)
-        and "d" not in jwk
     )
 
 
-def _optional(value: object) -> str | None:
-    return None if value is None else str(value)
+def _is_accepted(key: object) -> bool:
+    """Whether it is a public key, of a kind and size that we accept."""
+    match key:
+        case RSAPublicKey():
+            return MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
+        case EllipticCurvePublicKey():
+            return isinstance(key.curve, SECP256R1)
+        case _:
+            return isinstance(key, Ed25519PublicKey)

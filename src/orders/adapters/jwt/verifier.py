@@ -1,25 +1,38 @@
-"""Access tokens: signed JSON of the auth service, read without mercy.
+"""Access tokens: JSON Web Tokens that the auth service signed (RFC 7519).
 
-PyJWT's algorithms check signatures; the text is read here, because PyJWT takes any `typ` and
-repeated members. `claims.py` says what the claims must say.
+PyJWT decodes base64 and checks the signature. We check what it is lenient about: the form of the
+text, the header, and members of an object that are there twice. `claims.py` checks the claims.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from orders.adapters.jwt.claims import TokenRules, caller_of, require_purpose, require_times
+from jwt import PyJWS
+from jwt.exceptions import InvalidSignatureError, PyJWTError
+from jwt.utils import base64url_decode
+
+from orders.adapters.jwt.claims import (
+    Claims,
+    TokenRules,
+    caller_of,
+    require_purpose,
+    require_times,
+)
 from orders.adapters.jwt.keys import KeyRing, VerifyingKey
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken
+
+_JWS: Final = PyJWS()
+# PyJWT takes base64 with padding, too.
+_THREE_PARTS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +45,8 @@ class _Verified:
 class JwtVerifier:
     """`TokenVerifier` over a ring of keys.
 
-    The last `cache_size` verified tokens are remembered by their hash until they expire or their
-    key leaves the ring. `now` is in seconds since 1970.
+    Caches the last `cache_size` verified tokens, by their hash, until they expire or their key
+    leaves the ring. `now` is in seconds since 1970.
     """
 
     def __init__(
@@ -51,14 +64,14 @@ class JwtVerifier:
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
-        """Who the token speaks for. May be repeated.
+        """Return the caller that the token names. May be repeated.
 
         Raises:
-            InvalidToken: If anything is wrong with it. The reason never repeats its text.
-            KeysUnavailable: If no key is known yet. Repeat the call.
+            InvalidToken: If anything is wrong with the token. The reason holds no part of it.
+            KeysUnavailable: If no key is known yet. The call may be repeated.
         """
-        if len(token) > self._rules.max_bytes or not token.isascii():
-            raise InvalidToken("it is too long or not ASCII")
+        if len(token) > self._rules.max_bytes or not _THREE_PARTS.fullmatch(token):
+            raise InvalidToken("it is too long, or not a signed JWT")
         digest = hashlib.sha256(token.encode()).digest()
         return self._remembered(digest) or await self._verify_anew(token, digest)
 
@@ -73,14 +86,9 @@ class JwtVerifier:
         return known.caller
 
     async def _verify_anew(self, token: str, digest: bytes) -> Caller:
-        parts = token.split(".")
-        if len(parts) != 3:
-            raise InvalidToken("it is not a signed JWT")
-        header, claims = _object_of(parts[0]), _object_of(parts[1])
-        algorithm, kid, token_type = self._check_header(header)
+        algorithm, kid, token_type = self._check_header(_header_of(token))
         key = await self._keys.find(algorithm, kid)
-        if not key.verifies(f"{parts[0]}.{parts[1]}".encode(), _bytes_of(parts[2])):
-            raise InvalidToken("its signature is wrong")
+        claims = _claims_of(token, key)
         expires_at = require_times(claims, self._rules, now=self._now())
         require_purpose(claims, self._rules, token_type=token_type)
         caller = caller_of(claims, self._rules)
@@ -93,7 +101,7 @@ class JwtVerifier:
             self._verified.popitem(last=False)
 
     def _check_header(self, header: dict[str, Any]) -> tuple[str, str | None, str | None]:
-        """Check the header; returns the algorithm, the key's name and the token's type."""
+        """Check the header. Returns the algorithm, the key's name and the token's type."""
         if "crit" in header:
             raise InvalidToken("it demands an extension that is not understood")
         if not all(isinstance(header.get(name, ""), str) for name in ("alg", "kid", "typ")):
@@ -108,28 +116,33 @@ class JwtVerifier:
         return algorithm, header.get("kid"), token_type
 
 
-def _object_of(part: str) -> dict[str, Any]:
+def _header_of(token: str) -> dict[str, Any]:
+    try:
+        return _object_of(base64url_decode(token.partition(".")[0]))
+    except ValueError:
+        raise InvalidToken("it is not base64url") from None
+
+
+def _claims_of(token: str, key: VerifyingKey) -> Claims:
+    """Check the signature. Returns the claims."""
+    try:
+        # Not `jwt.decode`: of a member that is there twice, it takes the last one.
+        return _object_of(_JWS.decode(token, key.jwk, algorithms=[key.algorithm]))
+    except InvalidSignatureError:
+        raise InvalidToken("its signature is wrong") from None
+    except PyJWTError:
+        raise InvalidToken("it is not a signed JWT") from None
+
+
+def _object_of(text: bytes) -> dict[str, Any]:
     try:
         value = json.loads(
-            _bytes_of(part).decode(),
-            object_pairs_hook=_unique_members,
-            parse_constant=_refuse_constant,
+            text.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
         raise InvalidToken("it is not JSON") from None
     if not isinstance(value, dict):
         raise InvalidToken("it is not a JSON object")
-    return value
-
-
-def _bytes_of(part: str) -> bytes:
-    """Decode base64url in its one canonical spelling, so that no bit of a token is idle."""
-    try:
-        value = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidToken("it is not base64url") from None
-    if base64.urlsafe_b64encode(value).rstrip(b"=") != part.encode():
-        raise InvalidToken("it is not base64url")
     return value
 
 

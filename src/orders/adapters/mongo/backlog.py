@@ -1,9 +1,9 @@
-"""The length of the work queues and the age of their oldest entries, for metrics."""
+"""`WorkBacklog` on MongoDB."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -19,33 +19,11 @@ from orders.adapters.mongo.documents import (
 )
 from orders.adapters.mongo.driver_errors import translate_driver_errors
 from orders.adapters.mongo.stored_forms import StoredForm, orders_in
+from orders.application.ports import Backlog, QueueBacklog
 
 MAX_COUNT: Final = 10_000
 MAX_SCANNED: Final = 100
 """Orders at the front of a queue among which the oldest event is searched."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """The events in one queue at one moment."""
-
-    waiting_orders: int
-    """Orders with events that are not parked."""
-    oldest_event_seconds: float
-    """The age of the oldest event that waits; 0 if none does."""
-    parked_orders: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """All queues at one moment."""
-
-    new: Queue
-    """Events that no relay has processed: not yet in the log, and offered to no publisher."""
-    behind: Mapping[str, Queue]
-    """By publisher, the events that only this publisher has not confirmed."""
-    due_lag_seconds: float
-    """Seconds since the earliest scheduled action that no worker has claimed was due; 0 if none."""
 
 
 class MongoBacklog:
@@ -62,7 +40,7 @@ class MongoBacklog:
         self._publishers = publishers
 
     @translate_driver_errors
-    async def look(self, *, now: datetime) -> Backlog:
+    async def measure(self, *, now: datetime) -> Backlog:
         """Return what waits now.
 
         Raises:
@@ -78,7 +56,7 @@ class MongoBacklog:
             due_lag_seconds=_age(due["work_claim"]["at"] if due else now, now),
         )
 
-    async def _lags(self, publisher: str, now: datetime) -> Queue:
+    async def _lags(self, publisher: str, now: datetime) -> QueueBacklog:
         def confirmed(order: Document) -> int:
             up_to: int = order["publisher_lags"][publisher]["confirmed"]
             return up_to
@@ -87,14 +65,16 @@ class MongoBacklog:
         parked = await self._count({f"{queue}.at": {"$gte": PARKED_FROM}})
         return replace(await self._queue(queue, now, confirmed), parked_orders=parked)
 
-    async def _queue(self, queue: str, now: datetime, after: Callable[[Document], int]) -> Queue:
+    async def _queue(
+        self, queue: str, now: datetime, after: Callable[[Document], int]
+    ) -> QueueBacklog:
         at = f"{queue}.at"
         since = [
             *await self._since(queue, {"$lte": IMMEDIATELY}, after),
             # Entries that were tried before: an outage began with the first of them.
             *await self._since(queue, {"$gt": IMMEDIATELY, "$lt": PARKED_FROM}, after),
         ]
-        return Queue(
+        return QueueBacklog(
             waiting_orders=await self._count({at: {"$lt": PARKED_FROM}}),
             oldest_event_seconds=_age(min(since, default=now), now),
         )

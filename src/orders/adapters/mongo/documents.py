@@ -7,7 +7,7 @@ A golden document in the tests keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
@@ -31,6 +31,7 @@ from orders.domain.errors import OrderError
 from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import stored_state
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
@@ -38,8 +39,6 @@ Document = dict[str, Any]
 
 ORDERS: Final = "orders"
 ORDER_EVENTS: Final = "order_events"
-Traceparent = Callable[[], str | None]
-"""The W3C trace context of the request being served, if there is one."""
 
 SCHEMA: Final = 2
 """The number of the stored form. It goes up when older documents can no longer be read as they
@@ -91,7 +90,7 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
     It sets only what differs, so fields that another version of the service added stay. It only
     appends to the outbox, and leaves the relay's claim as it is.
     """
-    state, stored = order.state, order.stored
+    state, stored = order.state, stored_state(order)
     changed = {
         name: _plain(value)
         for name in _FIELDS

@@ -15,7 +15,6 @@ from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.documents import (
     ORDERS,
     Document,
-    Traceparent,
     to_document,
     to_state,
     to_update,
@@ -30,19 +29,21 @@ from orders.adapters.mongo.listing import list_query, to_page
 from orders.adapters.mongo.majority import MAJORITY, wait_for_majority
 from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
-from orders.application.ports import OrderFilter, OrderPage, Position
+from orders.application.ports import (
+    UNTRACED,
+    OrderFilter,
+    OrderPage,
+    Position,
+    TraceContext,
+)
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, restore, write_token
 from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _STATE_ONLY: Document = _WITHOUT_EVENTS | {"requests": 0}
 _NO_ORDER: Final = UUID(int=0)
-
-
-def untraced() -> str | None:
-    """Return no trace context: nothing is traced."""
-    return None
 
 
 @translate_driver_errors
@@ -68,13 +69,13 @@ class MongoOrders:
         self,
         database: Database,
         *,
-        traceparent: Traceparent = untraced,
+        trace_context: TraceContext = UNTRACED,
         stored_form: StoredForm = StoredForm.TWO,
     ) -> None:
-        """Keep the database, and the function that returns the current request's trace context."""
+        """Keep the database, and the port that names the trace of the current request."""
         self._orders = orders_in(database, stored_form)
         self._durable = self._orders.with_options(read_concern=MAJORITY)
-        self._traceparent = traceparent
+        self._trace_context = trace_context
 
     @translate_driver_errors
     async def add(self, order: Order) -> None:
@@ -84,7 +85,7 @@ class MongoOrders:
             DuplicateOrder: If an order with this id is stored. It stays as it is.
             ConcurrentUpdate: If another order has this number. Retry with a new one.
         """
-        document = to_document(order, traceparent=self._traceparent())
+        document = to_document(order, traceparent=self._trace_context.current())
         document["write_token"] = token = ObjectId()
         try:
             await self._orders.insert_many([document])
@@ -92,7 +93,7 @@ class MongoOrders:
             if first_write_error(error)["code"] not in DUPLICATE_KEY:
                 raise
             await self._require_ours(order.id, token)
-        order.mark_stored(1, write_token=token)
+        mark_stored(order, 1, write_token=token)
 
     @translate_driver_errors
     async def get(self, order_id: OrderId) -> Order:
@@ -141,12 +142,12 @@ class MongoOrders:
             ConcurrentUpdate: If the stored order is no longer the one that this order was read
                 from: it has another version, or the same version from another write.
         """
-        update = to_update(order, traceparent=self._traceparent())
+        update = to_update(order, traceparent=self._trace_context.current())
         update["$set"]["write_token"] = token = ObjectId()
         expected = {
             "_id": order.id,
             "version": order.version,
-            "write_token": order.write_token,
+            "write_token": write_token(order),
         }
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
@@ -154,7 +155,7 @@ class MongoOrders:
             if await self._orders.find_one(ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
             await wait_for_majority(self._orders, ours, {"_id": 1})
-        order.mark_stored(order.version + 1, write_token=token)
+        mark_stored(order, order.version + 1, write_token=token)
 
     @translate_driver_errors
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
@@ -206,4 +207,4 @@ class MongoOrders:
 
 
 def _order_from(document: Document) -> Order:
-    return Order(to_state(document), write_token=document["write_token"])
+    return restore(to_state(document), write_token=document["write_token"])

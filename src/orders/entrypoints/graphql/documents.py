@@ -105,7 +105,7 @@ def require_affordable(
                 for field in _roots(operation.selection_set, fragments, set())
             )
             if cost > MAX_COST:
-                raise too_costly(f"The query costs {cost}; at most {MAX_COST} is answered.")
+                raise too_costly(f"The query costs {cost}; the limit is {MAX_COST}.")
 
 
 def _items(field: FieldNode, variables: Mapping[str, Any]) -> int:
@@ -135,10 +135,10 @@ def _require_bounded(document: DocumentNode) -> None:
             raise too_costly(f"The query has more than {MAX_FIELDS} fields.")
     for operation in _operations(document):
         if operation.operation is not OperationType.QUERY:
-            raise GraphQLError("There are queries only.", operation)
+            raise GraphQLError("Only queries are supported.", operation)
         roots = sum(1 for _ in _roots(operation.selection_set, fragments, set()))
         if roots > MAX_ROOT_FIELDS:
-            raise too_costly(f"The query has more than {MAX_ROOT_FIELDS} fields at its root.")
+            raise too_costly(f"The query has more than {MAX_ROOT_FIELDS} root fields.")
 
 
 def _operations(document: DocumentNode) -> Iterator[OperationDefinitionNode]:

@@ -68,10 +68,10 @@ class Query:
             if isinstance(each, OperationDefinitionNode)
         }
         if operation_name is None and len(operations) > 1:
-            raise GraphQLError("operationName says which of the operations is meant.")
+            raise GraphQLError("Send operationName: the document has several operations.")
         name = next(iter(operations)) if operation_name is None else operation_name
         if name not in operations:
-            raise GraphQLError("There is no operation of this name.")
+            raise GraphQLError("The document has no operation with this name.")
         self._fragments = {
             each.name.value: each
             for each in document.definitions
@@ -111,7 +111,7 @@ class Query:
                 continue
             source: str = each.definition.extensions["member"]
             if any(source == other.source for other in members.values()):
-                raise too_costly(f"{of.name}.{name} is asked for twice in one place.")
+                raise too_costly(f"{of.name}.{name} is requested twice in one place.")
             members[key] = Member(source, self.plan_of(each))
         return members
 

@@ -39,7 +39,7 @@ from orders.domain.state import OrderState
 from orders.domain.validation import validate_reference
 from orders.entrypoints.graphql.documents import PAGE
 from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
-from orders.entrypoints.http.pagination import Http, Listed, aware
+from orders.entrypoints.http.pagination import Http, Pagination, aware
 from orders.entrypoints.http.schemas.part_responses import NoteResponse
 from orders.entrypoints.http.schemas.responses import EventResponse, OrderResponse
 from orders.entrypoints.observability.unreadable import tell_unreadable_events
@@ -56,10 +56,11 @@ _TIMES: Final = ("created_from", "created_before")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose query it is, and who answers."""
+    """Who sent the query, and what answers it."""
 
     request: Http
     read_orders: ReadOrders
+    pagination: Pagination
 
 
 async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
@@ -100,7 +101,8 @@ async def _orders(
     filter: dict[str, Any] | None = None,  # noqa: A002
     after: str | None = None,
 ) -> Any:
-    listed = Listed(asked.request, _where(asked, filter or {}), sort)
+    where = _where(asked, filter or {})
+    listed = asked.pagination.listed(asked.request.user, where, sort)
     page = await listed.page(asked.read_orders, limit=first, cursor=after)
     edges = [
         {"cursor": listed.cursor_of(order), "node": _shown(order, asked)} for order in page.orders
@@ -167,32 +169,32 @@ def build_schema() -> GraphQLSchema:
             order,
             {"number": GraphQLArgument(text)},
             _by_number,
-            description="One order, by its number; case and spaces are forgiven.",
+            description="One order, by its number; case and spaces do not matter.",
         ),
         "orderByReference": GraphQLField(
             order,
             {"reference": GraphQLArgument(text, out_name="reference_")},
             _by_reference,
             description="The order with this external reference: the newest that you placed, or "
-            "else the only one that others did.",
+            "else the only one of others.",
         ),
         "orders": GraphQLField(
             _connection(order),
             _list_arguments(types),
             _orders,
-            description="The caller's orders that fit every filter, newest first.",
+            description="The caller's orders that match every filter, newest first.",
         ),
         "orderEvents": GraphQLField(
             _list_of(types.of(EventResponse)),
             an_id,
             _events,
-            description="What happened to an order.",
+            description="The events of an order.",
         ),
         "orderNotes": GraphQLField(
             _list_of(types.of(NoteResponse)),
             an_id,
             _notes,
-            description="What staff wrote for staff.",
+            description="The notes of an order, for staff.",
         ),
     }
     return GraphQLSchema(GraphQLObjectType("Query", query))
@@ -217,7 +219,7 @@ def _connection(order: GraphQLObjectType) -> GraphQLObjectType:
         "page_info": GraphQLNonNull(page),
         "unreadable": GraphQLNonNull(GraphQLInt),
     }
-    says = "Orders of the page that only a newer version can read are counted, not shown."
+    says = "The number of orders of the page that only a newer version can read."
     return _object("OrderConnection", members, description=says)
 
 

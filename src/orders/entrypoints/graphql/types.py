@@ -51,11 +51,11 @@ def _time_of(value: Any) -> datetime:
         # Strict: a number is no time, as in REST.
         return msgspec.convert(value, datetime)
     except msgspec.ValidationError:
-        raise GraphQLError("a time is written as RFC 3339 has it") from None
+        raise GraphQLError("a time must be in RFC 3339") from None
 
 
 TIME: Final = GraphQLScalarType("DateTime", description="RFC 3339, in UTC.", parse_value=_time_of)
-JSON: Final = GraphQLScalarType("JSON", description="An object, as REST shows it.")
+JSON: Final = GraphQLScalarType("JSON", description="An object, as in REST.")
 
 _COUNTS: Final = frozenset(
     {"quantity", "cancelled", "allocated", "shipped", "delivered", "returned"}

@@ -1,4 +1,4 @@
-"""The status of every refusal: one table, and the handler that answers with it."""
+"""The status of every error: one table, and the handler that responds with it."""
 
 from __future__ import annotations
 
@@ -67,50 +67,53 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         application.InvalidWebhook: _S.BAD_REQUEST,
     }
 )
-"""Every refusal's status. A test fails for one that is missing."""
+"""The status of every error. A test fails if one is missing."""
 
 EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
     {
         "bad-request": (_S.BAD_REQUEST, "The request is malformed as HTTP."),
-        "malformed-body": (_S.BAD_REQUEST, "The body is not JSON that means one thing."),
-        "invalid-body": (_S.UNPROCESSABLE_ENTITY, "The body is JSON, but not of this form."),
-        "invalid-request": (_S.BAD_REQUEST, "A parameter is missing or has no such value."),
-        "invalid-query": (_S.BAD_REQUEST, "A query parameter is unknown or given twice."),
-        "invalid-cursor": (_S.BAD_REQUEST, "The cursor is none of this list and caller."),
-        "invalid-etag": (_S.BAD_REQUEST, "The header is no list of entity tags."),
+        "malformed-body": (_S.BAD_REQUEST, "The body is incomplete, ambiguous or not JSON."),
+        "invalid-body": (_S.UNPROCESSABLE_ENTITY, "The body is JSON, but does not fit the schema."),
+        "invalid-request": (_S.BAD_REQUEST, "A parameter is missing or invalid."),
+        "invalid-query": (_S.BAD_REQUEST, "A query parameter is unknown or repeated."),
+        "invalid-cursor": (_S.BAD_REQUEST, "The cursor does not belong to this list and caller."),
+        "invalid-etag": (_S.BAD_REQUEST, "The header is not a list of entity tags."),
         "idempotency-key-missing": (_S.BAD_REQUEST, "The operation needs an Idempotency-Key."),
-        "idempotency-key-invalid": (_S.BAD_REQUEST, "The Idempotency-Key cannot be read."),
-        "unauthenticated": (_S.UNAUTHORIZED, "There is no valid access token."),
+        "idempotency-key-invalid": (_S.BAD_REQUEST, "The Idempotency-Key is malformed."),
+        "unauthenticated": (_S.UNAUTHORIZED, "The request has no valid access token."),
         "not-found": (_S.NOT_FOUND, "There is nothing at this address."),
-        "method-not-allowed": (_S.METHOD_NOT_ALLOWED, "`Allow` names the methods there are."),
+        "method-not-allowed": (
+            _S.METHOD_NOT_ALLOWED,
+            "The method is not allowed; see `Allow`.",
+        ),
         "body-timeout": (_S.REQUEST_TIMEOUT, "The body took too long to arrive."),
         "body-too-large": (_S.REQUEST_ENTITY_TOO_LARGE, "The body is larger than accepted."),
         "header-too-large": (_S.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."),
-        "unsupported-media-type": (_S.UNSUPPORTED_MEDIA_TYPE, "The body is no plain JSON."),
+        "unsupported-media-type": (_S.UNSUPPORTED_MEDIA_TYPE, "The body must be plain JSON."),
         "version-required": (_S.PRECONDITION_REQUIRED, "The operation needs If-Match."),
-        "rate-limited": (_S.TOO_MANY_REQUESTS, "Too many requests of this caller or address."),
-        "internal-error": (_S.INTERNAL_SERVER_ERROR, "A fault of ours; quote the trace id."),
-        "overloaded": (_S.SERVICE_UNAVAILABLE, "There is more to do than the service can."),
+        "rate-limited": (_S.TOO_MANY_REQUESTS, "Too many requests from this caller or address."),
+        "internal-error": (_S.INTERNAL_SERVER_ERROR, "A fault of the service; quote the trace id."),
+        "overloaded": (_S.SERVICE_UNAVAILABLE, "The service has more requests than it can serve."),
     }
 )
-"""What the edge refuses before a use case is asked: code, status and meaning, as published."""
+"""Errors raised before a use case is called: code, status and published meaning."""
 
 RETRY_AFTER_SECONDS: Final = 1
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
-    # What these say is for our logs; drivers' and providers' words never reach a caller.
-    application.StoreUnavailable: "The orders cannot be reached at the moment. Repeat the request.",
+    # Their messages are for our logs; texts of drivers and providers never reach a client.
+    application.StoreUnavailable: "The database is not available at the moment. Retry the request.",
     application.UnreadableOrder: (
-        "Only a newer version of the service can read this order. Repeat the request: another "
-        "replica may be of that version."
+        "Only a newer version of the service can read this order. Retry the request: another "
+        "replica may run that version."
     ),
-    application.PricesUnavailable: "There are no prices at the moment. Repeat the request.",
+    application.PricesUnavailable: "Prices are not available at the moment. Retry the request.",
 }
 
 
 def on_refusal(
     request: Request[Any, Any, Any], refusal: OrderError | ApplicationError
 ) -> Response[Problem]:
-    """Answer a refusal of the domain or the application."""
+    """Respond to an error of the domain or the application."""
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     return problem(
         request,

@@ -1,14 +1,14 @@
-"""Logs: one JSON object a line on standard error, for our own words and everybody else's.
+"""Logs: a JSON object for each record, ours and those of libraries, on a line of standard error.
 
-Only the fields in `FIELDS` leave the process, and what `safe_text` says of exceptions. A line is
-never waited for: `line_writer`.
+A line holds the message, the fields in `FIELDS`, and of an exception what `safe_text` allows.
+Writing a line never waits, see `line_writer`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Final, TextIO
@@ -27,9 +27,12 @@ FIELDS: Final = (
     "client",
     "code",
     "duration_ms",
+    "first",
+    "last",
     "method",
     "order_id",
     "owner",
+    "publisher",
     "replayed",
     "roles",
     "route",
@@ -38,20 +41,20 @@ FIELDS: Final = (
     "tenant",
     "trace_id",
 )
-"""What may be logged beside a message; every other `extra` is dropped."""
+"""What may be logged beside a message. Every other `extra` is dropped."""
 
 _ID: Final = 36
-"""Characters of a text in a line that is too long by its texts: of so many, all fields fit."""
+"""Characters of each text in a line whose texts are too long. With 36, all fields fit."""
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 _log: Final = logging.getLogger(__name__)
 
 
 @contextmanager
 def kept(level: str) -> Iterator[None]:
-    """Log what a process does until this is left, what ends it included.
+    """Log what a process does until the context ends, with the exception that ends the process.
 
     Raises:
-        SystemExit: With 1, for an exception that nobody expected: it has been logged.
+        SystemExit: With 1, for an exception that nobody expected. It has been logged.
     """
     hide_texts()
     configure(level)
@@ -69,8 +72,8 @@ def kept(level: str) -> Iterator[None]:
 def configure(level: str, stream: TextIO | None = None) -> None:
     """Send all logs of this process to `stream` as JSON. May be repeated.
 
-    `level` is for our own logs. Libraries never get below warning: what they log when asked to
-    debug is the data itself. The audit trail has no level.
+    `level` is for our own logs. Libraries log at `warning` at least: at `debug` they log the data
+    itself. The audit trail has no level.
     """
     root = logging.getLogger()
     root.handlers[:] = [JsonLines(_write_to(stream))]
@@ -79,27 +82,20 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     logging.getLogger("orders").setLevel(wanted)
     logging.getLogger("audit").setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
-    # Python's own way to log faster (logging HOWTO, Optimization): none of it is written anyway.
+    # Logging is faster without these (logging HOWTO, Optimization), and we write none of them.
     logging._srcfile = None  # noqa: SLF001
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def event(logger: logging.Logger, level: int, name: str, fields: Mapping[str, Any]) -> None:
-    """Log what has a fixed name and no exception, with fields of `FIELDS` that are ours.
+def configure_audit() -> None:
+    """Send the audit trail to standard error as JSON, and leave all other logs as they are.
 
-    The same line as `logger.log` gives, if `fields` name trace and span, for less than half: there
-    are one or two for every request.
+    For a command whose other lines are for the person who runs it.
     """
-    if not logger.isEnabledFor(level):
-        return
-    handlers = logging.getLogger().handlers
-    is_ours = len(handlers) == 1 and not logger.handlers
-    if is_ours and isinstance(ours := handlers[0], JsonLines):
-        line = _line(name, at=time.time(), level=logging.getLevelName(level), logger=logger.name)
-        line |= {field: value for field, value in fields.items() if value is not None}
-        ours.write(_encoded(line))
-    else:
-        logger.log(level, name, extra=fields)
+    audit = logging.getLogger("audit")
+    audit.handlers[:] = [JsonLines(_write_to(None))]
+    audit.setLevel(logging.INFO)
+    audit.propagate = False
 
 
 def _write_to(stream: TextIO | None) -> Callable[[bytes], None]:
@@ -123,10 +119,10 @@ def _report_lost(lines: int) -> bytes:
 
 
 class JsonLines(SafeHandler):
-    """Writes records as JSON, a line each; times in UTC, to the millisecond."""
+    """Writes each record as a line of JSON. Times are UTC, to the millisecond."""
 
     def line(self, record: logging.LogRecord) -> bytes:
-        """The line. Nothing of the record but `FIELDS` and the message is in it."""
+        """Return the line: the message, `FIELDS`, the current trace, and the exception."""
         line = _line(
             message_of(record), at=record.created, level=record.levelname, logger=record.name
         )
@@ -162,7 +158,7 @@ def _encoded(line: dict[str, Any]) -> bytes:
 
 
 def _shortened(line: dict[str, Any]) -> bytes:
-    """The line in less than `LINE_BYTES`: frames far from the fault go first, texts last."""
+    """Shorten a line to less than `LINE_BYTES`: frames far from the fault go first, texts last."""
     for frames in (6, 3, 1):
         for each in line.get("exception", ()):
             each["frames"] = each["frames"][-frames:]
@@ -178,7 +174,7 @@ def _shortened(line: dict[str, Any]) -> bytes:
 
 
 def _first(value: Any, most: int) -> Any:
-    """The first of many, and how many more there were."""
+    """Return the first of a list, and how many more there were."""
     if not isinstance(value, list) or len(value) <= most:
         return value
     return [*value[:most], f"and {len(value) - most} more"]

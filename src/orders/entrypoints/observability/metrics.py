@@ -23,7 +23,7 @@ from prometheus_client import (
 from orders.entrypoints.observability.line_writer import standard_error
 
 SAMPLE_SECONDS: Final = 0.5
-"""How often what has no events of its own is looked at."""
+"""Interval for values that no event reports."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
@@ -69,26 +69,26 @@ def _gauge(
 
 _REQUESTS: Final = _histogram(
     "orders_http_request_duration_seconds",
-    "Requests by route template and status class, and how long they took",
+    "Duration of requests by route template and status class",
     "method",
     "route",
     "status",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 _IN_FLIGHT: Final = _gauge(
-    "orders_http_requests_in_flight", "Requests at this moment", over_processes="livesum"
+    "orders_http_requests_in_flight", "Requests in flight", over_processes="livesum"
 )
 _REFUSED: Final = _counter(
     "orders_http_requests_refused_total",
-    "Requests refused to protect the service: rate-limited or overloaded",
+    "Requests refused: rate-limited or overloaded",
     "code",
 )
 _CHANGES: Final = _counter(
-    "orders_changes_total", "Commands carried out, replays not counted", "operation"
+    "orders_changes_total", "Completed commands, without replays", "operation"
 )
 _PAYMENT_CALLS: Final = _histogram(
     "orders_payment_call_duration_seconds",
-    "Calls to the payment service with their retries: ok, declined, refused or unavailable",
+    "Duration of payment service calls, retries included: ok, declined, refused, unavailable",
     "call",
     "outcome",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
@@ -99,28 +99,29 @@ BREAKER: Final = _gauge(
 )
 LIMITER_LOCAL: Final = _gauge(
     "orders_rate_limiter_local",
-    "1 while rate limits are counted per process though Redis is configured",
+    "1 while each process counts rate limits alone although Redis is configured",
 )
 RELAYED: Final = _counter(
     "orders_relayed_events_total",
-    "Events that were logged in the feed, and offered to every publisher",
+    "Events written to the feed and offered to every publisher",
 )
 PUBLISHED: Final = _counter(
-    "orders_published_events_total", "Events that a publisher has confirmed", "publisher"
+    "orders_published_events_total", "Events confirmed by a publisher", "publisher"
 )
 PARKED: Final = _counter(
-    "orders_parked_total", "Orders whose events a publisher refuses: they wait for a person"
+    "orders_parked_total",
+    "Orders parked because a publisher refused an event five times",
 )
 UNREADABLE: Final = _counter(
     "orders_unreadable_total",
-    "Orders and events that only a newer version can read, each counted once by a process",
+    "Orders and events that only a newer version can read; each process counts each once",
     "kind",
 )
 _DUE_WORK: Final = _counter(
-    "orders_due_work_total", "Orders for which a worker did what time asked for"
+    "orders_due_work_total", "Orders whose scheduled work a worker has processed"
 )
 _ENTERED: Final = _counter(
-    "orders_entered_status_total", "Orders that came to each status", "status"
+    "orders_entered_status_total", "Orders that entered each status", "status"
 )
 _MONEY: Final = {
     movement: _counter(
@@ -132,35 +133,35 @@ _MONEY: Final = {
 }
 OUTBOX_WAITING: Final = _gauge(
     "orders_outbox_waiting_orders",
-    "Orders with events that wait, parked ones apart: new ones, and for each publisher that is "
-    "behind; each counted up to 10 000; from every worker",
+    "Orders with unpublished events, without parked ones: new events, and once for each publisher "
+    "that is behind; counted up to 10 000; published by every worker",
 )
 OUTBOX_OLDEST: Final = _gauge(
     "orders_outbox_oldest_seconds",
-    "Age of the oldest of those events; 0 while none waits; from every worker",
+    "Age of the oldest of those events; 0 if none waits; published by every worker",
 )
 OUTBOX_PARKED: Final = _gauge(
     "orders_outbox_parked_orders",
-    "Orders whose events are parked now, counted up to 10 000; from every worker",
+    "Orders with parked events; counted up to 10 000; published by every worker",
 )
 PUBLISHER_WAITING: Final = _gauge(
     "orders_publisher_waiting_orders",
-    "Orders with events that wait for this publisher alone, parked ones apart; from every worker",
+    "Orders with events that wait for this publisher alone, without parked ones; every worker",
     "publisher",
 )
 PUBLISHER_AWAY: Final = _gauge(
-    "orders_publisher_away", "1 if this publisher could not be reached the last time", "publisher"
+    "orders_publisher_away", "1 if the last attempt to reach this publisher failed", "publisher"
 )
 DUE_WORK_LAG: Final = _gauge(
     "orders_due_work_lag_seconds",
-    "How long the first due order has waited for a worker; 0 while none does; from every worker",
+    "How late the oldest scheduled work is; 0 if none is due; published by every worker",
 )
 MONGO_OPEN: Final = _gauge(
-    "orders_mongo_connections_open", "Connections to MongoDB", over_processes="livesum"
+    "orders_mongo_connections_open", "Open connections to MongoDB", over_processes="livesum"
 )
 MONGO_IN_USE: Final = _gauge(
     "orders_mongo_connections_in_use",
-    "Connections to MongoDB that a call holds",
+    "Connections to MongoDB in use by a call",
     over_processes="livesum",
 )
 MONGO_WAITING: Final = _gauge(
@@ -168,26 +169,25 @@ MONGO_WAITING: Final = _gauge(
     "Calls that wait for a connection to MongoDB",
     over_processes="livesum",
 )
-_SPANS_EXPORTED: Final = _counter(
-    "orders_spans_exported_total", "Spans that the collector has taken"
-)
+_SPANS_EXPORTED: Final = _counter("orders_spans_exported_total", "Spans accepted by the collector")
 _SPANS_DROPPED: Final = _counter(
     "orders_spans_dropped_total",
-    "Spans that were lost: queue-full or not-exported",
+    "Lost spans: queue-full or not-exported",
     "reason",
 )
 _LOG_LINES_LOST: Final = _counter(
-    "orders_log_lines_lost_total", "Log lines that were dropped, as nobody read standard error"
+    "orders_log_lines_lost_total",
+    "Log lines dropped because nobody read standard error",
 )
 _LOOP_LAG: Final = _histogram(
     "orders_event_loop_lag_seconds",
-    "How late the event loop wakes up, looked at twice a second",
+    "How late the event loop wakes up, measured twice a second",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 
 
 class InFlight:
-    """How many requests there are at this moment. Published by `sampled`: counting is free."""
+    """Number of running requests. `sampled` publishes it, so counting costs nothing."""
 
     count = 0
 
@@ -201,12 +201,12 @@ class InFlight:
 
 
 class Overload:
-    """Requests refused because there is too much to do. Told by `sampled`: counting is free."""
+    """Requests refused for overload. `sampled` publishes the number: counting costs nothing."""
 
     refused = 0
 
     def tell(self) -> None:
-        """Publish and log those since the last time."""
+        """Publish and log the refusals since the last call."""
         refused, self.refused = self.refused, 0
         if refused:
             _REFUSED.labels("overloaded").inc(refused)
@@ -229,7 +229,7 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 
 def count_refusal(code: str | None) -> None:
-    """Count an answer whose problem has this code, if it is one that protects the service."""
+    """Count a problem with this code, if it is one that protects the service."""
     if code == "rate-limited":
         _REFUSED.labels(code).inc()
 
@@ -245,7 +245,7 @@ def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
 
 
 def count_due_work(orders: int) -> None:
-    """Count orders that a worker has seen to."""
+    """Count orders whose scheduled work a worker has processed."""
     _DUE_WORK.inc(orders)
 
 
@@ -260,18 +260,18 @@ def count_money(movement: str, currency: str, minor: int) -> None:
 
 
 def count_spans_exported(spans: int) -> None:
-    """Count spans that have left."""
+    """Count exported spans."""
     _SPANS_EXPORTED.inc(spans)
 
 
 def count_spans_dropped(reason: str, spans: int) -> None:
-    """Count spans that never will."""
+    """Count dropped spans."""
     _SPANS_DROPPED.labels(reason).inc(spans)
 
 
 @asynccontextmanager
 async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
-    """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    """Sample the event loop and each state twice per second until the context ends."""
     for kind in ("order", "event"):
         UNREADABLE.labels(kind)
     for code in ("rate-limited", "overloaded"):

@@ -19,9 +19,9 @@ def description() -> dict[str, Any]:
         "info": {
             "title": "Order Service: events",
             "version": metadata.version("orders"),
-            "description": "What happened to orders: CloudEvents 1.0, structured mode. Each event "
-            "is delivered at least once, an order's in sequence; `id` tells repetitions, which "
-            "are equal to the byte.",
+            "description": "The events of orders: CloudEvents 1.0, structured mode. Each event is "
+            "delivered at least once, in sequence for each order. Duplicates have the same `id` "
+            "and are byte for byte equal.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,
@@ -44,7 +44,7 @@ def description() -> dict[str, Any]:
             "tellWhatHappened": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/events"},
-                "summary": "Tell other services what happened to an order",
+                "summary": "Publish the events of orders",
             }
         },
         "components": {"messages": {event.__name__: _message(event) for event in EVENTS}},
@@ -68,8 +68,8 @@ def _message(event: type[Any]) -> dict[str, Any]:
             "properties": {
                 "traceparent": {
                     "type": "string",
-                    "description": "W3C trace context of this delivery, where it belongs to a "
-                    "trace; that of the event itself is in the payload",
+                    "description": "W3C trace context of this delivery, if it belongs to a "
+                    "trace; the payload has that of the event",
                 }
             },
         },

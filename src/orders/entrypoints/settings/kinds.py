@@ -1,4 +1,7 @@
-"""The kinds of settings: what text each accepts, and how it becomes a value."""
+"""The kinds of settings: which text each accepts, and how it becomes a value.
+
+Why this is not a library: decision 22.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _NAME: Final = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\.?$){_LABEL}\.?", re.IGNOR
 
 
 class Unusable(ValueError):
-    """A value cannot be used; the message says why, and holds no part of it."""
+    """A value cannot be used. The message says why, and holds no part of the value."""
 
 
 def setting(
@@ -28,8 +31,10 @@ def setting(
     secret: bool = False,
     shown: bool = True,
 ) -> Any:
-    """Declare one setting. `parse` raises `ValueError` for what `accepts` does not describe, and
-    `Unusable` where there is more to say. What is not `shown`, and no secret, is in the repr.
+    """Declare one setting.
+
+    `parse` raises `ValueError` for text that `accepts` does not describe, and `Unusable` if there
+    is more to say. The repr of the settings holds the value, unless it is `secret` or not `shown`.
     """
     about = {"meaning": meaning, "accepts": accepts, "parse": parse, "secret": secret}
     return field(default=default, repr=shown and not secret, metadata=about)
@@ -38,7 +43,7 @@ def setting(
 def parsed(
     text: str, *, parse: Callable[[str], Any], accepts: str, **_: object
 ) -> tuple[str | None, Any]:
-    """What is wrong with a value, never with any part of it; else the value."""
+    """Return (problem, None) or (None, value). The problem holds no part of the value."""
     try:
         return None, parse(text)
     except Unusable as error:
@@ -92,7 +97,7 @@ def url(
     default: Any = MISSING,
     secret: bool = False,
 ) -> Any:
-    """Declare an address. It may hold a credential, so it is in no repr."""
+    """Declare an address. It may hold a credential, so no repr holds it."""
     accepts = f"a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
     return setting(meaning, accepts, parse, default=default, secret=secret, shown=False)
 
@@ -117,11 +122,11 @@ def list_of(
 
 
 def as_host(text: str) -> str:
-    """An IP address, or what can be a name."""
+    """Accept an IP address or a host name."""
     if is_address(text.partition("%")[0]):
         return text
     if len(text) > 253 or not _NAME.fullmatch(text):
-        raise Unusable("its host is no name and no address")
+        raise Unusable("its host is neither a name nor an address")
     return text
 
 
@@ -135,11 +140,11 @@ def is_address(text: str) -> bool:
 
 def require_port(text: str) -> None:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:
-        raise Unusable("a port is no whole number from 1 to 65535")
+        raise Unusable("a port is not a whole number from 1 to 65535")
 
 
 def as_broker(text: str) -> str:
-    """`host:port`."""
+    """Accept `host:port`."""
     host, colon, port = text.rpartition(":")
     literal = re.fullmatch(r"\[([0-9a-fA-F:.]+)\]", host)
     if not colon or (":" in host and not literal):
@@ -162,7 +167,7 @@ def as_topic(text: str) -> str:
 
 
 def as_credential(text: str) -> str:
-    """What an HTTP header can hold."""
+    """Accept what an HTTP header can hold."""
     if not re.fullmatch(r"[\x20-\x7e]+", text):
         raise ValueError
     return text
@@ -180,7 +185,7 @@ def as_webhook_secret(text: str) -> str:
     try:
         base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except binascii.Error:
-        raise Unusable("a key is no base64: it was cut, or its = are missing") from None
+        raise Unusable("a key is not base64: it was cut, or its = are missing") from None
     return text
 
 
@@ -209,8 +214,15 @@ def as_claim_and_value(text: str) -> str:
 
 
 def as_shared_secret(text: str) -> str:
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415  # late: most commands need none
+    from jwt.exceptions import InvalidKeyError  # noqa: PLC0415
+
     if len(text.encode()) < 32:
         raise ValueError
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
+    except InvalidKeyError:
+        raise Unusable("it is a key in PEM, SSH or JWK form, not a random secret") from None
     return text
 
 

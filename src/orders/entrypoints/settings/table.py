@@ -49,7 +49,7 @@ class SettingRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service was told at its start. Secrets are in no repr."""
+    """The settings of a process, read once at its start. No repr shows a secret."""
 
     # Where things are
     host: str = setting(
@@ -66,30 +66,30 @@ class Settings:
     )
     mongo_pool_size: int = integer("connections to MongoDB per process", _POOL_SIZE, 1, 500)
     mongo_timeout_seconds: float = float_(
-        "limit of a database call; one more half second while no server is found", 1.25, 0.1, 30
+        "time limit of a database call; half a second more while no server is found", 1.25, 0.1, 30
     )
     payment_url: str = url("payment service", addresses.as_http_base, "http", "https")
     payment_token: str | None = setting(
-        "our own credential at the payment service",
+        "the service's credential at the payment service",
         "printable ASCII",
         as_credential,
         default=None,
         secret=True,
     )
     payment_webhook_secret: tuple[str, ...] = list_of(
-        "keys of incoming webhooks", "whsec_<base64>", as_webhook_secret, secret=True
+        "keys that verify incoming webhooks", "whsec_<base64>", as_webhook_secret, secret=True
     )
-    webhook_tolerance_seconds: int = integer("age of a webhook at most", 300, 1, 3_600)
+    webhook_tolerance_seconds: int = integer("maximum age of a webhook", 300, 1, 3_600)
     price_list: str | None = setting(
-        "catalogue: a JSON file, or an http(s) URL. Without one only callers with orders:price "
-        "may place",
+        "price list: a JSON file, or an http(s) URL. Without one only callers with orders:price "
+        "may place orders",
         "a file, or a URL",
         addresses.as_price_list,
         default=None,
         shown=False,
     )
     rabbitmq_uri: str | None = url(
-        "RabbitMQ, for events; without a broker they stay in the feed",
+        "RabbitMQ, for events; without a broker events are in the feed only",
         addresses.as_rabbit,
         "amqp",
         "amqps",
@@ -97,16 +97,16 @@ class Settings:
         secret=True,
     )
     kafka_bootstrap: tuple[str, ...] = list_of(
-        "Kafka brokers, for events; both kinds may be set", "host:port", as_broker, default=()
+        "Kafka brokers, for events; RabbitMQ may be set too", "host:port", as_broker, default=()
     )
     kafka_topic: str = setting(
-        "topic of the events",
+        "Kafka topic of the events",
         "1 to 249 letters, digits, ., _ or -",
         as_topic,
         default="orders.events",
     )
     redis_uri: str | None = url(
-        "Redis, for rate limits over all processes; without it each process counts for itself",
+        "Redis, for rate limits across all processes; without it each process counts alone",
         addresses.as_redis,
         "redis",
         "rediss",
@@ -114,26 +114,25 @@ class Settings:
         secret=True,
     )
     otlp_endpoint: str | None = url(
-        "OpenTelemetry collector that takes OTLP over HTTP, without /v1/traces; without it no "
-        "span is recorded",
+        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); not set: no spans",
         addresses.as_http_base,
         "http",
         "https",
         default=None,
     )
 
-    # Who may
-    issuer: str = text("the one accepted iss of a token")
-    audience: str = text("the one accepted aud of a token")
+    # Access
+    issuer: str = text("the only accepted iss of a token")
+    audience: str = text("the only accepted aud of a token")
     jwks_url: str | None = url(
-        "keys of the issuer; required without a shared secret",
+        "signing keys of the issuer (JWKS); required without a shared secret",
         addresses.as_http,
         "http",
         "https",
         default=None,
     )
     jwt_algorithms: tuple[str, ...] = list_of(
-        "accepted signatures",
+        "accepted signature algorithms",
         "RS256, PS256, ES256, EdDSA or HS256",
         as_algorithm,
         default=("RS256", "PS256", "ES256", "EdDSA"),
@@ -146,36 +145,36 @@ class Settings:
         secret=True,
     )
     jwt_types: tuple[str, ...] = list_of(
-        "accepted typ of a token; one other than at+jwt must name scopes, if only none, or meet "
+        "accepted typ of a token; others than at+jwt need a scope claim (it may be empty), or "
         "ORDERS_JWT_REQUIRED",
         "at+jwt, JWT or none",
         as_token_type,
         default=("at+jwt",),
     )
     jwt_required: tuple[str, ...] = list_of(
-        "what every token must say besides, such as token_use=access; a list must hold it",
+        "further claims of every token, such as token_use=access; a list must contain the value",
         "claim=value",
         as_claim_and_value,
         default=(),
     )
     jwt_scope_claims: tuple[str, ...] = list_of(
-        "claims that name a token's scopes, as text or as a list; they must not contradict "
+        "claims with a token's scopes, as text or as a list; two of them must not contradict "
         "each other",
         "a claim's name",
         as_claim,
         default=("scope", "scp"),
     )
     jwt_scopes: str = choice(
-        "required: no scope of ours, no right; ignored: roles alone decide",
+        "required: an operation needs its scope; ignored: roles alone decide",
         "required",
         "required",
         "ignored",
     )
-    jwt_leeway_seconds: int = integer("clock difference allowed", 10, 0, 30)
-    jwt_max_lifetime_seconds: int = integer("exp - iat at most", 86_400, 60, 31_536_000)
-    default_tenant: str = text("tenant of a token that names none", "main")
+    jwt_leeway_seconds: int = integer("tolerated clock difference in seconds", 10, 0, 30)
+    jwt_max_lifetime_seconds: int = integer("maximum of exp - iat", 86_400, 60, 31_536_000)
+    default_tenant: str = text("tenant of a token without a tenant", "main")
     cors_origins: tuple[str, ...] = list_of(
-        "browsers' origins that may call", "https://host", as_origin, default=()
+        "browser origins that may call the API", "https://host", as_origin, default=()
     )
     trusted_proxies: tuple[str, ...] = list_of(
         "proxies whose forwarded addresses count, for rate limits and the audit trail only",
@@ -184,52 +183,54 @@ class Settings:
         default=(),
     )
 
-    # How much
-    max_body_bytes: int = integer("bytes of a request body", 1_048_576, 1_024, 16_777_216)
-    max_depth: int = integer("nesting of a body", 32, 4, 100)
-    max_token_bytes: int = integer("bytes of a token", 8_192, 1_024, 65_536)
-    max_key_length: int = integer("characters of an Idempotency-Key", 255, 16, 1_024)
-    max_lines: int = integer("lines of an order", 2_000, 1, 10_000)
-    max_quantity: int = integer("units of a line", 100_000, 1, 10_000_000)
-    max_unit_price: int = integer("minor units a unit may cost", 10**10, 1, 10**12)
-    max_page: int = integer("items of a page", 100, 1, 1_000)
+    # Limits
+    max_body_bytes: int = integer("maximum bytes of a request body", 1_048_576, 1_024, 16_777_216)
+    max_depth: int = integer("maximum nesting of a body", 32, 4, 100)
+    max_token_bytes: int = integer("maximum bytes of a token", 8_192, 1_024, 65_536)
+    max_key_length: int = integer("maximum characters of an Idempotency-Key", 255, 16, 1_024)
+    max_lines: int = integer("maximum lines of an order", 2_000, 1, 10_000)
+    max_quantity: int = integer("maximum units of a line", 100_000, 1, 10_000_000)
+    max_unit_price: int = integer("maximum price of one unit, in minor units", 10**10, 1, 10**12)
+    max_page: int = integer("maximum items of a page", 100, 1, 1_000)
     rate_per_second: float = float_(
-        "requests of a principal on average; 0 turns the limit off", 20, 0, 100_000
+        "average requests per second of one caller; 0 turns the limit off", 20, 0, 100_000
     )
-    rate_burst: int = integer("requests of a principal at once", 40, 1, 100_000)
+    rate_burst: int = integer("requests of one caller in a burst", 40, 1, 100_000)
     auth_failures_per_second: float = float_(
-        "refused tokens of a client address on average, thrice as many at once; 0 turns the "
-        "limit off",
+        "average refused tokens per second of one client address, three times as many in a burst; "
+        "0 turns the limit off",
         50,
         0,
         100_000,
     )
     max_in_flight: int = integer(
-        "requests per process that are worked for or wait for their turn, then 503; lists may be "
-        "60 % of them. ORDERS_MONGO_POOL_SIZE are worked for at once. Who waits for a body, the "
-        "payment service or the catalogue is none of them",
+        "requests per process that have a slot or wait for one; more get 503. Lists may be 60 % of "
+        "them. ORDERS_MONGO_POOL_SIZE requests have a slot at the same time. Requests that wait "
+        "for a body, the payment service or the catalogue do not count",
         256,
         1,
         10_000,
     )
 
-    # How long
-    body_seconds: float = float_("until a body has come in", 10, 1, 60)
+    # Times
+    body_seconds: float = float_("limit for a request body to arrive", 10, 1, 60)
     request_seconds: float = float_(
-        "from when a request has come in: nothing is begun for it later", 10, 1, 10
+        "limit of a request from its arrival; later it starts no further work", 10, 1, 10
     )
-    payment_connect_seconds: float = float_("connecting to the payment service", 1, 0.05, 10)
-    payment_read_seconds: float = float_("waiting for its answer", 5, 0.05, 20)
-    payment_total_seconds: float = float_("one payment call with its retries", 8, 0.1, 25)
-    expire_after_seconds: int = integer("until an unpaid order expires", 86_400, 1, 31_536_000)
-    drain_seconds: float = float_("serving on after SIGTERM", 5, 0, 15)
+    payment_connect_seconds: float = float_("limit to connect to the payment service", 1, 0.05, 10)
+    payment_read_seconds: float = float_("limit for a response of the payment service", 5, 0.05, 20)
+    payment_total_seconds: float = float_("limit of a payment call with its retries", 8, 0.1, 25)
+    expire_after_seconds: int = integer(
+        "time to pay before an order expires", 86_400, 1, 31_536_000
+    )
+    drain_seconds: float = float_("serves requests for this long after SIGTERM", 5, 0, 15)
 
     # The process
-    workers: int = integer("processes that serve", 1, 1, 64)
+    workers: int = integer("API processes", 1, 1, 64)
     trace_ratio: float = float_(
-        "share of the traces that is recorded, where the caller has not decided", 0.1, 0, 1
+        "share of traces to record if the caller has not decided", 0.1, 0, 1
     )
-    log_level: str = choice("what is logged", "info", "debug", "info", "warning", "error")
+    log_level: str = choice("lowest level logged", "info", "debug", "info", "warning", "error")
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -283,7 +284,7 @@ def _shown(default: object) -> str:
 
 
 def _contradictions(environ: Mapping[str, str]) -> list[str]:
-    """What is wrong only together, each as one line that names the settings."""
+    """Problems of a combination of settings, one line each."""
     algorithms, secret, keys = (
         environ.get(name, "").strip()
         for name in ("ORDERS_JWT_ALGORITHMS", "ORDERS_JWT_HS256_SECRET", "ORDERS_JWKS_URL")
@@ -291,7 +292,7 @@ def _contradictions(environ: Mapping[str, str]) -> list[str]:
     wants_shared = "HS256" in algorithms
     problems = []
     if not keys and not secret:
-        problems.append("ORDERS_JWKS_URL is missing: where the issuer publishes its keys")
+        problems.append("ORDERS_JWKS_URL is missing: the URL of the issuer's keys")
     if wants_shared and not secret:
         problems.append("ORDERS_JWT_HS256_SECRET is missing: ORDERS_JWT_ALGORITHMS names HS256")
     if secret and not wants_shared:

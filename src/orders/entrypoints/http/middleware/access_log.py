@@ -1,7 +1,7 @@
-"""What every request leaves behind: a line in the log, its numbers, its audit record, its span.
+"""Access log, metrics, audit record and span of each request.
 
-It stands round the whole application, so it also sees what ends before or behind the routes, and
-what the exception handlers answered.
+The middleware is the outermost one. So it also sees requests that end before a route, and the
+responses of the exception handlers.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ from orders.entrypoints.http.middleware.audit import (
 )
 from orders.entrypoints.http.middleware.client_address import ClientAddresses
 from orders.entrypoints.http.middleware.rate_limits import limit_fields, note_client
-from orders.entrypoints.http.problems import code_of, set_trace_id, trace_id_of
-from orders.entrypoints.observability import json_logging as logs
+from orders.entrypoints.http.problems import code_of, set_trace_id
 from orders.entrypoints.observability import metrics
-from orders.entrypoints.observability.spans import entered, request_span, span_id_of
+from orders.entrypoints.observability.spans import entered, request_span
 
 GONE: Final = 499
-"""The status in logs when the client went away before there was an answer."""
+"""The status in logs if the client disconnected before there was a response."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log: Final = logging.getLogger("orders.access")
 
 
 class Observed:
-    """An application, observed. `quiet_paths` are logged at debug level while all is well."""
+    """The middleware. Requests for `quiet_paths` are logged at debug level, unless they fail."""
 
     def __init__(
         self, app: ASGIApp, *, addresses: ClientAddresses, quiet_paths: Collection[str] = ()
@@ -48,7 +47,7 @@ class Observed:
         self._quiet_paths = frozenset(quiet_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, completing its rate limit fields, and record how it went."""
+        """Handle a request, add its rate limit fields to the response, and record its outcome."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
@@ -71,21 +70,18 @@ class Observed:
                 await self._app(scope, receive, observed_send)
             finally:
                 metrics.in_flight.leave()
-                self._record(scope, status, change, time.perf_counter() - began, span)
+                self._record(scope, status, change, time.perf_counter() - began)
                 if span.is_recording():
                     _complete(span, scope, status, change)
 
-    def _record(
-        self, scope: HTTPScope, status: int, change: Change, seconds: float, span: Span
-    ) -> None:
+    def _record(self, scope: HTTPScope, status: int, change: Change, seconds: float) -> None:
         method, route = _method(scope), _route(scope)
         code = code_of(scope)
         metrics.observe_request(method, route, status, seconds)
         metrics.count_refusal(code)
         if status < 400 and not change.replayed and is_change(scope):
             metrics.count_change(operation_of(scope))
-        span_id = span_id_of(span)
-        audit(scope, status, change, span_id=span_id)
+        audit(scope, status, change)
         is_quiet = status < 400 and route in self._quiet_paths
         caller: Caller | None = scope.get("user")
         line: dict[str, Any] = {
@@ -95,10 +91,8 @@ class Observed:
             "route": route,
             "status": status,
             "tenant": caller.tenant if caller else None,
-            "trace_id": trace_id_of(scope),
-            "span_id": span_id,
         }
-        logs.event(_log, logging.DEBUG if is_quiet else logging.INFO, "request", line)
+        _log.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra=line)
 
 
 def _method(scope: HTTPScope) -> str:
@@ -106,13 +100,13 @@ def _method(scope: HTTPScope) -> str:
 
 
 def _route(scope: HTTPScope) -> str:
-    """The template that the path fits; never the path."""
+    """Return the template of the path, never the path itself."""
     route: str = scope.get("path_template", "unmatched")
     return route
 
 
 def _complete(span: Span, scope: HTTPScope, status: int, change: Change) -> None:
-    """End the request's span, now that it is known what was asked for."""
+    """Name the request's span by its route, add the outcome, and end the span."""
     method, route = _method(scope), _route(scope)
     span.update_name(f"{method} {route}")
     span.set_attribute("http.request.method", method)

@@ -1,7 +1,7 @@
-"""The audit trail: who tried to change what, and who was refused; one record a request.
+"""The audit trail: who tried to change what, and who was refused. At most one record a request.
 
-Records go to the logger `audit`, whatever the log level is. They name people by the subjects of
-their tokens only. Not-yours and not-there are one answer, so every 404 for an order is recorded.
+Records go to the logger `audit`, at any log level. They name a person by the subject of the token
+only. A caller gets 404 for an order of somebody else, too, so every 404 for an order is recorded.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from litestar.types import HTTPScope
 from orders.application.access import Caller
 from orders.application.requests import CommandResult
 from orders.entrypoints.http.middleware.rate_limits import client_of
-from orders.entrypoints.http.problems import code_of, trace_id_of
-from orders.entrypoints.observability import json_logging as logs
+from orders.entrypoints.http.problems import code_of
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED: Final = frozenset({401, 403})
 REFUSALS: Final = frozenset({"forbidden", "order-not-found"})
-"""Codes that GraphQL answers with 200, too."""
+"""Codes that GraphQL returns with status 200."""
 _HARMLESS: Final = frozenset({"quote", "graphql"})
 """Operations that change nothing, though they are a POST."""
 _log: Final = logging.getLogger("audit")
@@ -31,7 +30,7 @@ _log: Final = logging.getLogger("audit")
 
 @dataclass(slots=True)
 class Change:
-    """What a request did to an order; empty until it has."""
+    """What a request changed. Empty until it has changed something."""
 
     order_id: str | None = None
     owner: str | None = None
@@ -42,29 +41,29 @@ _change: ContextVar[Change] = ContextVar("change")
 
 
 def expect_change() -> Change:
-    """Begin a request: what `note_change` tells from now on is about it."""
+    """Begin a request. Returns the object that `note_change` fills in."""
     change = Change()
     _change.set(change)
     return change
 
 
-def note_change(answer: CommandResult) -> None:
-    """Tell the audit trail which order a command was about. Outside of a request, nobody asks."""
+def note_change(result: CommandResult) -> None:
+    """Record which order a command was about. Outside of a request, do nothing."""
     if change := _change.get(None):
-        state = answer.order.state
+        state = result.order.state
         change.order_id = str(state.id)
         change.owner = state.customer_id
-        change.replayed = answer.replayed
+        change.replayed = result.replayed
 
 
 def operation_of(scope: HTTPScope) -> str | None:
-    """The published name of what was asked for; None for what has none."""
+    """Return the published name of the operation, None if it has none."""
     handler = scope.get("route_handler")
     return getattr(handler, "operation_id", None)
 
 
 def is_change(scope: HTTPScope) -> bool:
-    """Whether the request asked for something to be changed, and not just as a dry run."""
+    """Whether the request is one to change something, and no dry run."""
     if scope["method"] in _SAFE or operation_of(scope) in _HARMLESS:
         return False
     query = scope["query_string"]
@@ -72,8 +71,8 @@ def is_change(scope: HTTPScope) -> bool:
     return not query or (b"dry_run", b"true") not in parse_qsl(query)
 
 
-def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None) -> None:
-    """Record a request that has been answered, if it is one to be recorded.
+def audit(scope: HTTPScope, status: int, change: Change) -> None:
+    """Record a request after its response, if it is a change or a refusal.
 
     429 and 503 are left out: nothing was decided, and a flood of them must not flood the trail.
     """
@@ -95,11 +94,9 @@ def audit(scope: HTTPScope, status: int, change: Change, *, span_id: str | None)
         "owner": change.owner,
         "replayed": change.replayed if change.order_id else None,
         "client": client_of(scope),
-        "trace_id": trace_id_of(scope),
-        "span_id": span_id,
     }
     name = "refused" if refused else "changed" if status < 400 else "failed"
-    logs.event(_log, logging.INFO, name, record)
+    _log.info(name, extra=record)
 
 
 def order_of(scope: HTTPScope, change: Change) -> str | None:
