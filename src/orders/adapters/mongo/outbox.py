@@ -45,7 +45,6 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _EVENTS: Document = {"tenant": 1, "schema": 1, "outbox": 1, "offered_sequence": 1}
-_CLAIM_IMMEDIATELY: Document = {"at": IMMEDIATELY}
 _ALL_CONFIRMED: Document = {"publisher_lags": "", "offered_sequence": ""}
 _MAX_SCANNED: Final = 10_000
 """Orders among which unreadable events are searched."""
@@ -105,7 +104,7 @@ class MongoOutbox:
         if result.matched_count < len(ids):
             await self._orders.update_many(
                 {"_id": {"$in": ids}, "outbox.0.sequence": {"$lte": up_to}},
-                _pull(up_to) | {"$set": {"outbox_claim": _CLAIM_IMMEDIATELY}},
+                _pull(up_to) | {"$set": {"outbox_claim": {"at": IMMEDIATELY}}},
             )
 
     @translate_driver_errors
@@ -139,7 +138,7 @@ class MongoOutbox:
         if result.matched_count < len(ids):
             await self._orders.update_many(
                 are_new | {"sequence": {"$gt": kept.last}},
-                changes | {"$set": progress | {"outbox_claim": _CLAIM_IMMEDIATELY}},
+                changes | {"$set": progress | {"outbox_claim": {"at": IMMEDIATELY}}},
             )
 
     @translate_driver_errors
@@ -255,12 +254,9 @@ class MongoOutbox:
     async def unreadable(self, *, limit: int) -> Sequence[Unreadable]:
         """Return new events that this version cannot read, of at most `limit` orders."""
         found: list[Unreadable] = []
-        waiting = self._orders.find(
-            {"outbox_claim.at": {"$gte": IMMEDIATELY}},
-            _EVENTS,
-            sort=[("outbox_claim.at", ASCENDING)],
-            limit=_MAX_SCANNED,
-        )
+        at = "outbox_claim.at"
+        is_new = {at: {"$gte": IMMEDIATELY}}
+        waiting = self._orders.find(is_new, _EVENTS, sort=[(at, ASCENDING)], limit=_MAX_SCANNED)
         async for document in waiting:
             new = new_events_in(document)
             if new and new.unreadable:
