@@ -44,10 +44,10 @@ STORED: Final = 500
 """Orders that the old release has stored before."""
 WORK_EVERY: Final = 21
 """Of so many, three have events that wait, are claimed or are parked, and work that is due."""
-CLIENTS: Final = 4
-PACE_SECONDS: Final = 0.2
+CLIENTS: Final = 2
+PACE_SECONDS: Final = 0.25
 """Between the commands of a client: the embedded database has one slow core."""
-STEP: Final = 12
+STEP: Final = 8
 """Commands that each client gets done in every step of the upgrade."""
 OLD: Final = ("api-1", "worker-1")
 NEW: Final = ("api-0", "worker-0")
