@@ -21,6 +21,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 # Use the certificates that this system trusts, as pip does: a company may have its own.
 export UV_SYSTEM_CERTS := 1
+# Python keeps compiled code in the environment, even where it may not write it beside the sources.
+# Without compiled code, a process of the service needs up to 2 s of CPU to start instead of 0.6 s.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.bytecode
+unexport PYTHONDONTWRITEBYTECODE
 # uv needs a directory for its cache, and finds none without a home directory.
 ifeq ($(strip $(HOME)$(XDG_CACHE_HOME)$(UV_CACHE_DIR)),)
 export UV_CACHE_DIR := $(VENV)/.cache
@@ -38,7 +42,7 @@ run: $(READY) ## Start the whole stack on this machine (ARGS="--port 0")
 	@$(PY) -m orders dev $(ARGS)
 
 test: $(READY) ## Run every test that this machine can run (ARGS="-k name")
-	@$(PY) -m pytest -rs $(ARGS)
+	@$(PY) -m pytest -rs -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 demo: $(READY) ## Send a day of orders through a separate stack (DATA=file.csv)
 	@$(PY) -m orders demo "$(DATA)"

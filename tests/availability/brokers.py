@@ -13,17 +13,18 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-untyped]
 from pymongo import MongoClient
 
-from orders.adapters.mongo.documents import AT_ONCE, CODEC, Document
+from orders.adapters.mongo.documents import CODEC, IMMEDIATELY, Document
 from tests.availability.figures import table
 from tests.availability.load import Kind, Load, Sending, request
 from tests.chaos.deliveries import Deliveries
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     KafkaMock,
     KafkaServer,
@@ -32,8 +33,8 @@ from tests.support.brokers import (
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.service import Running, paid
+from tests.support.processes.cluster import Cluster, Shape, cluster
+from tests.support.processes.service import Running, paid
 
 DRAINED_WITHIN_SECONDS = 60
 BEFORE_SECONDS = 3.0
@@ -74,6 +75,8 @@ class Outcome:
     repeated_at_other: int
     delays: tuple[float, ...]
     """Of the broker that was up, from when an event happened during the outage, sorted."""
+    usual_delay: float
+    """The median at that broker before and after the outage."""
     lost: int
     out_of_order: int
     """Orders of which a broker got a later event before an earlier one."""
@@ -109,8 +112,8 @@ def two_brokers(folder: Path, options: argparse.Namespace) -> str:
     )
 
 
-def lose_one(folder: Path, away: str, *, rate: float, seconds: float) -> Outcome:
-    """Lose one of two brokers under load, for so long, and wait until it has everything."""
+def lose_one(folder: Path, away: str, *, rate: float, seconds: float, **settings: str) -> Outcome:
+    """Lose one of two brokers under load for so many seconds; wait until it has everything."""
     for logger in ("aiormq", "aio_pika", "aiokafka"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # they tell of a broker that is away
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +123,7 @@ def lose_one(folder: Path, away: str, *, rate: float, seconds: float) -> Outcome
         environ = {
             "ORDERS_RABBITMQ_URI": rabbit.uri,
             "ORDERS_KAFKA_BOOTSTRAP": kafka.bootstrap,
+            **settings,
         }
         shape = Shape(apis=1, workers=2, environ=environ)
         service = stack.enter_context(cluster(folder / "cluster", shape))
@@ -166,7 +170,9 @@ class _Outage:
         drained = time.time() - back_at
         got = {"rabbitmq": await self._from_rabbit(wanted, away), "kafka": await self._from_kafka()}
         one, other = got.pop(away), next(iter(got.values()))
-        delays = [e.at - e.happened_at for e in other if lost_at <= e.happened_at <= restoring]
+        delays: dict[bool, list[float]] = {True: [], False: []}
+        for each in other:
+            delays[lost_at <= each.happened_at <= restoring].append(each.at - each.happened_at)
         return Outcome(
             away=away,
             seconds=seconds,
@@ -175,7 +181,8 @@ class _Outage:
             events=sum(wanted.values()),
             most_at_other=max(Counter(each.id for each in other).values()),
             repeated_at_other=len(other) - len({each.id for each in other}),
-            delays=tuple(sorted(delays)),
+            delays=tuple(sorted(delays[True])),
+            usual_delay=median(delays[False]),
             lost=sum(_missing(each, wanted) for each in (one, other)),
             out_of_order=sum(_out_of_order(each) for each in (one, other)),
             repeated_at_one=len(one) - len({each.id for each in one}),
@@ -206,8 +213,10 @@ class _Outage:
         assert left is None, f"nobody sees to {left}"
 
     def _waits(self) -> bool:
-        queues = ("relay.at", "behind.rabbitmq.at", "behind.kafka.at")
-        return any(self._orders.find_one({each: {"$gte": AT_ONCE}}, {"_id": 1}) for each in queues)
+        queues = ("outbox_claim.at", "publisher_lags.rabbitmq.at", "publisher_lags.kafka.at")
+        return any(
+            self._orders.find_one({each: {"$gte": IMMEDIATELY}}, {"_id": 1}) for each in queues
+        )
 
     async def _from_rabbit(self, wanted: Mapping[str, int], away: str) -> list[Got]:
         if away == "rabbitmq":
@@ -225,11 +234,15 @@ class _Outage:
         consumer = AIOKafkaConsumer(
             _TOPIC, bootstrap_servers=self._kafka.bootstrap, auto_offset_reset="earliest"
         )
-        async with consumer:
+        try:
+            # Not `async with`: a consumer whose start fails would stay open.
+            await consumer.start()
             for each, end in (await consumer.end_offsets(consumer.assignment())).items():
                 while await consumer.position(each) < end:
                     found = await consumer.getmany(each, timeout_ms=1_000)
                     records += found.get(each, [])
+        finally:
+            await consumer.stop()
         # Kafka has an order's events in one partition, and says when each was sent.
         return [_got(json.loads(each.value), each.timestamp / 1_000) for each in records]
 

@@ -17,8 +17,8 @@ from orders.adapters.mongo.connection import open_mongo
 from orders.entrypoints.container import Container, opened
 from orders.entrypoints.settings.table import Settings
 from orders.entrypoints.worker import RELAY_BATCH
-from tests.bench import floor
-from tests.bench.contenders import SERVICE
+from tests.bench.rigs import floor
+from tests.bench.rigs.contenders import SERVICE
 
 Turn = Callable[[], Awaitable[int]]
 

@@ -20,8 +20,8 @@ import pytest
 
 from tests.clients.gateways import GATEWAYS, gateway
 from tests.clients.programs import CLIENTS, Client, client
-from tests.support.cluster import Shape, cluster
-from tests.support.service import Running, key
+from tests.support.processes.cluster import UNHURRIED, Shape, cluster
+from tests.support.processes.service import Running, key
 
 LINES = [{"sku": "MUG-RED", "name": "Red mug", "quantity": 2}]
 """2500 in GBP, by the sandbox's catalogue."""
@@ -33,8 +33,8 @@ OFFERS_HTTP2 = {"jdk", "curl"}
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("clients")
     with (
-        cluster(folder, Shape(apis=1)) as started,
-        httpx.Client(base_url=started.apis[0], timeout=30) as own,
+        cluster(folder, Shape(apis=1, environ=UNHURRIED)) as started,
+        httpx.Client(base_url=started.apis[0], timeout=60) as own,
     ):
         yield Running(started.apis[0], folder, started.addresses(), own)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from uuid import uuid4
 
 import aio_pika
@@ -13,12 +14,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-unt
 
 from orders.adapters.brokers.kafka import KafkaPublisher
 from orders.adapters.brokers.rabbitmq import UNROUTED, RabbitPublisher
-from orders.adapters.contracts.event_publisher import EventPublisherContract
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_publisher import EventPublisherContract
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryPublisher
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.ports import Published
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     KAFKA_MISSING,
     RABBITMQ_MISSING,
     KafkaMock,
@@ -28,6 +29,12 @@ from tests.support.brokers import (
     rabbit_server,
     rabbitmq_is_installed,
 )
+
+
+async def restore_for_the_next_test(broker: RabbitBroker | KafkaBroker) -> None:
+    """Bring a broker back that a test has lost and, as it failed, not restored."""
+    if broker.is_lost:
+        await broker.restore()
 
 
 class MemoryBroker:
@@ -73,6 +80,8 @@ def exchange() -> str:
 class RabbitBroker:
     """A durable queue for all that an exchange gets. Losing it is a power cut."""
 
+    is_lost = False
+
     def __init__(self, server: RabbitServer, exchange: str) -> None:
         self.server = server
         self._exchange = exchange
@@ -98,20 +107,24 @@ class RabbitBroker:
         return found
 
     async def lose(self) -> None:
+        self.is_lost = True
         self.server.kill()
 
     async def restore(self) -> None:
         self.server.start()
+        self.is_lost = False
 
 
 class FrozenBroker(RabbitBroker):
     """Losing this one is a hang: connections stay open, and nothing answers."""
 
     async def lose(self) -> None:
+        self.is_lost = True
         self.server.freeze()
 
     async def restore(self) -> None:
         self.server.thaw()
+        self.is_lost = False
 
 
 class TestRabbitPublisher(EventPublisherContract):
@@ -129,11 +142,12 @@ class TestRabbitPublisher(EventPublisherContract):
         rabbit: RabbitServer,
         publisher: RabbitPublisher,
         exchange: str,
-    ) -> RabbitBroker:
+    ) -> AsyncIterator[RabbitBroker]:
         await publisher.ready()
         broker: RabbitBroker = request.param(rabbit, exchange)
         await broker.bind()
-        return broker
+        yield broker
+        await restore_for_the_next_test(broker)
 
     async def test_a_message_says_what_it_is(
         self, publisher: RabbitPublisher, rabbit: RabbitServer, exchange: str
@@ -205,24 +219,30 @@ class TestRabbitPublisher(EventPublisherContract):
 # -- Kafka ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["mock", "apache"])
-def kafka(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[KafkaMock | KafkaServer]:
-    server: KafkaMock | KafkaServer
-    if request.param == "mock":
-        server = KafkaMock()
-    elif (jars := kafka_jars()) is None:
+@pytest.fixture(params=["mock", "apache"])
+def kafka(request: pytest.FixtureRequest) -> Iterator[KafkaMock | KafkaServer]:
+    """A mock of the test's own, or the one Apache Kafka of this module."""
+    if request.param == "apache":
+        yield request.getfixturevalue("apache_kafka")
+        return
+    with closing(KafkaMock()) as mock:
+        yield mock
+
+
+@pytest.fixture(scope="module")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    jars = kafka_jars()
+    if jars is None:
         pytest.skip(KAFKA_MISSING)
-    else:
-        server = KafkaServer(tmp_path_factory.mktemp("kafka"), jars)
+    with closing(KafkaServer(tmp_path_factory.mktemp("kafka"), jars)) as server:
         server.restore()
-    yield server
-    server.close()
+        yield server
 
 
 class KafkaBroker:
     """All that a topic holds."""
+
+    is_lost = False
 
     def __init__(self, server: KafkaMock | KafkaServer, topic: str) -> None:
         self._server = server
@@ -236,17 +256,23 @@ class KafkaBroker:
         consumer = AIOKafkaConsumer(
             self._topic, bootstrap_servers=self._server.bootstrap, auto_offset_reset="earliest"
         )
-        async with consumer:
+        try:
+            # Not `async with`: a consumer whose start fails would stay open.
+            await consumer.start()
             for each, end in (await consumer.end_offsets(consumer.assignment())).items():
                 while await consumer.position(each) < end:
                     records += (await consumer.getmany(each, timeout_ms=1_000)).get(each, [])
+        finally:
+            await consumer.stop()
         return records
 
     async def lose(self) -> None:
+        self.is_lost = True
         self._server.lose()
 
     async def restore(self) -> None:
         self._server.restore()
+        self.is_lost = False
 
 
 class TestKafkaPublisher(EventPublisherContract):
@@ -258,8 +284,12 @@ class TestKafkaPublisher(EventPublisherContract):
             yield opened
 
     @pytest.fixture
-    def broker(self, kafka: KafkaMock | KafkaServer, exchange: str) -> KafkaBroker:
-        return KafkaBroker(kafka, exchange)
+    async def broker(
+        self, kafka: KafkaMock | KafkaServer, exchange: str
+    ) -> AsyncIterator[KafkaBroker]:
+        broker = KafkaBroker(kafka, exchange)
+        yield broker
+        await restore_for_the_next_test(broker)
 
     async def test_a_record_says_what_it_is(
         self, publisher: KafkaPublisher, broker: KafkaBroker

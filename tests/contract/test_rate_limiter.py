@@ -15,7 +15,7 @@ from orders.adapters.contracts.rate_limiter import SLOW, RateLimiterContract
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.redis.rate_limiter import PAUSE_SECONDS, PREFIX, RedisRateLimiter
 from orders.application.ports import RateLimiter, RatePolicy
-from tests.support.redis_process import RedisProcess, redis_process
+from tests.support.processes.redis_process import RedisProcess, redis_process
 
 PATIENT = 5.0
 """Seconds: on a busy machine 20 ms may pass without Redis being lost."""

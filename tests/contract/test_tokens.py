@@ -13,6 +13,7 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -888,21 +889,22 @@ def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:
     """)
     command = [sys.executable, "-c", program, str(tmp_path / "issuer.pem")]
     source = str(Path(__file__).parents[2] / "src")
-    started = [
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": source},
-        )
-        for _ in range(4)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("x")
-        process.stdin.flush()
-    keys = {process.communicate(timeout=30)[0] for process in started}
+    environ = {**os.environ, "PYTHONPATH": source}
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+                )
+            )
+            for _ in range(4)
+        ]
+        for process in started:
+            stack.callback(process.kill)
+            assert process.stdin is not None
+            process.stdin.write("x")
+            process.stdin.flush()
+        keys = {process.communicate(timeout=60)[0] for process in started}
     assert len(keys) == 1
     assert len(keys.pop().strip()) == 64
     assert [path.name for path in tmp_path.iterdir()] == ["issuer.pem"]

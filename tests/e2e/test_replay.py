@@ -59,7 +59,7 @@ class Shop:
         answer = httpx.get(
             f"{self.api}/v1/orders?limit=100",
             headers={"Authorization": f"Bearer {token or self.token()}"},
-            timeout=30,
+            timeout=60,
         )
         found: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
         return found

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.brokers import RabbitServer
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.otlp_receiver import OtlpReceiver
-from tests.support.service import Caller, Running, eventually, paid
+from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
+from tests.support.processes.otlp_receiver import OtlpReceiver
+from tests.support.processes.service import Caller, Running, eventually, paid
 from tests.support.traces import ADDRESS, CANARY, Told, messages, named
 
 
@@ -28,14 +28,14 @@ def service(
         "ORDERS_TRACE_RATIO": "0",  # only what a caller has decided
         "ORDERS_RABBITMQ_URI": rabbit.uri,
     }
-    shape = Shape(apis=1, workers=1, environ=environ)
+    shape = Shape(apis=1, workers=1, environ=UNHURRIED | environ)
     with cluster(tmp_path_factory.mktemp("traced"), shape) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def ada(service: Cluster) -> Iterator[Caller]:
-    with httpx.Client(base_url=service.apis[0], timeout=20) as client:
+    with httpx.Client(base_url=service.apis[0], timeout=60) as client:
         yield Running(service.apis[0], service.data.path, service.addresses(), client).someone()
 
 

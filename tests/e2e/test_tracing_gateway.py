@@ -12,11 +12,11 @@ import httpx
 import msgspec
 import pytest
 
-from tests.support.brokers import RabbitServer
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.gateway import Gateway, gateway
-from tests.support.otlp_receiver import OtlpReceiver
-from tests.support.service import Caller, Running, eventually, paid
+from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
+from tests.support.processes.gateway import Gateway, gateway
+from tests.support.processes.otlp_receiver import OtlpReceiver
+from tests.support.processes.service import Caller, Running, eventually, paid
 from tests.support.traces import ADDRESS, CANARY, Told, messages, named
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
@@ -32,7 +32,7 @@ def service(
         "ORDERS_RABBITMQ_URI": rabbit.uri,
         "ORDERS_TRUSTED_PROXIES": "127.0.0.1/32",
     }
-    shape = Shape(apis=1, workers=1, environ=environ)
+    shape = Shape(apis=1, workers=1, environ=UNHURRIED | environ)
     with cluster(tmp_path_factory.mktemp("traced"), shape) as running:
         yield running
 
@@ -46,7 +46,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory, service: Cluster) -> Iterator
 
 @pytest.fixture(scope="module")
 def ada(gate: Gateway, service: Cluster) -> Iterator[Caller]:
-    with httpx.Client(base_url=gate.url, verify=gate.trust, timeout=20) as client:
+    with httpx.Client(base_url=gate.url, verify=gate.trust, timeout=60) as client:
         yield Running(gate.url, service.data.path, service.addresses(), client).someone()
 
 

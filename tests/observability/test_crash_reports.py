@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orders.adapters.mongo.documents import PUBLISHERS
-from tests.support.orders_process import environment
+from tests.support.processes.orders_process import environment
 
 MARKER = "canary7f3a"
 # Does what the test plants, and then is `orders`.

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.support.brokers import RabbitServer
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.gateway import Gateway, gateway
-from tests.support.jaeger_process import Jaeger, Shown, jaeger_process
-from tests.support.service import Running, eventually, paid
+from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.cluster import Cluster, Shape, cluster
+from tests.support.processes.gateway import Gateway, gateway
+from tests.support.processes.jaeger_process import Jaeger, Shown, jaeger_process
+from tests.support.processes.service import Running, eventually, paid
 from tests.support.traces import messages, traced_rabbit
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
@@ -73,7 +73,7 @@ def gate(service: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def seen(jaeger: Jaeger, rabbit: RabbitServer, service: Cluster, gate: Gateway) -> Seen:
     trace_id, outside = secrets.token_hex(16), secrets.token_hex(8)
-    with httpx.Client(base_url=gate.url, verify=gate.trust, timeout=20) as client:
+    with httpx.Client(base_url=gate.url, verify=gate.trust, timeout=60) as client:
         ada = Running(gate.url, service.data.path, service.addresses(), client).someone()
         traced = {"traceparent": f"00-{trace_id}-{outside}-01"}
         answer = ada.place(paid(capture=True), headers=traced)

@@ -71,7 +71,7 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 async def said(pipe: Pipe) -> str:
-    return (await asyncio.wait_for(asyncio.to_thread(pipe[0].recv, 100), 20)).decode().strip()
+    return (await asyncio.wait_for(asyncio.to_thread(pipe[0].recv, 100), 60)).decode().strip()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
@@ -98,13 +98,13 @@ async def test_a_child_that_ends_is_reported_with_its_last_words(children: Child
     await children.start("steady", python("import signal; signal.pause()"))
     await children.start("frail", python("raise SystemExit('out of luck')"))
     with pytest.raises(ProcessFailed, match=r"frail ended with 1.*\n +out of luck"):
-        await asyncio.wait_for(children.watch(), 20)
+        await asyncio.wait_for(children.watch(), 60)
 
 
 async def test_a_child_that_ends_well_before_its_time_is_reported_too(children: Children) -> None:
     await children.start("early", python("pass"))
     with pytest.raises(ProcessFailed, match="early ended with 0"):
-        await asyncio.wait_for(children.watch(), 20)
+        await asyncio.wait_for(children.watch(), 60)
 
 
 async def test_a_task_may_end_but_not_fail(children: Children) -> None:
@@ -116,7 +116,7 @@ async def test_a_task_may_end_but_not_fail(children: Children) -> None:
 async def test_a_child_that_ignores_us_is_killed(children: Children, pipe: Pipe) -> None:
     await children.start("stubborn", python(STUBBORN, str(pipe[1].fileno())))
     assert await said(pipe) == "up"
-    await asyncio.wait_for(children.stop(seconds=0.05), 20)
+    await asyncio.wait_for(children.stop(seconds=0.05), 60)
     pipe[1].close()
     assert await said(pipe) == ""  # nobody else holds it
 

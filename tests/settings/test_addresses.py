@@ -16,7 +16,7 @@ from orders.entrypoints.container import Container
 from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.server.child_processes import free_ports
 from orders.entrypoints.settings.table import Settings
-from tests.support.orders_process import COMPLETE, command, environment, get, running
+from tests.support.processes.orders_process import COMPLETE, command, environment, get, running
 
 SECRET = "QZ7XK9WJ4VU2"
 ENCODE = "in name and password, / must be written as %2F"
@@ -279,4 +279,4 @@ def test_a_name_that_the_dns_does_not_know_is_no_wrong_setting() -> None:
         assert get(port, "/livez")[0] == 200
         assert get(port, "/readyz")[0] >= 500
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

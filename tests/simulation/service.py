@@ -119,7 +119,7 @@ class Outside:
         except PartNotFound:
             return  # It was told that this is no payment of ours.
         else:
-            if order.state is not order.stored:
+            if order.is_changed:
                 self.forgotten.append(report.reference)
 
 

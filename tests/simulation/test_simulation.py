@@ -24,6 +24,7 @@ from orders.domain.identifiers import OrderId
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, restore, write_token
 from orders.domain.payments import PaymentOperation, PaymentReport
 from tests.simulation.history import run
 from tests.simulation.invariants import violations
@@ -147,10 +148,10 @@ def events_stored_in_a_second_write(patch: pytest.MonkeyPatch) -> None:
             kept = store._kept[order.id]
             kept.outbox += tuple(store._logged(state, event) for event in events)
 
-        sent = Order(state, write_token=order.write_token)
+        sent = restore(state, write_token=write_token(order))
         await self._ask(name, lambda: method(sent))
         await self._ask("add_events", add_events)
-        order.mark_stored(sent.version, write_token=sent.write_token)
+        mark_stored(order, sent.version, write_token=write_token(sent))
 
     patch.setattr(RemoteStore, "_write", write)
 

@@ -71,6 +71,6 @@ class ChangeOrder:
             return True
         require_version(order, request)
         decide(order, actor_of(request.caller), now)
-        if order.state is not order.stored and not request.dry_run:
+        if order.is_changed and not request.dry_run:
             record_request(order, request, now=now)
         return False

@@ -22,6 +22,7 @@ from orders.application.ports import Clock, OrderRepository, PaymentGateway
 from orders.application.update_order import update_order
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore, stored_state
 from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport
 
 
@@ -50,7 +51,7 @@ class ExecutePaymentOperations:
             try:
                 updated = await update_order(self._orders, order.id, record, durable=order)
             except (ConcurrentUpdate, StoreUnavailable):
-                return Order(order.stored)
+                return restore(stored_state(order))
             order = updated.order
             waiting.extend(updated.reserved)
         return order

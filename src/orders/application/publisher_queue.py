@@ -25,7 +25,7 @@ RETRY_DELAY = timedelta(seconds=1)
 MAX_RETRY_DELAY = timedelta(seconds=8)
 """The longest wait before the next try of a publisher that cannot be reached."""
 MAX_REFUSALS = 5
-"""After so many refusals of one event, the events of its order are parked for that publisher."""
+"""Refusals of one event after which the events of its order are parked for that publisher."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from orders.application.errors import ConcurrentUpdate
 from orders.application.ports import OrderRepository
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import stored_state
 
 TRIES = 10
 """How many lost races in a row end an update."""
@@ -50,13 +51,13 @@ async def update_order(
         if order is None:
             order = await orders.get(order_id)
         outcome = decide(order)
-        if order.state is order.stored and not is_durable:
+        if not order.is_changed and not is_durable:
             # Nothing will be saved, so the version that was read may still be lost.
             order = await orders.get_durable(order_id, at_least=order.version)
             outcome = decide(order)
-        if order.state is order.stored:
+        if not order.is_changed:
             return Updated(order, outcome, ())
-        reserved = order.state.ledger.operations_since(order.stored.ledger)
+        reserved = order.state.ledger.operations_since(stored_state(order).ledger)
         try:
             await orders.save(order)
         except ConcurrentUpdate:

@@ -16,7 +16,7 @@ from orders.entrypoints import clock
 from orders.entrypoints.container import Container, opened
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.metrics import REGISTRY
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.faulty_proxy import ForgetfulProxy
 from tests.support.shop import some_settings
 
 

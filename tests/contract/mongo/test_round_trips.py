@@ -16,7 +16,7 @@ from orders.application.ports import OrderFilter
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
-from tests.support.database_commands import RoundTrips
+from tests.support.database.database_commands import RoundTrips
 from tests.support.orders import a_draft
 from tests.support.shop import PEOPLE, TENANT, Shop, a_request
 

@@ -39,7 +39,7 @@ async def _calls(sandbox: str, key: str) -> int:
 class TestHttpPayments(PaymentGatewayContract):
     @pytest.fixture
     async def gateway(self, sandbox: str) -> AsyncIterator[HttpPayments]:
-        limits = CallLimits(read_seconds=0.3, total_seconds=3.0)
+        limits = CallLimits(read_seconds=1.0, total_seconds=6.0)
         timing = Timing(jitter=lambda: 0.01)
         async with HttpPayments(
             sandbox, credential=CREDENTIAL, limits=limits, timing=timing
@@ -52,7 +52,7 @@ class TestHttpPaymentsThatNeverRepeat(PaymentGatewayContract):
 
     @pytest.fixture
     async def gateway(self, sandbox: str) -> AsyncIterator[HttpPayments]:
-        limits = CallLimits(read_seconds=0.3, total_seconds=3.0, tries=1)
+        limits = CallLimits(read_seconds=1.0, total_seconds=6.0, tries=1)
         async with HttpPayments(sandbox, credential=CREDENTIAL, limits=limits) as payments:
             yield payments
 

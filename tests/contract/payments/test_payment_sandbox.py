@@ -42,7 +42,7 @@ async def process(directory: Path) -> AsyncIterator[tuple[str, asyncio.subproces
     )
     try:
         assert child.stdout is not None
-        port = int(await asyncio.wait_for(child.stdout.readline(), 20))
+        port = int(await asyncio.wait_for(child.stdout.readline(), 60))
         yield f"http://127.0.0.1:{port}", child
     finally:
         if child.returncode is None:

@@ -13,10 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.replicas import Stage, staged
-from tests.support.service import Caller, Running
+from tests.support.processes.cluster import UNHURRIED
+from tests.support.processes.replicas import Stage, staged
+from tests.support.processes.service import PATIENCE_SECONDS, Caller, Running
 
-_BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
+_ENVIRON = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")},
+    **UNHURRIED,
+}
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +64,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @contextmanager
 def _dev(folder: Path) -> Iterator[None]:
     command = [sys.executable, "-m", "orders", "dev", "--port", "0", "--data", str(folder)]
-    with subprocess.Popen(command, env=_BARE, stdout=subprocess.PIPE, text=True) as dev:
+    with subprocess.Popen(command, env=_ENVIRON, stdout=subprocess.PIPE, text=True) as dev:
         assert dev.stdout is not None
         try:
             up = any(each.startswith("Ctrl-C") for each in dev.stdout)
@@ -78,4 +82,4 @@ def _addresses(data: Path) -> dict[str, str]:
 
 def _client(url: str) -> httpx.Client:
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    return httpx.Client(base_url=url, timeout=20, limits=limits)
+    return httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, limits=limits)

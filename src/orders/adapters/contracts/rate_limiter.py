@@ -18,13 +18,14 @@ from orders.application.ports import RatePolicy
 if TYPE_CHECKING:
     from orders.application.ports import RateLimiter
 
-SLOW: Final = RatePolicy(per_second=0.01, burst=10)
+SLOW: Final = RatePolicy(per_second=0.001, burst=10)
 """Gives nothing back while a test runs."""
-QUICK: Final = RatePolicy(per_second=20, burst=3)
+QUICK: Final = RatePolicy(per_second=1, burst=3)
+"""Gives one back while a test waits, and none while it takes four, on a busy machine too."""
 
 
 class RateLimiterContract:
-    """The suite. Each test has a key of its own, so the limiter may be used by others too."""
+    """The suite. Each test has a separate key, so that others may use the limiter, too."""
 
     @pytest.fixture
     def limiter(self) -> RateLimiter:
@@ -50,7 +51,7 @@ class RateLimiterContract:
     async def test_says_when_the_next_one_is_admitted(self, limiter: RateLimiter, key: str) -> None:
         taken = [await limiter.take(key, QUICK) for _ in range(4)]
         assert not taken[-1].admitted
-        assert 0 < taken[-1].next_after_seconds <= 0.05
+        assert 0 < taken[-1].next_after_seconds <= 1
         await asyncio.sleep(taken[-1].next_after_seconds + 0.001)
         assert (await limiter.take(key, QUICK)).admitted
 
@@ -58,7 +59,7 @@ class RateLimiterContract:
         for _ in range(10):
             await limiter.take(key, SLOW)
         waits = [(await limiter.take(key, SLOW)).next_after_seconds for _ in range(20)]
-        assert 99 < min(waits) <= max(waits) <= 100
+        assert 990 < min(waits) <= max(waits) <= 1_000
 
     async def test_keys_do_not_touch_each_other(self, limiter: RateLimiter, key: str) -> None:
         for _ in range(11):

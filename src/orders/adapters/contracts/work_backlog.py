@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from orders.adapters.contracts.events.waiting_samples import LEASE, ONE, OTHER
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
-from orders.adapters.contracts.waiting_samples import LEASE, ONE, OTHER
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import Backlog, KeptEvents, Lag, QueueBacklog
 
@@ -117,13 +117,13 @@ class WorkBacklogContract:
     ) -> None:
         order = a_new_order()
         await orders.add(order)
-        due_at = order.state.next_action_at
-        assert due_at is not None
-        assert (await backlog.measure(now=due_at)).due_lag_seconds == 0
-        assert (await backlog.measure(now=due_at + 5 * SECOND)).due_lag_seconds == 5
+        next_action_at = order.state.next_action_at
+        assert next_action_at is not None
+        assert (await backlog.measure(now=next_action_at)).due_lag_seconds == 0
+        assert (await backlog.measure(now=next_action_at + 5 * SECOND)).due_lag_seconds == 5
 
-        await orders.claim_scheduled(now=due_at + 5 * SECOND, lease=60 * SECOND, limit=1)
-        assert (await backlog.measure(now=due_at + 6 * SECOND)).due_lag_seconds == 0
+        await orders.claim_scheduled(now=next_action_at + 5 * SECOND, lease=60 * SECOND, limit=1)
+        assert (await backlog.measure(now=next_action_at + 6 * SECOND)).due_lag_seconds == 0
 
     async def test_a_lost_store_is_told(self, lost_backlog: WorkBacklog) -> None:
         async with asyncio.timeout(OUTAGE_SECONDS):

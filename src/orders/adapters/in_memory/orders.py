@@ -26,6 +26,7 @@ from orders.application.ports import (
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, write_token
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
@@ -63,13 +64,13 @@ class InMemoryOrders(InMemoryOutbox):
 
     async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return _to_look_at(self._stored(order_id).state)
+        return _without_requests(self._stored(order_id).state)
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
         self._require_available()
         kept = self._kept.get(order.id)
-        expected = order.version, order.write_token
+        expected = order.version, write_token(order)
         if kept is None or (kept.state.version, kept.write_token) != expected:
             raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
@@ -79,7 +80,7 @@ class InMemoryOrders(InMemoryOutbox):
         self._require_available()
         for kept in self._all():
             if self._has_number(kept, tenant, number):
-                return _to_look_at(kept.state)
+                return _without_requests(kept.state)
         raise OrderNotFound(number)
 
     async def list(
@@ -92,7 +93,7 @@ class InMemoryOrders(InMemoryOutbox):
         if after is not None:
             last = (after.at, after.order_id)
             states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
-        page = [_to_look_at(state) for state in states[:limit]]
+        page = [_without_requests(state) for state in states[:limit]]
         has_next = len(states) > limit
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
         return OrderPage(orders=page, next=end)
@@ -125,7 +126,7 @@ class InMemoryOrders(InMemoryOutbox):
         kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.next_action_at
         kept.write_token = next(self._write_tokens)
         self._require_majority()
-        order.mark_stored(version, write_token=kept.write_token)
+        mark_stored(order, version, write_token=kept.write_token)
 
     def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
         return LoggedEvent(
@@ -136,7 +137,7 @@ class InMemoryOrders(InMemoryOutbox):
         )
 
 
-def _to_look_at(state: OrderState) -> OrderState:
+def _without_requests(state: OrderState) -> OrderState:
     return replace(state, requests=())
 
 

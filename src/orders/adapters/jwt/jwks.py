@@ -22,7 +22,7 @@ class JwksRing:
     """The keys that a JWKS endpoint lists, fetched when they are used and never in their way.
 
     Keys older than `refresh_seconds` are refreshed beside the requests that use them. An unknown
-    `kid` gets a fetch of its own, whatever was fetched before: a key may be a second old. All
+    `kid` gets a separate fetch, whatever was fetched before: a key may be a second old. All
     unknown ones together cause at most one per `unknown_kid_seconds`. While the endpoint fails,
     the last good keys count for `keep_seconds`, and are asked for again after `retry_seconds`.
     There is one fetch at a time, of at most `timeout_seconds`, and redirects are not followed.

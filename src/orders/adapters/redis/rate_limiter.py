@@ -160,9 +160,9 @@ class RedisRateLimiter:
         asking = asyncio.ensure_future(call)
         try:
             for _ in range(_LATE_LOOPS):
-                due_at = loop.time() + self._timeout_seconds
+                ends_at = loop.time() + self._timeout_seconds
                 await asyncio.wait([asking], timeout=self._timeout_seconds)
-                is_late = loop.time() - due_at > self._timeout_seconds / 10
+                is_late = loop.time() - ends_at > self._timeout_seconds / 10
                 if asking.done() or not is_late:
                     break
             if not asking.done():

@@ -16,14 +16,13 @@ from orders.application.place_order import PlaceOrder
 from orders.application.ports import OrderFilter
 from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
-from orders.domain.identifiers import Actor, OrderId, read_order_number
+from orders.domain.identifiers import OrderId, read_order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.order.order import Order
 from orders.domain.validation import validate_reference
 from orders.entrypoints.http.middleware.strict_requests import StrictMergePatch
 from orders.entrypoints.http.pagination import Http, Pagination, Sort, aware
@@ -202,12 +201,10 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
         dry_run: DryRun = False,
     ) -> Response[OrderResponse]:
         """A merge patch (RFC 7396) of note, metadata, reference or address. Needs If-Match."""
-
-        def execute(order: Order, by: Actor, now: datetime) -> None:
-            order.edit(data.to_changes(dict(order.state.metadata)), by=by, now=now)
-
         conditions = read_command_request(request, data, needs_version=True, dry_run=dry_run)
-        answer = await change_order(OrderId(order_id), Operation.EDIT, execute, request=conditions)
+        answer = await change_order(
+            OrderId(order_id), Operation.EDIT, data.edit, request=conditions
+        )
         return order_response(answer, request.user, status=HTTPStatus.OK)
 
     return edit

@@ -37,7 +37,7 @@ from orders.entrypoints.http.schemas.part_responses import (
 T = TypeVar("T")
 
 RISK_REASON: Final = "fraud"
-"""The reason for cancelling that only staff is told."""
+"""The reason for cancelling that only staff may see."""
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -162,7 +162,7 @@ class ActionResponse(ResponsePart, frozen=True):
 
     @classmethod
     def of(cls, possible: PossibleAction) -> ActionResponse:
-        """Show what stands in a command's way."""
+        """Show what blocks a command."""
         return cls(
             action=possible.action,
             allowed=not possible.blocked_by,
@@ -172,7 +172,7 @@ class ActionResponse(ResponsePart, frozen=True):
 
 
 class EventResponse(ResponsePart, frozen=True):
-    """Something that happened. Only staff is told who it was by name, and why an order waits."""
+    """A domain event. Only staff may see the actor's name, and why an order waits."""
 
     id: str
     type: str
