@@ -27,7 +27,7 @@ from tests.support.shop import Shop
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 NEWER: dict[str, dict[str, Any]] = {
-    "schema": {"schema": 2},
+    "schema": {"schema": 3},
     "status": {"status": "teleported"},
     "form": {"lines": {"by": "sku"}},
 }

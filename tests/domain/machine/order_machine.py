@@ -16,9 +16,9 @@ from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order.order import CANCEL_REASONS, Order
+from orders.domain.order.storing import mark_stored, restore
 from orders.domain.payments import PaymentOperation, PaymentStatus, ProviderStatus
 from orders.domain.state import OrderState
-from orders.domain.storing import mark_stored, restore
 from orders.domain.validation import Shipping
 from tests.domain.machine import invariants
 from tests.domain.machine.payment_model import FATES, Answer, PaymentModel

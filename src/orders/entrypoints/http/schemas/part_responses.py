@@ -12,10 +12,10 @@ from msgspec import UNSET, Struct, UnsetType, convert
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change
 from orders.domain.payments import Payment, Refund
+from orders.domain.pricing import Totals
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
-from orders.domain.totals import Totals
 from orders.domain.validation import Address, Shipping
 from orders.entrypoints.http.schemas.requests import AddressBody
 
