@@ -187,7 +187,7 @@ async def _run(database: Database, *, forward: bool) -> None:
 
 async def _build(database: Database) -> tuple[MigrationNode, MigrationNode]:
     """Beanie's node of the migration, and the one before."""
-    # Beanie would open a connection of its own, without our time limits and our form of UUIDs.
+    # Beanie would open another connection, without our time limits and our form of UUIDs.
     beanie_database: Any = DBHandler
     beanie_database.client, beanie_database.database = database.client, database
     current = await MigrationNode.build(_FOLDER)
