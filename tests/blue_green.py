@@ -25,10 +25,10 @@ from typing import Any
 import aiohttp
 
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
-from tests.support.cluster import Shape, cluster
-from tests.support.compose_stack import URL as COMPOSE_URL
-from tests.support.compose_stack import Colour, compose_stack
-from tests.support.gateway import Gateway, gateway
+from tests.support.processes.cluster import Shape, cluster
+from tests.support.processes.compose_stack import URL as COMPOSE_URL
+from tests.support.processes.compose_stack import Colour, compose_stack
+from tests.support.processes.gateway import Gateway, gateway
 
 CONNECTIONS = 16
 PLACED_OF_A_HUNDRED = 25

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from orders.entrypoints.sandbox.database import embedded_database
-from tests.support.failing_database import failing_database_command
+from tests.support.database.failing_database import failing_database_command
 
 TESTS = Path(__file__).parent
 _GIVEN = os.environ.get("ORDERS_TEST_MONGO_URI")

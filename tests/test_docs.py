@@ -76,3 +76,31 @@ def test_what_the_readme_shows_of_the_library_runs() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(shown, "README.md", "exec"), {})
+
+
+def shown_in_the_library() -> list[str]:
+    text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_life_of_an_order_in_the_library_runs() -> None:
+    life, *_ = shown_in_the_library()
+    exec(compile(life, "library.md", "exec"), {})
+
+
+@pytest.mark.parametrize("name", ["test_my_orders.py", "test_my_payments.py"])
+def test_the_adapters_in_the_library_pass_the_suites_they_show(name: str, tmp_path: Path) -> None:
+    (block,) = (each for each in shown_in_the_library() if each.startswith(f"# {name}\n"))
+    (tmp_path / name).write_text(block, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) > 15, "a suite that runs nothing proves nothing"

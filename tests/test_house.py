@@ -15,6 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from orders.entrypoints.server.serve import TESTED_VERSIONS
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "orders"
 INNER = ("domain", "application")
@@ -31,8 +33,8 @@ FLOORS = {
 }
 # A module over 300 lines stands here with its reason, or is split.
 LONG_MODULES = {
-    "domain/errors.py": "all refusals stand in one file: their codes are published, each once",
     "domain/events.py": "all events stand in one file: their union is the published contract",
+    "domain/order/order.py": "all commands stand in one file, each with its units and refusals",
 }
 
 IMPORT_ALL = """
@@ -114,6 +116,18 @@ def test_the_lock_answers_the_requirements() -> None:
             assert all(wanted.specifier.contains(each, prereleases=True) for each in versions), (
                 f"{wanted.name} of [{extra}] is locked otherwise: make lock"
             )
+
+
+@pytest.mark.parametrize("package", TESTED_VERSIONS)
+def test_the_package_allows_only_versions_that_the_server_was_tested_with(package: str) -> None:
+    requirements = map(Requirement, project()["project"]["optional-dependencies"]["service"])
+    (allowed,) = (each.specifier for each in requirements if each.name == package)
+    minor = Version(TESTED_VERSIONS[package]).minor
+    assert str(max(pins("dev.lock")[package])) in allowed
+    for patch in ("0", "99"):
+        assert f"0.{minor}.{patch}" in allowed
+        assert f"0.{minor + 1}.{patch}" not in allowed
+        assert f"0.{minor - 1}.{patch}" not in allowed
 
 
 @pytest.mark.parametrize("lock", ["bootstrap.lock", "service.lock"])

@@ -18,6 +18,7 @@ from orders.application.access import (
     can_access,
     can_access_all,
     is_allowed,
+    operator,
     require,
     scopes_for,
     view_of,
@@ -28,44 +29,47 @@ from tests.support.orders import CUSTOMER, STAFF, TENANT, a_placed_order, restor
 
 # own: their own orders only. all: every order of the tenant. scope: all, if the scope is named.
 TABLE: Final = """
-                 scope           customer support fulfillment finance risk auditor integrator admin
-place            orders:write    own      all     .           .       .    .       scope      all
-place_for_others orders:write    .        all     .           .       .    .       scope      all
-state_prices     orders:price    .        all     .           .       .    .       scope      all
-quote            orders:read     own      all     .           .       .    .       scope      all
-read             orders:read     own      all     all         all     all  all     scope      all
-list             orders:read     own      all     all         all     all  all     scope      all
-see_actions      orders:read     own      all     all         all     all  all     scope      all
-see_timeline     orders:read     own      all     .           all     all  all     scope      all
-see_feed         events:read     .        .       .           all     .    all     scope      all
-see_notes        orders:read     .        all     .           all     all  all     scope      all
-edit             orders:write    own      all     .           .       .    .       scope      all
-add_note         orders:write    .        all     .           all     all  .       scope      all
-confirm          orders:write    .        all     .           all     .    .       scope      all
-complete         orders:write    .        all     .           all     .    .       scope      all
-cancel           orders:write    own      all     .           .       all  .       scope      all
-cancel_items     orders:write    own      all     .           .       .    .       scope      all
-propose_change   orders:write    own      all     .           .       .    .       scope      all
-apply_change     orders:write    .        all     .           .       .    .       scope      all
-decline_change   orders:write    own      all     .           .       .    .       scope      all
-hold             orders:hold     .        all     .           .       all  .       scope      all
-release          orders:hold     .        all     .           .       all  .       scope      all
-pay              orders:write    own      all     .           .       .    .       scope      all
-capture          orders:pay      .        .       .           all     .    .       scope      all
-void             orders:pay      .        .       .           all     .    .       scope      all
-dismiss_payment  orders:pay      .        .       .           all     .    .       scope      all
-refund           orders:refund   .        .       .           all     .    .       scope      all
-grant_credit     orders:refund   .        all     .           all     .    .       scope      all
-create_shipment  orders:fulfill  .        .       all         .       .    .       scope      all
-dispatch         orders:fulfill  .        .       all         .       .    .       scope      all
-deliver          orders:fulfill  .        .       all         .       .    .       scope      all
-cancel_shipment  orders:fulfill  .        .       all         .       .    .       scope      all
-request_return   orders:write    own      all     .           .       .    .       scope      all
-approve_return   orders:write    .        all     .           .       .    .       scope      all
-decline_return   orders:write    .        all     .           .       .    .       scope      all
-receive_return   orders:fulfill  .        .       all         .       .    .       scope      all
-close_return     orders:write    .        all     all         .       .    .       scope      all
-"""
+                 scope          customer support fulfillment finance risk auditor integrator admin operator
+place            orders:write   own      all     .           .       .    .       scope      all   .
+place_for_others orders:write   .        all     .           .       .    .       scope      all   .
+state_prices     orders:price   .        all     .           .       .    .       scope      all   .
+quote            orders:read    own      all     .           .       .    .       scope      all   .
+read             orders:read    own      all     all         all     all  all     scope      all   .
+list             orders:read    own      all     all         all     all  all     scope      all   .
+see_actions      orders:read    own      all     all         all     all  all     scope      all   .
+see_timeline     orders:read    own      all     .           all     all  all     scope      all   .
+see_feed         events:read    .        .       .           all     .    all     scope      all   .
+see_notes        orders:read    .        all     .           all     all  all     scope      all   .
+edit             orders:write   own      all     .           .       .    .       scope      all   .
+add_note         orders:write   .        all     .           all     all  .       scope      all   .
+confirm          orders:write   .        all     .           all     .    .       scope      all   .
+complete         orders:write   .        all     .           all     .    .       scope      all   .
+cancel           orders:write   own      all     .           .       all  .       scope      all   .
+cancel_items     orders:write   own      all     .           .       .    .       scope      all   .
+propose_change   orders:write   own      all     .           .       .    .       scope      all   .
+apply_change     orders:write   .        all     .           .       .    .       scope      all   .
+decline_change   orders:write   own      all     .           .       .    .       scope      all   .
+hold             orders:hold    .        all     .           .       all  .       scope      all   .
+release          orders:hold    .        all     .           .       all  .       scope      all   .
+pay              orders:write   own      all     .           .       .    .       scope      all   .
+capture          orders:pay     .        .       .           all     .    .       scope      all   .
+void             orders:pay     .        .       .           all     .    .       scope      all   .
+dismiss_payment  orders:pay     .        .       .           all     .    .       scope      all   .
+refund           orders:refund  .        .       .           all     .    .       scope      all   .
+grant_credit     orders:refund  .        all     .           all     .    .       scope      all   .
+create_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
+dispatch         orders:fulfill .        .       all         .       .    .       scope      all   .
+deliver          orders:fulfill .        .       all         .       .    .       scope      all   .
+cancel_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
+request_return   orders:write   own      all     .           .       .    .       scope      all   .
+approve_return   orders:write   .        all     .           .       .    .       scope      all   .
+decline_return   orders:write   .        all     .           .       .    .       scope      all   .
+receive_return   orders:fulfill .        .       all         .       .    .       scope      all   .
+close_return     orders:write   .        all     all         .       .    .       scope      all   .
+see_outbox       orders:operate .        .       .           .       .    .       .          .     all
+resend_events    orders:operate .        .       .           .       .    .       .          .     all
+drop_events      orders:operate .        .       .           .       .    .       .          .     all
+"""  # noqa: E501
 
 
 def rows() -> dict[str, tuple[str, dict[str, str]]]:
@@ -177,11 +181,14 @@ def test_stating_prices_is_the_one_right_that_a_scope_alone_gives() -> None:
         ]
 
 
+# An operator shares no operation with anybody else: `test_an_operator_...` says so.
+ROLES: Final = [role for role in Role if role is not Role.OPERATOR]
+SCOPES: Final = [scope for scope in Scope if scope is not Scope.OPERATE]
 ROLE_SETS: Final = [
-    frozenset(roles) for size in range(len(Role) + 1) for roles in combinations(Role, size)
+    frozenset(roles) for size in range(len(ROLES) + 1) for roles in combinations(ROLES, size)
 ]
 SCOPE_SETS: Final = [
-    frozenset(scopes) for size in range(len(Scope) + 1) for scopes in combinations(Scope, size)
+    frozenset(scopes) for size in range(len(SCOPES) + 1) for scopes in combinations(SCOPES, size)
 ]
 SHOWS_MORE: Final = [View.FULFILLMENT, View.CUSTOMER, View.STAFF]
 
@@ -222,9 +229,23 @@ def test_all_scopes_that_roles_can_use_give_just_what_the_roles_give() -> None:
 def test_an_integrators_scopes_are_named_and_not_its_roles() -> None:
     assert scopes_for([Role.INTEGRATOR]) == frozenset()
     assert scopes_for([Role.INTEGRATOR, Role.CUSTOMER]) == {Scope.READ, Scope.WRITE}
-    assert scopes_for([Role.SUPPORT]) == {*Scope} - {Scope.PAY, Scope.FULFILL, Scope.EVENTS}
-    assert scopes_for([Role.ADMIN]) == {*Scope}
+    assert scopes_for([Role.SUPPORT]) == {*SCOPES} - {Scope.PAY, Scope.FULFILL, Scope.EVENTS}
+    assert scopes_for([Role.ADMIN]) == {*SCOPES}
     assert scopes_for(["root"]) == frozenset()
+
+
+def test_an_operator_may_do_nothing_but_look_after_the_outbox_and_nobody_else_may() -> None:
+    outbox = {Operation.SEE_OUTBOX, Operation.RESEND_EVENTS, Operation.DROP_EVENTS}
+    everything = a_caller(Role.OPERATOR, scopes=[*Scope])
+    assert {each for each in Operation if is_allowed(everything, each)} == {
+        *outbox,
+        Operation.STATE_PRICES,  # as the scope alone gives it to anybody
+    }
+    assert {each for each in Operation if is_allowed(operator("ops"), each)} == outbox
+    assert not any(can_access(operator("ops"), each, OWN.state) for each in Operation)
+    for scopes in (None, [*Scope]):
+        others = a_caller(*ROLES, scopes=scopes)
+        assert not any(is_allowed(others, each) for each in outbox)
 
 
 WIDER: Final = {".": 0, "own": 1, "all": 2}
@@ -299,11 +320,11 @@ def test_money_is_shown_for_scopes_that_read_or_move_it(role: Role, scope: Scope
 def test_what_is_the_staffs_is_shown_to_tokens_that_may_read_it(scope: Scope) -> None:
     for role in Role:
         to_staff = view_of(a_caller(role, scopes={scope})) is View.STAFF
-        a_reader = role not in {Role.CUSTOMER, Role.FULFILLMENT}
+        a_reader = role not in {Role.CUSTOMER, Role.FULFILLMENT, Role.OPERATOR}
         assert to_staff == (a_reader and scope is Scope.READ)
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ROLES)
 def test_orders_remember_customers_as_customers_and_all_others_as_staff(role: Role) -> None:
     actor = actor_of(a_caller(role, subject=STAFF.subject))
     assert actor.subject == STAFF.subject

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from orders.application.access import Operation
-from orders.application.change_order import TRIES
 from orders.application.errors import (
     ConcurrentUpdate,
     Forbidden,
@@ -17,6 +16,7 @@ from orders.application.errors import (
     StaleVersion,
     StoreUnavailable,
 )
+from orders.application.update_order import TRIES
 from orders.domain.errors import IllegalTransition
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus

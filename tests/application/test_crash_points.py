@@ -187,7 +187,7 @@ async def test_a_worker_looks_up_before_it_asks_again(shop: Shop) -> None:
 
 async def test_nobody_else_touches_a_call_while_its_request_may_still_run(shop: Shop) -> None:
     await run(shop, placing("tok_ok"), crash_at=2)
-    assert await shop.use_cases.process_scheduled_work().claim(limit=10) == []
+    assert await shop.container.process_scheduled_work().claim(limit=10) == []
 
     with pytest.raises(RequestInProgress) as refusal:
         await shop.place(key="place", method="tok_ok")

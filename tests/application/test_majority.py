@@ -48,7 +48,7 @@ async def note_once(shop: Shop) -> Any:
 async def propose(shop: Shop) -> Any:
     lamp = DraftLine(sku="LAMP", name="Lamp", quantity=1)
     wish = ProposedChange(removed={}, added=[lamp], reason="customer")
-    answer = await shop.use_cases.propose_change()(ORDER, wish, request=a_request("sue", key="c"))
+    answer = await shop.container.propose_change()(ORDER, wish, request=a_request("sue", key="c"))
     (change,) = answer.order.state.changes
     assert [line.sku for line in change.added] == ["LAMP"]
     return answer
@@ -59,7 +59,7 @@ async def hear(shop: Shop) -> Any:
     assert report is not None
     captured = replace(report, status=ProviderStatus.CAPTURED, captured=4_300)
     headers, body = a_webhook(captured, "captured", at=int(NOW.timestamp()))
-    return await shop.use_cases.record_payment_event()(headers, body)
+    return await shop.container.record_payment_event()(headers, body)
 
 
 SENT: Mapping[str, tuple[Send, Callable[[Order], object]]] = {
@@ -145,11 +145,11 @@ async def test_a_call_that_one_server_has_reserved_is_not_made_before_it_is_safe
         await shop.change(ORDER, Operation.PAY, pay)
     shop.clock.advance(timedelta(minutes=5))
 
-    await shop.use_cases.process_scheduled_work()(ORDER)  # claimed before
+    await shop.container.process_scheduled_work()(ORDER)  # claimed before
 
     assert shop.provider.calls == {}
     shop.stored.regain_majority(undone=False)
-    await shop.use_cases.process_scheduled_work()(ORDER)
+    await shop.container.process_scheduled_work()(ORDER)
     assert (await shop.see(ORDER)).state.totals.authorized == 4_300
 
 

@@ -93,7 +93,7 @@ async def test_the_same_key_is_the_same_order(shop: Shop, method: str | None) ->
 
 
 async def test_the_same_key_with_another_body_is_refused(shop: Shop) -> None:
-    place_order = shop.use_cases.place_order()
+    place_order = shop.container.place_order()
     for body, draft in (("a", a_draft()), ("b", a_draft(note="another"))):
         request = a_request("sue", key="k", body=body)
         placing = place_order(draft, customer_id=None, payment=None, request=request)
@@ -227,7 +227,7 @@ async def test_orders_end_when_their_time_to_pay_is_over(shop: Shop) -> None:
     order = (await shop.place()).order
 
     assert order.state.created_at == NOW
-    assert order.state.expires_at == NOW + shop.use_cases.expire_after()
+    assert order.state.expires_at == NOW + shop.container.expire_after()
 
 
 async def test_a_placing_whose_outcome_others_keep_from_being_stored_is_finished_by_a_worker(

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from orders.application.errors import ConcurrentUpdate, InvalidWebhook
-from orders.application.record_payment_event import TRIES
+from orders.application.update_order import TRIES
 from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.payments import PaymentReport, PaymentStatus, ProviderStatus
 from tests.support.orders import NOW
@@ -18,7 +18,7 @@ from tests.support.shop import Shop, a_webhook
 async def book(shop: Shop, report: PaymentReport, kind: str = "captured") -> bool:
     """Book a message; True if it is about a payment of ours."""
     headers, body = a_webhook(report, kind, at=int(NOW.timestamp()))
-    known: bool = await shop.use_cases.record_payment_event()(headers, body)
+    known: bool = await shop.container.record_payment_event()(headers, body)
     return known
 
 
@@ -119,4 +119,4 @@ async def test_reads_nothing_for_a_message_that_is_not_proven(shop: Shop) -> Non
     shop.stored.unavailable = True
 
     with pytest.raises(InvalidWebhook):
-        await shop.use_cases.record_payment_event()(headers, body + b" ")
+        await shop.container.record_payment_event()(headers, body + b" ")

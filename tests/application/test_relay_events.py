@@ -12,10 +12,9 @@ import pytest
 from orders.adapters.in_memory import InMemoryPublisher
 from orders.application import relay_events
 from orders.application.ports import KeptEvents, LoggedEvent, Published
-from orders.application.publisher_lane import LEASE, REFUSALS_AT_MOST
+from orders.application.publisher_queue import MAX_REFUSALS, RELAY_LEASE
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
-from orders.entrypoints.outbox import forget
 from orders.entrypoints.worker import start_relaying
 from tests.support.shop import Interrupted, Shop
 
@@ -229,7 +228,7 @@ async def test_what_waits_for_one_alone_is_not_claimed_before_that_one_is_tried(
 async def test_nobody_waits_for_a_publisher_that_takes_its_time(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_events, "SLOWER_PUBLISHERS_WAIT", timedelta(0))
+    monkeypatch.setattr(relay_events, "SLOWER_PUBLISHER_GRACE", timedelta(0))
     answered, publish = asyncio.Event(), shop.other_publisher.publish
 
     async def slowly(events: Sequence[LoggedEvent]) -> Published:
@@ -237,14 +236,14 @@ async def test_nobody_waits_for_a_publisher_that_takes_its_time(
         return await publish(events)
 
     monkeypatch.setattr(shop.other_publisher, "publish", slowly)
-    relay: RelayEvents = shop.use_cases.relay_events()
+    relay: RelayEvents = shop.container.relay_events()
     order_id = (await shop.place(method="tok_ok")).order.id
     for number in range(3):
         await relay(limit=10)
         if not number:
-            # Another relay's lane leaves alone what is still being sent.
+            # Another relay's queue leaves alone what is still being sent.
             now = shop.clock()
-            assert await shop.stored.claim_for("kafka", now=now, lease=LEASE, limit=10) == []
+            assert await shop.stored.claim_for("kafka", now=now, lease=RELAY_LEASE, limit=10) == []
         assert published(shop)[order_id] == [1, 2, 3, 4]
         assert len(published(shop)) == number + 1
         await shop.place(key=f"other-{number}")
@@ -252,8 +251,8 @@ async def test_nobody_waits_for_a_publisher_that_takes_its_time(
 
     answered.set()
     for _ in range(2):
-        for lane in relay.lanes:
-            await lane.catch_up(limit=10)
+        for queue in relay.queues:
+            await queue.send_waiting(limit=10)
     await relay(limit=10)
 
     # What was being sent was not sent again.
@@ -265,7 +264,7 @@ async def test_nobody_waits_for_a_publisher_that_takes_its_time(
 async def test_a_worker_that_ends_waits_for_what_its_last_turn_is_still_sending(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_events, "SLOWER_PUBLISHERS_WAIT", timedelta(0))
+    monkeypatch.setattr(relay_events, "SLOWER_PUBLISHER_GRACE", timedelta(0))
     sending, answered = asyncio.Event(), asyncio.Event()
     publish, keep = shop.other_publisher.publish, shop.stored.keep
 
@@ -275,7 +274,7 @@ async def test_a_worker_that_ends_waits_for_what_its_last_turn_is_still_sending(
         return await publish(events)
 
     async def kept(events: Sequence[KeptEvents]) -> None:
-        # Meanwhile every lane has been told to stop, and had nothing to end.
+        # Meanwhile every queue has been told to stop, and had nothing to end.
         await asyncio.sleep(0.01)
         await keep(events)
         answered.set()
@@ -285,7 +284,7 @@ async def test_a_worker_that_ends_waits_for_what_its_last_turn_is_still_sending(
     order_id = (await shop.place(method="tok_ok")).order.id
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        start_relaying(tasks, shop.use_cases.relay_events(), stop)
+        start_relaying(tasks, shop.container.relay_events(), stop)
         await sending.wait()
         stop.set()
 
@@ -298,9 +297,9 @@ async def test_what_one_refuses_reaches_the_other_and_is_parked_for_the_one_alon
 ) -> None:
     shop.publisher.max_bytes = 0
     order_id = (await shop.place(method="tok_ok")).order.id
-    for _ in range(REFUSALS_AT_MOST):
+    for _ in range(MAX_REFUSALS):
         await shop.relay()
-        shop.clock.advance(LEASE)
+        shop.clock.advance(RELAY_LEASE)
     (parked,) = await shop.stored.parked(limit=9)
     assert (parked.publisher, parked.first, parked.waiting) == ("rabbitmq", 1, 4)
     assert got_by(shop.other_publisher)[order_id] == [1, 2, 3, 4]
@@ -332,8 +331,8 @@ async def test_what_waits_for_a_publisher_that_is_not_configured_waits_until_it_
     relay = RelayEvents(shop.stored, shop.log, only, shop.clock)
 
     shop.clock.advance(LATER)
-    for lane in relay.lanes:
-        await lane.catch_up(limit=10)
+    for queue in relay.queues:
+        await queue.send_waiting(limit=10)
     await shop.change(order_id, "hold", lambda o, **told: o.hold("fraud", **told))  # type: ignore[arg-type]
     await relay(limit=10)
 
@@ -344,28 +343,6 @@ async def test_what_waits_for_a_publisher_that_is_not_configured_waits_until_it_
     assert got_by(shop.other_publisher)[order_id] == [1, 2, 3, 4, 5]
     assert published(shop)[order_id] == [1, 2, 3, 4, 5]
     assert await left(shop, order_id) == 0
-
-
-async def test_what_waits_for_a_publisher_alone_is_forgotten_on_command(shop: Shop) -> None:
-    """What waits, what is deferred and what is parked; and nothing of another publisher."""
-    shop.other_publisher.max_bytes = 1
-    parked = (await shop.place(method="tok_ok", key="parked")).order.id
-    for _ in range(REFUSALS_AT_MOST):
-        await shop.relay()
-        shop.clock.advance(LEASE)
-    assert len(await shop.stored.parked(limit=9)) == 1
-    shop.publisher.unavailable = shop.other_publisher.unavailable = True
-    waiting = (await shop.place(method="tok_ok", key="waiting")).order.id
-    await shop.relay()
-
-    assert await forget(shop.stored, "kafka", now=shop.clock()) == 8
-
-    assert await forget(shop.stored, "kafka", now=shop.clock()) == 0
-    assert (await left(shop, parked), await left(shop, waiting)) == (0, 4)
-    shop.publisher.unavailable = False
-    await relay_until_nothing_waits(shop)
-    assert published(shop)[waiting] == [1, 2, 3, 4]
-    assert shop.other_publisher.published == []
 
 
 async def test_a_publisher_that_is_added_gets_what_is_relayed_from_then_on(shop: Shop) -> None:

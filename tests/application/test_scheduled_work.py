@@ -9,8 +9,8 @@ import pytest
 
 from orders.application.access import Operation
 from orders.application.errors import PaymentNotAttempted, PaymentUnavailable, StoreUnavailable
-from orders.application.execute_payment_operations import TRIES
-from orders.application.process_scheduled_work import LEASE
+from orders.application.process_scheduled_work import WORK_LEASE
+from orders.application.update_order import TRIES
 from orders.domain.errors import IllegalTransition
 from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
 from orders.domain.order.order import Order
@@ -49,7 +49,7 @@ async def test_ends_an_order_at_the_end_of_its_time_and_not_before(shop: Shop) -
     assert ended.status is OrderStatus.EXPIRED
     assert ended.state.totals.due == 0
     assert await shop.history(order.id) == ["OrderCreated", "OrderExpired"]
-    assert await shop.use_cases.process_scheduled_work().claim(limit=10) == []
+    assert await shop.container.process_scheduled_work().claim(limit=10) == []
 
 
 async def test_does_not_end_an_order_that_is_paid_for_and_held(shop: Shop) -> None:
@@ -139,7 +139,7 @@ async def test_a_payment_that_comes_after_the_end_is_refused(shop: Shop) -> None
     async def end_first(name: str) -> None:
         if name == "save":
             shop.orders.before = None
-            await shop.use_cases.process_scheduled_work()(order.id)
+            await shop.container.process_scheduled_work()(order.id)
 
     shop.orders.before = end_first
     with pytest.raises(IllegalTransition):
@@ -276,21 +276,21 @@ async def _lose_the_answer(name: str) -> None:
 async def test_two_workers_never_have_the_same_order(shop: Shop) -> None:
     ids = [(await shop.place(key=f"key-{n}")).order.id for n in range(10)]
     shop.clock.advance(A_DAY)
-    process_scheduled_work = shop.use_cases.process_scheduled_work()
+    process_scheduled_work = shop.container.process_scheduled_work()
 
     first = await process_scheduled_work.claim(limit=6)
     second = await process_scheduled_work.claim(limit=6)
 
     assert (len(first), len(second)) == (6, 4)
     assert {*first, *second} == {*ids}
-    shop.clock.advance(LEASE)
+    shop.clock.advance(WORK_LEASE)
     assert len(await process_scheduled_work.claim(limit=100)) == 10
 
 
 async def test_doing_it_twice_is_doing_it_once(shop: Shop) -> None:
     order = (await shop.place(method="tok_timeout_booked")).order
     shop.clock.advance(A_DAY)
-    process_scheduled_work = shop.use_cases.process_scheduled_work()
+    process_scheduled_work = shop.container.process_scheduled_work()
 
     await process_scheduled_work(order.id)
     after = (await shop.see(order.id)).state
@@ -322,10 +322,10 @@ async def test_an_order_that_others_keep_changing_is_left_for_later(shop: Shop) 
 async def test_an_order_that_is_not_there_is_no_work(shop: Shop) -> None:
     order = (await shop.place()).order
     shop.clock.advance(A_DAY)
-    (claimed,) = await shop.use_cases.process_scheduled_work().claim(limit=1)
+    (claimed,) = await shop.container.process_scheduled_work().claim(limit=1)
     shop.stored._kept.clear()
 
-    await shop.use_cases.process_scheduled_work()(claimed)
+    await shop.container.process_scheduled_work()(claimed)
 
     assert claimed == order.id
     assert await shop.count() == 0
@@ -336,6 +336,6 @@ async def test_a_lost_store_is_the_workers_to_know(shop: Shop) -> None:
     shop.stored.unavailable = True
 
     with pytest.raises(StoreUnavailable):
-        await shop.use_cases.process_scheduled_work()(order.id)
+        await shop.container.process_scheduled_work()(order.id)
 
     assert shop.clock() == NOW

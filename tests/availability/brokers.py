@@ -20,11 +20,11 @@ import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-untyped]
 from pymongo import MongoClient
 
-from orders.adapters.mongo.documents import AT_ONCE, CODEC, Document
+from orders.adapters.mongo.documents import CODEC, IMMEDIATELY, Document
 from tests.availability.figures import table
 from tests.availability.load import Kind, Load, Sending, request
 from tests.chaos.deliveries import Deliveries
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     KafkaMock,
     KafkaServer,
@@ -33,8 +33,8 @@ from tests.support.brokers import (
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.service import Running, paid
+from tests.support.processes.cluster import Cluster, Shape, cluster
+from tests.support.processes.service import Running, paid
 
 DRAINED_WITHIN_SECONDS = 60
 BEFORE_SECONDS = 3.0
@@ -213,8 +213,10 @@ class _Outage:
         assert left is None, f"nobody sees to {left}"
 
     def _waits(self) -> bool:
-        queues = ("relay.at", "behind.rabbitmq.at", "behind.kafka.at")
-        return any(self._orders.find_one({each: {"$gte": AT_ONCE}}, {"_id": 1}) for each in queues)
+        queues = ("outbox_claim.at", "publisher_lags.rabbitmq.at", "publisher_lags.kafka.at")
+        return any(
+            self._orders.find_one({each: {"$gte": IMMEDIATELY}}, {"_id": 1}) for each in queues
+        )
 
     async def _from_rabbit(self, wanted: Mapping[str, int], away: str) -> list[Got]:
         if away == "rabbitmq":

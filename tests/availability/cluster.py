@@ -12,9 +12,9 @@ import httpx
 from orders.entrypoints.sandbox.database import database_uri
 from orders.entrypoints.sandbox.stack import accepts
 from orders.entrypoints.server.child_processes import free_ports
-from tests.support.cluster import Process, Shape, cluster
-from tests.support.fleet import Fleet
-from tests.support.service import Running
+from tests.support.processes.cluster import Process, Shape, cluster
+from tests.support.processes.fleet import Fleet
+from tests.support.processes.service import Running
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.availability.cluster import staged
 from tests.availability.figures import Figures, figures, table
 from tests.availability.load import Sent
-from tests.support.fleet import Crowd, status_of
+from tests.support.processes.fleet import Crowd, status_of
 
 SECONDS = 60.0
 STEP_SECONDS = 5.0

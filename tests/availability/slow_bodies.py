@@ -11,7 +11,7 @@ from tests.availability.cluster import staged
 from tests.availability.figures import figures, table
 from tests.availability.findings import holding, unfinished
 from tests.availability.load import Sent
-from tests.support.fleet import Crowd, Fleet
+from tests.support.processes.fleet import Crowd, Fleet
 
 SENDERS = 300
 _HEADER = ["", "sent", "good", "refused", "failed", "p50 / p99 ms", "ratio", "slow senders got"]

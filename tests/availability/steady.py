@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from tests.availability.cluster import staged
 from tests.availability.figures import Figures, figures, table
 from tests.availability.load import Answer
-from tests.support.cluster import Process
-from tests.support.fleet import Crowd, children_of, open_files, placed
-from tests.support.haproxy import haproxy
+from tests.support.processes.cluster import Process
+from tests.support.processes.fleet import Crowd, children_of, open_files, placed
+from tests.support.processes.haproxy import haproxy
 
 PAGE_BYTES = resource.getpagesize()
 _HEADER = [

@@ -17,21 +17,21 @@ from typing import Any, Final
 import pymongo
 import uvloop
 
-from tests.bench.accounting import cpu_seconds, held_up, machine, resident_bytes
-from tests.bench.children import others_kept_off
-from tests.bench.comparing import compared
-from tests.bench.contenders import CONTENDERS, Place, scene
-from tests.bench.databases import Database
 from tests.bench.days import Sale, sales_of
 from tests.bench.growth import growth_of
 from tests.bench.half_load import half_loads, of_middle_size
 from tests.bench.jobs import JOBS
 from tests.bench.load import connected
-from tests.bench.report import summary, versions, written
+from tests.bench.results.accounting import cpu_seconds, held_up, machine, resident_bytes
+from tests.bench.results.comparing import compared
+from tests.bench.results.report import summary, versions, written
+from tests.bench.rigs.children import others_kept_off
+from tests.bench.rigs.contenders import CONTENDERS, Place, scene
+from tests.bench.rigs.databases import Database
+from tests.bench.rigs.shop import Shop
+from tests.bench.rigs.wire import CountingProxy
 from tests.bench.rounds import Course
 from tests.bench.scale import over_orders, over_processes
-from tests.bench.shop import Shop
-from tests.bench.wire import CountingProxy
 
 WARM: Final = 20
 """Requests of each job that are sent through the counting proxy."""

@@ -9,18 +9,19 @@ from typing import Final
 import bson
 import msgspec
 
-from orders.adapters.mongo.documents import CODEC, document_of
+from orders.adapters.mongo.documents import CODEC, to_document
 from orders.application.requests import Request, RequestKey, record_request
-from orders.domain.identifiers import Actor, ActorKind, derive_order_id, order_number
+from orders.domain.identifiers import Actor, derive_order_id, order_number
 from orders.domain.money import Money
 from orders.domain.order.order import KEPT_REQUESTS, Order
+from orders.domain.order.storing import restore
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.rules import refundable, returnable_units, shippable_units
 from orders.entrypoints.http.schemas.requests import PlaceOrderBody
 from tests.bench.days import Sale
 from tests.support.shop import PEOPLE
 
-_BY: Final = Actor(ActorKind.STAFF, "checkout")
+_BY: Final = Actor.staff("checkout")
 _NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PARCELS: Final = 3
 BIGGEST: Final = 16 * 2**20
@@ -90,4 +91,6 @@ def _report(order: Order, reference: str) -> PaymentReport:
 
 def _bytes(order: Order) -> int:
     # A restored order has no new events: the relay has taken them.
-    return len(bson.encode(document_of(Order(order.state), traceparent=None), codec_options=CODEC))
+    return len(
+        bson.encode(to_document(restore(order.state), traceparent=None), codec_options=CODEC)
+    )

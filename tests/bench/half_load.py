@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import uvloop
 
-from tests.bench.contenders import CONTENDERS
 from tests.bench.days import Sale
 from tests.bench.jobs import JOBS, Job
 from tests.bench.load import LoadFailed
+from tests.bench.rigs.contenders import CONTENDERS
 from tests.bench.rounds import Course
 
 SUSTAINED_SECONDS: Final = 2

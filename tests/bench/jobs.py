@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.bench.load import Connection, Measured, at_a_rate, at_full_speed
-from tests.bench.shop import Shop
+from tests.bench.rigs.shop import Shop
 
 RELAY: Final = "relay an event"
 """What the worker does; it has no requests."""

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 import uvloop
 
 from orders.adapters.mongo.connection import open_mongo
-from orders.entrypoints.container import Adapters
+from orders.entrypoints.container import Container, opened
 from orders.entrypoints.settings.table import Settings
 from orders.entrypoints.worker import RELAY_BATCH
-from tests.bench import floor
-from tests.bench.contenders import SERVICE
+from tests.bench.rigs import floor
+from tests.bench.rigs.contenders import SERVICE
 
 Turn = Callable[[], Awaitable[int]]
 
@@ -27,9 +27,9 @@ Turn = Callable[[], Awaitable[int]]
 async def _turns(name: str, settings: Settings) -> AsyncIterator[Turn]:
     """One batch at a time, as the worker takes them."""
     if name == SERVICE:
-        adapters = Adapters(settings)
-        async with adapters.opened():
-            relay = adapters.use_cases().relay_events()
+        container = Container(settings=settings)
+        async with opened(container):
+            relay = container.relay_events()
 
             async def of_service() -> int:
                 return (await relay(limit=RELAY_BATCH)).events

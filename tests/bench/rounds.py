@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from tests.bench.accounting import cpu_seconds
-from tests.bench.contenders import Contender
-from tests.bench.databases import Database
 from tests.bench.jobs import JOBS, RELAY, Job
 from tests.bench.load import Measured, at_full_speed, connected
-from tests.bench.shop import REGULARS, Shop
+from tests.bench.results.accounting import cpu_seconds
+from tests.bench.rigs.contenders import Contender
+from tests.bench.rigs.databases import Database
+from tests.bench.rigs.shop import REGULARS, Shop
 
 CONNECTIONS: Final = 16
 FEWEST: Final = 150

@@ -31,7 +31,7 @@ from tests.chaos.planted.sitecustomize import FAULTS
 from tests.chaos.report import Findings, report
 from tests.chaos.storm import outage, storm
 from tests.chaos.trial import Trial, run_points
-from tests.support.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
+from tests.support.processes.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
 
 _PLANTED = Path(__file__).parent / "planted"
 _OUTAGE_ORDERS = 40

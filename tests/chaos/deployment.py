@@ -21,8 +21,8 @@ from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 from orders.entrypoints.server.child_processes import free_ports
 from tests.chaos.protocol_messages import AmqpTalk, Conversation, HttpTalk, MongoTalk
 from tests.chaos.wire import Trap, Wire
-from tests.support.brokers import RabbitServer
-from tests.support.cluster import Cluster, Process, Shape
+from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.cluster import Cluster, Process, Shape
 
 FRONT, STORE, PAYMENTS, BROKER = "front", "store", "payments", "broker"
 _HOST: Final = "127.0.0.1"

@@ -12,7 +12,7 @@ from tests.chaos.crash_points import NAMES
 from tests.chaos.deployment import Deployment, Plan
 from tests.chaos.storm import storm
 from tests.chaos.trial import Trial, run_points
-from tests.support.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
+from tests.support.processes.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
 
 STORM_ORDERS = 40
 

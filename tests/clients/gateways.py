@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from orders.entrypoints.sandbox.stack import accepts
 from orders.entrypoints.server.child_processes import free_ports
-from tests.operating.chart import tool
-from tests.support.cluster import Process
-from tests.support.gateway import nginx
+from tests.operating.deployment.chart import tool
+from tests.support.processes.cluster import Process
+from tests.support.processes.gateway import nginx
 
 _NGINX: Final = """\
 access_log off;

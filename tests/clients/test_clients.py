@@ -20,8 +20,8 @@ import pytest
 
 from tests.clients.gateways import GATEWAYS, gateway
 from tests.clients.programs import CLIENTS, Client, client
-from tests.support.cluster import UNHURRIED, Shape, cluster
-from tests.support.service import Running, key
+from tests.support.processes.cluster import UNHURRIED, Shape, cluster
+from tests.support.processes.service import Running, key
 
 LINES = [{"sku": "MUG-RED", "name": "Red mug", "quantity": 2}]
 """2500 in GBP, by the sandbox's catalogue."""

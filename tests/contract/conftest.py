@@ -15,10 +15,10 @@ from pymongo import MongoClient
 from testcontainers.core.container import DockerContainer
 
 from orders.adapters.mongo.connection import Database, open_mongo
-from orders.adapters.mongo.documents import Document
-from orders.adapters.mongo.schema import ORDER_EVENTS, ORDERS, migrate
-from tests.support.failing_database import FailPoint, fail_point
-from tests.support.faulty_proxy import ForgetfulProxy
+from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, Document
+from orders.adapters.mongo.schema import migrate
+from tests.support.database.failing_database import FailPoint, fail_point
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 IMAGE = "mongo:7"
 _COMMAND = "--replSet rs0 --setParameter enableTestCommands=1"

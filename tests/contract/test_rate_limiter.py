@@ -15,7 +15,7 @@ from orders.adapters.contracts.rate_limiter import SLOW, RateLimiterContract
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.redis.rate_limiter import PAUSE_SECONDS, PREFIX, RedisRateLimiter
 from orders.application.ports import RateLimiter, RatePolicy
-from tests.support.redis_process import RedisProcess, redis_process
+from tests.support.processes.redis_process import RedisProcess, redis_process
 
 PATIENT = 5.0
 """Seconds: on a busy machine 20 ms may pass without Redis being lost."""
@@ -58,7 +58,7 @@ class TestRedisRateLimiter(RateLimiterContract):
             shared_redis.uri, fallback=fallback, timeout_seconds=PATIENT
         ) as limiter:
             yield limiter
-        assert limiter.is_shared
+        assert not limiter.is_degraded
         assert len(fallback) == 0
 
 
@@ -72,7 +72,7 @@ class TestRedisRateLimiterWithoutRedis(RateLimiterContract):
         uri = f"redis://127.0.0.1:{port}/0"
         async with RedisRateLimiter(uri, fallback=InMemoryRateLimiter()) as limiter:
             yield limiter
-        assert not limiter.is_shared
+        assert limiter.is_degraded
 
 
 async def test_the_rate_is_kept_over_time() -> None:
@@ -182,7 +182,7 @@ async def test_a_redis_that_has_forgotten_the_script_goes_on_counting(
         assert (await limiter.take("forgotten", SLOW)).remaining == 9
         await limiter._redis.script_flush()
         assert (await limiter.take("forgotten", SLOW)).remaining == 8
-        assert limiter.is_shared
+        assert not limiter.is_degraded
     assert len(fallback) == 0
 
 
@@ -223,18 +223,18 @@ async def test_a_lost_redis_is_asked_again_after_a_while_and_found(
     async with RedisRateLimiter(
         own_redis.uri, fallback=InMemoryRateLimiter(), timeout_seconds=PATIENT, clock=clock
     ) as limiter:
-        shared = [limiter.is_shared]
+        degraded = [limiter.is_degraded]
         assert (await limiter.take("k", SLOW)).remaining == 9
         own_redis.kill()
         assert [(await limiter.take("k", SLOW)).remaining for _ in range(3)] == [9, 8, 7]
-        shared.append(limiter.is_shared)
+        degraded.append(limiter.is_degraded)
         own_redis.start()
         await limiter.take("k", SLOW)  # too early to be asked
-        shared.append(limiter.is_shared)
+        degraded.append(limiter.is_degraded)
         clock.now += PAUSE_SECONDS
         assert (await limiter.take("k", SLOW)).remaining == 9, "Redis came back empty"
-        shared.append(limiter.is_shared)
-    assert shared == [True, False, False, True]
+        degraded.append(limiter.is_degraded)
+    assert degraded == [False, True, True, False]
     assert [record.getMessage() for record in caplog.records] == [
         "rate limits are counted locally: ConnectionError",
         "rate limits are counted in Redis again",
@@ -275,7 +275,7 @@ async def test_a_busy_event_loop_is_no_lost_redis(shared_redis: RedisProcess) ->
                 await asyncio.sleep(0)
             time.sleep(0.3)  # noqa: ASYNC251 - this is the busy loop
             assert (await taking).remaining == 9
-            assert limiter.is_shared
+            assert not limiter.is_degraded
 
 
 async def test_nobody_waits_with_the_request_that_asks_whether_redis_is_back(
@@ -295,7 +295,7 @@ async def test_nobody_waits_with_the_request_that_asks_whether_redis_is_back(
         assert not asking.done()
         own_redis.thaw()
         await asking
-        assert limiter.is_shared
+        assert not limiter.is_degraded
 
 
 async def test_while_redis_is_lost_one_request_at_a_time_finds_out() -> None:

@@ -38,7 +38,7 @@ from orders.adapters.jwt.keys import SharedSecret, keys_of
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable
-from orders.entrypoints.container import Adapters
+from orders.entrypoints.container import Container
 from orders.entrypoints.sandbox.token_issuer.app import create_app, issue_token
 from orders.entrypoints.settings.table import Settings
 from tests.support.shop import WEBHOOK_SECRET
@@ -821,7 +821,7 @@ async def test_the_rules_are_those_of_the_settings(
         "ORDERS_JWT_HS256_SECRET": secret,
         **{f"ORDERS_JWT_{name}": value for name, value in settings.items()},
     }
-    verifier = Adapters(Settings.read(environment)).tokens
+    verifier = Container(settings=Settings.read(environment)).tokens()
     now = int(time.time())
     said = {"iat": now, "exp": now + 60, "scope": "orders:read", **changes}
     header = header_of("HS256", typ=said.pop("HEADER", "at+jwt"))

@@ -571,12 +571,12 @@ OTHER_STREET = replace(ADDRESS, line1="2 Other Street")
 
 def test_a_customer_moves_until_something_is_packed_and_staff_after_it() -> None:
     order = an_order_that_is(CONFIRMED)
-    order.edit({"address": ADDRESS}, by=CUSTOMER, now=NOW)
+    order.edit(address=ADDRESS, by=CUSTOMER, now=NOW)
     pack(order, items(_1=1))
     with refused(order, AlreadyShipped):
-        order.edit({"address": OTHER_STREET}, by=CUSTOMER, now=NOW)
-    order.edit({"address": ADDRESS, "note": "Ring twice"}, by=CUSTOMER, now=NOW)
-    order.edit({"address": OTHER_STREET}, by=STAFF, now=NOW)
+        order.edit(address=OTHER_STREET, by=CUSTOMER, now=NOW)
+    order.edit(address=ADDRESS, note="Ring twice", by=CUSTOMER, now=NOW)
+    order.edit(address=OTHER_STREET, by=STAFF, now=NOW)
     pack(order)
     assert [parcel.address for parcel in order.state.shipments] == [ADDRESS, OTHER_STREET]
 
@@ -584,7 +584,7 @@ def test_a_customer_moves_until_something_is_packed_and_staff_after_it() -> None
 def test_a_customer_moves_again_once_the_parcel_is_unpacked() -> None:
     order = an_order_that_is(CONFIRMED)
     order.cancel_shipment(pack(order), by=STAFF, now=NOW)
-    order.edit({"address": OTHER_STREET}, by=CUSTOMER, now=NOW)
+    order.edit(address=OTHER_STREET, by=CUSTOMER, now=NOW)
     assert order.state.shipping is not None
     assert order.state.shipping.address == OTHER_STREET
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.brokers import RabbitServer
-from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.support.traces import traced_rabbit
 
 

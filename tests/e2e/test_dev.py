@@ -22,7 +22,7 @@ import jwt
 import pytest
 
 from orders.entrypoints.server.child_processes import is_taken
-from tests.support.orders_process import Unread
+from tests.support.processes.orders_process import Unread
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
 

@@ -14,8 +14,8 @@ import pytest
 from orders.entrypoints.http.app import description
 from orders.entrypoints.http.middleware.response_headers import ALWAYS
 from tests.blue_green import CONNECTIONS, there_and_back
-from tests.support.gateway import Gateway, gateway
-from tests.support.service import eventually
+from tests.support.processes.gateway import Gateway, gateway
+from tests.support.processes.service import eventually
 
 
 class Upstream:

@@ -10,19 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orders.adapters.catalogue import JsonPriceList
 from orders.adapters.in_memory import InMemoryEventLog, InMemoryOrders, InMemoryPayments
-from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
-from orders.adapters.jwt.claims import TokenRules
-from orders.adapters.jwt.keys import SharedSecret
-from orders.adapters.jwt.verifier import JwtVerifier
-from orders.adapters.payment_service.webhooks import WebhookVerifier
-from orders.entrypoints.container import UseCases
-from orders.entrypoints.http.app import build_app
-from orders.entrypoints.http.routes.health import Readiness
+from orders.entrypoints.container import Container
+from orders.entrypoints.http.app import create_app
+from orders.entrypoints.server.application import graphql_routes
 from orders.entrypoints.server.serve import serve
 from orders.entrypoints.settings.table import Settings
 
@@ -34,47 +27,36 @@ _BATCH = 1_000
 
 
 def build(settings: Settings, *, is_draining: Callable[[], bool]) -> Litestar:
-    """The application over adapters in memory."""
-    stored, log = InMemoryOrders(), InMemoryEventLog()
-    assert settings.price_list is not None
-    assert settings.jwt_hs256_secret is not None
-    use_cases = UseCases(
+    """The application over stores and payments in memory."""
+    stored = InMemoryOrders()
+    container = Container(settings=settings)
+    container.override_providers(
         orders=stored,
         outbox=stored,
-        log=log,
+        log=InMemoryEventLog(),
         payments=InMemoryPayments(),
-        prices=JsonPriceList(Path(settings.price_list)),
-        webhooks=WebhookVerifier(settings.payment_webhook_secret),
+        readiness_checks=[],
     )
-    rules = TokenRules(
-        issuer=settings.issuer, audience=settings.audience, default_tenant=settings.default_tenant
+    return create_app(
+        container,
+        is_draining=is_draining,
+        extra_routes=graphql_routes,
+        lifespan=[lambda _: _worked(container)],
     )
-    return build_app(
-        use_cases,
-        settings=settings,
-        tokens=JwtVerifier(SharedSecret(settings.jwt_hs256_secret.encode()), rules),
-        readiness=Readiness(is_draining, _always),
-        limiter=InMemoryRateLimiter(),
-        lifespan=[lambda _: _worked(use_cases)],
-    )
-
-
-async def _always() -> bool:
-    return True
 
 
 @asynccontextmanager
-async def _worked(use_cases: UseCases) -> AsyncIterator[None]:
+async def _worked(container: Container) -> AsyncIterator[None]:
     """Take a worker's turns, for as long as the application runs."""
-    turns = asyncio.create_task(_turns(use_cases))
+    turns = asyncio.create_task(_turns(container))
     try:
         yield
     finally:
         turns.cancel()
 
 
-async def _turns(use_cases: UseCases) -> None:
-    due, relay = use_cases.process_scheduled_work(), use_cases.relay_events()
+async def _turns(container: Container) -> None:
+    due, relay = container.process_scheduled_work(), container.relay_events()
     while True:
         await relay(limit=_BATCH)
         for order_id in await due.claim(limit=_BATCH):

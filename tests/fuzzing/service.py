@@ -15,7 +15,7 @@ import jwt
 from orders.application.access import scopes_for
 from orders.entrypoints.sandbox.stack import is_ready
 from orders.entrypoints.server.child_processes import free_ports
-from tests.support.cluster import Process
+from tests.support.processes.cluster import Process
 from tests.support.shop import WEBHOOK_SECRET
 
 _SECRET = "for a service that forgets all when it ends"

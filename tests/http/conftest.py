@@ -24,11 +24,11 @@ def shop() -> Shop:
 
 @pytest.fixture
 async def api(front: Front, shop: Shop) -> AsyncIterator[Api]:
-    front.use_cases.override(shop.use_cases)
+    front.container.override(shop.container)
     api = Api(front, shop)
     yield api
     await api.client.aclose()
-    front.use_cases.reset_last_overriding()
+    front.container.reset_last_overriding()
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from unittest import mock
 import jwt
 import msgspec
 from litestar import Litestar, Router
-from litestar.datastructures import State
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 from opentelemetry.sdk.trace import SpanProcessor
@@ -32,7 +31,10 @@ from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.entrypoints.http.app import USE_CASES, provided
-from orders.entrypoints.http.routes.orders import ORDER_HANDLERS
+from orders.entrypoints.http.cursors import Cursors
+from orders.entrypoints.http.pagination import Pagination
+from orders.entrypoints.http.preconditions import CommandRequestReader
+from orders.entrypoints.http.routes.orders import order_handlers
 from orders.entrypoints.observability import json_logging as logs
 from orders.entrypoints.observability import spans as telemetry
 from orders.entrypoints.observability.span_exporter import provider_of
@@ -122,12 +124,13 @@ def _guarded(shop: Shop) -> Litestar:
 
 
 def _bare(shop: Shop) -> Litestar:
-    edge = _guarded(shop).state.edge
+    handlers = order_handlers(
+        CommandRequestReader(max_key_length=255), Pagination(Cursors(b""), max_page=100)
+    )
     return Litestar(
-        route_handlers=[Router("/v1", route_handlers=ORDER_HANDLERS)],
-        dependencies={name: provided(getattr(shop.use_cases, name)) for name in USE_CASES},
+        route_handlers=[Router("/v1", route_handlers=handlers)],
+        dependencies={name: provided(getattr(shop.container, name)) for name in USE_CASES},
         middleware=[_AsAda()],
-        state=State({"edge": edge}),
         openapi_config=None,
         logging_config=None,
     )

@@ -20,7 +20,7 @@ import uvloop
 
 from orders.adapters.payment_service.client import HttpPayments
 from orders.domain.money import Money
-from tests.bench.contenders import Place
+from tests.bench.rigs.contenders import Place
 
 TURNS = 60
 CALLS = 20

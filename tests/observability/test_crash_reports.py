@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orders.entrypoints.container import KNOWN_PUBLISHERS
-from tests.support.orders_process import environment
+from orders.adapters.mongo.documents import PUBLISHERS
+from tests.support.processes.orders_process import environment
 
 MARKER = "canary7f3a"
 # Does what the test plants, and then is `orders`.
@@ -88,7 +88,7 @@ def test_a_worker_says_which_of_its_tasks_failed_and_how() -> None:
 
 
 def test_a_server_says_why_its_workers_cannot_be_made() -> None:
-    planted = "import orders.entrypoints.http.app as app; app.create_app = fail"
+    planted = "import orders.entrypoints.server.application as app; app.build = fail"
     (line,) = logged(planted, "serve")
     assert line["event"] == "ended by an exception"
     assert [(each["type"], each["code"]) for each in line["exception"]] == [(FAULT, 65)]
@@ -103,7 +103,7 @@ async def opened(*_):
     await asyncio.sleep(3.5)
     fail()
     yield
-container.Adapters.opened = opened
+container.opened = opened
 """
     line, *others = logged(planted, "serve")
     assert [each["type"] for each in line["exception"]] == [FAULT]
@@ -148,7 +148,7 @@ def test_a_command_says_that_the_database_does_not_answer(action: list[str]) -> 
 def test_a_publisher_that_there_is_not_is_named_wrongly() -> None:
     code, said = run("", "outbox", "resend", "--publisher", "kafak")
     assert code == 2
-    assert all(name in said for name in KNOWN_PUBLISHERS)
+    assert all(name in said for name in PUBLISHERS)
 
 
 def test_a_command_names_the_members_of_a_group() -> None:

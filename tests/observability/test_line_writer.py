@@ -78,7 +78,7 @@ def test_nobody_waits_for_a_reader_and_all_that_was_kept_comes_in_order(pipe: Pi
 
 
 def test_what_is_beyond_the_bound_is_lost_counted_and_told_in_its_place(pipe: Pipe) -> None:
-    writer = LineWriter(pipe[1], kept_bytes=10_000)
+    writer = LineWriter(pipe[1], max_queued_bytes=10_000)
     some = lines(500)
     write_all(writer, some)
     kept = (PIPE_BYTES + 10_000) // 100
@@ -168,7 +168,7 @@ def forked(work: Callable[[], None]) -> int:
 
 @forks
 def test_a_forked_child_writes_what_is_its_own_and_its_parent_the_rest(pipe: Pipe) -> None:
-    writer = LineWriter(pipe[1], kept_bytes=8_000)
+    writer = LineWriter(pipe[1], max_queued_bytes=8_000)
     some = lines(200)
     write_all(writer, some)
     lost = writer.lost
@@ -209,7 +209,7 @@ def test_a_socket_is_written_without_waiting() -> None:
     """As the journal of systemd gives one."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        writer = LineWriter(theirs.fileno(), kept_bytes=10_000)
+        writer = LineWriter(theirs.fileno(), max_queued_bytes=10_000)
         some = lines(10_000)
         write_all(writer, some)
         assert 0 < writer.lost < 10_000
@@ -257,7 +257,7 @@ def test_where_nothing_can_be_opened_a_thread_waits(
         raise PermissionError
 
     monkeypatch.setattr(os, "open", refuse)
-    writer = LineWriter(pipe[1], kept_bytes=10_000)
+    writer = LineWriter(pipe[1], max_queued_bytes=10_000)
     monkeypatch.undo()
     os.write(pipe[1], b"-" * PIPE_BYTES)
     some = lines(500)

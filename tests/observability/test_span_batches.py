@@ -18,7 +18,7 @@ from orders.entrypoints.observability.span_batches import CountedBatches
 from orders.entrypoints.observability.span_exporter import provider_of
 from orders.entrypoints.server.child_processes import free_ports
 from tests.support.observed_api import logged
-from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.processes.otlp_receiver import OtlpReceiver, otlp_receiver
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.operating.incidents import INCIDENTS, Course, play
 from tests.operating.shop import running_shop
-from tests.support.prometheus_process import FASTER
+from tests.support.processes.prometheus_process import FASTER
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "alerts.md"
 _HEAD = f"""# Alerts that fired

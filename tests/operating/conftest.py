@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.operating.shop import RunningShop, running_shop
-from tests.support.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
-from tests.support.prometheus_process import installed
+from tests.support.processes.brokers import RABBITMQ_MISSING, rabbitmq_is_installed
+from tests.support.processes.prometheus_process import installed
 
 
 @pytest.fixture(scope="module")

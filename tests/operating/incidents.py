@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.operating.shop import MUG, PAID, UNPAID, RunningShop, buying, crowd
-from tests.support.brokers import LARGEST_MESSAGE, RabbitServer
-from tests.support.prometheus_process import eventually
-from tests.support.redis_process import RedisProcess
+from tests.support.processes.brokers import LARGEST_MESSAGE, RabbitServer
+from tests.support.processes.prometheus_process import eventually
+from tests.support.processes.redis_process import RedisProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

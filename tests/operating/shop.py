@@ -18,12 +18,16 @@ import httpx
 
 from orders.entrypoints.sandbox.database import database_command
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
-from tests.support.brokers import LARGEST_MESSAGE, RabbitServer, rabbit_server
-from tests.support.cluster import Cluster, Process, Shape, cluster
-from tests.support.database_connection import DatabaseWay, database_way
-from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
-from tests.support.prometheus_process import PrometheusProcess, eventually, prometheus_process
-from tests.support.redis_process import RedisProcess, redis_process
+from tests.support.database.database_connection import DatabaseWay, database_way
+from tests.support.processes.brokers import LARGEST_MESSAGE, RabbitServer, rabbit_server
+from tests.support.processes.cluster import Cluster, Process, Shape, cluster
+from tests.support.processes.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.processes.prometheus_process import (
+    PrometheusProcess,
+    eventually,
+    prometheus_process,
+)
+from tests.support.processes.redis_process import RedisProcess, redis_process
 
 _BUYERS: Final = 3
 _PROCESSES: Final = ("api-0", "api-1", "worker-0")

@@ -11,7 +11,7 @@ from infra.grafana.boards import PANELS, dashboards
 from infra.grafana.panels import Panel
 from orders.entrypoints.observability.metrics import metrics_table
 from tests.operating.shop import RunningShop
-from tests.support.prometheus_process import RULES, eventually
+from tests.support.processes.prometheus_process import RULES, eventually
 
 SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 GIVEN = {"$__rate_interval": "10s", "$namespace": ".*"}

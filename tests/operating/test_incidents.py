@@ -10,7 +10,7 @@ import time
 
 from tests.operating.incidents import INCIDENTS, play
 from tests.operating.shop import LOST, RunningShop
-from tests.support.prometheus_process import RULES
+from tests.support.processes.prometheus_process import RULES
 
 QUIET_SECONDS = 4  # two minutes of the rules
 

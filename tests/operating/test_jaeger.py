@@ -11,11 +11,11 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.support.brokers import RabbitServer
-from tests.support.cluster import Cluster, Shape, cluster
-from tests.support.gateway import Gateway, gateway
-from tests.support.jaeger_process import Jaeger, Shown, jaeger_process
-from tests.support.service import Running, eventually, paid
+from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.cluster import Cluster, Shape, cluster
+from tests.support.processes.gateway import Gateway, gateway
+from tests.support.processes.jaeger_process import Jaeger, Shown, jaeger_process
+from tests.support.processes.service import Running, eventually, paid
 from tests.support.traces import messages, traced_rabbit
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}

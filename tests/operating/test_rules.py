@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orders.entrypoints.observability.metrics import metrics_table
-from tests.support.prometheus_process import RULES, hastened, installed
+from tests.support.processes.prometheus_process import RULES, hastened, installed
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = RULES.parent

@@ -29,17 +29,17 @@ from orders.adapters.mongo.schema import migrate
 from orders.entrypoints import clock
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 from orders.entrypoints.worker import PAUSE_SECONDS, RELAY_BATCH
-from tests.bench.databases import Database, running_database
+from tests.bench.rigs.databases import Database, running_database
 from tests.chaos.deliveries import Deliveries
 from tests.rates.deliveries import faults, repeated
 from tests.rates.relaying import DATABASE, relaying
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     RabbitServer,
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.cluster import Shape, cluster
+from tests.support.processes.cluster import Shape, cluster
 
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "events.md"
 ORDERS, EVENTS_EACH = 2_500, 4

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orders.entrypoints.container import Adapters
+from orders.entrypoints.container import Container
 from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.server.child_processes import free_ports
 from orders.entrypoints.settings.table import Settings
-from tests.support.orders_process import COMPLETE, command, environment, get, running
+from tests.support.processes.orders_process import COMPLETE, command, environment, get, running
 
 SECRET = "QZ7XK9WJ4VU2"
 ENCODE = "in name and password, / must be written as %2F"
@@ -190,6 +190,13 @@ def given_with(name: str, value: str) -> dict[str, str]:
     return {**COMPLETE, f"ORDERS_{name}": value}
 
 
+def make_adapters(settings: Settings) -> None:
+    """Make every adapter that the settings ask for; nothing is connected."""
+    container = Container(settings=settings)
+    container.connections()
+    container.prices()
+
+
 def shows_secret(text: str) -> bool:
     return any(SECRET[n : n + 4] in text for n in range(len(SECRET) - 3))
 
@@ -207,7 +214,7 @@ def test_what_cannot_be_used_is_named_with_the_reason(name: str, value: str, rea
 @pytest.mark.parametrize(("name", "value"), ACCEPTED)
 def test_what_can_be_used_is_accepted(name: str, value: str) -> None:
     settings = Settings.read(given_with(name, value))
-    Adapters(settings)
+    make_adapters(settings)
     assert value not in repr(settings) or name == "HOST"
 
 
@@ -224,7 +231,7 @@ def test_an_address_is_refused_or_works_and_its_secret_shows_nowhere(
         except SettingsError as refused:
             said = str(refused)
         else:
-            Adapters(read)
+            make_adapters(read)
             said = repr(read)
     assert said.startswith((f"ORDERS_{name} ", "Settings("))
     assert "\n" not in said

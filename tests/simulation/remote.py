@@ -18,6 +18,7 @@ from orders.application.ports import Clock, LoggedEvent, Published
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, write_token
 from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 from tests.simulation.world import Link, NoAnswer, Process
@@ -164,7 +165,7 @@ class RemoteStore(Remote):
     async def _write(self, name: str, order: Order) -> None:
         write, sent = getattr(self._target, name), copy.copy(order)
         await self._ask(name, lambda: write(sent))
-        order.mark_stored(sent.version, write_token=sent.write_token)
+        mark_stored(order, sent.version, write_token=write_token(sent))
 
     async def _ask(self, name: str, serve: Callable[[], Any]) -> Any:
         try:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 from orders.adapters.in_memory import InMemoryEventLog, StaticPriceList
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
+from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import ApplicationError, StoreUnavailable
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.place_order import DraftPricer, PlaceOrder
+from orders.application.place_order import PlaceOrder
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
@@ -118,7 +119,7 @@ class Outside:
         except PartNotFound:
             return  # It was told that this is no payment of ours.
         else:
-            if order.state is not order.stored:
+            if order.is_changed:
                 self.forgotten.append(report.reference)
 
 
@@ -244,15 +245,15 @@ async def work(use: UseCases) -> None:
 
 async def relay(use: UseCases) -> None:
     """A relay's turn: what is new, and what each publisher lacks, side by side as in a worker."""
-    lanes = use.relay_events.lanes
-    turns = [use.relay_events(limit=128), *(lane.catch_up(limit=128) for lane in lanes)]
+    queues = use.relay_events.queues
+    turns = [use.relay_events(limit=128), *(queue.send_waiting(limit=128) for queue in queues)]
     try:
         told = await asyncio.gather(*turns, return_exceptions=True)
-        for lane in lanes:
-            await lane.finish()
+        for queue in queues:
+            await queue.finish()
     finally:
-        for lane in lanes:
-            lane.abandon()
+        for queue in queues:
+            queue.cancel()
     for trouble in told:
         if isinstance(trouble, BaseException):
             raise trouble

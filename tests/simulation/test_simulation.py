@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 
 from orders.adapters.in_memory import InMemoryOrders
+from orders.application import record_payment_event
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.ports import PaymentEvent
-from orders.application.publisher_lane import LEASE, Relayed
-from orders.application.record_payment_event import RecordPaymentEvent
+from orders.application.ports import OrderRepository
+from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.application.relay_events import RelayEvents
+from orders.application.update_order import Updated, update_order
 from orders.domain.identifiers import OrderId
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, restore, write_token
 from orders.domain.payments import PaymentOperation, PaymentReport
 from tests.simulation.history import run
 from tests.simulation.invariants import violations
@@ -114,13 +116,13 @@ def a_new_key_for_an_unknown_outcome(patch: pytest.MonkeyPatch) -> None:
 
 def forgotten_before_the_confirm(patch: pytest.MonkeyPatch) -> None:
     async def relay(self: RelayEvents, *, limit: int) -> Relayed:
-        claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
+        claimed = await self._outbox.claim(now=self._now(), lease=RELAY_LEASE, limit=limit)
         events = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
         for waiting in claimed:
             await self._outbox.remove({waiting.order_id: waiting.events[-1].recorded.sequence})
-        for lane in self.lanes:
-            await lane.offer(claimed)
+        for queue in self.queues:
+            await queue.publish(claimed)
         return Relayed(events=len(events))
 
     patch.setattr(RelayEvents, "__call__", relay)
@@ -146,10 +148,10 @@ def events_stored_in_a_second_write(patch: pytest.MonkeyPatch) -> None:
             kept = store._kept[order.id]
             kept.outbox += tuple(store._logged(state, event) for event in events)
 
-        sent = Order(state, write_token=order.write_token)
+        sent = restore(state, write_token=write_token(order))
         await self._ask(name, lambda: method(sent))
         await self._ask("add_events", add_events)
-        order.mark_stored(sent.version, write_token=sent.write_token)
+        mark_stored(order, sent.version, write_token=write_token(sent))
 
     patch.setattr(RemoteStore, "_write", write)
 
@@ -162,12 +164,13 @@ def repetitions_answered_from_the_primary_alone(patch: pytest.MonkeyPatch) -> No
 
 
 def messages_taken_because_the_primary_knows_them(patch: pytest.MonkeyPatch) -> None:
-    async def booked(self: RecordPaymentEvent, order_id: OrderId, event: PaymentEvent) -> Order:
-        order = await self._orders.get(order_id)
-        self._book(order, event)
-        return order
+    async def update(
+        orders: OrderRepository, order_id: OrderId, decide: Callable[[Order], None]
+    ) -> Updated[None]:
+        primary = await orders.get(order_id)
+        return await update_order(orders, order_id, decide, durable=primary)
 
-    patch.setattr(RecordPaymentEvent, "_booked", booked)
+    patch.setattr(record_payment_event, "update_order", update)
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,13 @@ import httpx
 import msgspec
 from litestar import Litestar
 
-from orders.adapters.in_memory import StaticTokens
+from orders.application.errors import StoreUnavailable
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
-from orders.entrypoints.container import UseCases
-from orders.entrypoints.http.app import build_app, description
-from orders.entrypoints.http.routes.health import Readiness
-from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.http.app import create_app, description
+from orders.entrypoints.server.application import graphql_routes
 from tests.support.published_api import Published
-from tests.support.shop import PEOPLE, WEBHOOK_SECRET, Shop
+from tests.support.shop import Shop
 
 NEW: Final = "a new key"
 """Take an Idempotency-Key that was never used."""
@@ -40,29 +38,23 @@ def a_line(**changes: Any) -> dict[str, Any]:
 
 
 class Front:
-    """The application, built once. Each test puts a shop of its own behind it."""
+    """The application, made once. Each test overrides its container by that of its own shop."""
 
     def __init__(self) -> None:
         self.can_serve = True
         self.is_draining = False
-        self.tokens = StaticTokens(PEOPLE)
-        self.use_cases: UseCases = Shop().use_cases
-        self.app: Litestar = build_app(
-            self.use_cases,
-            settings=Settings(
-                mongo_uri="mongodb://127.0.0.1",
-                payment_url="http://127.0.0.1",
-                payment_webhook_secret=(WEBHOOK_SECRET,),
-                issuer="issuer",
-                audience="orders",
-            ),
-            tokens=self.tokens,
-            readiness=Readiness(lambda: self.is_draining, self._can_serve),
+        shop = Shop()
+        self.tokens = shop.tokens
+        self.container = shop.container
+        self.container.readiness_checks.override([self._require_store])
+        self.app: Litestar = create_app(
+            self.container, is_draining=lambda: self.is_draining, extra_routes=graphql_routes
         )
         self.published = Published(description())
 
-    async def _can_serve(self) -> bool:
-        return self.can_serve
+    async def _require_store(self) -> None:
+        if not self.can_serve:
+            raise StoreUnavailable("the store is switched off")
 
 
 class Api:

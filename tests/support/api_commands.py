@@ -23,7 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_shipment": ONE_PEN,
     "request_return": ONE_PEN,
 }
-BY_ACTION: dict[str, Command] = {command.operation.value: command for command in COMMANDS}
+BY_ACTION: dict[str, Command[Any]] = {command.operation.value: command for command in COMMANDS}
 IDS = [command.operation.value for command in COMMANDS]
 
 

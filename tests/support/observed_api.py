@@ -12,23 +12,16 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
-from orders.adapters.in_memory import StaticTokens
 from orders.application.ports import RateLimiter
-from orders.entrypoints.http.app import build_app
-from orders.entrypoints.http.routes.health import Readiness
+from orders.entrypoints.http.app import create_app
 from orders.entrypoints.observability import json_logging as logs
-from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.server.application import graphql_routes
 from tests.support.api import a_body
-from tests.support.shop import PEOPLE, WEBHOOK_SECRET, Shop
+from tests.support.shop import Shop, some_settings
 
 JsonLine = dict[str, Any]
 
 _SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
-
-
-async def always() -> bool:
-    """The store is there."""
-    return True
 
 
 def an_app(
@@ -39,21 +32,15 @@ def an_app(
     is_draining: Any = lambda: False,
     **settings: Any,
 ) -> Litestar:
-    """The application over a shop in memory."""
-    given: dict[str, Any] = {
-        "mongo_uri": "mongodb://127.0.0.1",
-        "payment_url": "http://127.0.0.1",
-        "payment_webhook_secret": (WEBHOOK_SECRET,),
-        "issuer": "issuer",
-        "audience": "orders",
-    }
-    return build_app(
-        shop.use_cases,
-        settings=Settings(**given | settings),
-        tokens=tokens or StaticTokens(PEOPLE),
-        readiness=Readiness(is_draining, always),
-        limiter=limiter,
-    )
+    """The application over a shop in memory. Without a limiter, rates are free."""
+    # A limiter that counts nothing yet is empty, and so false.
+    free = {"rate_per_second": 0, "auth_failures_per_second": 0} if limiter is None else {}
+    shop.container.settings.override(some_settings(**free | settings))
+    if limiter is not None:
+        shop.container.limiter.override(limiter)
+    if tokens is not None:
+        shop.container.tokens.override(tokens)
+    return create_app(shop.container, is_draining=is_draining, extra_routes=graphql_routes)
 
 
 class Recorded(logging.Handler):

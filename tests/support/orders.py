@@ -13,7 +13,6 @@ from typing import Any
 from orders.domain.actions import Action
 from orders.domain.identifiers import (
     Actor,
-    ActorKind,
     OrderId,
     PartId,
     derive_order_id,
@@ -23,6 +22,7 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine, Items
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
 from orders.domain.state import ProcessedRequest
@@ -31,8 +31,8 @@ from orders.domain.validation import Address, Shipping
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=1)
 TENANT = "shop"
-CUSTOMER = Actor(ActorKind.CUSTOMER, "customer-1")
-STAFF = Actor(ActorKind.STAFF, "staff-1")
+CUSTOMER = Actor.customer("customer-1")
+STAFF = Actor.staff("staff-1")
 ADDRESS = Address(name="Ada Quill", line1="1 Mill Lane", city="Cork", country="IE")
 
 
@@ -73,7 +73,7 @@ def a_placed_order(*, key: str = "key-1", **changes: Any) -> Order:
 
 def restored(order: Order, **changes: Any) -> Order:
     """The order as a store gives it back, with some of its state changed."""
-    return Order(replace(order.state, **changes))
+    return restore(replace(order.state, **changes))
 
 
 # -- money ------------------------------------------------------------------------------------
@@ -475,7 +475,7 @@ _COMMANDS: Mapping[Action, Callable[[Order], object]] = {
     ),
     Action.APPLY_CHANGE: lambda order: order.apply_change("1", by=STAFF, now=NOW),
     Action.DECLINE_CHANGE: lambda order: order.decline_change("1", by=STAFF, now=NOW),
-    Action.EDIT: lambda order: order.edit({"note": "Ring twice"}, by=CUSTOMER, now=NOW),
+    Action.EDIT: lambda order: order.edit(note="Ring twice", by=CUSTOMER, now=NOW),
     Action.ADD_NOTE: lambda order: order.add_note("Checked", by=STAFF, now=NOW),
     Action.HOLD: lambda order: order.hold("address", by=STAFF, now=NOW),
     Action.RELEASE: lambda order: order.release("1", by=STAFF, now=NOW),

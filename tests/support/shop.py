@@ -20,8 +20,8 @@ from orders.adapters.in_memory import (
     InMemoryPayments,
     InMemoryPublisher,
     StaticPriceList,
+    StaticTokens,
 )
-from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.access import Caller, Operation, scopes_for
 from orders.application.place_order import InitialPayment
 from orders.application.ports import OrderFilter
@@ -31,7 +31,8 @@ from orders.domain.order.order import Order
 from orders.domain.payments import PaymentReport
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import OrderLimits
-from orders.entrypoints.container import UseCases
+from orders.entrypoints.container import Container
+from orders.entrypoints.settings.table import Settings
 from tests.support.orders import NOW, a_draft
 
 TENANT = "shop"
@@ -76,6 +77,19 @@ PEOPLE = {
 """Who may send requests, by the name that is also their token."""
 
 
+def some_settings(**changes: Any) -> Settings:
+    """Settings of a service whose outside world is never called."""
+    given: dict[str, Any] = {
+        "mongo_uri": "mongodb://127.0.0.1",
+        "payment_url": "http://127.0.0.1",
+        "payment_webhook_secret": (WEBHOOK_SECRET,),
+        "issuer": "issuer",
+        "audience": "orders",
+        "jwks_url": "http://127.0.0.1",
+    }
+    return Settings(**given | changes)
+
+
 class Interrupted(BaseException):
     """Stands for the end of the process: no use case may catch it."""
 
@@ -111,7 +125,7 @@ class Between:
 
 
 class Shop:
-    """The adapters and the use cases over them. `orders` and `payments` may be wrapped."""
+    """A container with adapters in memory. `orders` and `payments` may be wrapped."""
 
     def __init__(self, *, limits: OrderLimits | None = None) -> None:
         self.clock = FixedClock(NOW)
@@ -123,19 +137,25 @@ class Shop:
         self.prices = StaticPriceList(PRICES)
         self.orders = Between(self.stored)
         self.payments = Between(self.provider)
-        self.use_cases = UseCases(
+        self.tokens = StaticTokens(PEOPLE)
+        self.container = Container(
+            # 0 turns the rate limits off.
+            settings=some_settings(rate_per_second=0, auth_failures_per_second=0)
+        )
+        self.container.override_providers(
             orders=self.orders,
             outbox=self.stored,
             log=self.log,
             payments=self.payments,
             prices=self.prices,
             publishers={"rabbitmq": self.publisher, "kafka": self.other_publisher},
-            webhooks=WebhookVerifier([WEBHOOK_SECRET]),
+            tokens=self.tokens,
+            readiness_checks=[],
             now=self.clock,
             randomness=partial(random.Random(0).getrandbits, 64),
-            limits=limits or OrderLimits(),
-            expire_after=timedelta(days=1),
         )
+        if limits is not None:
+            self.container.limits.override(limits)
 
     async def place(
         self,
@@ -148,7 +168,7 @@ class Shop:
         key: str = "key-1",
     ) -> CommandResult:
         """Place an order of 4,300; `method` pays for it."""
-        answer: CommandResult = await self.use_cases.place_order()(
+        answer: CommandResult = await self.container.place_order()(
             draft or a_draft(),
             customer_id=customer_id,
             payment=InitialPayment(method=method, capture=capture) if method else None,
@@ -166,7 +186,7 @@ class Shop:
         **conditions: Any,
     ) -> CommandResult:
         """Carry out a command. `tell` gets the order and, as keywords, who acts and when."""
-        answer: CommandResult = await self.use_cases.change_order()(
+        answer: CommandResult = await self.container.change_order()(
             order_id,
             operation,
             lambda order, by, now: tell(order, by=by, now=now),
@@ -178,16 +198,16 @@ class Shop:
         """Let time pass and a worker do all that is due, so many times."""
         for _ in range(rounds):
             self.clock.advance(after)
-            process_scheduled_work = self.use_cases.process_scheduled_work()
+            process_scheduled_work = self.container.process_scheduled_work()
             for order_id in await process_scheduled_work.claim(limit=100):
                 await process_scheduled_work(order_id)
 
     async def relay(self) -> None:
         """Let the relay have its turn, and each publisher that is behind one of its own."""
-        relay = self.use_cases.relay_events()
+        relay = self.container.relay_events()
         await relay(limit=100)
-        for lane in relay.lanes:
-            await lane.catch_up(limit=100)
+        for queue in relay.queues:
+            await queue.send_waiting(limit=100)
 
     async def count(self) -> int:
         """How many orders the tenant has; without one there is no event either."""

@@ -15,13 +15,13 @@ import aio_pika
 import pytest
 
 from orders.adapters.brokers.rabbitmq import EXCHANGE
-from tests.support.brokers import (
+from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     RabbitServer,
     rabbit_server,
     rabbitmq_is_installed,
 )
-from tests.support.otlp_receiver import Received
+from tests.support.processes.otlp_receiver import Received
 
 QUEUE = "traced"
 

@@ -72,7 +72,7 @@ def _checked(content: Any) -> Mapping[str, Mapping[str, int]]:
     return content
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _Prices(msgspec.Struct, frozen=True):
     prices: dict[str, Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]]
 
 
@@ -153,7 +153,7 @@ class HttpPriceList:
             del self._believed[next(iter(self._believed))]
 
     async def _ask(self, skus: Sequence[str], currency: str) -> dict[str, int]:
-        """What the service says now; a part after the other, as a URL only holds so many."""
+        """Ask the service, in several requests if the SKUs exceed the length of a URL."""
         answers: dict[str, int] = {}
         if self._waiting >= self._at_once:
             raise PricesUnavailable("too many wait for the price list")
@@ -163,7 +163,7 @@ class HttpPriceList:
                 for start in range(0, len(skus), _SKUS_PER_REQUEST):
                     part = skus[start : start + _SKUS_PER_REQUEST]
                     body = await self._body([("currency", currency), *(("sku", s) for s in part)])
-                    answers |= msgspec.json.decode(body, type=_Answer).prices
+                    answers |= msgspec.json.decode(body, type=_Prices).prices
         except (TimeoutError, aiohttp.ClientConnectionError) as error:
             raise PricesUnavailable("the price list gave no answer in time") from error
         except (aiohttp.ClientError, msgspec.MsgspecError, UnicodeDecodeError) as error:

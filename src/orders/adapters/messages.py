@@ -6,8 +6,6 @@ messages. It has ids, codes, statuses and amounts; no personal data, no token, n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 from uuid import UUID
@@ -29,9 +27,6 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 EVENTS: Final[tuple[type[Any], ...]] = get_args(OrderEvent)
 """The class of every event that there is."""
 JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
-
-Sending = Callable[[LoggedEvent], AbstractContextManager[str | None]]
-"""What a publisher sends an event within; it gives the W3C trace context of the delivery."""
 
 E = TypeVar("E")
 Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
@@ -153,11 +148,6 @@ def cloud_event(logged: LoggedEvent) -> CloudEvent[Any]:
 def encode(logged: LoggedEvent) -> bytes:
     """The bytes of a message; the same event always gives the same bytes."""
     return msgspec.json.encode(cloud_event(logged), order="sorted")
-
-
-def untraced(logged: LoggedEvent) -> AbstractContextManager[str | None]:
-    """Send an event within nothing: its delivery has the trace context of what caused it."""
-    return nullcontext(logged.traceparent)
 
 
 def event_name(recorded: RecordedEvent) -> str:

@@ -1,9 +1,9 @@
-"""Who may do what: one table, for REST, GraphQL and workers alike. What is not in it is refused.
+"""Who may do what: one table for REST, GraphQL and the command line. What is not in it is refused.
 
-An operation needs one of its roles *and* its scope in the token, so a token with fewer scopes never
-gives more, and one without scopes gives nothing. The scope `orders:price` alone needs no role: it
-lets its holder state prices. Where scopes do not count (`ORDERS_JWT_SCOPES=ignored`), roles alone
-decide, and an integrator, whose rights are its scopes, has none.
+An operation needs one of its roles *and* its scope in the token. So a token with fewer scopes never
+gives more, and one without scopes gives nothing. Only `orders:price` needs no role: any caller with
+this scope may state prices. With `ORDERS_JWT_SCOPES=ignored` roles alone decide; an integrator,
+whose rights are its scopes, then has none.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from orders.domain.state import OrderState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever sent a request, as a verified token says.
+    """The sender of a request, as a verified token names it, or an operator.
 
-    `scopes` is None only where the installation lets roles alone decide: a token that names no
-    scope has the empty set, and no right.
+    `scopes` is None only if the installation lets roles alone decide. A token that names no scope
+    has the empty set, and no right.
     """
 
     subject: str
@@ -34,7 +34,7 @@ class Caller:
 
 
 class Operation(StrEnum):
-    """Everything the service can be asked to do."""
+    """Everything that a caller can ask the service to do."""
 
     PLACE = "place"
     PLACE_FOR_OTHERS = "place_for_others"
@@ -72,10 +72,13 @@ class Operation(StrEnum):
     DECLINE_RETURN = "decline_return"
     RECEIVE_RETURN = "receive_return"
     CLOSE_RETURN = "close_return"
+    SEE_OUTBOX = "see_outbox"
+    RESEND_EVENTS = "resend_events"
+    DROP_EVENTS = "drop_events"
 
 
 class Scope(StrEnum):
-    """What a token is good for."""
+    """What a token may be used for."""
 
     READ = "orders:read"
     WRITE = "orders:write"
@@ -85,10 +88,11 @@ class Scope(StrEnum):
     HOLD = "orders:hold"
     EVENTS = "events:read"
     PRICE = "orders:price"
+    OPERATE = "orders:operate"
 
 
 class Role(StrEnum):
-    """What someone is to the shop."""
+    """What a caller does for the shop. An operator runs the service, for all tenants."""
 
     CUSTOMER = "customer"
     SUPPORT = "support"
@@ -98,10 +102,12 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     INTEGRATOR = "integrator"
     ADMIN = "admin"
+    OPERATOR = "operator"
 
 
-_CU, _SU, _FU, _FI, _RI, _AU, _IN, _AD = Role
-_ALL = frozenset(Role)
+_CU, _SU, _FU, _FI, _RI, _AU, _IN, _AD, _OP = Role
+_ALL = frozenset(Role) - {_OP}
+_OPERATORS = frozenset({_OP})
 _STAFF = frozenset({_SU, _FU, _FI, _RI, _AU, _IN, _AD})
 _READERS = _STAFF - {_FU}
 
@@ -148,9 +154,12 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.DECLINE_RETURN: (Scope.WRITE, _roles(_SU)),
         Operation.RECEIVE_RETURN: (Scope.FULFILL, _roles(_FU)),
         Operation.CLOSE_RETURN: (Scope.WRITE, _roles(_SU, _FU)),
+        Operation.SEE_OUTBOX: (Scope.OPERATE, _OPERATORS),
+        Operation.RESEND_EVENTS: (Scope.OPERATE, _OPERATORS),
+        Operation.DROP_EVENTS: (Scope.OPERATE, _OPERATORS),
     }
 )
-"""The scope and the roles of every operation. A customer's reach is their own orders."""
+"""The scope and the roles of every operation. A customer reaches only their own orders."""
 
 _NO_ROLE: Final[frozenset[str]] = frozenset()
 _SHOWING_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
@@ -164,7 +173,7 @@ def is_allowed(caller: Caller, operation: Operation) -> bool:
 
 
 def _roles_giving(caller: Caller, operation: Operation) -> frozenset[str]:
-    """Which of the caller's roles give an operation, if its scope does."""
+    """Those of the caller's roles that give the operation, if a scope of theirs gives it too."""
     scope, roles = ACCESS[operation]
     if caller.scopes is None:
         return caller.roles & (roles - {Role.INTEGRATOR})
@@ -172,13 +181,13 @@ def _roles_giving(caller: Caller, operation: Operation) -> frozenset[str]:
 
 
 def scopes_for(roles: Collection[str]) -> frozenset[Scope]:
-    """All scopes that a token of these roles can use; an integrator's must be named instead."""
+    """All scopes that a token of these roles can use. An integrator's must be named instead."""
     held = frozenset(roles) - {Role.INTEGRATOR}
     return frozenset(scope for scope, giving in ACCESS.values() if held & giving)
 
 
 def require(caller: Caller, operation: Operation) -> None:
-    """Refuse what the caller may do to no order.
+    """Check that the caller may do this to some order.
 
     Raises:
         Forbidden: If roles and scopes do not give the operation.
@@ -193,7 +202,7 @@ def can_access_all(caller: Caller, operation: Operation) -> bool:
 
 
 def can_access(caller: Caller, operation: Operation, state: OrderState) -> bool:
-    """Whether the caller may do this to this order: it does not exist for whoever may not."""
+    """Whether the caller may do this to this order. If not, the order does not exist for them."""
     if state.tenant != caller.tenant or not is_allowed(caller, operation):
         return False
     if can_access_all(caller, operation):
@@ -203,7 +212,7 @@ def can_access(caller: Caller, operation: Operation, state: OrderState) -> bool:
 
 
 class View(StrEnum):
-    """How much of an order someone is shown."""
+    """How much of an order a caller sees."""
 
     CUSTOMER = "customer"
     FULFILLMENT = "fulfillment"
@@ -211,10 +220,10 @@ class View(StrEnum):
 
 
 def view_of(caller: Caller) -> View:
-    """What the caller is shown of the orders they reach; the widest of their roles decides.
+    """How much the caller sees of an order; the role that shows most decides.
 
-    Commands answer with the order. So a token shows what is the staff's only if it may read it, and
-    no more than a warehouse's if its scopes neither read orders nor move money.
+    The response to a command shows the order. So a token shows what only staff may see only if it
+    may read notes, and no money if its scopes neither read orders nor move money.
     """
     if is_allowed(caller, Operation.SEE_NOTES):
         return View.STAFF
@@ -223,6 +232,16 @@ def view_of(caller: Caller) -> View:
 
 
 def actor_of(caller: Caller) -> Actor:
-    """The caller as orders remember them."""
+    """The caller as an order records them."""
     kind = ActorKind.STAFF if caller.roles & _STAFF else ActorKind.CUSTOMER
     return Actor(kind, caller.subject)
+
+
+def operator(name: str) -> Caller:
+    """A person who runs the service and can reach its database. They reach no order."""
+    return Caller(
+        subject=name,
+        tenant="",
+        roles=frozenset({Role.OPERATOR}),
+        scopes=frozenset({Scope.OPERATE}),
+    )

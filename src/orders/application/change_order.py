@@ -1,4 +1,4 @@
-"""Change an order: the way every command on a stored order goes."""
+"""Carry out a command on a stored order."""
 
 from __future__ import annotations
 
@@ -6,81 +6,71 @@ from collections.abc import Callable
 from datetime import datetime
 
 from orders.application.access import Operation, actor_of, can_access, require
-from orders.application.errors import ConcurrentUpdate, OrderNotFound
+from orders.application.errors import OrderNotFound
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
 from orders.application.requests import (
     CommandResult,
     Request,
+    is_replay,
     record_request,
-    replay_of,
     require_version,
 )
+from orders.application.update_order import update_order
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
 
-TRIES = 8
-"""How often a command is decided anew on an order that others keep changing."""
-
 Decision = Callable[[Order, Actor, datetime], object]
-"""What to tell the order, given who acts and the time."""
+"""Calls a method of the order, with who acts and the time."""
 
 
 class ChangeOrder:
-    """Loads an order, lets it decide, stores it, and makes the calls it reserved."""
+    """Checks access, lets the order decide, saves it, and sends the operations it reserved."""
 
     def __init__(
-        self, orders: OrderRepository, settle: ExecutePaymentOperations, now: Clock
+        self, orders: OrderRepository, execute_operations: ExecutePaymentOperations, now: Clock
     ) -> None:
         self._orders = orders
-        self._settle = settle
+        self._execute_operations = execute_operations
         self._now = now
 
     async def __call__(
         self, order_id: OrderId, operation: Operation, decide: Decision, *, request: Request
     ) -> CommandResult:
-        """Carry out a command. With a request key it may be repeated.
+        """Carry out a command. With a request key the call may be repeated.
 
         Raises:
             Forbidden: If the caller may do this to no order.
-            OrderNotFound: If there is no such order that the caller may reach.
+            OrderNotFound: If there is no such order that the caller may access.
             RequestKeyReused: If the key was used with another body.
             RequestInProgress: If the first request with the key is still running.
             StaleVersion: If the caller decided on another version.
-            OrderError: If a rule of the order says no.
+            OrderError: If a rule of the order refuses the command.
             ConcurrentUpdate: If others kept changing the order.
         """
         require(request.caller, operation)
-        for _ in range(TRIES):
-            order = await self._orders.get(order_id)
-            answer = self._answer_of(order, operation, decide, request)
-            if answer is not None and not request.dry_run:
-                # Nothing will be stored, so what is told must be safe as it is.
-                order = await self._orders.get_durable(order_id, at_least=order.version)
-                answer = self._answer_of(order, operation, decide, request)
-            if answer is not None:
-                return answer
-            before = order.stored.ledger
-            try:
-                await self._orders.save(order)
-            except ConcurrentUpdate:
-                continue
-            reserved = order.state.ledger.operations_since(before)
-            return CommandResult(await self._settle(order, reserved))
-        raise ConcurrentUpdate
 
-    def _answer_of(
+        def execute(order: Order) -> bool:
+            return self._execute(order, operation, decide, request)
+
+        if request.dry_run:
+            order = await self._orders.get(order_id)
+            return CommandResult(order, replayed=execute(order))
+        updated = await update_order(self._orders, order_id, execute)
+        order = await self._execute_operations(updated.order, updated.reserved)
+        return CommandResult(order, replayed=updated.outcome)
+
+    def _execute(
         self, order: Order, operation: Operation, decide: Decision, request: Request
-    ) -> CommandResult | None:
-        """Let the order decide. Returns the answer, or None if the order is to be stored first."""
+    ) -> bool:
+        """Let the order decide. Returns whether an earlier request with the key did so."""
         if not can_access(request.caller, operation, order.state):
             raise OrderNotFound(order.id)
         now = self._now()
-        if (answer := replay_of(order, request, now=now)) is not None:
-            return answer
+        if is_replay(order, request, now=now):
+            return True
         require_version(order, request)
         decide(order, actor_of(request.caller), now)
-        if request.dry_run or order.state is order.stored:
-            return CommandResult(order)
-        record_request(order, request, now=now)
-        return None
+        if order.is_changed and not request.dry_run:
+            record_request(order, request, now=now)
+        return False

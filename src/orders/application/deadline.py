@@ -1,6 +1,6 @@
-"""Until when a request is worth working for: after that nobody waits for its answer.
+"""The deadline of a request: after it the client no longer waits for the response.
 
-Adapters look at it before they begin something. Work that no request has asked for has none.
+Adapters check it before each call. Work that belongs to no request has none.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from contextvars import ContextVar
 from typing import Final
 
 TO_BOOK_SECONDS: Final = 1.5
-"""What is kept of the time of a request to store what another service has answered."""
+"""The part of a request's time that is reserved for storing the outcome of a payment operation."""
 
 
 class Deadline:
-    """A moment, `seconds` after it was last set."""
+    """A moment `seconds` after `set` was last called."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.set()
 
     def set(self) -> None:
-        """Begin anew: the request has only now come in."""
+        """Start the time again: the whole request has been received now."""
         self._ends_at = time.monotonic() + self._seconds
 
     def seconds_left(self) -> float:
-        """How long it is until then; negative when it is over."""
+        """The seconds until the deadline; negative after it."""
         return self._ends_at - time.monotonic()
 
 
@@ -37,7 +37,7 @@ _deadline: ContextVar[Deadline | None] = ContextVar("orders.deadline", default=N
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[Deadline]:
-    """Work until then."""
+    """Give the work in this context a deadline."""
     token = _deadline.set(deadline)
     try:
         yield deadline
@@ -46,6 +46,6 @@ def within(deadline: Deadline) -> Iterator[Deadline]:
 
 
 def seconds_left() -> float:
-    """What is left to the current request; infinite outside of one."""
+    """The seconds that the current request has left; infinite outside of a request."""
     deadline = _deadline.get()
     return math.inf if deadline is None else deadline.seconds_left()

@@ -1,4 +1,4 @@
-"""The ports that events leave by; `ports` has them all."""
+"""The ports of events: outbox, log and publishers; `ports` has them all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from orders.domain.identifiers import OrderId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEvent:
-    """An event with the order and tenant it belongs to.
+    """An event with its order and tenant.
 
-    `position` is its place in the feed, 1, 2, 3 …; None while the relay has not logged it.
-    `traceparent` is the W3C trace context of the request that caused it.
+    `position` is its place in the feed, from 1 on without a gap; None before the relay has logged
+    it. `traceparent` is the W3C trace context of the request that caused it.
     """
 
     tenant: str
@@ -27,13 +27,13 @@ class LoggedEvent:
 
     @property
     def id(self) -> str:
-        """The same on every delivery."""
+        """The event's id. It is the same on every delivery."""
         return f"{self.order_id}:{self.recorded.sequence}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """An event of a form that this version does not know: a newer one has written it."""
+    """An event that this version of the service cannot read: a newer one has written it."""
 
     order_id: OrderId
     sequence: int
@@ -47,56 +47,56 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingEvents:
-    """Events of one order that wait, in sequence; none if the first of them is unreadable.
+    """The waiting events of one order, in sequence, up to the first that cannot be read.
 
-    `unreadable` is the event that comes next and cannot be read. Nothing may overtake it.
+    `unreadable` is that one. The events after it are not among these: none may overtake it.
     """
 
     order_id: OrderId
     events: Sequence[LoggedEvent]
     unreadable: Unreadable | None = None
     behind: frozenset[str] = frozenset()
-    """Of new events: the publishers that still have older events of this order to get."""
+    """Of new events: the publishers that lack older events of this order."""
     refusals: int = 0
-    """Of a publisher's events: how often in a row it has refused the first of them."""
+    """Of a publisher's events: how many times in a row it has refused the first of them."""
 
     @property
     def first(self) -> int:
-        """The sequence number of the first; there must be one."""
+        """The sequence number of the first event; there must be one."""
         return self.events[0].recorded.sequence
 
     @property
     def last(self) -> int:
-        """The sequence number of the last; there must be one."""
+        """The sequence number of the last event; there must be one."""
         return self.events[-1].recorded.sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """What a publisher lacks of an order's events: those after `confirmed`."""
+    """The events of an order that a publisher lacks: those after the number `confirmed`."""
 
     confirmed: int
     again_at: datetime
-    """When they are to be sent again."""
+    """When they may be sent again."""
     refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptEvents:
-    """New events of one order, `first` to `last`, that not every publisher has confirmed."""
+    """New events of one order, `first` to `last`, that some publisher has not confirmed."""
 
     order_id: OrderId
     first: int
     last: int
     lags: Mapping[str, Lag] = field(default_factory=dict)
-    """The publishers that have fallen behind with these events."""
+    """The publishers that did not confirm all of these events, and what each lacks."""
     behind: frozenset[str] = frozenset()
-    """Those that were behind already, as the claim said."""
+    """The publishers that lacked older events already, as the claim said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedEvents:
-    """Events of one order that wait for a person: a publisher takes the first of them never."""
+    """Events of one order that wait for a person: a publisher has refused the first for good."""
 
     publisher: str
     tenant: str
@@ -104,20 +104,20 @@ class ParkedEvents:
     first: int
     """The sequence number of the refused event."""
     waiting: int
-    """How many events wait with it, itself included."""
+    """How many events wait, the refused one included."""
     reason: str
     parked_at: datetime
 
 
 class EventOutbox(Protocol):
-    """The events that were stored with their orders and that not every publisher has confirmed.
+    """The events that are stored with their orders until every publisher has confirmed them.
 
-    New events wait for all publishers. Where one does not confirm them, the order falls behind
-    for that publisher alone: it waits in the publisher's queue, with what comes after it. An
-    event stays in the outbox while a publisher is behind with it.
+    New events wait for all publishers. If one publisher does not confirm them, they wait in the
+    queue of that publisher alone, with the later events of the same order. An event leaves the
+    outbox when no publisher lacks it.
 
-    Publishers are named; a store may know only some names. Every method raises
-    `StoreUnavailable` when the store gives no answer in time. All may be repeated.
+    Publishers are named; a store may know only some names. Every method raises `StoreUnavailable`
+    if the store gives no answer in time. Every method may be repeated.
     """
 
     async def claim(
@@ -125,59 +125,60 @@ class EventOutbox(Protocol):
     ) -> Sequence[WaitingEvents]:
         """The new events of at most `limit` orders, the longest waiting first.
 
-        A claimed order's new events are given to nobody else until the lease is over.
+        No other claim gets the new events of these orders before the lease is over.
         """
         ...
 
     async def remove(self, up_to: Mapping[OrderId, int]) -> None:
-        """End claims of new events that every publisher has confirmed, of each up to a number.
+        """Remove new events that every publisher has confirmed, and end their claims.
 
-        They are taken out. Events that came meanwhile stay, and can be claimed at once.
+        `up_to` has the last sequence number by order. Events that were stored meanwhile stay, and
+        can be claimed at once.
         """
         ...
 
     async def keep(self, kept: Sequence[KeptEvents]) -> None:
-        """End claims of new events that some publishers have not confirmed.
+        """Move new events to the queues of the publishers that lack them, and end their claims.
 
-        Changes nothing of an order whose first claimed event is not new any more. Events that
-        came meanwhile can be claimed at once.
+        Changes nothing for an order whose first claimed event is not new any more. Events that
+        were stored meanwhile can be claimed at once.
         """
         ...
 
     async def claim_for(
         self, publisher: str, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[WaitingEvents]:
-        """What a publisher lacks of at most `limit` orders whose time has come, first come first.
+        """What a publisher lacks of at most `limit` orders that are due, the earliest due first.
 
-        New events are not among them. Given to nobody else until the lease is over.
+        New events are not among these. No other claim gets them before the lease is over.
         """
         ...
 
     async def confirm(self, publisher: str, up_to: Mapping[OrderId, int]) -> None:
-        """End a publisher's claims: it has confirmed all that was claimed, up to these numbers.
+        """End a publisher's claims: it has confirmed all claimed events, up to these numbers.
 
-        What no publisher is behind with any more is taken out.
+        Events that no publisher lacks any more are removed.
         """
         ...
 
     async def defer(
         self, publisher: str, waiting: Sequence[WaitingEvents], *, until: datetime
     ) -> None:
-        """Give events to a publisher not before then, and remember the `refusals` of each.
+        """Let a publisher's events be claimed from `until` on, and store the `refusals` of each.
 
-        Of those claimed, the ones before the first of these are confirmed. Changes nothing of
-        an order if that publisher has confirmed the first meanwhile, or it is parked.
+        The claimed events before the first of these count as confirmed. Changes nothing for an
+        order if the publisher has confirmed the first meanwhile, or its events are parked.
         """
         ...
 
     async def park(
         self, publisher: str, waiting: WaitingEvents, *, reason: str, now: datetime
     ) -> None:
-        """As `defer`, until `resend`: for this publisher alone, also what comes later."""
+        """As `defer`, until `resend`. The order's later events wait too, for this publisher."""
         ...
 
     async def parked(self, *, limit: int, publisher: str | None = None) -> Sequence[ParkedEvents]:
-        """What is parked, for one publisher or any, at most `limit`, the longest parked first."""
+        """At most `limit` parked orders, of one publisher or all, the longest parked first."""
         ...
 
     async def resend(self, order_id: OrderId, publisher: str) -> bool:
@@ -195,54 +196,58 @@ class EventOutbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundEvents:
-    """Events that were looked for; those that this version cannot read are named."""
+    """The events of a search, and those that this version cannot read."""
 
     events: Sequence[LoggedEvent] = ()
     unreadable: Sequence[Unreadable] = ()
     end: int | None = None
-    """Of a part of the feed: the position of the last one, readable or not; None of nothing."""
+    """Of a page of the feed: the position of its last event, readable or not; None if empty."""
 
 
 class EventLog(Protocol):
-    """Every relayed event, for ever, each once."""
+    """All relayed events, each once. None is ever removed."""
 
     async def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Log events at the end of the feed. One that is logged already is left as it is."""
+        """Add events at the end of the feed. An event that is logged already stays as it is."""
         ...
 
     async def timeline(self, order_id: OrderId) -> FoundEvents:
         """An order's logged events, in sequence."""
         ...
 
+    async def cause_of(self, order_id: OrderId) -> str | None:
+        """The traceparent of an order's first event; None if it has none, or is not logged yet."""
+        ...
+
     async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`.
 
-        Positions are seen in order: once a reader has seen one, nothing appears before it.
+        Positions appear in order: once a reader has seen one, no event appears before it.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What became of events that were sent.
+    """The outcome of sending events.
 
-    Of all others nothing is known: they may have arrived, and must be sent again.
+    An event that is neither confirmed nor refused may have arrived. It must be sent again.
     """
 
     confirmed: Mapping[OrderId, int] = field(default_factory=dict)
     """The sequence number up to which the broker has confirmed an order's events."""
     refused: Mapping[OrderId, str] = field(default_factory=dict)
-    """Why the broker will never take an order's event after those, as it is."""
+    """Why the broker refuses for good the order's first event after those."""
 
 
 class EventPublisher(Protocol):
     """Sends events to other services."""
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
-        """Send events, each order's in the order given, and tell what became of them.
+        """Send events, those of each order in the sequence given.
 
-        An order's event is sent only once the one before it is confirmed. No order waits for
-        another's. Returns within a bounded time, and raises nothing if the broker is lost.
-        Sending an event again is allowed; it sends the same bytes.
+        An event is sent after the broker has confirmed the one before it of the same order. No
+        order waits for another. Returns within a bounded time, and raises nothing if the broker is
+        lost. The call may be repeated: the same event has the same bytes.
         """
         ...

@@ -1,7 +1,8 @@
-"""Carry out the calls that an order has reserved, and book what comes of them.
+"""Send the payment operations that an order has reserved, and record their outcome.
 
-Reserved and stored came first, so whatever dies here, a worker finishes: it looks the payment
-up by its reference, and sends the same key again if it is not there. Never a new key.
+An operation is reserved and stored before it is sent, with its key. If this process dies at any
+point, a worker sends the operation again, with the same key; a payment it looks up by that key
+first. So an operation moves money at most once.
 """
 
 from __future__ import annotations
@@ -18,16 +19,15 @@ from orders.application.errors import (
     StoreUnavailable,
 )
 from orders.application.ports import Clock, OrderRepository, PaymentGateway
+from orders.application.update_order import update_order
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore, stored_state
 from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport
-
-TRIES = 10
-"""How often a fact is booked anew on an order that others keep changing."""
 
 
 class ExecutePaymentOperations:
-    """Makes an order's reserved calls and stores their outcome."""
+    """Sends an order's reserved operations and stores their outcome."""
 
     def __init__(self, orders: OrderRepository, payments: PaymentGateway, now: Clock) -> None:
         self._orders = orders
@@ -35,87 +35,68 @@ class ExecutePaymentOperations:
         self._now = now
 
     async def __call__(self, order: Order, keys: Iterable[str]) -> Order:
-        """Make the calls with these keys, and those that their outcome reserves in turn.
+        """Send the operations with these keys, and those that their outcomes reserve.
 
-        They must be the caller's to make: just stored by it, or claimed because they are due.
-        A call without a clear answer, or whose answer cannot be stored, is left for later, and
-        the order comes back as it is stored. May be repeated.
+        The caller must own the operations: it has just stored them, or claimed the order when they
+        became due. The order must be durable. If an operation has no clear outcome, or its outcome
+        cannot be stored, a worker repeats it later; the order is then returned as last stored. The
+        call may be repeated.
         """
         waiting = deque(keys)
         while waiting:
-            call = order.state.ledger.operation(waiting.popleft())
-            if call is None:
+            operation = order.state.ledger.operation(waiting.popleft())
+            if operation is None:
                 continue
-            book = await self._outcome(order, call)
+            record = await self._outcome(order, operation)
             try:
-                order, reserved = await self._store(order, book)
+                updated = await update_order(self._orders, order.id, record, durable=order)
             except (ConcurrentUpdate, StoreUnavailable):
-                return Order(order.stored)
-            waiting.extend(reserved)
+                return restore(stored_state(order))
+            order = updated.order
+            waiting.extend(updated.reserved)
         return order
 
-    async def _outcome(self, order: Order, call: PaymentOperation) -> Callable[[Order], None]:
+    async def _outcome(self, order: Order, operation: PaymentOperation) -> Callable[[Order], None]:
+        """Send an operation. Returns the function that records its outcome on an order."""
+        key = operation.key
         try:
-            report = await self._ask(order, call)
-        except PaymentDeclined as no:
-            code = no.decline_code
-            return lambda order: order.record_operation_failure(call.key, code, now=self._now())
+            report = await self._send(order, operation)
+        except PaymentDeclined as refusal:
+            code = refusal.decline_code
+            return lambda order: order.record_operation_failure(key, code, now=self._now())
         except PaymentRefused:
-            return lambda order: order.record_operation_failure(
-                call.key, "refused", now=self._now()
-            )
+            return lambda order: order.record_operation_failure(key, "refused", now=self._now())
         except PaymentNotAttempted:
-            return lambda order: order.record_not_attempted(call.key, now=self._now())
+            return lambda order: order.record_not_attempted(key, now=self._now())
         except PaymentUnavailable:
-            return lambda order: order.record_unknown_outcome(call.key, now=self._now())
-        return lambda order: order.record_operation_result(call.key, report, now=self._now())
+            return lambda order: order.record_unknown_outcome(key, now=self._now())
+        return lambda order: order.record_operation_result(key, report, now=self._now())
 
-    async def _ask(self, order: Order, call: PaymentOperation) -> PaymentReport:
-        payment = order.state.ledger.payment(call.payment_id)
-        amount = Money(call.amount, order.state.currency)
-        if call.kind is OperationKind.AUTHORIZE:
-            return await self._authorize(call, amount, payment.method or "", payment.capture)
+    async def _send(self, order: Order, operation: PaymentOperation) -> PaymentReport:
+        payment = order.state.ledger.payment(operation.payment_id)
+        amount = Money(operation.amount, order.state.currency)
+        if operation.kind is OperationKind.AUTHORIZE:
+            return await self._authorize(operation, amount, payment.method or "", payment.capture)
         if payment.provider_id is None:
             raise PaymentUnavailable("the payment service has not named the payment yet")
-        match call.kind:
+        match operation.kind:
             case OperationKind.CAPTURE:
                 return await self._payments.capture(
-                    payment.provider_id, amount=amount, reference=call.key
+                    payment.provider_id, amount=amount, reference=operation.key
                 )
             case OperationKind.VOID:
-                return await self._payments.void(payment.provider_id, reference=call.key)
+                return await self._payments.void(payment.provider_id, reference=operation.key)
             case OperationKind.REFUND:
                 return await self._payments.refund(
-                    payment.provider_id, amount=amount, reference=call.key
+                    payment.provider_id, amount=amount, reference=operation.key
                 )
 
     async def _authorize(
-        self, call: PaymentOperation, amount: Money, method: str, capture: bool
+        self, operation: PaymentOperation, amount: Money, method: str, capture: bool
     ) -> PaymentReport:
-        asked_before = call.tries > 0 or call.next_attempt_at <= self._now()
-        if asked_before and (known := await self._payments.find(call.key)) is not None:
+        was_sent_before = operation.tries > 0 or operation.next_attempt_at <= self._now()
+        if was_sent_before and (known := await self._payments.find(operation.key)) is not None:
             return known
         return await self._payments.authorize(
-            reference=call.key, amount=amount, method=method, capture=capture
+            reference=operation.key, amount=amount, method=method, capture=capture
         )
-
-    async def _store(
-        self, order: Order, book: Callable[[Order], None]
-    ) -> tuple[Order, Iterable[str]]:
-        """Book a fact and save it; on a lost race, on the order as it is now.
-
-        Returns the order and the keys of the calls that booking has reserved.
-        """
-        for _ in range(TRIES):
-            before = order.state.ledger
-            book(order)
-            if order.state is order.stored:
-                return order, ()
-            try:
-                await self._orders.save(order)
-            except ConcurrentUpdate:
-                # Whoever was faster may have booked it: then this is what the caller is told.
-                order = await self._orders.get_durable(order.id, at_least=order.version + 1)
-            else:
-                return order, order.state.ledger.operations_since(before)
-        raise ConcurrentUpdate

@@ -1,4 +1,4 @@
-"""The order in which events are sent, whatever they are sent with."""
+"""The sequence in which events are sent, for any broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orders.domain.identifiers import OrderId
 
 
 class EventRefused(Exception):
-    """The broker will never take an event as it is. `reason` is a code."""
+    """The broker refuses an event for good. `reason` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -21,10 +21,10 @@ class EventRefused(Exception):
 
 
 class Sender(Protocol):
-    """One broker, as far as `publish_in_order` needs it. Called by one publisher at a time."""
+    """Sends single events to a broker. One publisher calls it at a time."""
 
     async def ready(self) -> None:
-        """Be able to send, also after something went wrong.
+        """Connect, also again after a failure.
 
         Raises:
             PublisherUnavailable: If the broker cannot be reached.
@@ -35,7 +35,8 @@ class Sender(Protocol):
         """Return once the broker has confirmed the event.
 
         Raises:
-            EventRefused: If it never will: this event, or another that is under way.
+            EventRefused: If the broker refuses it for good: this event, or another that is being
+                sent.
             PublisherUnavailable: If the event may not have arrived.
         """
         ...
@@ -44,10 +45,9 @@ class Sender(Protocol):
 async def publish_in_order(
     events: Iterable[LoggedEvent], sender: Sender, *, within_seconds: float
 ) -> Published:
-    """Send each order's events one after another, different orders' side by side.
+    """Send the events of one order one after another, and those of different orders concurrently.
 
-    An order goes no further than its first event without a confirm: what came after it would
-    overtake it.
+    After an event without a confirmation, no later event of the order is sent: it would overtake.
     """
     sending = _Sending(sender)
     with contextlib.suppress(PublisherUnavailable, TimeoutError):
@@ -57,7 +57,7 @@ async def publish_in_order(
 
 
 class _Sending:
-    """One call of `publish_in_order`, and what is known of it so far."""
+    """One call of `publish_in_order`, and its outcome so far."""
 
     def __init__(self, sender: Sender) -> None:
         self.confirmed: dict[OrderId, int] = {}
@@ -71,8 +71,8 @@ class _Sending:
             for own in orders:
                 group.create_task(self._send(own))
         if self.refused and len(orders) > 1:
-            # A broker may refuse one message by dropping all that are under way with it, and
-            # not say which it was. Sent by itself, each order's tells.
+            # A broker may refuse one message by dropping all that are sent with it, and not say
+            # which it was. Each order's events, sent alone, show it.
             self.refused.clear()
             for own in orders:
                 await self._sender.ready()

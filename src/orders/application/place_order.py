@@ -1,12 +1,13 @@
-"""Place an order, or say what it would cost."""
+"""Place an order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from orders.application.access import Caller, Operation, actor_of, is_allowed, require
+from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import (
     DuplicateOrder,
     Forbidden,
@@ -15,25 +16,16 @@ from orders.application.errors import (
     PriceUnknown,
 )
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.ports import Clock, OrderRepository, PriceList
-from orders.application.requests import CommandResult, Request, record_request, replay_of
+from orders.application.ports import Clock, OrderRepository
+from orders.application.requests import CommandResult, Request, is_replay, record_request
 from orders.domain.errors import TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
-from orders.domain.lines import DraftLine, require_line_count
-from orders.domain.money import exponent
 from orders.domain.order.order import Order
-from orders.domain.pricing import OrderDraft, Quote, quote
-from orders.domain.validation import (
-    OrderLimits,
-    Shipping,
-    validate_code,
-    validate_method_token,
-    validate_reference,
-    validate_sku,
-)
+from orders.domain.pricing import OrderDraft
+from orders.domain.validation import OrderLimits, validate_method_token, validate_reference
 
-_MAY_BE_A_REPETITION = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
-"""Why a request may be refused that was answered before: it is stored, or prices have changed."""
+_MAY_BE_REPLAY = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
+"""The refusals that a repeated request may meet: its order is stored, or prices have changed."""
 
 Randomness = Callable[[], int]
 """At least 60 unguessable bits."""
@@ -41,7 +33,7 @@ Randomness = Callable[[], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitialPayment:
-    """How to pay for the order as it is placed.
+    """The payment that is started together with the order.
 
     Raises:
         InvalidValue: If the method is no token of the payment service.
@@ -54,70 +46,13 @@ class InitialPayment:
         validate_method_token(self.method, "payment/method")
 
 
-class DraftPricer:
-    """Fills in the prices of a draft: the caller's, if they may state them, or the list's."""
-
-    def __init__(self, prices: PriceList, limits: OrderLimits) -> None:
-        self._prices = prices
-        self._limits = limits
-
-    async def __call__(self, draft: OrderDraft, caller: Caller) -> OrderDraft:
-        """The draft with a price on every line.
-
-        Raises:
-            InvalidValue: If the currency, a SKU or the way of shipping cannot be asked for.
-            PriceUnknown: If the list has no price for something.
-            TotalChanged: If the caller stated another price and may not.
-            PricesUnavailable: If the list gave no answer.
-        """
-        exponent(draft.currency)
-        trusted = is_allowed(caller, Operation.STATE_PRICES)
-        stated_all = all(line.unit_price is not None for line in draft.lines)
-        if trusted and stated_all:
-            return draft
-        # Before anyone is asked: no request may cost the catalogue more than an order could.
-        require_line_count(draft.lines, self._limits)
-        wanted = {
-            validate_sku(line.sku, f"lines/{index}/sku") for index, line in enumerate(draft.lines)
-        }
-        method = _shipping_key(draft.shipping)
-        if method is not None and not trusted:
-            wanted.add(method)
-        listed = await self._prices.prices(sorted(wanted), draft.currency)
-        lines = tuple(
-            _priced(line, listed, draft.currency, trusted=trusted) for line in draft.lines
-        )
-        if trusted:
-            return replace(draft, lines=lines)
-        _refuse_stated(draft)
-        return replace(draft, lines=lines, shipping=_priced_shipping(draft, method, listed))
-
-
-class QuoteOrder:
-    """Works out what a draft costs, and stores nothing."""
-
-    def __init__(self, price: DraftPricer, limits: OrderLimits) -> None:
-        self._price = price
-        self._limits = limits
-
-    async def __call__(self, draft: OrderDraft, *, caller: Caller) -> Quote:
-        """The totals of an order placed from this draft now.
-
-        Raises:
-            OrderError: If it could not be placed.
-            PriceUnknown: If the list has no price for something.
-        """
-        require(caller, Operation.QUOTE)
-        return quote(await self._price(draft, caller), limits=self._limits)
-
-
 class PlaceOrder:
-    """Stores a new order once per request key, and asks for its payment once."""
+    """Stores a new order once per request key, and starts its payment once."""
 
     def __init__(
         self,
         orders: OrderRepository,
-        settle: ExecutePaymentOperations,
+        execute_operations: ExecutePaymentOperations,
         price: DraftPricer,
         now: Clock,
         randomness: Randomness,
@@ -125,7 +60,7 @@ class PlaceOrder:
         expire_after: timedelta,
     ) -> None:
         self._orders = orders
-        self._settle = settle
+        self._execute_operations = execute_operations
         self._price = price
         self._now = now
         self._randomness = randomness
@@ -140,17 +75,18 @@ class PlaceOrder:
         payment: InitialPayment | None,
         request: Request,
     ) -> CommandResult:
-        """Place an order. With the same key it may be repeated: it is placed and paid once.
+        """Place an order. With the same key the call may be repeated: one order, one payment.
 
-        The order is stored before the payment service is asked, so it is there whatever
-        happens then, with the truth about its payment.
+        The order is stored before its payment is sent. Whatever fails then, the order is there and
+        says what is known of the payment.
 
         Raises:
             Forbidden: If the caller may not place orders, or not for this customer.
             RequestKeyReused: If the key was used with another body.
             RequestInProgress: If the first request with the key is still running.
-            OrderError: If the draft cannot be ordered.
-            PriceUnknown: If the list has no price for something.
+            OrderError: If a rule of the order refuses the draft.
+            PriceUnknown: If the catalogue has no price for something.
+            PricesUnavailable: If the catalogue gave no answer in time.
         """
         require(request.caller, Operation.PLACE)
         owner = _owner(request.caller, customer_id)
@@ -158,16 +94,16 @@ class PlaceOrder:
         try:
             order = await self._build(order_id, draft, owner, payment, request)
             if request.dry_run:
-                return await self._tried(order, request)
+                return await self._dry_run(order, request)
             await self._orders.add(order)
-        except _MAY_BE_A_REPETITION as refusal:
-            return await self._answered_before(order_id, request, refusal)
+        except _MAY_BE_REPLAY as refusal:
+            return await self._replay(order_id, request, refusal)
         reserved = [call.key for call in order.state.ledger.operations]
-        return CommandResult(await self._settle(order, reserved))
+        return CommandResult(await self._execute_operations(order, reserved))
 
     def _id_for(self, request: Request) -> OrderId:
         caller, key = request.caller, request.key
-        # Without a key there is nothing to repeat: only a dry run gets here like that.
+        # Only a dry run has no key. Nobody repeats it, so any id will do.
         value = key.value if key is not None else f"{self._randomness()}"
         return derive_order_id(tenant=caller.tenant, subject=caller.subject, request_key=value)
 
@@ -197,30 +133,31 @@ class PlaceOrder:
         record_request(order, request, now=now)
         return order
 
-    async def _tried(self, order: Order, request: Request) -> CommandResult:
-        """What placing would be answered with: a used key has its answer."""
+    async def _dry_run(self, order: Order, request: Request) -> CommandResult:
+        """The result that placing would have. A key that was used gives the order it placed."""
         if request.key is None:
             return CommandResult(order)
         try:
             stored = await self._orders.get(order.id)
         except OrderNotFound:
             return CommandResult(order)
-        return replay_of(stored, request, now=self._now()) or CommandResult(order)
+        if is_replay(stored, request, now=self._now()):
+            return CommandResult(stored, replayed=True)
+        return CommandResult(order)
 
-    async def _answered_before(
+    async def _replay(
         self, order_id: OrderId, request: Request, refusal: Exception
     ) -> CommandResult:
-        """The first answer, if this is a repetition: prices may have changed since then."""
+        """The order that an earlier request with the key placed; else raises the refusal."""
         if request.key is None:
             raise refusal
         try:
             order = await self._orders.get_durable(order_id)
         except OrderNotFound:
             raise refusal from None
-        answer = replay_of(order, request, now=self._now())
-        if answer is None:
+        if not is_replay(order, request, now=self._now()):
             raise refusal
-        return answer
+        return CommandResult(order, replayed=True)
 
 
 def _owner(caller: Caller, customer_id: str | None) -> str | None:
@@ -229,43 +166,3 @@ def _owner(caller: Caller, customer_id: str | None) -> str | None:
     if customer_id not in (None, caller.subject):
         raise Forbidden(Operation.PLACE_FOR_OTHERS)
     return caller.subject
-
-
-def _shipping_key(shipping: Shipping | None) -> str | None:
-    """What a way of shipping is called in the price list."""
-    if shipping is None or shipping.method is None:
-        return None
-    return f"shipping/{validate_code(shipping.method, 'shipping/method')}"
-
-
-def _priced(
-    line: DraftLine, listed: Mapping[str, int], currency: str, *, trusted: bool
-) -> DraftLine:
-    if trusted and line.unit_price is not None:
-        return line
-    price = listed.get(line.sku)
-    if price is None:
-        raise PriceUnknown(line.sku, currency)
-    if line.unit_price not in (None, price):
-        raise TotalChanged(stated=line.unit_price or 0, actual=price)
-    return replace(line, unit_price=price)
-
-
-def _refuse_stated(draft: OrderDraft) -> None:
-    """Discounts and taxes are prices too."""
-    stated = draft.discount + sum(line.discount + line.tax for line in draft.lines)
-    if stated:
-        raise TotalChanged(stated=stated, actual=0)
-
-
-def _priced_shipping(
-    draft: OrderDraft, method: str | None, listed: Mapping[str, int]
-) -> Shipping | None:
-    if draft.shipping is None:
-        return None
-    price = 0 if method is None else listed.get(method)
-    if price is None:
-        raise PriceUnknown(method or "", draft.currency)
-    if draft.shipping.price not in (0, price):
-        raise TotalChanged(stated=draft.shipping.price, actual=price)
-    return replace(draft.shipping, price=price)

@@ -1,4 +1,4 @@
-"""What the use cases need from outside. Each sentence of these contracts is a test in
+"""What the use cases need from the outside world. Each sentence of these contracts is a test in
 `orders.adapters.contracts`, which any adapter can run.
 """
 
@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from orders.application.access import Caller
+from orders.application.backlog import Backlog, QueueBacklog, WorkBacklog
 from orders.application.event_ports import (
     EventLog,
     EventOutbox,
@@ -24,7 +24,14 @@ from orders.application.event_ports import (
     Unreadable,
     WaitingEvents,
 )
+from orders.application.payment_ports import (
+    PaymentEvent,
+    PaymentEventType,
+    PaymentGateway,
+    WebhookVerifier,
+)
 from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
+from orders.application.trace_context import UNTRACED, TraceContext
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
@@ -32,13 +39,13 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.money import Money
 from orders.domain.order.order import Order
-from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
 
 __all__ = [
+    "UNTRACED",
     "Admission",
+    "Backlog",
     "Clock",
     "EventLog",
     "EventOutbox",
@@ -57,12 +64,15 @@ __all__ = [
     "Position",
     "PriceList",
     "Published",
+    "QueueBacklog",
     "RateLimiter",
     "RatePolicy",
     "TokenVerifier",
+    "TraceContext",
     "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",
+    "WorkBacklog",
 ]
 
 Clock = Callable[[], datetime]
@@ -71,7 +81,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
-    """Which orders to list. What is None does not matter; sequences mean any of them."""
+    """Which orders to list. None matches every order; a sequence matches any of its values."""
 
     tenant: str
     owner: str | None = None
@@ -90,14 +100,14 @@ class OrderFilter:
     outstanding: bool | None = None
     """Whether something is still to be paid."""
     placed_by: str | None = None
-    """Only orders whose request this subject sent."""
+    """Only orders that this subject placed."""
     ready_to_ship: bool | None = None
     """Of confirmed orders with units left to send: whether they may be sent now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A place in a list sorted by time and id: everything after it is on later pages."""
+    """A place in a list that is sorted by time and id. Later pages hold what comes after it."""
 
     at: datetime
     order_id: OrderId
@@ -105,28 +115,28 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPage:
-    """A part of a list, to look at."""
+    """A page of a list, to read only."""
 
     orders: Sequence[OrderState]
     unreadable: Sequence[OrderId] = ()
-    """Orders of this part that are stored in a form that this version does not know."""
+    """Orders of this page that this version of the service cannot read."""
     next: Position | None = None
-    """After which the next part begins, readable or not; None if this is the last."""
+    """The place of the page's last order, readable or not; None on the last page."""
 
 
 class OrderRepository(Protocol):
-    """Keeps orders: one order, one document, one write.
+    """Stores orders: one order, one document, one write.
 
-    Every method raises `StoreUnavailable` when the store gives no answer in time. A write
-    whose answer was lost may have happened; `add` and `save` may then be repeated. Whatever gives
-    one order raises `UnreadableOrder` for one that another version has stored in a form of its own.
+    Every method raises `StoreUnavailable` if the store gives no answer in time. A write without an
+    answer may have happened; `add` and `save` may then be repeated. A method that returns one order
+    raises `UnreadableOrder` if a newer version of the service has stored it.
 
-    What `add` and `save` have stored when they return, no failure takes back. `get` and all that
-    is given to look at may show more: a write that failed and is undone yet. So whoever tells
-    that something is done, and has not just stored it, asks `get_durable`.
+    When `add` or `save` returns, no failure of the store takes the write back. The other methods
+    may show a write that failed and may still be undone. So a use case that reports something as
+    done, and has not just stored it, reads it by `get_durable`.
 
-    What is given to look at, as `OrderState`, is without the requests that the order remembers:
-    up to 256, which nobody is shown. Never save what was made of it; to change an order, `get` it.
+    An `OrderState` is for reading only. It lacks the processed requests, up to 256, which no
+    response shows. Never save an order made of it; to change an order, `get` it.
     """
 
     async def add(self, order: Order) -> None:
@@ -146,27 +156,27 @@ class OrderRepository(Protocol):
         ...
 
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
-        """The order at this version or a later one, as no failure can take it back.
+        """The order at this version or a later one, durable: no failure takes it back.
 
         Raises:
             OrderNotFound: If there is none.
-            StoreUnavailable: If the store cannot vouch for that version in a moment.
+            StoreUnavailable: If that version does not become durable in a short time.
         """
         ...
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing.
 
-        The events not relayed yet stay as they are, the new ones follow them.
+        Events that are not relayed yet stay as they are; the new ones follow them.
 
         Raises:
-            ConcurrentUpdate: If the stored order has another version than this one had, or the
-                same from another write, where the first was undone.
+            ConcurrentUpdate: If the stored order is not the one that was read: it has another
+                version, or the same version by another write, after the first was undone.
         """
         ...
 
     async def get_state(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, to look at.
+        """The order as last stored, to read only.
 
         Raises:
             OrderNotFound: If there is none.
@@ -174,7 +184,7 @@ class OrderRepository(Protocol):
         ...
 
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
-        """The order with this number, to look at.
+        """The order with this number, to read only.
 
         Raises:
             OrderNotFound: If the tenant has none.
@@ -184,114 +194,44 @@ class OrderRepository(Protocol):
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
     ) -> OrderPage:
-        """At most `limit` orders by time of creation and id, after a position, to look at.
+        """At most `limit` orders by time of creation and id, after a position, to read only.
 
-        An order that was there before the first page is on exactly one page; one that cannot be
-        read is named on it.
+        An order that was stored before the first page was read is on exactly one page. If it cannot
+        be read, the page names it.
         """
         ...
 
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`.
+        """At most `limit` orders whose `next_action_at` has come, each claimed for `lease`.
 
-        A claimed order is given to nobody else until the lease is over. Claiming changes no
-        version. Saving an order ends its claim.
-        """
-        ...
-
-
-class PaymentGateway(Protocol):
-    """Moves money. A call's reference is its idempotency key: the same reference, however
-    often it is sent, moves money once.
-
-    Every method raises `PaymentDeclined` for a final no to the payer, `PaymentRefused` for a
-    final no to the call itself, and `PaymentUnavailable` when the outcome is unknown:
-    `PaymentNotAttempted` of its kind, if nothing was sent.
-    """
-
-    async def authorize(
-        self, *, reference: str, amount: Money, method: str, capture: bool
-    ) -> PaymentReport:
-        """Ask for an amount to be held, or taken at once with `capture`."""
-        ...
-
-    async def capture(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
-        """Take a part of what is held."""
-        ...
-
-    async def void(self, provider_id: str, *, reference: str) -> PaymentReport:
-        """Give back what is held and not taken."""
-        ...
-
-    async def refund(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
-        """Give back a part of what was taken."""
-        ...
-
-    async def find(self, reference: str) -> PaymentReport | None:
-        """The payment that `authorize` started with this reference; None if there is none."""
-        ...
-
-
-class PaymentEventType(StrEnum):
-    """What the payment service tells by itself.
-
-    A charge-back took all that was captured and not refunded.
-    """
-
-    AUTHORIZED = "payment.authorized"
-    CAPTURED = "payment.captured"
-    DECLINED = "payment.declined"
-    VOIDED = "payment.voided"
-    REFUNDED = "payment.refunded"
-    CHARGED_BACK = "payment.charged_back"
-    PENDING = "payment.pending"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentEvent:
-    """A message of the payment service. `id` stays the same when it is sent again."""
-
-    id: str
-    type: PaymentEventType
-    payment: PaymentReport
-
-
-class WebhookVerifier(Protocol):
-    """Tells messages of the payment service from forgeries."""
-
-    def verify(self, headers: Mapping[str, str], raw_body: bytes, now: datetime) -> PaymentEvent:
-        """Read a message after proving where it comes from. May be repeated.
-
-        `headers` are looked up by lower-case names, `raw_body` is as it came.
-
-        Raises:
-            InvalidWebhook: If it is not proven, too old, or of no known form.
+        No other claim gets them before the lease is over. A claim changes no version. Saving an
+        order ends its claim.
         """
         ...
 
 
 class PriceList(Protocol):
-    """What things cost when the caller may not say."""
+    """The catalogue's prices."""
 
     async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
         """Prices in minor units by SKU. A SKU without a price is left out.
 
         Raises:
-            PricesUnavailable: If there is no answer in time.
+            PricesUnavailable: If the catalogue gives no answer in time.
         """
         ...
 
 
 class TokenVerifier(Protocol):
-    """Says who holds an access token."""
+    """Verifies access tokens."""
 
     async def verify(self, token: str) -> Caller:
         """The caller that a valid token names.
 
         Raises:
-            InvalidToken: If it proves nothing, for whatever reason.
+            InvalidToken: If the token is not valid, for any reason.
             KeysUnavailable: If no signing key is known yet.
         """
         ...

@@ -1,4 +1,4 @@
-"""Propose a change of what was ordered."""
+"""Propose a change of an order's lines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 
 from orders.application.access import Operation, can_access, require
 from orders.application.change_order import ChangeOrder
+from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import OrderNotFound
-from orders.application.place_order import DraftPricer
 from orders.application.ports import Clock, OrderRepository
-from orders.application.requests import CommandResult, Request, replay_of
+from orders.application.requests import CommandResult, Request, is_replay
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.lines import DraftLine, Items
 from orders.domain.order.order import Order
@@ -21,7 +21,7 @@ from orders.domain.validation import OrderLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposedChange:
-    """What the caller wants changed. Added lines are priced as those of a new order."""
+    """Units to take off and lines to add. Added lines are priced like those of a new order."""
 
     removed: Items
     added: Sequence[DraftLine]
@@ -30,7 +30,7 @@ class ProposedChange:
 
 
 class ProposeChange:
-    """Prices the lines to be added, and has the order work out the rest."""
+    """Prices the lines to be added. The order computes the rest."""
 
     def __init__(
         self,
@@ -49,12 +49,13 @@ class ProposeChange:
     async def __call__(
         self, order_id: OrderId, proposed: ProposedChange, *, request: Request
     ) -> CommandResult:
-        """Store a proposal. With a request key it may be repeated.
+        """Store a proposal. With a request key the call may be repeated.
 
         Raises:
-            PriceUnknown: If the list has no price for something.
-            TotalChanged: If a stated price is not the list's, or the total is not as expected.
-            Exception: As `ChangeOrder` for everything else.
+            PriceUnknown: If the catalogue has no price for something.
+            PricesUnavailable: If the catalogue gave no answer in time.
+            TotalChanged: If a stated price is not the catalogue's, or the total is not as expected.
+            Exception: What `ChangeOrder` raises.
         """
         require(request.caller, Operation.PROPOSE_CHANGE)
         added = await self._priced(order_id, proposed, request) if proposed.added else ()
@@ -78,9 +79,9 @@ class ProposeChange:
         order = await self._orders.get(order_id)
         if not can_access(request.caller, Operation.PROPOSE_CHANGE, order.state):
             raise OrderNotFound(order_id)
-        if replay_of(order, request, now=self._now()) is not None:
+        if is_replay(order, request, now=self._now()):
             order = await self._orders.get_durable(order_id, at_least=order.version)
-            if replay_of(order, request, now=self._now()) is not None:
-                return ()  # It is answered from the order: what things cost today matters not.
+            if is_replay(order, request, now=self._now()):
+                return ()  # The stored proposal has its prices.
         draft = OrderDraft(currency=order.state.currency, lines=tuple(proposed.added))
         return (await self._price(draft, request.caller)).lines

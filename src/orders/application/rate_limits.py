@@ -1,4 +1,4 @@
-"""The port that counts what callers do; `ports` has them all."""
+"""The port that limits rates; `ports` has them all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatePolicy:
-    """How often something may be done: `burst` times at once, `per_second` on average."""
+    """A rate limit: `burst` requests at once, `per_second` on average."""
 
     per_second: float
     burst: int
 
 
 class Admission(NamedTuple):
-    """Whether a request may go on, how many more may right now, and when one more than that."""
+    """Whether a request is admitted, how many more are now, and in how many seconds one more is."""
 
     admitted: bool
     remaining: int
@@ -23,12 +23,17 @@ class Admission(NamedTuple):
 
 
 class RateLimiter(Protocol):
-    """Counts what callers do, by GCRA: never more than a burst and the rate since allow."""
+    """Counts requests by GCRA: never admits more than a burst and the rate since then allow."""
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether it counts less exactly than configured, because a service it needs is lost."""
+        ...
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
-        """Take one of what `key` may do now; taking what is not there costs nothing.
+        """Count one request of `key`. A request that is not admitted counts for nothing.
 
-        Atomic: however many take at once, no more are admitted than the policy says. Keys do not
-        touch each other. Never raises: it rather counts less exactly than not at all.
+        Atomic: of any number of concurrent calls, no more are admitted than the policy allows. Keys
+        do not affect each other. Never raises: it rather counts less exactly.
         """
         ...

@@ -1,4 +1,4 @@
-"""Look at orders: one, some, what could be done to one, and what happened."""
+"""Read orders: one, a list, the possible actions of one, and its events."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from orders.domain.rules import Bound, argument_bounds, refusals
 from orders.domain.state import OrderState
 
 MOST_NAMED = 20
-"""Orders that a refusal for an ambiguous reference names."""
+"""How many orders the refusal of an ambiguous reference names."""
 NOTHING_TO_DO = "nothing-to-do"
-"""Blocks an action that no rule forbids, and that nothing in the order is there for."""
+"""Blocks an action that no rule forbids, but that has nothing in the order to act on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PossibleAction:
-    """Whether a command would be taken, what stands in its way, and the bounds of its arguments."""
+    """An action, the codes of the rules that block it now, and the bounds of its arguments."""
 
     action: Action
     blocked_by: tuple[str, ...]
@@ -52,7 +52,7 @@ class PossibleAction:
 
 
 class ReadOrders:
-    """Answers questions about orders and changes nothing. Every call may be repeated."""
+    """Reads orders and changes nothing. Every call may be repeated."""
 
     def __init__(
         self, orders: OrderRepository, outbox: EventOutbox, log: EventLog, now: Clock
@@ -70,24 +70,26 @@ class ReadOrders:
         Raises:
             Forbidden: If the caller may read no order.
             OrderNotFound: If there is none that the caller may see.
-            UnreadableOrder: If only another version of the service can read it.
+            UnreadableOrder: If only a newer version of the service can read it.
         """
         require(caller, operation)
-        return _reached(await self._orders.get_state(order_id), operation, caller, wanted=order_id)
+        return _accessible(
+            await self._orders.get_state(order_id), operation, caller, wanted=order_id
+        )
 
     async def by_number(self, number: str, *, caller: Caller) -> OrderState:
-        """The order with a number, in its canonical form. Raises as `one`."""
+        """The order with a number, in its canonical form. Raises what `get` raises."""
         require(caller, Operation.READ)
         order = await self._orders.find_by_number(caller.tenant, number)
-        return _reached(order, Operation.READ, caller, wanted=number)
+        return _accessible(order, Operation.READ, caller, wanted=number)
 
     async def by_reference(self, reference: str, *, caller: Caller) -> OrderState:
         """The order with an external reference: the newest that the caller placed, or else the
-        only one that others did. A reference is the placer's own word, and two may say the same.
+        only one that others placed. Different callers may use the same reference.
 
         Raises:
-            AmbiguousReference: If several have it that others placed.
-            Exception: As `one`.
+            AmbiguousReference: If others placed several orders with it, and the caller none.
+            Exception: What `get` raises.
         """
         where = OrderFilter(tenant=caller.tenant, external_reference=reference)
         own = replace(where, placed_by=caller.subject)
@@ -110,10 +112,10 @@ class ReadOrders:
         limit: int,
         caller: Caller,
     ) -> OrderPage:
-        """A page of the caller's orders that fit a filter.
+        """A page of the caller's orders that match a filter.
 
         Raises:
-            Forbidden: If the caller may list nothing, or asks by what they are not shown.
+            Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
         require(caller, Operation.LIST)
         by_what_is_hidden = where.customer_id is not None or where.outstanding is not None
@@ -124,15 +126,15 @@ class ReadOrders:
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
 
     async def actions(self, order_id: OrderId, *, caller: Caller) -> Sequence[PossibleAction]:
-        """Every command the caller may give, and what stands in its way now. Raises as `one`."""
+        """Every action the caller may take, and what blocks it now. Raises what `get` raises."""
         order = await self.get(order_id, caller=caller, operation=Operation.SEE_ACTIONS)
         now = self._now()
         mine = [action for action in Action if _is_theirs(action, caller, order)]
         return [_possible(order, action, now) for action in mine]
 
     async def timeline(self, order_id: OrderId, *, caller: Caller) -> FoundEvents:
-        """What happened to an order, in sequence, up to its last change. Raises as `one`."""
-        # The outbox is read first: an event that is relayed in between is then in both.
+        """All events of an order, in sequence, up to its last change. Raises what `get` raises."""
+        # The outbox first: an event that is relayed between the two reads is then in both.
         await self.get(order_id, caller=caller, operation=Operation.SEE_TIMELINE)
         waiting = await self._outbox.waiting_of(order_id)
         logged = await self._log.timeline(order_id)
@@ -153,10 +155,10 @@ class ReadOrders:
         return await self._log.after(position, tenant=caller.tenant, limit=limit)
 
 
-def _reached(
+def _accessible(
     order: OrderState, operation: Operation, caller: Caller, *, wanted: object
 ) -> OrderState:
-    # The refusal names what was asked for: an id that the caller did not know would tell it.
+    # The refusal names what the caller asked for: the order's id would show that it exists.
     if not can_access(caller, operation, order):
         raise OrderNotFound(wanted)
     return order

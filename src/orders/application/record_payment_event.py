@@ -1,10 +1,10 @@
-"""Book what the payment service tells by itself."""
+"""Record on its order what the payment service reports in a webhook."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orders.application.errors import ConcurrentUpdate, OrderNotFound
+from orders.application.errors import OrderNotFound
 from orders.application.ports import (
     Clock,
     OrderRepository,
@@ -12,17 +12,14 @@ from orders.application.ports import (
     PaymentEventType,
     WebhookVerifier,
 )
+from orders.application.update_order import update_order
 from orders.domain.errors import PartNotFound
-from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.payments import order_of_reference
 
-TRIES = 10
-"""How often a fact is booked anew on an order that others keep changing."""
-
 
 class RecordPaymentEvent:
-    """Books a payment event on its order. Duplicates and late ones change nothing."""
+    """Verifies a webhook and records it. A duplicate, or an older report, changes nothing."""
 
     def __init__(self, orders: OrderRepository, verifier: WebhookVerifier, now: Clock) -> None:
         self._orders = orders
@@ -30,41 +27,26 @@ class RecordPaymentEvent:
         self._now = now
 
     async def __call__(self, headers: Mapping[str, str], raw_body: bytes) -> bool:
-        """Book a signed message; False if it is about no payment of ours. May be repeated.
+        """Record a signed message. Returns False if it is about no payment of ours.
+
+        The call may be repeated. Once it returns, the report is durable: the payment service never
+        sends an acknowledged message again.
 
         Raises:
             InvalidWebhook: If the payment service did not sign it, or it cannot be read.
-            ConcurrentUpdate: If others kept changing the order. The sender repeats it.
+            ConcurrentUpdate: If others kept changing the order. The sender retries.
         """
         event = self._verifier.verify(headers, raw_body, self._now())
         order_id = order_of_reference(event.payment.reference)
         if order_id is None:
             return False
-        for _ in range(TRIES):
-            try:
-                order = await self._booked(order_id, event)
-            except (OrderNotFound, PartNotFound):
-                return False
-            if order.state is order.stored:
-                return True
-            try:
-                await self._orders.save(order)
-            except ConcurrentUpdate:
-                continue
-            return True
-        raise ConcurrentUpdate
+        try:
+            await update_order(self._orders, order_id, lambda order: self._record(order, event))
+        except (OrderNotFound, PartNotFound):
+            return False
+        return True
 
-    async def _booked(self, order_id: OrderId, event: PaymentEvent) -> Order:
-        """The order with the event on it; not changed only if that was stored before, safely."""
-        order = await self._orders.get(order_id)
-        self._book(order, event)
-        if order.state is order.stored:
-            # The sender will never send it again.
-            order = await self._orders.get_durable(order_id, at_least=order.version)
-            self._book(order, event)
-        return order
-
-    def _book(self, order: Order, event: PaymentEvent) -> None:
+    def _record(self, order: Order, event: PaymentEvent) -> None:
         payment_id = event.payment.reference.rpartition(":")[2]
         charged_back = event.type is PaymentEventType.CHARGED_BACK
         order.record_payment_report(

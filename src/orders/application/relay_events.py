@@ -1,4 +1,4 @@
-"""Relay events from the orders they were stored with to the log and the publishers."""
+"""Move events from the orders that they are stored with to the log and to the publishers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from orders.application.ports import (
     Published,
     WaitingEvents,
 )
-from orders.application.publisher_lane import LEASE, PublisherLane, Relayed, confirmed_of
+from orders.application.publisher_queue import (
+    RELAY_LEASE,
+    PublisherQueue,
+    Relayed,
+    count_confirmed,
+)
 from orders.domain.identifiers import OrderId
 
-SLOWER_PUBLISHERS_WAIT = timedelta(milliseconds=500)
-"""How much longer than the first publisher the others may take before they are left behind."""
+SLOWER_PUBLISHER_GRACE = timedelta(milliseconds=500)
+"""How much longer than the first publisher another may take before the relay goes on without it."""
 
 
 class RelayEvents:
-    """One relay's turn: log, publish, and only then forget. Any number of relays may run.
+    """Claims new events, logs and publishes them, and then removes them from the outbox.
 
-    New events are offered to all publishers at once. One that does not confirm them falls behind:
-    it gets them in its lane, by `PublisherLane.catch_up`, and no other waits for it.
+    Any number of relays may run. New events are sent to all publishers at once. One that does not
+    confirm them falls behind: `PublisherQueue.send_waiting` sends them, and no other publisher
+    waits for it.
     """
 
     def __init__(
@@ -37,23 +43,23 @@ class RelayEvents:
         publishers: Mapping[str, EventPublisher],
         now: Clock,
     ) -> None:
-        """Take the publishers by name. What waits for another goes on waiting."""
+        """Take the publishers by name. Events that wait for another name go on waiting."""
         self._outbox = outbox
         self._log = log
         self._now = now
-        self.lanes = [
-            PublisherLane(name, publisher, outbox, now)
+        self.queues = [
+            PublisherQueue(name, publisher, outbox, now)
             for name, publisher in sorted(publishers.items())
         ]
 
     async def __call__(self, *, limit: int) -> Relayed:
         """Relay the new events of at most `limit` orders.
 
-        Whatever dies in here, the events are claimed again after the lease: each is logged
-        once, and published at least once, in order per order. An order whose event a publisher
-        does not take holds up no other.
+        If this process dies at any point, the events are claimed again after `RELAY_LEASE`. Each is
+        logged once and published at least once, each order's in sequence. An order whose event a
+        publisher refuses delays no other order.
         """
-        claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
+        claimed = await self._outbox.claim(now=self._now(), lease=RELAY_LEASE, limit=limit)
         ready = [each for each in claimed if each.events]
         published: Mapping[str, int] = {}
         if ready:
@@ -66,37 +72,38 @@ class RelayEvents:
         )
 
     async def _publish(self, ready: Sequence[WaitingEvents]) -> Mapping[str, int]:
-        offered = {
-            lane.name: those
-            for lane in self.lanes
-            if lane.keeps_up and (those := [e for e in ready if lane.name not in e.behind])
+        sent = {
+            queue.name: those
+            for queue in self.queues
+            if queue.takes_new_events and (those := _without_older(ready, queue.name))
         }
         tasks = {
-            lane.name: asyncio.create_task(lane.offer(offered[lane.name]))
-            for lane in self.lanes
-            if lane.name in offered
+            queue.name: asyncio.create_task(queue.publish(sent[queue.name]))
+            for queue in self.queues
+            if queue.name in sent
         }
         try:
-            await _patiently(tasks.values())
+            await _wait_for_first_and_grace(tasks.values())
             outcome = {name: task.result() for name, task in tasks.items() if task.done()}
             late = tasks.keys() - outcome.keys()
-            await self._end(ready, outcome, late)
+            await self._end_claims(ready, outcome, late)
         except BaseException:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
             raise
-        for lane in self.lanes:
-            if lane.name in late:
-                lane.take_over(offered[lane.name], tasks[lane.name])
-        return {name: confirmed_of(offered[name], each) for name, each in outcome.items()}
+        for queue in self.queues:
+            if queue.name in late:
+                queue.finish_later(sent[queue.name], tasks[queue.name])
+        return {name: count_confirmed(sent[name], each) for name, each in outcome.items()}
 
-    async def _end(
+    async def _end_claims(
         self,
         ready: Sequence[WaitingEvents],
         outcome: Mapping[str, Published],
         late: Collection[str],
     ) -> None:
+        """Remove what every publisher confirmed; keep the rest for the publishers that lack it."""
         now = self._now()
         done: dict[OrderId, int] = {}
         kept: list[KeptEvents] = []
@@ -127,21 +134,25 @@ class RelayEvents:
         now: datetime,
     ) -> Mapping[str, Lag]:
         lags: dict[str, Lag] = {}
-        for lane in self.lanes:
-            if lane.name in waiting.behind:
+        for queue in self.queues:
+            if queue.name in waiting.behind:
                 continue
-            if lane.name in late:
-                # Claimed already, by this relay's own lane.
-                lags[lane.name] = Lag(confirmed=waiting.first - 1, again_at=now + LEASE)
-            elif lag := lane.lag_of(waiting, outcome.get(lane.name), now=now):
-                lags[lane.name] = lag
+            if queue.name in late:
+                # This relay is still sending them: no other may claim them meanwhile.
+                lags[queue.name] = Lag(confirmed=waiting.first - 1, again_at=now + RELAY_LEASE)
+            elif lag := queue.lag_of(waiting, outcome.get(queue.name), now=now):
+                lags[queue.name] = lag
         return lags
 
 
-async def _patiently(tasks: Collection[asyncio.Task[Published]]) -> None:
-    """Wait for the first, and a little for the others."""
+def _without_older(ready: Sequence[WaitingEvents], publisher: str) -> Sequence[WaitingEvents]:
+    """New events of orders of which the publisher has all older events."""
+    return [each for each in ready if publisher not in each.behind]
+
+
+async def _wait_for_first_and_grace(tasks: Collection[asyncio.Task[Published]]) -> None:
     if not tasks:
         return
     _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     if others:
-        await asyncio.wait(others, timeout=SLOWER_PUBLISHERS_WAIT.total_seconds())
+        await asyncio.wait(others, timeout=SLOWER_PUBLISHER_GRACE.total_seconds())

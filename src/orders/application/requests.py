@@ -1,4 +1,4 @@
-"""A request as the use cases see it: who asks, and under which conditions."""
+"""A request as the use cases see it: who sent it, and under which conditions it is carried out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from orders.domain.state import ProcessedRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKey:
-    """An Idempotency-Key with what it was sent for.
+    """An Idempotency-Key and the request it came with.
 
-    `operation` is the method and path, `fingerprint` a digest of the body: the same key may be
-    used for another operation, but not for another body.
+    `operation` is the method and path, `fingerprint` a digest of the body. The same key may be used
+    for another operation, but not with another body.
     """
 
     value: str
@@ -26,17 +26,17 @@ class RequestKey:
     fingerprint: str
 
     def digest(self, subject: str) -> str:
-        """What orders remember of the key: nobody can read the key back from it."""
+        """What an order stores of the key. The key cannot be computed from it."""
         text = f"{len(subject)}:{subject}{len(self.operation)}:{self.operation}{self.value}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Who asks, and under which conditions.
+    """Who sent a request, and under which conditions it is carried out.
 
-    `if_match` holds the versions the caller has decided on; None means any. With `dry_run`
-    everything is checked and worked out, and nothing is stored or sent.
+    `if_match` holds the versions that the caller accepts; None accepts any. With `dry_run`
+    everything is checked and computed, and nothing is stored or sent.
     """
 
     caller: Caller
@@ -46,36 +46,36 @@ class Request:
 
 
 class CommandResult(NamedTuple):
-    """The order as it is now; `replayed` if an earlier request with this key did the work."""
+    """The order after a command. `replayed` says that an earlier request with the key did it."""
 
     order: Order
     replayed: bool = False
 
 
-def replay_of(order: Order, request: Request, *, now: datetime) -> CommandResult | None:
-    """The answer to a request that this order has answered before.
+def is_replay(order: Order, request: Request, *, now: datetime) -> bool:
+    """Whether an earlier request with the same key has changed this order.
 
-    A replay shows the order as it is now, which is the truth, not a copy of an old one.
+    The response to a replay shows the order as it is now, not as it was then.
 
     Raises:
-        RequestKeyReused: If the key came with another body then.
-        RequestInProgress: If the first request is still asking the payment service.
+        RequestKeyReused: If the earlier request had another body.
+        RequestInProgress: If the earlier request still waits for the payment service.
     """
     if request.key is None:
-        return None
-    answered = order.find_request(request.key.digest(request.caller.subject))
-    if answered is None:
-        return None
-    if answered.fingerprint != request.key.fingerprint:
+        return False
+    processed = order.find_request(request.key.digest(request.caller.subject))
+    if processed is None:
+        return False
+    if processed.fingerprint != request.key.fingerprint:
         raise RequestKeyReused
-    calls = order.state.ledger.operations
-    if any(call.tries == 0 and call.next_attempt_at > now for call in calls):
+    operations = order.state.ledger.operations
+    if any(each.tries == 0 and each.next_attempt_at > now for each in operations):
         raise RequestInProgress(retry_after_seconds=1)
-    return CommandResult(order, replayed=True)
+    return True
 
 
 def record_request(order: Order, request: Request, *, now: datetime) -> None:
-    """Have the order remember that it has answered this request."""
+    """Store on the order that this request changed it."""
     if request.key is not None:
         digest = request.key.digest(request.caller.subject)
         order.record_request(
@@ -84,10 +84,10 @@ def record_request(order: Order, request: Request, *, now: datetime) -> None:
 
 
 def require_version(order: Order, request: Request) -> None:
-    """Check the version that the caller decided on.
+    """Check that the order is at a version that the caller accepts.
 
     Raises:
-        StaleVersion: If the order is at another one now.
+        StaleVersion: If it is at another one.
     """
     if request.if_match is not None and order.version not in request.if_match:
         raise StaleVersion(order.version)

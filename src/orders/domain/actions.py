@@ -1,4 +1,4 @@
-"""The names of everything an order can be told to do."""
+"""The commands of an order, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """Everything an order can be told to do. Facts are not here: they are always booked."""
+    """The commands that an order may refuse. Facts are not here: they are always recorded."""
 
     CONFIRM = "confirm"
     EXPIRE = "expire"

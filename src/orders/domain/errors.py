@@ -1,18 +1,15 @@
-"""Every error of the domain. A refused command has changed nothing.
+"""The errors of the domain. A command that raises one of them has changed nothing.
 
-People read the message; programs read `code`, which never changes, and the attributes.
+People read the message. Programs read `code`, which never changes, and the attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class OrderError(Exception):
-    """A rule of the order refused a command.
+    """A rule of the order forbids the command.
 
-    `also` holds the other rules that refused the same command, so that a caller sees all of
-    them at once.
+    `also` has the other rules that forbid the same command, so that a caller sees all at once.
     """
 
     code = "order-error"
@@ -23,24 +20,12 @@ class OrderError(Exception):
 
     @property
     def blocked_by(self) -> tuple[str, ...]:
-        """The codes of all rules that refused the command, this one first."""
+        """The codes of all rules that forbid the command, this one first."""
         return (self.code, *(other.code for other in self.also))
 
 
-def refuse_if_any(refusals: Sequence[OrderError]) -> None:
-    """Raise the first refusal, with the others in `also`.
-
-    Raises:
-        OrderError: The first of `refusals`, if there is one.
-    """
-    if refusals:
-        first, *others = refusals
-        first.also = tuple(others)
-        raise first
-
-
 class InvalidValue(OrderError):
-    """A value that an order cannot hold. `field` is its path, such as `lines/3/sku`."""
+    """A value that is not valid. `field` says which, as a path such as `lines/3/sku`."""
 
     code = "invalid-value"
 
@@ -51,7 +36,7 @@ class InvalidValue(OrderError):
 
 
 class CurrencyUnknown(InvalidValue):
-    """The currency is not an ISO 4217 code for money."""
+    """The currency is not an ISO 4217 code that amounts can have."""
 
     code = "currency-unknown"
 
@@ -60,13 +45,13 @@ class CurrencyUnknown(InvalidValue):
 
 
 class CurrencyMismatch(OrderError):
-    """Amounts of two currencies cannot be combined."""
+    """Two amounts of different currencies were added or compared."""
 
     code = "currency-mismatch"
 
 
 class AmountTooLarge(InvalidValue):
-    """The total is too large for an exact JSON number (2**53 minor units or more)."""
+    """The total is 2**53 minor units or more, which a JSON number cannot hold exactly."""
 
     code = "amount-too-large"
 
@@ -75,7 +60,7 @@ class AmountTooLarge(InvalidValue):
 
 
 class TotalChanged(OrderError):
-    """The price differs from the one that the caller stated. Nothing was placed: quote again."""
+    """The price is not the one that the caller stated. Ask for a new quote."""
 
     code = "total-changed"
 
@@ -97,7 +82,7 @@ class IllegalTransition(OrderError):
 
 
 class IllegalStep(OrderError):
-    """The status of a part (a shipment, a payment, a return) does not allow the step."""
+    """The status of a part (a shipment, payment or return) does not allow the command."""
 
     code = "illegal-step"
 
@@ -120,7 +105,7 @@ class PartNotFound(OrderError):
 
 
 class OnHold(OrderError):
-    """The order has holds. Release every hold first."""
+    """The order has open holds. Release them first."""
 
     code = "on-hold"
 
@@ -130,7 +115,7 @@ class OnHold(OrderError):
 
 
 class PaymentNotCovered(OrderError):
-    """Authorised and paid amounts are less than what is due."""
+    """Payments that are authorised or captured cover less than what is due."""
 
     code = "payment-not-covered"
 
@@ -141,7 +126,7 @@ class PaymentNotCovered(OrderError):
 
 
 class PaymentInFlight(OrderError):
-    """A payment is in flight, authorised or captured. Its outcome must be known first."""
+    """A payment is pending, authorised or captured. Its outcome must be known first."""
 
     code = "payment-in-flight"
 
@@ -150,7 +135,7 @@ class PaymentInFlight(OrderError):
 
 
 class NotYetExpired(OrderError):
-    """The time to pay is not over."""
+    """It is before the order's `expires_at`."""
 
     code = "not-yet-expired"
 
@@ -159,7 +144,7 @@ class NotYetExpired(OrderError):
 
 
 class AlreadyShipped(OrderError):
-    """Units are packed, shipped or delivered. Return them instead."""
+    """Units are packed, sent or delivered. Cancel the shipment or return them."""
 
     code = "already-shipped"
 
@@ -168,7 +153,7 @@ class AlreadyShipped(OrderError):
 
 
 class WouldCancelWholeOrder(OrderError):
-    """These are the last live units. Cancel the order instead."""
+    """No unit would be left. Cancel the order instead."""
 
     code = "use-cancel"
 
@@ -177,7 +162,7 @@ class WouldCancelWholeOrder(OrderError):
 
 
 class ChangeOpen(OrderError):
-    """Another change is proposed. Apply or decline it first."""
+    """A change is already proposed. Apply or decline it first."""
 
     code = "change-open"
 
@@ -187,7 +172,7 @@ class ChangeOpen(OrderError):
 
 
 class TooManyParts(OrderError):
-    """The order already has the maximum number of parts of this kind."""
+    """The order has the most parts of this kind that it may have."""
 
     code = "too-many-parts"
 
@@ -198,13 +183,13 @@ class TooManyParts(OrderError):
 
 
 class ChangeOutdated(OrderError):
-    """The order has changed since the change was proposed, and the price would differ."""
+    """The order has changed since the change was proposed, and would cost something else now."""
 
     code = "change-outdated"
 
     def __init__(self, change_id: str, *, agreed: int, actual: int) -> None:
         super().__init__(
-            f"change {change_id} was proposed at {agreed} minor units and would now cost {actual}: "
+            f"change {change_id} was agreed at {agreed} minor units and would now make {actual}: "
             "decline it and propose it again"
         )
         self.change_id = change_id
@@ -213,19 +198,19 @@ class ChangeOutdated(OrderError):
 
 
 class QuantityExceedsAvailable(OrderError):
-    """More units than are available for this step."""
+    """A line has fewer units available than the command asks for."""
 
     code = "quantity-exceeds"
 
     def __init__(self, line_id: str, *, wanted: int, available: int) -> None:
-        super().__init__(f"line {line_id}: {wanted} requested, {available} available")
+        super().__init__(f"line {line_id}: {wanted} wanted, {available} available")
         self.line_id = line_id
         self.wanted = wanted
         self.available = available
 
 
 class NothingDue(OrderError):
-    """Nothing is left to pay, or a payment in flight covers the rest."""
+    """Nothing is left to pay."""
 
     code = "nothing-due"
 
@@ -234,51 +219,51 @@ class NothingDue(OrderError):
 
 
 class AmountExceedsDue(OrderError):
-    """The amount is larger than what is still to be paid."""
+    """The amount is more than the order still needs, in minor units."""
 
     code = "amount-exceeds-due"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units requested, {available} still to be paid")
+        super().__init__(f"{wanted} minor units wanted, {available} still needed")
         self.wanted = wanted
         self.available = available
 
 
 class AmountExceedsAuthorized(OrderError):
-    """The amount is larger than the rest of the authorisation."""
+    """The amount is more than what the payment still has authorised, in minor units."""
 
     code = "amount-exceeds-authorized"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units requested, {available} authorised")
+        super().__init__(f"{wanted} minor units wanted, {available} authorised")
         self.wanted = wanted
         self.available = available
 
 
 class AmountExceedsRefundable(OrderError):
-    """The amount is larger than what is owed to the customer and held."""
+    """The amount is more than what is owed and can be refunded, in minor units."""
 
     code = "amount-exceeds-refundable"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units requested, {available} refundable")
+        super().__init__(f"{wanted} minor units wanted, {available} refundable")
         self.wanted = wanted
         self.available = available
 
 
 class CreditExceedsAvailable(OrderError):
-    """The credit is larger than the price of the order."""
+    """The amount is more than what can be credited, in minor units."""
 
     code = "credit-exceeds"
 
     def __init__(self, *, wanted: int, available: int) -> None:
-        super().__init__(f"{wanted} minor units requested, {available} can be credited")
+        super().__init__(f"{wanted} minor units wanted, {available} can be credited")
         self.wanted = wanted
         self.available = available
 
 
 class NotDelivered(OrderError):
-    """Not all units are delivered."""
+    """Some units are not delivered."""
 
     code = "not-delivered"
 
@@ -287,7 +272,7 @@ class NotDelivered(OrderError):
 
 
 class NotSettled(OrderError):
-    """The amount paid differs from the amount due."""
+    """The amount paid is not the amount due. Both are minor units."""
 
     code = "not-settled"
 
@@ -298,10 +283,10 @@ class NotSettled(OrderError):
 
 
 class OrderNotClosed(OrderError):
-    """A payment, refund or return is not finished yet."""
+    """A payment, refund, return, hold or change is open."""
 
     code = "still-open"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"not finished: {what}")
+        super().__init__(f"open: {what}")
         self.what = what

@@ -1,4 +1,4 @@
-"""Everything that can happen to an order, as facts.
+"""Everything that can happen to an order, as events. Amounts are minor units.
 
 Ids, numbers and codes only: no personal data, no payment token, no free text.
 """
@@ -16,12 +16,12 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
-from orders.domain.totals import Totals
+from orders.domain.pricing import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCreated:
-    """An order was placed. `lines` is the number of lines; `gross` is in minor units."""
+    """An order was placed. `lines` is their number, `gross` what they cost with shipping."""
 
     number: str
     currency: str
@@ -31,19 +31,19 @@ class OrderCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfirmed:
-    """Payments cover the order; it will be fulfilled."""
+    """The order is covered by payments and will be fulfilled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPaid:
-    """The captured amount has reached what is due."""
+    """The captured money has reached what is due."""
 
     amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderExpired:
-    """The order was not paid in time."""
+    """Nobody paid the order in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +63,19 @@ class OrderItemsCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCompleted:
-    """The order was completed: everything is delivered and paid."""
+    """Everything is delivered and paid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEdited:
-    """Note, metadata, reference or address were edited. `fields` names what."""
+    """Fields that are not about money were changed. `fields` has their names."""
 
     fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeProposed:
-    """A change of the lines was proposed; `added` counts lines, `gross` is the new price."""
+    """A change was proposed. `added` is the number of new lines, `gross` the new price."""
 
     change_id: PartId
     removed: Items
@@ -102,7 +102,7 @@ class OrderChangeDeclined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHeld:
-    """The order was held."""
+    """A hold was placed on the order."""
 
     hold_id: PartId
     reason: str
@@ -110,7 +110,7 @@ class OrderHeld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReleased:
-    """A hold was released; the order may have other holds."""
+    """A hold was released; others may be open."""
 
     hold_id: PartId
 
@@ -124,7 +124,7 @@ class NoteAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentStarted:
-    """A payment was reserved; the payment service will be called."""
+    """A payment was reserved. The payment service will be called."""
 
     payment_id: PartId
     amount: int
@@ -132,7 +132,7 @@ class PaymentStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAuthorized:
-    """The payment service has authorised this amount."""
+    """The payment service authorised this amount."""
 
     payment_id: PartId
     amount: int
@@ -140,7 +140,7 @@ class PaymentAuthorized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentCaptured:
-    """The payment service captured money; `amount` is the increase."""
+    """The payment service captured money; `amount` is what is new."""
 
     payment_id: PartId
     amount: int
@@ -148,7 +148,7 @@ class PaymentCaptured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRefunded:
-    """The payment service refunded money; `amount` is the increase."""
+    """The payment service refunded money; `amount` is what is new."""
 
     payment_id: PartId
     amount: int
@@ -156,7 +156,7 @@ class PaymentRefunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDeclined:
-    """The payment was declined or failed. Another payment may be tried."""
+    """The payment was declined. Another one may be tried."""
 
     payment_id: PartId
     decline_code: str
@@ -164,14 +164,14 @@ class PaymentDeclined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentVoided:
-    """The authorised, not captured amount was voided."""
+    """What was authorised and not captured was released."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentOperationFailed:
-    """The payment service finally refused a capture or a void."""
+    """The payment service refused a capture or a void for good."""
 
     payment_id: PartId
     operation: str
@@ -180,7 +180,7 @@ class PaymentOperationFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentChargedBack:
-    """The payer's bank charged the money back."""
+    """The payer's bank took money back."""
 
     payment_id: PartId
     amount: int
@@ -188,7 +188,7 @@ class PaymentChargedBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReceivedLate:
-    """Money arrived for an order that had ended. The service refunds it."""
+    """Money came for an order that had ended. A void or refund follows."""
 
     payment_id: PartId
     amount: int
@@ -196,21 +196,21 @@ class PaymentReceivedLate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentUnderReview:
-    """The payment service's report contradicts the order's record; a person must review it."""
+    """A report of the payment service contradicts what was asked for. A person must review it."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDismissed:
-    """A person ended the review; the payment keeps the amounts recorded before it."""
+    """A person ended the review. The payment counts as far as it was recorded before."""
 
     payment_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequested:
-    """A refund was requested."""
+    """A refund was reserved. The payment service will be called."""
 
     refund_id: PartId
     payment_id: PartId
@@ -228,7 +228,7 @@ class RefundSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFailed:
-    """The payment service finally refused a refund; the money is still owed to the customer."""
+    """The payment service refused a refund for good. The money is still owed."""
 
     refund_id: PartId
     payment_id: PartId
@@ -246,7 +246,7 @@ class ShipmentCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderShipped:
-    """A shipment was dispatched: the carrier has it."""
+    """A shipment was handed to the carrier."""
 
     shipment_id: PartId
     items: Items
@@ -254,7 +254,7 @@ class OrderShipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDelivered:
-    """A shipment was delivered."""
+    """A shipment arrived."""
 
     shipment_id: PartId
     items: Items
@@ -262,7 +262,7 @@ class OrderDelivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipmentCancelled:
-    """A shipment was cancelled before dispatch; its units are unpacked."""
+    """A shipment was unpacked before it left."""
 
     shipment_id: PartId
     items: Items
@@ -270,7 +270,7 @@ class ShipmentCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditGranted:
-    """A credit was granted: the amount is no longer due."""
+    """The customer owes this amount less."""
 
     credit_id: PartId
     amount: int
@@ -279,7 +279,7 @@ class CreditGranted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRequested:
-    """A return was requested."""
+    """The customer asked to send units back."""
 
     return_id: PartId
     items: Items
@@ -288,21 +288,21 @@ class ReturnRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnApproved:
-    """A return was approved: the units may be sent back."""
+    """The customer may send the units."""
 
     return_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnDeclined:
-    """A return was declined: the units may not be sent back."""
+    """The shop does not take the units back."""
 
     return_id: PartId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnReceived:
-    """Returned units were received; `credited` minor units are no longer due."""
+    """The units came back. The customer owes `credited` less."""
 
     return_id: PartId
     items: Items
@@ -311,7 +311,7 @@ class ReturnReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnClosed:
-    """A return was closed."""
+    """The return was ended."""
 
     return_id: PartId
 
@@ -373,8 +373,8 @@ class OrderSnapshot:
 class RecordedEvent:
     """An event with its place in the order's history.
 
-    `sequence` runs 1, 2, 3 … per order without a gap; `version` is the order's version that
-    the change made; `after` is how the order stood right after it.
+    `sequence` counts 1, 2, 3 and so on in each order, without a gap. `version` is the version
+    of the order that the change made. `after` is the order right after the event.
     """
 
     sequence: int

@@ -1,4 +1,8 @@
-"""Names of things: orders, their parts, and who acts on them."""
+"""Names of things: orders, their parts, and who acts on them.
+
+One rule for ids: the id of an order is an `OrderId`, a UUID. The id of a part of an order is
+plain text, "1", "2", and so on. What an order shows goes into a command as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +10,28 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, TypeAlias
 from uuid import UUID
 
 from orders.domain.errors import InvalidValue
 
 OrderId = NewType("OrderId", UUID)
-PartId = NewType("PartId", str)
-"""A part's number within its order ("1", "2", …): payments, refunds, shipments, returns."""
+PartId: TypeAlias = str
+"""The number of a line, payment, refund, shipment or return within its order: "1", "2", …"""
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no letter that is read as a digit (I, L, O) and no U."""
+"""Crockford's base 32: without I, L and O, which people read as digits, and without U."""
 _READ_AS = str.maketrans("ILO", "110")
 _NUMBER = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{5}\Z")
 
 
 def derive_order_id(*, tenant: str, subject: str, request_key: str) -> OrderId:
-    """The order's id, fixed by who asked with which key, so that asking twice is one order.
+    """The id of the order that this subject places with this key: the same key, the same order.
 
-    The primary key itself makes placing idempotent, on a sharded store too. The id is a
-    UUID version 8 (RFC 9562, 5.8) of a SHA-256; it need not be secret, only unique.
+    So the primary key makes placing idempotent, also on a sharded store. The id is a UUID
+    version 8 (RFC 9562, 5.8) made from a SHA-256. It need not be secret, only unique.
     """
-    # Lengths go in too: without them ("a", "bc") and ("ab", "c") would be one order.
+    # The lengths are hashed too: without them ("a", "bc") and ("ab", "c") would be one order.
     parts = (tenant, subject, request_key)
     text = "".join(f"{len(part)}:{part}" for part in parts)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -38,7 +42,7 @@ def derive_order_id(*, tenant: str, subject: str, request_key: str) -> OrderId:
 
 
 def order_number(randomness: int) -> str:
-    """The number people read out: twelve characters of 60 random bits and a check character.
+    """The number that people read out: 12 characters from 60 random bits, and a check character.
 
     Args:
         randomness: At least 60 unguessable bits; higher ones are ignored.
@@ -49,17 +53,17 @@ def order_number(randomness: int) -> str:
 
 
 def read_order_number(text: str) -> str:
-    """The number as written by a person, in its canonical form.
+    """The canonical form of a number that a person typed.
 
-    Case, spaces, and I, L, O for 1, 1, 0 are forgiven.
+    Accepts any case, spaces, and I, L, O for 1, 1, 0.
 
     Raises:
-        InvalidValue: If it is no number, or one character of it was misread.
+        InvalidValue: If it is not an order number, or one character of it was misread.
     """
     compact = text.upper().replace("-", "").replace(" ", "").translate(_READ_AS)
     number = f"{compact[:4]}-{compact[4:8]}-{compact[8:]}"
     if not _NUMBER.match(number) or _check_character(list(compact[:12])) != compact[12]:
-        raise InvalidValue("number", "is no order number; check it for a misread character")
+        raise InvalidValue("number", "is not an order number; check it for a misread character")
     return number
 
 
@@ -70,7 +74,7 @@ def _check_character(digits: list[str]) -> str:
 
 
 class ActorKind(StrEnum):
-    """In what capacity someone acts. Events tell this and no more."""
+    """In what capacity someone acts. Published events contain this, and not the subject."""
 
     CUSTOMER = "customer"
     STAFF = "staff"
@@ -79,11 +83,36 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who made a change. `subject` is the token's `sub`, or the name of a process."""
+    """Who makes a change. `subject` is the token's `sub`, or the name of a process.
+
+    Raises:
+        InvalidValue: If the kind is not an `ActorKind`, or the subject is empty or not text.
+    """
 
     kind: ActorKind
     subject: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.kind, ActorKind):
+            raise InvalidValue("by", "must be an Actor with an ActorKind")
+        if not self.subject or not isinstance(self.subject, str):
+            raise InvalidValue("by", "must be an Actor whose subject is text that is not empty")
 
-SYSTEM = Actor(ActorKind.SYSTEM, "orders")
-PROVIDER = Actor(ActorKind.SYSTEM, "payment-service")
+    @classmethod
+    def customer(cls, subject: str) -> Actor:
+        """A customer, who acts on their own order."""
+        return cls(ActorKind.CUSTOMER, subject)
+
+    @classmethod
+    def staff(cls, subject: str) -> Actor:
+        """A member of staff, or a service that acts for the shop."""
+        return cls(ActorKind.STAFF, subject)
+
+    @classmethod
+    def system(cls, subject: str) -> Actor:
+        """A process that acts without a person."""
+        return cls(ActorKind.SYSTEM, subject)
+
+
+SYSTEM = Actor.system("orders")
+PROVIDER = Actor.system("payment-service")

@@ -1,5 +1,6 @@
-"""What may follow what: the state machine of `status`, and the three statuses that follow
-from facts. The tables in the documentation are made from this module.
+"""The state machine of `status`, and the three statuses that are computed from the order's parts.
+
+The tables in the documentation are generated from this module.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from orders.domain.actions import Action
 from orders.domain.lines import Line
 from orders.domain.operations import Ledger
 from orders.domain.payments import IN_FLIGHT, PaymentStatus
+from orders.domain.pricing import Totals
 from orders.domain.returns import AWAITED, Return
-from orders.domain.totals import Totals
 
 
 class OrderStatus(StrEnum):
-    """The status of the order. The last three are final."""
+    """The status of an order. The last three end it."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -67,14 +68,14 @@ TRANSITIONS: Mapping[tuple[OrderStatus, Action], OrderStatus] = MappingProxyType
     _MOVES
     | {(status, action): status for action, statuses in _STAYS.items() for status in statuses}
 )
-"""The whole state machine. A pair that is not here is refused."""
+"""The state machine: the status after each action. A pair that is not here is refused."""
 
 ENDED_UNPAID = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
-"""Nothing is due any more; money that still arrives is sent back."""
+"""Statuses in which nothing is due. Money that still arrives is refunded or voided."""
 
 
 class OrderPaymentStatus(StrEnum):
-    """`payment_status`: the payments compared with what is due."""
+    """`payment_status`: what the payment service reported, compared with what is due."""
 
     PENDING = "pending"
     VOIDED = "voided"
@@ -94,7 +95,7 @@ class OrderPaymentStatus(StrEnum):
 def derive_payment_status(
     totals: Totals, *, in_flight: bool = False, voided: bool = False, failed: bool = False
 ) -> OrderPaymentStatus:
-    """The `payment_status` of amounts. The first rule that fits decides."""
+    """The `payment_status` of amounts. The first rule that is true decides."""
     due, net = totals.due, totals.net
     rules: list[tuple[bool, OrderPaymentStatus]]
     if not totals.captured and not totals.authorized:
@@ -120,7 +121,7 @@ def derive_payment_status(
             (returned, OrderPaymentStatus.PARTIALLY_REFUNDED),
             (True, OrderPaymentStatus.PAID),
         ]
-    return next(progress for fits, progress in rules if fits)
+    return next(status for fits, status in rules if fits)
 
 
 def payment_status_of(totals: Totals, ledger: Ledger) -> OrderPaymentStatus:
@@ -135,7 +136,7 @@ def payment_status_of(totals: Totals, ledger: Ledger) -> OrderPaymentStatus:
 
 
 class OrderFulfillmentStatus(StrEnum):
-    """`fulfillment_status`: the progress of the shippable units."""
+    """`fulfillment_status`: how far the shippable units have come."""
 
     NOT_REQUIRED = "not_required"
     CANCELLED = "cancelled"
@@ -148,7 +149,7 @@ class OrderFulfillmentStatus(StrEnum):
 
 
 def derive_fulfillment_status(lines: Sequence[Line]) -> OrderFulfillmentStatus:
-    """The `fulfillment_status` of lines. The first rule that fits decides."""
+    """The `fulfillment_status` of lines. The first rule that is true decides."""
     shippable = live = delivered = shipped = allocated = 0
     for line in lines:
         if line.shippable:
@@ -167,11 +168,11 @@ def derive_fulfillment_status(lines: Sequence[Line]) -> OrderFulfillmentStatus:
         (allocated > 0, OrderFulfillmentStatus.IN_PROGRESS),
         (True, OrderFulfillmentStatus.UNFULFILLED),
     )
-    return next(progress for fits, progress in rules if fits)
+    return next(status for fits, status in rules if fits)
 
 
 class OrderReturnStatus(StrEnum):
-    """`return_status`: how many units were returned."""
+    """`return_status`: how much has come back."""
 
     NONE = "none"
     REQUESTED = "requested"
@@ -180,7 +181,7 @@ class OrderReturnStatus(StrEnum):
 
 
 def derive_return_status(lines: Sequence[Line], returns: Sequence[Return]) -> OrderReturnStatus:
-    """The `return_status` of lines and returns. The first rule that fits decides."""
+    """The `return_status` of lines and returns. The first rule that is true decides."""
     live = sum(line.live for line in lines if line.shippable)
     returned = sum(line.returned for line in lines)
     awaited = any(a_return.status in AWAITED for a_return in returns)
@@ -190,4 +191,4 @@ def derive_return_status(lines: Sequence[Line], returns: Sequence[Return]) -> Or
         (awaited, OrderReturnStatus.REQUESTED),
         (True, OrderReturnStatus.NONE),
     )
-    return next(progress for fits, progress in rules if fits)
+    return next(status for fits, status in rules if fits)

@@ -1,4 +1,4 @@
-"""The lines of an order: what was ordered, and how far each unit has come."""
+"""The lines of an order: what was ordered, and how many units were packed, sent and returned."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Literal
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceedsAvailable
 from orders.domain.identifiers import PartId
 from orders.domain.money import allocate, share_of_units
+from orders.domain.read_only import read_only
 from orders.domain.validation import (
     MAX_NAME,
     OrderLimits,
     validate_amount,
+    validate_flag,
     validate_sku,
     validate_text,
 )
@@ -20,9 +22,11 @@ from orders.domain.validation import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftLine:
-    """A line as asked for. Amounts are minor units of the order's currency.
+    """One line to order. Amounts are minor units of the order's currency.
 
-    `discount` and `tax` are for the whole line. Without a `unit_price` the price list gives it.
+    `quantity` is 1 or more units. `unit_price` is what one unit costs before tax and discount;
+    without it, the service takes the price from its price list. `discount` and `tax` are for the
+    whole line.
     """
 
     sku: str
@@ -34,6 +38,7 @@ class DraftLine:
     shippable: bool = True
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A line of a placed order. Two lines may have one SKU, at two prices.
@@ -59,22 +64,22 @@ class Line:
 
     @property
     def live(self) -> int:
-        """Units that are still wanted."""
+        """Units that are not cancelled."""
         return self.quantity - self.cancelled
 
     @property
     def unallocated(self) -> int:
-        """Live units in no shipment: they can still be cancelled or packed."""
+        """Live units that are in no shipment: they can still be cancelled or packed."""
         return self.live - self.allocated - self.shipped
 
     @property
     def gross(self) -> int:
-        """What the live units cost, tax in and discounts off."""
+        """What the live units cost, with tax and after discounts."""
         return self.value_of(self.live)
 
     def value_of(self, units: int) -> int:
-        """What the first `units` cost. Differences of this are what any later run costs."""
-        # Both discounts in one share: apart, their roundings could take a unit below zero.
+        """What the first `units` cost. What later units cost is the difference of two values."""
+        # One share for both discounts: rounded apart, they could take a unit below zero.
         discount = self.discount + self.order_discount
         price = self.unit_price * units
         if not discount and not self.tax:
@@ -82,21 +87,21 @@ class Line:
         return price + self.tax_of(units) - share_of_units(discount, units=units, of=self.quantity)
 
     def tax_of(self, units: int) -> int:
-        """The part of the line's tax that its first `units` carry."""
+        """The part of the line's tax that is on its first `units`."""
         return share_of_units(self.tax, units=units, of=self.quantity)
 
 
 Items = Mapping[PartId, int]
-"""Units by line id: what a cancellation, a shipment or a return is about."""
+"""Units by line id, each 1 or more: what is cancelled, packed or returned."""
 
 
 def lines_of(
     drafts: Sequence[DraftLine], *, order_discount: int, limits: OrderLimits
 ) -> tuple[Line, ...]:
-    """Check what was asked for and give every line its number and share of the discount.
+    """Check draft lines, number them from "1", and share `order_discount` out over them.
 
     Raises:
-        InvalidValue: If there is no line or too many, or one of them is not possible.
+        InvalidValue: If there is no line or too many, or a value of one is not valid.
     """
     require_line_count(drafts, limits)
     checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
@@ -112,30 +117,34 @@ def lines_of(
 
 
 def require_line_count(drafts: Sequence[DraftLine], limits: OrderLimits) -> None:
-    """Check that there is a line, and not too many.
+    """Check the number of lines.
 
     Raises:
-        InvalidValue: If not.
+        InvalidValue: If there is no line, or more than `limits` allow.
     """
+    if not isinstance(drafts, list | tuple):
+        raise InvalidValue("lines", "must be a tuple or list of DraftLine")
     if not 1 <= len(drafts) <= limits.lines:
         raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
 def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
+    if not isinstance(draft, DraftLine):
+        raise InvalidValue(f"lines/{index}", "must be a DraftLine")
     try:
         if draft.unit_price is None:
             raise InvalidValue("unit_price", "is missing")
         price = validate_amount(draft.unit_price, "unit_price", most=limits.unit_price)
         quantity = validate_amount(draft.quantity, "quantity", least=1, most=limits.quantity)
         return Line(
-            id=PartId(str(index + 1)),
+            id=str(index + 1),
             sku=validate_sku(draft.sku, "sku"),
             name=validate_text(draft.name, "name", most=MAX_NAME),
             quantity=quantity,
             unit_price=price,
             discount=validate_amount(draft.discount, "discount", most=price * quantity),
             tax=validate_amount(draft.tax, "tax"),
-            shippable=draft.shippable,
+            shippable=validate_flag(draft.shippable, "shippable"),
         )
     except InvalidValue as refusal:
         raise InvalidValue(f"lines/{index}/{refusal.field}", refusal.problem) from None
@@ -144,9 +153,9 @@ def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
 def move_units(
     lines: tuple[Line, ...], items: Items, **counters: Literal[1, -1]
 ) -> tuple[Line, ...]:
-    """Add the units of `items` to some counters of their lines, or take them off.
+    """Add the units of `items` to counters of their lines (1), or subtract them (-1).
 
-    The caller has checked that there are as many.
+    The caller has checked that the lines have these units.
     """
     return tuple(
         replace(
@@ -162,21 +171,25 @@ def move_units(
 
 
 def require_units(lines: tuple[Line, ...], items: Items, available: Mapping[PartId, int]) -> None:
-    """Check that each line has the units asked for.
+    """Check that the lines have the units of `items` available.
 
     Raises:
-        InvalidValue: If nothing is asked for, or a number below 1.
-        PartNotFound: If there is no such line.
-        QuantityExceedsAvailable: If a line has fewer.
+        InvalidValue: If `items` is empty, or a number of units is not a whole number from 1.
+        PartNotFound: If the order has no such line.
+        QuantityExceedsAvailable: If a line has fewer units available.
     """
+    if not isinstance(items, Mapping):
+        raise InvalidValue("items", "must be units by line id")
     if not items:
         raise InvalidValue("items", "must name at least one line")
     known = {line.id for line in lines}
     for line_id, wanted in items.items():
+        if not isinstance(line_id, str):
+            raise InvalidValue("items", "line ids must be text")
         if line_id not in known:
             raise PartNotFound("line", line_id)
-        if wanted < 1:
-            raise InvalidValue("items", "quantities must be at least 1")
+        if type(wanted) is not int or wanted < 1:
+            raise InvalidValue("items", "quantities must be whole numbers of at least 1")
         if wanted > available.get(line_id, 0):
             raise QuantityExceedsAvailable(
                 line_id, wanted=wanted, available=available.get(line_id, 0)

@@ -1,7 +1,7 @@
 """Money: whole minor units of an ISO 4217 currency, never a float.
 
-Inside one order every amount is an `int` in the order's minor units, as there is only one
-currency. `Money` stands where a currency could differ: prices, and what a payment service says.
+Inside one order every amount is an `int` of minor units, because an order has one currency.
+`Money` is used where currencies may differ: prices, and reports of the payment service.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from orders.domain.errors import CurrencyMismatch, CurrencyUnknown, InvalidValue
 
 AMOUNT_LIMIT = 2**53
-"""Amounts stay below this, so that every JSON reader holds them exactly (RFC 8259, 6)."""
+"""Amounts are below this, so that every JSON reader keeps them exact (RFC 8259, 6)."""
 
 _BY_EXPONENT = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
@@ -32,9 +32,9 @@ _BY_EXPONENT = {
 EXPONENTS: Mapping[str, int] = MappingProxyType(
     {code: exponent for exponent, codes in _BY_EXPONENT.items() for code in codes.split()}
 )
-"""Digits of the minor unit by code (ISO 4217:2015, list one).
+"""Decimal digits of the minor unit, by currency code (ISO 4217:2015, list one).
 
-Codes without a minor unit (gold, test codes, XXX) are left out: nothing is priced in them.
+Codes without a minor unit (gold, test codes, XXX) are left out: nothing has a price in them.
 """
 
 
@@ -42,7 +42,7 @@ def exponent(currency: str) -> int:
     """The digits after the decimal point of a currency.
 
     Raises:
-        CurrencyUnknown: If the code is none of ISO 4217, in capitals.
+        CurrencyUnknown: If it is not an ISO 4217 code in capitals.
     """
     try:
         return EXPONENTS[currency]
@@ -55,8 +55,8 @@ class Money:
     """An amount of one currency. May be negative.
 
     Raises:
-        CurrencyUnknown: If the code is none of ISO 4217.
-        InvalidValue: If the amount is no whole number of minor units below 2**53.
+        CurrencyUnknown: If the currency is not an ISO 4217 code.
+        InvalidValue: If the amount is not a whole number of minor units below 2**53.
     """
 
     minor: int
@@ -96,18 +96,18 @@ class Money:
 
     def _same(self, other: Money) -> int:
         if self.currency != other.currency:
-            raise CurrencyMismatch(f"{other.currency} does not go with {self.currency}")
+            raise CurrencyMismatch(f"{other.currency} cannot be combined with {self.currency}")
         return other.minor
 
 
 def allocate(amount: int, weights: Sequence[int]) -> tuple[int, ...]:
     """Split an amount in proportion to weights; the shares add up to exactly the amount.
 
-    What rounding leaves over goes to the largest remainders (Hamilton's method), the earlier
-    share first where remainders are equal. All weights zero means equal shares.
+    What rounding leaves goes to the shares with the largest remainders (Hamilton's method), and
+    to the earlier one if they are equal. If all weights are 0, the shares are equal.
 
     Raises:
-        InvalidValue: If there is no weight, or a negative one.
+        InvalidValue: If there is no weight, or one is negative.
     """
     if not weights or min(weights) < 0:
         raise InvalidValue("weights", "must be one or more numbers, none below 0")
@@ -123,10 +123,10 @@ def allocate(amount: int, weights: Sequence[int]) -> tuple[int, ...]:
 
 
 def share_of_units(amount: int, *, units: int, of: int) -> int:
-    """What the first `units` of `of` equal units carry of an amount.
+    """The part of an amount that is on the first `units` of `of` equal units.
 
-    The shares of a run of units are differences of this, so any way of cutting the units into
-    runs adds up to exactly the amount.
+    The part on any later units is a difference of two of these, so all parts always add up to
+    exactly the amount.
     """
     if not amount:
         return 0

@@ -1,4 +1,4 @@
-"""The ledger: all payments and refunds of an order, and the calls under way for them."""
+"""The ledger: all payments and refunds of an order, and its pending payment operations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
+from orders.domain.identifiers import PartId
 from orders.domain.payments import (
     OperationKind,
     Payment,
@@ -14,21 +15,26 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
+from orders.domain.read_only import read_only
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """All payments and refunds of an order and the calls under way."""
+    """All payments and refunds of an order, and the operations whose outcome is not known.
+
+    Amounts are minor units of the order's currency.
+    """
 
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     operations: tuple[PaymentOperation, ...] = ()
 
     def payment(self, payment_id: str) -> Payment:
-        """One payment.
+        """The payment with this id.
 
         Raises:
-            PartNotFound: If there is none with this id.
+            PartNotFound: If the order has no such payment.
         """
         for payment in self.payments:
             if payment.id == payment_id:
@@ -36,65 +42,95 @@ class Ledger:
         raise PartNotFound("payment", payment_id)
 
     def operation(self, key: str) -> PaymentOperation | None:
-        """The call under way with this key; None once it is settled."""
-        return next((call for call in self.operations if call.key == key), None)
+        """The pending operation with this key; None if its outcome is recorded."""
+        return next((each for each in self.operations if each.key == key), None)
 
     def operations_since(self, before: Ledger) -> tuple[str, ...]:
-        """The keys of calls that were reserved after `before`."""
-        known = {call.key for call in before.operations}
-        return tuple(call.key for call in self.operations if call.key not in known)
+        """The keys of the operations that were reserved after `before`."""
+        known = {each.key for each in before.operations}
+        return tuple(each.key for each in self.operations if each.key not in known)
 
     def pending_captures(self, payment_id: str | None = None) -> int:
-        """What captures under way will take, of one payment or of all."""
+        """The sum of pending captures, of one payment or of all."""
         return sum(
-            call.amount
-            for call in self.operations
-            if call.kind is OperationKind.CAPTURE and payment_id in (None, call.payment_id)
+            each.amount
+            for each in self.operations
+            if each.kind is OperationKind.CAPTURE and payment_id in (None, each.payment_id)
         )
 
     def pending_refunds(self, payment_id: str | None = None) -> int:
-        """What refunds whose outcome is not known give back, of one payment or of all."""
+        """The sum of refunds whose outcome is not known, of one payment or of all."""
         return self._refunds(RefundStatus.REQUESTED, payment_id)
 
     def refunded_by_us(self, payment_id: str) -> int:
-        """What the refunds of a payment that succeeded add up to."""
+        """The sum of our refunds of a payment that succeeded."""
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     @property
     def pending_voids(self) -> int:
-        """What is authorised and will not be, once the voids under way are answered."""
-        leaving = {call.payment_id for call in self.operations if call.kind is OperationKind.VOID}
+        """What is authorised now and will be released by pending voids."""
+        leaving = {each.payment_id for each in self.operations if each.kind is OperationKind.VOID}
         return sum(payment.capturable_amount for payment in self.payments if payment.id in leaving)
 
     def has_pending_void(self, payment_id: str) -> bool:
-        """Whether a void of the payment is under way."""
+        """Whether a void of the payment is pending."""
         return any(
-            c.kind is OperationKind.VOID and c.payment_id == payment_id for c in self.operations
+            each.kind is OperationKind.VOID and each.payment_id == payment_id
+            for each in self.operations
         )
 
     def can_void(self, payment: Payment) -> bool:
-        """Whether there is something to void, and no void under way."""
+        """Whether the payment can be voided, and no void of it is pending."""
         return payment.is_voidable and not self.has_pending_void(payment.id)
 
     @property
     def payments_to_void(self) -> Sequence[Payment]:
-        """What to void once nobody owes anything: payments that the payment service has named."""
+        """Payments to void once nothing is owed: those that the payment service has named."""
         return [p for p in self.payments if p.provider_id is not None and self.can_void(p)]
 
+    @property
+    def capturable_ids(self) -> tuple[PartId, ...]:
+        """The payments of which something can be captured."""
+        return tuple(
+            payment.id
+            for payment in self.payments
+            if payment.capturable_amount > self.pending_captures(payment.id)
+            and not self.has_pending_void(payment.id)
+        )
+
+    @property
+    def voidable_ids(self) -> tuple[PartId, ...]:
+        """The payments that can be voided: no capture of them is pending."""
+        return tuple(
+            payment.id
+            for payment in self.payments
+            if self.can_void(payment) and not self.pending_captures(payment.id)
+        )
+
+    @property
+    def refundable_ids(self) -> tuple[PartId, ...]:
+        """The payments of which something can be refunded."""
+        return tuple(payment.id for payment in self.payments if self.refundable(payment))
+
+    @property
+    def doubtful_ids(self) -> tuple[PartId, ...]:
+        """The payments that a person must review."""
+        return tuple(p.id for p in self.payments if p.status is PaymentStatus.REVIEW)
+
     def refundable(self, payment: Payment) -> int:
-        """What can still be given back of a payment: nothing while a person must look at it."""
+        """What can still be refunded of a payment; 0 while a person must review it."""
         if payment.status is PaymentStatus.REVIEW:
             return 0
         return max(0, payment.net_captured - self.pending_refunds(payment.id))
 
     @property
     def total_refundable(self) -> int:
-        """What can still be given back."""
+        """What can still be refunded of all payments."""
         return sum(self.refundable(payment) for payment in self.payments)
 
     @property
     def by_refund_preference(self) -> Sequence[Payment]:
-        """All payments; those whose last refund was refused come last, the latest refusal behind.
+        """All payments; those whose last refund was refused come last, latest refusal at the end.
 
         A bank that has refused once would refuse again while another payment could be refunded.
         """
@@ -105,7 +141,7 @@ class Ledger:
         return sorted(self.payments, key=lambda payment: refused.get(payment.id, -1))
 
     def with_payment(self, payment: Payment) -> Ledger:
-        """The ledger with one payment replaced, or added."""
+        """The ledger with one payment replaced or added."""
         others = tuple(p for p in self.payments if p.id != payment.id)
         if len(others) == len(self.payments):
             return replace(self, payments=(*self.payments, payment))
@@ -113,28 +149,29 @@ class Ledger:
         return replace(self, payments=payments)
 
     def with_refund(self, refund: Refund) -> Ledger:
-        """The ledger with one refund replaced, or added."""
+        """The ledger with one refund replaced or added."""
         if any(r.id == refund.id for r in self.refunds):
             refunds = tuple(refund if r.id == refund.id else r for r in self.refunds)
             return replace(self, refunds=refunds)
         return replace(self, refunds=(*self.refunds, refund))
 
-    def with_operation(self, call: PaymentOperation) -> Ledger:
-        """The ledger with one call replaced, or added."""
-        return replace(self, operations=(*self.without_operation(call.key).operations, call))
+    def with_operation(self, operation: PaymentOperation) -> Ledger:
+        """The ledger with one operation replaced or added; it is the last then."""
+        others = self.without_operation(operation.key).operations
+        return replace(self, operations=(*others, operation))
 
     def without_operation(self, key: str) -> Ledger:
-        """The ledger once a call is settled."""
-        return replace(self, operations=tuple(call for call in self.operations if call.key != key))
+        """The ledger without an operation, once its outcome is recorded."""
+        return replace(self, operations=tuple(each for each in self.operations if each.key != key))
 
     def without_voids(self, payment_id: str) -> Ledger:
-        """The ledger once there is nothing left of a payment to void."""
+        """The ledger without the voids of a payment, once nothing of it is left to void."""
         return replace(
             self,
             operations=tuple(
-                call
-                for call in self.operations
-                if call.kind is not OperationKind.VOID or call.payment_id != payment_id
+                each
+                for each in self.operations
+                if each.kind is not OperationKind.VOID or each.payment_id != payment_id
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Changes of what was ordered: units to take off and lines to add, agreed on before they count."""
+"""Changes of what was ordered: units to remove and lines to add, agreed before they apply."""
 
 from __future__ import annotations
 
@@ -8,36 +8,41 @@ from enum import StrEnum
 
 from orders.domain.identifiers import PartId
 from orders.domain.lines import Items, Line
+from orders.domain.read_only import freeze, read_only
 
 
 class ChangeStatus(StrEnum):
-    """A proposed change has altered nothing yet; at most one is open per order."""
+    """A proposed change has no effect yet. An order has at most one proposed change."""
 
     PROPOSED = "proposed"
     APPLIED = "applied"
     DECLINED = "declined"
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is to become of an order's lines, and what the order then costs.
+    """A change of an order's lines, and what the order then costs.
 
-    More of a line is a new line: what is there keeps its price, its tax and its discounts.
+    More units of an item are a new line: existing lines keep their price, tax and discounts.
     """
 
     id: PartId
     removed: Items
     added: tuple[Line, ...]
-    """They have their numbers: while the change is open, nobody else adds lines."""
+    """The new lines, with their ids. No other lines are added while the change is open."""
     reason: str
     base_version: int
-    """The version of the order that it was worked out on; 0 for one not stored yet."""
+    """The order's version when the change was proposed; 0 if it was not stored yet."""
     gross: int
-    """What the order costs with it. Applied at this price or not at all."""
+    """What the order costs with the change, in minor units. It is applied at this price only."""
     created_at: datetime
     status: ChangeStatus = ChangeStatus.PROPOSED
 
+    def __post_init__(self) -> None:
+        freeze(self, "removed")
+
     @property
     def is_applied(self) -> bool:
-        """Whether its lines are the order's."""
+        """Whether the change has taken effect."""
         return self.status is ChangeStatus.APPLIED

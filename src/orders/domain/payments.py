@@ -1,8 +1,9 @@
-"""One payment, one refund, one call to the payment service, and what it reports.
+"""One payment, one refund, one operation at the payment service, and what the service reports.
 
-Money moves in three steps: reserve (a `PaymentOperation` is stored with its key), call, settle.
-What the payment service says is cumulative and merged by maximum, so hearing it twice, or late,
-or out of order changes nothing.
+Money moves in three steps: the order reserves a `PaymentOperation` and is stored, the payment
+service is called with the operation's key, and the result is recorded. Reports of the payment
+service are cumulative and merged by maximum: a report that comes twice, late or out of order
+changes nothing.
 """
 
 from __future__ import annotations
@@ -13,25 +14,29 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.money import Money
+from orders.domain.read_only import read_only
+from orders.domain.validation import validate_str, validate_whole
 
 OPERATION_LEASE = timedelta(seconds=12)
-"""How long a call belongs to the request that reserved it: its deadline of 10 s and a margin."""
+"""How long an operation is left to the request that reserved it: its deadline of 10 s, plus 2 s."""
 
 UNKNOWN_OUTCOME_RETRY_SECONDS = (1, 2, 4, 8, 15)
-"""When a call of unknown outcome is looked at again; the last one is repeated for ever.
+"""Retry delays for an operation of unknown outcome, in seconds; the last one repeats.
 
-Known within 30 s of the payment service's return: one wait, one call and its repetitions.
+The outcome is known within 30 s after the payment service recovers: one delay and one call with
+its retries.
 """
 PENDING_POLL_SECONDS = (1, 2, 4, 8, 16, 30, 60)
-"""The same for a payment that the payment service has, and says it has not decided yet."""
+"""Poll delays for a payment that the payment service has not decided yet, in seconds."""
 NOT_ATTEMPTED_RETRY_SECONDS = 10
-"""When a call is tried that was not made, because the payment service fails."""
+"""Retry delay for an operation that was never sent, in seconds."""
 
 
 class ProviderStatus(StrEnum):
-    """The status of a payment as the payment service's contract spells it."""
+    """The status of a payment, as the contract of the payment service spells it."""
 
     AUTHORIZED = "authorized"
     CAPTURED = "captured"
@@ -43,9 +48,12 @@ class ProviderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReport:
-    """What the payment service says of one payment: all of it so far, not what is new.
+    """What the payment service says of one payment: all of it so far, not only what is new.
 
     `captured` and `refunded` are minor units of the currency of `amount`.
+
+    Raises:
+        InvalidValue: If an amount is not a whole number, or a name is not text.
     """
 
     provider_id: str
@@ -56,11 +64,19 @@ class PaymentReport:
     refunded: int
     decline_code: str | None = None
 
+    def __post_init__(self) -> None:
+        for field in ("captured", "refunded"):
+            validate_whole(getattr(self, field), field)
+        for field in ("provider_id", "reference"):
+            validate_str(getattr(self, field), field)
+        if not isinstance(self.amount, Money):
+            raise InvalidValue("amount", "must be Money")
+
     @property
     def contradicts_itself(self) -> bool:
-        """Whether the status denies the money: captured with nothing, or the other way round.
+        """Whether the status does not fit the money: captured with none, or money without captured.
 
-        A payment of which a part was captured stays captured when the rest is voided.
+        A payment of which a part was captured stays `captured` when the rest is voided.
         """
         if self.status is ProviderStatus.CAPTURED:
             return self.captured == 0
@@ -68,7 +84,7 @@ class PaymentReport:
 
 
 class PaymentStatus(StrEnum):
-    """How far one payment has come. REVIEW: the payment service contradicts what was asked."""
+    """How far one payment has come. REVIEW: a report contradicts what was asked for."""
 
     PENDING = "pending"
     REQUIRES_ACTION = "requires_action"
@@ -84,7 +100,7 @@ IN_FLIGHT = frozenset({PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION, Pay
 _UNDECIDED = IN_FLIGHT - {PaymentStatus.REVIEW}
 _REFUSED = frozenset({PaymentStatus.DECLINED, PaymentStatus.FAILED})
 _CAPTURABLE = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED})
-# A payment only ever moves to the right; what arrives late or twice is to the left.
+# A payment only moves to the right; reports that arrive late or twice are to the left.
 _PROGRESS = (
     PaymentStatus.PENDING,
     PaymentStatus.REQUIRES_ACTION,
@@ -96,6 +112,7 @@ _PROGRESS = (
 )
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """One attempt to pay. Amounts are minor units of the order's currency."""
@@ -103,21 +120,21 @@ class Payment:
     id: PartId
     amount: int
     method: str | None
-    """The method's token, until the attempt is settled; never card data."""
+    """The token of the payment method until the outcome is known, then None. Never card data."""
     capture: bool
-    """Whether the payment service takes the money at once, without a separate capture."""
+    """Whether the payment service captures at once, without a separate operation."""
     created_at: datetime
     status: PaymentStatus = PaymentStatus.PENDING
     provider_id: str | None = None
     captures: int = 0
-    """How many captures were begun; the next one's key is numbered after it."""
+    """How many captures were reserved. It numbers their keys."""
     voids: int = 0
-    """How many voids were begun: one that was refused would be refused again by its key."""
+    """How many voids were reserved. It numbers their keys: a refused key would be refused again."""
     captured: int = 0
     refunded: int = 0
     charged_back: int = 0
     released: bool = False
-    """Whether what was not captured has been given back to the payer."""
+    """Whether what was not captured has been released to the payer."""
     decline_code: str | None = None
 
     @property
@@ -129,12 +146,12 @@ class Payment:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the payment service, or the payer, has yet to decide about it."""
+        """Whether the payment service or the payer still has to decide."""
         return self.status in _UNDECIDED
 
     @property
     def is_voidable(self) -> bool:
-        """Whether a void would keep money with the payer, or give it back."""
+        """Whether a void would release money, or stop a payment that is not decided."""
         return self.capturable_amount > 0 or self.is_undecided
 
     @property
@@ -143,7 +160,7 @@ class Payment:
         return self.captured - self.refunded - self.charged_back
 
     def contradicts(self, report: PaymentReport, *, reference: str, currency: str) -> bool:
-        """Whether the report cannot be true of this payment: its amounts, names or status."""
+        """Whether the report cannot be about this payment: by its amounts, names or status."""
         return (
             report.contradicts_itself
             or report.reference != reference
@@ -153,10 +170,9 @@ class Payment:
         )
 
     def after(self, report: PaymentReport, *, charged_back: bool = False) -> Payment:
-        """This payment with what a report adds to it; the same object if it adds nothing.
+        """This payment with the report merged in; the same object if nothing is new.
 
-        `charged_back`: the payer's bank took back all that the report counts as captured and
-        not refunded.
+        `charged_back`: the payer's bank took back all that is captured and not refunded.
         """
         status = max(self.status, PaymentStatus(report.status), key=_PROGRESS.index)
         if report.captured:
@@ -178,16 +194,17 @@ class Payment:
 
 
 class RefundStatus(StrEnum):
-    """A refund is requested until the payment service has answered."""
+    """A refund is requested until its outcome is known."""
 
     REQUESTED = "requested"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """Money on its way back, of one payment. `amount` is reserved while it is requested."""
+    """A refund of one payment. Its `amount`, in minor units, is reserved while it is requested."""
 
     id: PartId
     payment_id: PartId
@@ -199,7 +216,7 @@ class Refund:
 
 
 class OperationKind(StrEnum):
-    """What the payment service is asked to do."""
+    """What an operation asks of the payment service."""
 
     AUTHORIZE = "authorize"
     CAPTURE = "capture"
@@ -207,12 +224,14 @@ class OperationKind(StrEnum):
     REFUND = "refund"
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentOperation:
-    """A reserved call to the payment service whose outcome is not stored yet.
+    """An operation at the payment service that is reserved, and whose outcome is not known.
 
-    `key` is its reference and Idempotency-Key and never changes. Until `due_at` the call
-    belongs to whoever reserved it; after that, to any worker.
+    `key` is the reference and Idempotency-Key of its calls and never changes. Until
+    `next_attempt_at` only the request that reserved it may execute it, then any worker.
+    `amount` is minor units. `tries` counts the calls whose outcome is unknown.
     """
 
     key: str
@@ -226,22 +245,21 @@ class PaymentOperation:
     def after_unknown_outcome(
         self, now: datetime, waits: Sequence[int] = UNKNOWN_OUTCOME_RETRY_SECONDS
     ) -> PaymentOperation:
-        """The same call after a try whose outcome is unknown."""
+        """The operation after a call whose outcome is unknown: retried after a growing delay."""
         wait = waits[min(self.tries, len(waits) - 1)]
         return replace(self, tries=self.tries + 1, next_attempt_at=now + timedelta(seconds=wait))
 
     def after_no_attempt(self, now: datetime) -> PaymentOperation:
-        """The same call when it was not made, as the payment service was known to fail.
+        """The operation when nothing was sent: retried after a fixed delay.
 
-        However often that is, it counts as one try: the request that reserved it is over, and
-        the waits do not grow.
+        Any number of these counts as one try, so the delays do not grow.
         """
-        due_at = now + timedelta(seconds=NOT_ATTEMPTED_RETRY_SECONDS)
-        return replace(self, tries=max(1, self.tries), next_attempt_at=due_at)
+        at = now + timedelta(seconds=NOT_ATTEMPTED_RETRY_SECONDS)
+        return replace(self, tries=max(1, self.tries), next_attempt_at=at)
 
 
 def authorization_key(order_id: OrderId, payment_id: str) -> str:
-    """The reference of a payment and the key of the call that starts it."""
+    """The reference of a payment, which is the key of the operation that starts it."""
     return f"{order_id}:{payment_id}"
 
 
@@ -251,7 +269,7 @@ def capture_key(order_id: OrderId, payment_id: str, number: int) -> str:
 
 
 def void_key(order_id: OrderId, payment_id: str, number: int) -> str:
-    """The key of the n-th void of a payment; there is a second if the first was refused."""
+    """The key of the n-th void of a payment. There is a second one if the first was refused."""
     return f"{order_id}:{payment_id}:void:{number}"
 
 
@@ -261,12 +279,12 @@ def refund_key(order_id: OrderId, refund_id: str) -> str:
 
 
 def payment_of_reference(reference: str) -> PartId:
-    """The payment that a payment's reference names within its order."""
-    return PartId(reference.rpartition(":")[2])
+    """The id of the payment that a reference names, within its order."""
+    return reference.rpartition(":")[2]
 
 
 def order_of_reference(reference: str) -> OrderId | None:
-    """The order that a payment's reference names; None if we did not make the reference."""
+    """The order that a reference names; None if this service did not make the reference."""
     head, separator, attempt = reference.partition(":")
     if not separator or not attempt.isdecimal():
         return None

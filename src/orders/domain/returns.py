@@ -1,4 +1,4 @@
-"""Returns of delivered units, and credits: what the customer no longer has to pay."""
+"""Returns of delivered units, and credits: amounts that the customer no longer owes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from types import MappingProxyType
 from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
 from orders.domain.lines import Items
+from orders.domain.read_only import freeze, read_only
 
 
 class ReturnStatus(StrEnum):
-    """Receiving is what grants the credit; a closed return is over either way."""
+    """How far a return has come. Receiving it grants the credit; closing it ends it."""
 
     REQUESTED = "requested"
     APPROVED = "approved"
@@ -24,7 +25,7 @@ class ReturnStatus(StrEnum):
 
 
 AWAITED = frozenset({ReturnStatus.REQUESTED, ReturnStatus.APPROVED})
-"""Returns whose units are still with the customer."""
+"""Statuses of returns whose units the customer still has."""
 
 RETURN_STEPS: Mapping[Action, tuple[frozenset[ReturnStatus], ReturnStatus]] = MappingProxyType(
     {
@@ -38,12 +39,13 @@ RETURN_STEPS: Mapping[Action, tuple[frozenset[ReturnStatus], ReturnStatus]] = Ma
         ),
     }
 )
-"""What a return must be for a step, and is after it."""
+"""The statuses that allow a step of a return, and the status after it."""
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """Units the customer sends back. `credited` is set when they are received."""
+    """Units that the customer sends back. `credited`: minor units, set when they are received."""
 
     id: PartId
     items: Items
@@ -52,10 +54,14 @@ class Return:
     status: ReturnStatus = ReturnStatus.REQUESTED
     credited: int = 0
 
+    def __post_init__(self) -> None:
+        freeze(self, "items")
 
+
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """An amount the customer no longer owes. `return_id` where a return is the reason."""
+    """Minor units that the customer no longer owes. `return_id`: the return that is the reason."""
 
     id: PartId
     amount: int
@@ -65,5 +71,5 @@ class Credit:
 
 
 def awaited_units(returns: Iterable[Return], line_id: str) -> int:
-    """Units of a line that open returns have spoken for."""
-    return sum(r.items.get(PartId(line_id), 0) for r in returns if r.status in AWAITED)
+    """Units of a line that are in open returns."""
+    return sum(r.items.get(line_id, 0) for r in returns if r.status in AWAITED)

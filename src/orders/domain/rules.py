@@ -1,7 +1,7 @@
-"""When the order's own state forbids a command: every rule that says no, not only the first.
+"""The rules that forbid a command because of the order's state, and the bounds of arguments.
 
-What depends on a command's arguments (this many units, this much money) is checked where the
-command is; the bounds are here, so that a caller can be told them beforehand.
+`refusals` returns every rule that forbids an action, not only the first. The commands check their
+arguments; the bounds are here, so that callers can see them before they give a command.
 """
 
 from __future__ import annotations
@@ -27,25 +27,37 @@ from orders.domain.errors import (
     TooManyParts,
 )
 from orders.domain.identifiers import PartId
-from orders.domain.lifecycle import TRANSITIONS
+from orders.domain.lifecycle import TRANSITIONS, OrderStatus
 from orders.domain.operations import Ledger
-from orders.domain.payments import IN_FLIGHT, Payment, PaymentStatus
+from orders.domain.payments import IN_FLIGHT, Payment
+from orders.domain.pricing import Totals
 from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
 from orders.domain.state import OrderState
-from orders.domain.totals import Totals
 
 MAX_PARTS: Final = 250
-"""How many of each kind of part commands give an order. One that grew without end could no longer
-be stored one day: not even what the payment service says of it.
+"""The most parts of each kind that commands can add. An order without a bound would grow too large
+to be stored, and then reports of the payment service could not be recorded.
 """
 
 
 def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderError]:
-    """Every rule that forbids the action as the order stands; empty if it is allowed."""
+    """Every rule that forbids the action now; empty if it is allowed."""
     if (state.status, action) not in TRANSITIONS:
         return [IllegalTransition(state.status, action)]
     return [error for guard in _GUARDS.get(action, ()) if (error := guard(state, now))]
+
+
+def require_allowed(state: OrderState, action: Action, *, now: datetime) -> None:
+    """Refuse an action that a rule forbids now.
+
+    Raises:
+        OrderError: The first rule that forbids it; its `also` has the others.
+    """
+    if errors := refusals(state, action, now=now):
+        first, *others = errors
+        first.also = tuple(others)
+        raise first
 
 
 def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
@@ -53,13 +65,13 @@ def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
 
 
 def _covered(state: OrderState, _: datetime) -> OrderError | None:
-    covered, due = _cover(state, state.totals), state.totals.due
+    covered, due = _cover(state.ledger, state.totals), state.totals.due
     return PaymentNotCovered(covered=covered, due=due) if covered < due else None
 
 
-def _cover(state: OrderState, totals: Totals) -> int:
-    """What pays for the order: kept, or authorised and not about to be voided."""
-    return totals.authorized - state.ledger.pending_voids + totals.net
+def _cover(ledger: Ledger, totals: Totals) -> int:
+    """What pays for the order: captured, or authorised without a pending void."""
+    return totals.authorized - ledger.pending_voids + totals.net
 
 
 def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
@@ -67,29 +79,27 @@ def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
 
 
 def _nobody_pays(state: OrderState, _: datetime) -> OrderError | None:
-    return None if _ends_by_time(state, state.totals) else PaymentInFlight()
+    return None if _time_acts(state.ledger, state.totals) else PaymentInFlight()
 
 
-def _ends_by_time(state: OrderState, totals: Totals) -> bool:
-    """Whether the end of the time to pay ends the order, or voids what could still bring money.
+def _time_acts(ledger: Ledger, totals: Totals) -> bool:
+    """Whether a pending order, when its time to pay is over, expires or has payments to void.
 
-    Not if it is paid: then it waits for staff. What was voided in vain is the payment service's.
+    Not if it is paid: staff decide then. A void that was refused is not tried again.
     """
-    may_come = any(p.capturable_amount or p.status in IN_FLIGHT for p in state.ledger.payments)
-    return is_unpaid(state, totals) and (
-        not may_come or any(payments_to_void_before_expiry(state.ledger))
+    may_come = any(p.capturable_amount or p.status in IN_FLIGHT for p in ledger.payments)
+    return is_unpaid(ledger, totals) and (
+        not may_come or any(payments_to_void_before_expiry(ledger))
     )
 
 
-def is_unpaid(state: OrderState, totals: Totals) -> bool:
-    """Whether no money is kept for the order, nor would cover it."""
-    return not (
-        totals.net > 0 or state.ledger.pending_captures() or _cover(state, totals) >= totals.due
-    )
+def is_unpaid(ledger: Ledger, totals: Totals) -> bool:
+    """Whether nothing is captured or being captured, and authorised money does not cover it."""
+    return not (totals.net > 0 or ledger.pending_captures() or _cover(ledger, totals) >= totals.due)
 
 
 def payments_to_void_before_expiry(ledger: Ledger) -> Sequence[Payment]:
-    """Payments of an order past its time that have to be voided first; each is tried once."""
+    """Payments to void before an order can expire; each is voided once."""
     return [payment for payment in ledger.payments_to_void if not payment.voids]
 
 
@@ -98,7 +108,7 @@ def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
 
 
 def is_packed(state: OrderState) -> bool:
-    """Whether any unit is in a parcel, or was sent in one."""
+    """Whether any unit is packed or was sent."""
     return any(line.allocated or line.shipped for line in state.lines)
 
 
@@ -152,11 +162,11 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.ADD_NOTE: (_room_for("notes"),),
     Action.HOLD: (_room_for("holds"),),
     Action.PAY: (_something_to_pay, _room_for("payments")),
-    # What goes back by itself always may: it follows from a fact.
+    # This bounds commands only: refunds that follow from a fact are always made.
     Action.REFUND: (_room_for("refunds"),),
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
-    # A hold stops what sends; it must not stop what stops sending, or tells what was sent.
+    # A hold stops packing and sending. Cancelling a shipment and deliveries stay possible.
     Action.CREATE_SHIPMENT: (_no_hold, _covered, _room_for("shipments")),
     Action.DISPATCH: (_no_hold, _covered),
     Action.COMPLETE: (_delivered, _settled, _nothing_open),
@@ -164,29 +174,28 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
 
 
 def in_flight(state: OrderState) -> int:
-    """What payments of unknown outcome may still bring, in minor units."""
+    """The sum of payments without an outcome, in minor units."""
     return sum(p.amount for p in state.ledger.payments if p.status in IN_FLIGHT)
 
 
 def payable(state: OrderState) -> int:
-    """What may still be asked of the payer: not what is authorised or in flight already."""
+    """What can still be paid, in minor units: not what is authorised or in flight already."""
     totals = state.totals
     return max(0, totals.outstanding - totals.authorized - in_flight(state))
 
 
-def next_action_at(state: OrderState, totals: Totals) -> datetime | None:
-    """When time asks for something: the next look at a call, or the end of the time to pay.
-
-    `totals` are those of the state, which may not hold them yet.
-    """
-    times = [call.next_attempt_at for call in state.ledger.operations]
-    if (state.status, Action.EXPIRE) in TRANSITIONS and _ends_by_time(state, totals):
-        times.append(state.expires_at)
+def next_action_at(
+    status: OrderStatus, expires_at: datetime, ledger: Ledger, totals: Totals
+) -> datetime | None:
+    """When a worker has to act: at the next attempt of an operation, or when the order expires."""
+    times = [operation.next_attempt_at for operation in ledger.operations]
+    if (status, Action.EXPIRE) in TRANSITIONS and _time_acts(ledger, totals):
+        times.append(expires_at)
     return min(times, default=None)
 
 
 def ready_to_ship(state: OrderState) -> bool | None:
-    """Whether the order's units may be packed and sent now; None if there are none to send."""
+    """Whether the order's units may be packed and sent now; None if none are left to send."""
     if (state.status, Action.DISPATCH) not in TRANSITIONS:
         return None
     if all(line.shipped == line.live for line in state.lines if line.shippable):
@@ -195,7 +204,7 @@ def ready_to_ship(state: OrderState) -> bool | None:
 
 
 def cancellable_units(state: OrderState) -> dict[PartId, int]:
-    """Units by line that can still be called off."""
+    """Units by line that can still be cancelled."""
     return {line.id: line.unallocated for line in state.lines}
 
 
@@ -205,7 +214,7 @@ def shippable_units(state: OrderState) -> dict[PartId, int]:
 
 
 def returnable_units(state: OrderState) -> dict[PartId, int]:
-    """Units by line that can still be sent back: delivered, and in no other return."""
+    """Units by line that can still be returned: delivered, and in no other return."""
     return {
         line.id: line.delivered - line.returned - awaited_units(state.returns, line.id)
         for line in state.lines
@@ -216,10 +225,10 @@ Bound = int | dict[PartId, int] | tuple[PartId, ...]
 
 
 def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
-    """The bounds of an action's arguments.
+    """The bounds of an action's arguments, by name.
 
-    `amount` is the most minor units, `items` the most units by line id; `payments`, `holds`,
-    `shipments`, `returns` and `changes` name the parts that the action fits.
+    `amount` is the most minor units, `items` the most units by line id. `payments`, `holds`,
+    `shipments`, `returns` and `changes` are the ids of the parts that the action is possible for.
     """
     if action in SHIPMENT_STEPS:
         before = SHIPMENT_STEPS[action][0]
@@ -231,11 +240,12 @@ def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
 
 
 def refundable(state: OrderState, payment_id: str | None = None) -> int:
-    """What may be given back, of one payment or of all: what is owed, as far as it is held and
-    not in doubt.
+    """What can be refunded, of one payment or of all, in minor units.
+
+    It is what is owed, as far as payments that are not under review still have it.
 
     Raises:
-        PartNotFound: If there is no such payment.
+        PartNotFound: If the order has no such payment.
     """
     ledger = state.ledger
     if payment_id is not None:
@@ -244,41 +254,13 @@ def refundable(state: OrderState, payment_id: str | None = None) -> int:
 
 
 def capturable(state: OrderState) -> int:
-    """What may still be taken of the authorisations: never more than is outstanding."""
-    under_way = state.ledger.pending_captures()
-    totals = state.totals
-    return max(0, min(totals.authorized, totals.outstanding) - under_way)
-
-
-def _capturable_payments(state: OrderState) -> tuple[PartId, ...]:
-    ledger = state.ledger
-    return tuple(
-        payment.id
-        for payment in ledger.payments
-        if payment.capturable_amount > ledger.pending_captures(payment.id)
-        and not ledger.has_pending_void(payment.id)
-    )
-
-
-def _doubtful_payments(state: OrderState) -> tuple[PartId, ...]:
-    payments = state.ledger.payments
-    return tuple(p.id for p in payments if p.status is PaymentStatus.REVIEW)
-
-
-def _voidable_payments(state: OrderState) -> tuple[PartId, ...]:
-    ledger = state.ledger
-    return tuple(
-        p.id for p in ledger.payments if ledger.can_void(p) and not ledger.pending_captures(p.id)
-    )
-
-
-def _refundable_payments(state: OrderState) -> tuple[PartId, ...]:
-    ledger = state.ledger
-    return tuple(p.id for p in ledger.payments if ledger.refundable(p))
+    """What can still be captured, in minor units: never more than what is outstanding."""
+    pending, totals = state.ledger.pending_captures(), state.totals
+    return max(0, min(totals.authorized, totals.outstanding) - pending)
 
 
 def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
-    """Cancelling the last unit of all is cancelling the order."""
+    """One unit must be left: cancelling the last one is cancelling the order."""
     most = sum(line.live for line in state.lines) - 1
     return {line_id: min(units, most) for line_id, units in cancellable_units(state).items()}
 
@@ -293,10 +275,10 @@ def _some(units: dict[PartId, int]) -> dict[PartId, int]:
 
 _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.PAY: {"amount": payable},
-    Action.CAPTURE: {"amount": capturable, "payments": _capturable_payments},
-    Action.VOID: {"payments": _voidable_payments},
-    Action.DISMISS_PAYMENT: {"payments": _doubtful_payments},
-    Action.REFUND: {"amount": refundable, "payments": _refundable_payments},
+    Action.CAPTURE: {"amount": capturable, "payments": lambda state: state.ledger.capturable_ids},
+    Action.VOID: {"payments": lambda state: state.ledger.voidable_ids},
+    Action.DISMISS_PAYMENT: {"payments": lambda state: state.ledger.doubtful_ids},
+    Action.REFUND: {"amount": refundable, "payments": lambda state: state.ledger.refundable_ids},
     Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
     Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
     Action.APPLY_CHANGE: {"changes": _open_change_ids},

@@ -1,4 +1,4 @@
-"""Shipments: units packed together, sent together, delivered together."""
+"""Shipments: units that are packed, sent and delivered together."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from types import MappingProxyType
 from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
 from orders.domain.lines import Items
+from orders.domain.read_only import freeze, read_only
 from orders.domain.validation import Address
 
 
 class ShipmentStatus(StrEnum):
-    """Created shipments hold their units; only they can be cancelled."""
+    """How far a shipment has come. Only a created one can be cancelled; that frees its units."""
 
     CREATED = "created"
     DISPATCHED = "dispatched"
@@ -30,14 +31,15 @@ SHIPMENT_STEPS: Mapping[Action, tuple[ShipmentStatus, ShipmentStatus]] = Mapping
         Action.CANCEL_SHIPMENT: (ShipmentStatus.CREATED, ShipmentStatus.CANCELLED),
     }
 )
-"""What a shipment must be for a step, and is after it."""
+"""The status that a shipment must have for a step, and the status after it."""
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """One parcel. `carrier` and `tracking` are the carrier's own words.
+    """One parcel. `carrier` and `tracking` are the carrier's name and number for it.
 
-    `address` is where it was packed to go, whatever becomes of the order's.
+    `address` is the order's address when the parcel was packed; later edits do not change it.
     """
 
     id: PartId
@@ -49,3 +51,6 @@ class Shipment:
     tracking: str | None = None
     dispatched_at: datetime | None = None
     delivered_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self, "items")

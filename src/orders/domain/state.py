@@ -1,4 +1,4 @@
-"""Everything that is true of one order at one version. This is what a store keeps."""
+"""The state of one order at one version: what a store keeps."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from orders.domain.lifecycle import (
 from orders.domain.lines import Line
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.pricing import Totals
+from orders.domain.read_only import freeze, read_only
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
-from orders.domain.totals import Totals
 from orders.domain.validation import Shipping
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A reason to wait. `reason` is a code; it is lifted when `released_at` is set."""
+    """A reason to hold an order back, as a code. `released_at` is set when it is lifted."""
 
     id: PartId
     reason: str
@@ -32,9 +34,10 @@ class Hold:
     released_at: datetime | None = None
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What staff wrote for staff."""
+    """A note from staff for staff."""
 
     id: PartId
     text: str
@@ -42,30 +45,35 @@ class Note:
     created_at: datetime
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessedRequest:
-    """A request this order has answered: its key's digest and its body's fingerprint."""
+    """A request that changed this order: the digest of its key, the fingerprint of its body."""
 
     key: str
     fingerprint: str
     answered_at: datetime
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderState:
-    """One order. Immutable: a change makes a new one. Times are aware, UTC, to the millisecond.
+    """One order. Times are aware, UTC, to the millisecond. Amounts are minor units.
 
-    The statuses other than `status`, `totals` and `due_at` follow from the rest and are kept
-    so that stores can search them.
+    It cannot be written, nor can anything in it: a write raises `TypeError`. Each command makes
+    a new state.
+
+    `payment_status`, `fulfillment_status`, `return_status`, `totals` and `next_action_at` follow
+    from the other fields. They are kept so that stores can search for them.
     """
 
     id: OrderId
     tenant: str
     number: str
     placed_by: str
-    """The `sub` of whoever sent the request."""
+    """The subject of the actor who placed it."""
     customer_id: str | None
-    """Whose order it is; None for a guest's."""
+    """The customer whose order it is; None for a guest."""
     currency: str
     lines: tuple[Line, ...]
     shipping: Shipping | None
@@ -76,7 +84,7 @@ class OrderState:
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
-    """When a pending order ends that no money has been seen for."""
+    """When a pending order expires if nobody has paid."""
     status: OrderStatus
     payment_status: OrderPaymentStatus
     fulfillment_status: OrderFulfillmentStatus
@@ -94,16 +102,19 @@ class OrderState:
     sequence: int = 0
     """The number of the newest event."""
     version: int = 0
-    """0 until it is stored; the store raises it by one with each write."""
+    """0 until it is stored. The store adds one with each write."""
     next_action_at: datetime | None = None
-    """When time itself asks for something: a call to look up, an order to expire."""
+    """When a worker has to act: ask about a payment operation, or expire the order."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "metadata")
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:
-        """Holds that are not lifted."""
+        """Holds that are not released."""
         return tuple(hold for hold in self.holds if hold.released_at is None)
 
     @property
     def open_changes(self) -> tuple[Change, ...]:
-        """Changes that nobody has applied or declined: one at most."""
+        """Changes that are neither applied nor declined: at most one."""
         return tuple(each for each in self.changes if each.status is ChangeStatus.PROPOSED)

@@ -1,14 +1,19 @@
-"""What callers write into an order: text, codes and addresses that check themselves."""
+"""Checks of the values that callers write into an order: kinds, bounds and patterns.
+
+Each check returns the value, or raises `InvalidValue` with the field's name and the problem.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from orders.domain.errors import InvalidValue
 from orders.domain.money import AMOUNT_LIMIT
+from orders.domain.read_only import read_only
 
 # `\Z`, never `$`: a `$` lets a trailing newline through.
 SKU: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+:#-]{0,62}[A-Za-z0-9._/+:#-])?\Z")
@@ -17,24 +22,24 @@ REFERENCE: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 TOKEN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
 METADATA_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
-# The controls of ASCII and Latin-1 but tab and line feed; lone surrogates, which UTF-8 cannot hold.
+# All controls of ASCII and Latin-1 except tab and line feed, and lone surrogates (not UTF-8).
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 MAX_METADATA: Final = 50
-"""Entries of metadata an order may carry."""
+"""The most entries of metadata on one order."""
 MAX_METADATA_TEXT: Final = 500
-"""Code points of one entry."""
+"""The most code points of one metadata entry."""
 MAX_NOTE: Final = 2_000
-"""Code points of a note, the customer's or staff's."""
+"""The most code points of a note, the customer's or staff's."""
 MAX_NAME: Final = 500
-"""Code points of the name of what is ordered."""
+"""The most code points of an item's name."""
 MAX_TEXT: Final = 200
-"""Code points of a part of an address, a carrier or its number."""
+"""The most code points of an address part, a carrier or a tracking number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLimits:
-    """How much one order may hold. Amounts are minor units."""
+    """The most that one order may hold: lines, units of a line, minor units for one unit."""
 
     lines: int = 2_000
     quantity: int = 100_000
@@ -42,23 +47,33 @@ class OrderLimits:
 
 
 def validate_text(value: str, field: str, *, most: int) -> str:
-    """Free text of 1 to `most` code points, without control characters.
-
-    Raises:
-        InvalidValue: If it is empty, too long or holds what cannot be shown.
-    """
-    if not value.strip():
+    """Free text of 1 to `most` code points, without control characters."""
+    if not validate_str(value, field).strip():
         raise InvalidValue(field, "must not be empty")
     if len(value) > most:
         raise InvalidValue(field, f"must have at most {most} characters")
     if _UNPRINTABLE.search(value):
-        raise InvalidValue(field, "must not hold control characters")
+        raise InvalidValue(field, "must not contain control characters")
     return value
 
 
 def validate_optional_text(value: str | None, field: str) -> str | None:
-    """Free text of at most `MAX_TEXT` code points, or none."""
+    """Free text of at most `MAX_TEXT` code points, or None."""
     return None if value is None else validate_text(value, field, most=MAX_TEXT)
+
+
+def validate_str(value: str, field: str) -> str:
+    """A string, whatever it says."""
+    if not isinstance(value, str):
+        raise InvalidValue(field, "must be text")
+    return value
+
+
+def validate_name(value: str, field: str) -> str:
+    """A string that is not blank, such as a tenant or the id of a customer."""
+    if not validate_str(value, field).strip():
+        raise InvalidValue(field, "must not be empty")
+    return value
 
 
 def validate_sku(value: str, field: str) -> str:
@@ -72,12 +87,12 @@ def validate_code(value: str, field: str) -> str:
 
 
 def validate_reference(value: str, field: str) -> str:
-    """Somebody else's name for a thing: 1 to 255 printable ASCII characters, no space."""
+    """Another system's name for a thing: 1 to 255 printable ASCII characters, no space."""
     return _matched(REFERENCE, value, field, "must be 1 to 255 printable ASCII characters")
 
 
 def validate_method_token(value: str, field: str) -> str:
-    """A payment method's token, as the payment service gave it. Never a card number."""
+    """The token of a payment method, as the payment service issued it. Never a card number."""
     token = _matched(TOKEN, value, field, "must be a token of the payment service")
     if sum(character.isdigit() for character in token) >= 12 and not re.search("[A-Za-z]", token):
         raise InvalidValue(field, "must be a token, not a card number")
@@ -85,7 +100,9 @@ def validate_method_token(value: str, field: str) -> str:
 
 
 def validate_metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]:
-    """The caller's own notes for programs: up to 50 short names with short texts."""
+    """The caller's own data: at most 50 entries, each a short name with a short text."""
+    if not isinstance(value, Mapping):
+        raise InvalidValue(field, "must be texts by name")
     if len(value) > MAX_METADATA:
         raise InvalidValue(field, f"must have at most {MAX_METADATA} members")
     for name, content in value.items():
@@ -95,25 +112,53 @@ def validate_metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]
 
 
 def validate_amount(value: int, field: str, *, most: int = AMOUNT_LIMIT - 1, least: int = 0) -> int:
-    """Whole minor units within bounds.
-
-    Raises:
-        InvalidValue: If it is out of bounds, or no whole number.
-    """
+    """A whole number of minor units, or of units, from `least` to `most`."""
+    # A bool is an int to Python, but no amount; a float may have lost cents already.
     if type(value) is not int or not least <= value <= most:
         raise InvalidValue(field, f"must be a whole number from {least} to {most}")
     return value
 
 
+def validate_whole(value: int, field: str) -> int:
+    """A whole number of any size."""
+    if type(value) is not int:
+        raise InvalidValue(field, "must be a whole number")
+    return value
+
+
+def validate_flag(value: bool, field: str) -> bool:
+    """True or False, and nothing that only counts as one of them."""
+    if type(value) is not bool:
+        raise InvalidValue(field, "must be true or false")
+    return value
+
+
+def validate_time(value: datetime, field: str) -> datetime:
+    """A time with its offset from UTC."""
+    if not _is(value, datetime) or value.utcoffset() is None:
+        raise InvalidValue(field, "must be a time with a time zone")
+    return value
+
+
+def _is(value: object, kind: type) -> bool:
+    # Callers without a type checker pass other kinds than the signatures say.
+    return isinstance(value, kind)
+
+
 def _matched(pattern: re.Pattern[str], value: str, field: str, problem: str) -> str:
-    if not pattern.match(value):
+    if not _is(value, str) or not pattern.match(value):
         raise InvalidValue(field, problem)
     return value
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where to deliver. `country` is ISO 3166-1 alpha-2; other parts are as on the parcel."""
+    """A delivery address. `country` is ISO 3166-1 alpha-2; the rest is printed on the parcel.
+
+    Raises:
+        InvalidValue: If a part is empty, too long or not printable, or `country` is no code.
+    """
 
     name: str
     line1: str
@@ -125,16 +170,17 @@ class Address:
     phone: str | None = None
 
     def __post_init__(self) -> None:
-        for field in ("name", "line1", "line2", "city", "region", "postal_code", "phone"):
-            value: str | None = getattr(self, field)
-            if value is not None:
-                validate_text(value, f"shipping/address/{field}", most=MAX_TEXT)
+        for field in ("name", "line1", "city"):
+            validate_text(getattr(self, field), f"shipping/address/{field}", most=MAX_TEXT)
+        for field in ("line2", "region", "postal_code", "phone"):
+            validate_optional_text(getattr(self, field), f"shipping/address/{field}")
         _matched(COUNTRY, self.country, "shipping/address/country", "must be two capitals")
 
 
+@read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipping:
-    """How it travels, to where, and for how much in minor units."""
+    """Where to deliver, with which shipping method, and its price in minor units."""
 
     address: Address | None = None
     method: str | None = None

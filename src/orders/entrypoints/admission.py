@@ -1,9 +1,15 @@
-"""Who is worked for now, who waits, and who is told at once that it would take too long.
+"""Admission control: a bounded number of requests run, a few wait up to 0.4 s, the rest get 503.
 
-More requests at once make none of them faster, once the processor or the database is busy: they
-only wait for each other, each longer than its caller does. So a few are worked for, and the wait
-for a turn is bounded by its time, not by a number of requests: a burst may wait for a moment, a
-queue that stands may not (controlled delay, as in RFC 8289 and B. Maurer, Fail at Scale, 2015).
+A request needs a slot to run, and waits in a queue for it. Once the CPU or the database is busy,
+more concurrent requests only slow each other down.
+
+Overload is a queue that has not been empty for `MAX_QUEUE_SECONDS`: the time in the queue decides,
+not its length, so that a short burst is served (controlled delay: RFC 8289, and B. Maurer, Fail at
+Scale, 2015). Under overload a request waits `MAX_QUEUE_SECONDS_OVERLOADED` at most, and is refused
+at once if it would wait longer. Overload ends `RECOVERY_SECONDS` after the last refusal.
+
+Lists are the most expensive and the least urgent requests. They have a queue of their own, which
+is served when the other one is empty, and they never use all slots.
 """
 
 from __future__ import annotations
@@ -12,226 +18,241 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Final, NamedTuple
+from contextvars import ContextVar, Token
+from typing import Final, NamedTuple, Self
 
-PATIENCE_SECONDS: Final = 0.4
-"""How long a burst may take to be worked off."""
-SHORT_WAIT_SECONDS: Final = 0.02
-"""How long a request waits for its turn at most while there is too much to do."""
-CALM_AFTER_SECONDS: Final = 1.0
-"""Without a refusal, until bursts may wait again."""
-LISTING_SHARE: Final = 0.6
-"""Of all turns, and of all requests; the rest is kept for those that place, pay and cancel."""
+MAX_QUEUE_SECONDS: Final = 0.4
+"""Longest wait for a slot; a queue that is not empty for so long is overload."""
+MAX_QUEUE_SECONDS_OVERLOADED: Final = 0.02
+"""Longest wait for a slot under overload."""
+RECOVERY_SECONDS: Final = 1.0
+"""Time without a refusal after which overload ends."""
+LIST_SHARE: Final = 0.6
+"""Part of the slots that lists may use; the rest stays free for commands and reads of one order."""
 
 
-class _Waiting(NamedTuple):
-    since: float
-    turn: asyncio.Future[bool]
+class QueueEntry(NamedTuple):
+    """One request that waits for a slot."""
+
+    queued_at: float
+    admitted: asyncio.Future[bool]
 
 
 class _Queue:
-    """Requests that wait for a turn, and whether there have been some for too long."""
+    """The waiting requests of one kind, and whether that kind is overloaded."""
 
     def __init__(self) -> None:
-        self.waiting: deque[_Waiting] = deque()
-        self._stands_since = 0.0
-        self._refused_at = float("-inf")
-        self._overloaded = False
+        self.entries: deque[QueueEntry] = deque()
+        self._nonempty_since = 0.0
+        self._last_refusal_at = float("-inf")
+        self._is_overloaded = False
 
-    def join(self, now: float) -> _Waiting:
-        """Wait behind all others."""
-        if not self.waiting:
-            self._stands_since = now
-        place = _Waiting(now, asyncio.get_running_loop().create_future())
-        self.waiting.append(place)
-        return place
+    def append(self, now: float) -> QueueEntry:
+        """Add an entry at the end."""
+        if not self.entries:
+            self._nonempty_since = now
+        entry = QueueEntry(now, asyncio.get_running_loop().create_future())
+        self.entries.append(entry)
+        return entry
 
-    def note_refusal(self, now: float, *, is_full: bool = False) -> None:
-        """Somebody was refused. With `is_full`, that alone says that there is too much to do."""
-        self._refused_at = now
-        self._overloaded |= is_full
+    def record_refusal(self, now: float, *, starts_overload: bool = False) -> None:
+        """A request was refused, which prolongs overload or starts it."""
+        self._last_refusal_at = now
+        self._is_overloaded |= starts_overload
 
     def is_overloaded(self, now: float) -> bool:
         """Whether there is more to do than can be done in time."""
-        if self._overloaded:
-            self._overloaded = now - self._refused_at < CALM_AFTER_SECONDS
-            if not self._overloaded:
-                self._stands_since = now
-        elif self.waiting:
-            self._overloaded = now - self._stands_since >= PATIENCE_SECONDS
-            if self._overloaded:
-                self._refused_at = now
-        return self._overloaded
+        if self._is_overloaded:
+            if now - self._last_refusal_at >= RECOVERY_SECONDS:
+                self._is_overloaded = False
+                self._nonempty_since = now
+        elif self.entries and now - self._nonempty_since >= MAX_QUEUE_SECONDS:
+            self._is_overloaded = True
+            self._last_refusal_at = now
+        return self._is_overloaded
 
-    def refuse_late(self, now: float, longest: float) -> None:
-        """Refuse those who have waited for so long."""
-        while self.waiting and now - self.waiting[0].since >= longest:
-            place = self.waiting.popleft()
-            if not place.turn.done():
-                place.turn.set_result(False)
-                self.note_refusal(now)
+    def refuse_older_than(self, seconds: float, now: float) -> None:
+        """Refuse the requests that have waited for `seconds`."""
+        while self.entries and now - self.entries[0].queued_at >= seconds:
+            entry = self.entries.popleft()
+            if not entry.admitted.done():
+                entry.admitted.set_result(False)
+                self.record_refusal(now)
 
 
 class AdmissionQueue:
-    """Gives turns to requests: `at_once` have one, at most `most` have one or wait.
+    """Admits requests to `slots` slots; at most `max_requests` requests run or wait.
 
-    Lists wait behind everything else, are refused first, and never have all turns.
+    Belongs to one event loop.
     """
 
-    def __init__(self, at_once: int, most: int) -> None:
-        """Take how many. Use it in one event loop only."""
-        self._at_once = at_once
-        self._lists_at_once = max(1, int(at_once * LISTING_SHARE))
-        self._most = max(at_once, most)
-        self._most_with_lists = max(1, int(most * LISTING_SHARE))
-        self._taken = 0
-        self._taken_by_lists = 0
-        self._others = _Queue()
-        self._lists = _Queue()
-        self._sweep: asyncio.TimerHandle | None = None
-
-    def is_overloaded(self, *, is_list: bool = False) -> bool:
-        """Whether those who come now wait for a short time only."""
-        now = asyncio.get_running_loop().time()
-        return any(queue.is_overloaded(now) for queue in self._before(is_list=is_list))
+    def __init__(self, slots: int, max_requests: int) -> None:
+        self._slots = slots
+        self._list_slots = max(1, int(slots * LIST_SHARE))
+        self._max_requests = max(slots, max_requests)
+        self._max_requests_for_lists = max(1, int(max_requests * LIST_SHARE))
+        self._running = 0
+        self._running_lists = 0
+        self._queue = _Queue()  # of everything but lists
+        self._list_queue = _Queue()
+        self._timer: asyncio.TimerHandle | None = None  # while a request waits
 
     def has_capacity(self) -> bool:
-        """Whether nobody waits, and nobody who comes now is refused."""
-        return not self._waiting() and self._taken < self._most_with_lists
+        """Whether no request waits, and none would be refused now."""
+        return not self._waiting() and self._running < self._max_requests_for_lists
+
+    def is_overloaded(self, *, is_list: bool = False) -> bool:
+        """Whether a new request may wait for `MAX_QUEUE_SECONDS_OVERLOADED` only."""
+        now = asyncio.get_running_loop().time()
+        return any(queue.is_overloaded(now) for queue in self._queues_ahead(is_list=is_list))
 
     def refuses(self, *, is_list: bool) -> bool:
-        """Whether whoever comes now is refused, without a wait."""
-        most = self._most_with_lists if is_list else self._most
-        is_full = self._taken + self._waiting() >= most
+        """Whether a new request is refused at once; if so, the refusal is recorded."""
+        limit = self._max_requests_for_lists if is_list else self._max_requests
+        is_full = self._running + self._waiting() >= limit
         if not is_full and not self._would_wait_too_long(is_list=is_list):
             return False
-        queue = self._lists if is_list else self._others
-        queue.note_refusal(asyncio.get_running_loop().time(), is_full=is_full)
+        queue = self._list_queue if is_list else self._queue
+        queue.record_refusal(asyncio.get_running_loop().time(), starts_overload=is_full)
         return True
 
-    def _would_wait_too_long(self, *, is_list: bool) -> bool:
-        before = [queue.waiting for queue in self._before(is_list=is_list) if queue.waiting]
-        if not before or not self.is_overloaded(is_list=is_list):
+    async def acquire(self, *, is_list: bool) -> bool:
+        """Wait for a slot; False if the request is refused. The caller must `release` the slot."""
+        has_capacity = self.has_capacity()
+        if not has_capacity and self.refuses(is_list=is_list):
             return False
-        # Whoever comes now will wait as long as the first in the line has; to be refused at once
-        # costs a tenth of being refused after a wait.
-        has_waited = asyncio.get_running_loop().time() - before[0][0].since
-        return sum(map(len, before)) >= self._at_once or has_waited >= SHORT_WAIT_SECONDS / 2
-
-    async def take(self, *, is_list: bool) -> bool:
-        """Wait for a turn; False if it would take too long. Whoever gets one must `leave`."""
-        are_free = self.has_capacity()
-        if not are_free and self.refuses(is_list=is_list):
-            return False
-        is_next = are_free or not any(each.waiting for each in self._before(is_list=is_list))
-        if is_next and self._may_have_one(is_list=is_list):
-            self.come_back(is_list=is_list)
+        is_next = has_capacity or not any(
+            queue.entries for queue in self._queues_ahead(is_list=is_list)
+        )
+        if is_next and self._has_free_slot(is_list=is_list):
+            self.occupy(is_list=is_list)
             return True
+        return await self._wait(is_list=is_list)
+
+    def occupy(self, *, is_list: bool) -> None:
+        """Take a slot without waiting, even if none is free: for a request that already ran."""
+        self._running += 1
+        self._running_lists += is_list
+
+    def release(self, *, is_list: bool) -> None:
+        """Free a slot, and admit the next waiting request."""
+        self._running -= 1
+        self._running_lists -= is_list
+        if self._waiting():
+            self._admit_from(self._queue, is_list=False)
+            if not self._queue.entries:
+                self._admit_from(self._list_queue, is_list=True)
+
+    async def _wait(self, *, is_list: bool) -> bool:
         loop = asyncio.get_running_loop()
-        place = (self._lists if is_list else self._others).join(loop.time())
-        if self._sweep is None:
-            self._sweep = loop.call_later(SHORT_WAIT_SECONDS / 2, self._look)
+        entry = (self._list_queue if is_list else self._queue).append(loop.time())
+        if self._timer is None:
+            self._start_timer()
         try:
-            return await place.turn
+            return await entry.admitted
         except asyncio.CancelledError:
-            if place.turn.done() and not place.turn.cancelled() and place.turn.result():
-                self.leave(is_list=is_list)
+            admitted = entry.admitted
+            if admitted.done() and not admitted.cancelled() and admitted.result():
+                self.release(is_list=is_list)
             raise
 
-    def leave(self, *, is_list: bool) -> None:
-        """Give the turn to whoever waits for one."""
-        self._taken -= 1
-        self._taken_by_lists -= is_list
-        if self._others.waiting or self._lists.waiting:
-            self._pass_on(self._others, is_list=False)
-            if not self._others.waiting:
-                self._pass_on(self._lists, is_list=True)
+    def _admit_from(self, queue: _Queue, *, is_list: bool) -> None:
+        while queue.entries and self._has_free_slot(is_list=is_list):
+            entry = queue.entries.popleft()
+            if not entry.admitted.done():  # its client may have gone
+                self.occupy(is_list=is_list)
+                entry.admitted.set_result(True)
 
-    def come_back(self, *, is_list: bool) -> None:
-        """Have a turn without a wait: what is begun is finished first."""
-        self._taken += 1
-        self._taken_by_lists += is_list
-
-    def _before(self, *, is_list: bool) -> tuple[_Queue, ...]:
-        return (self._lists, self._others) if is_list else (self._others,)
-
-    def _waiting(self) -> int:
-        return len(self._others.waiting) + len(self._lists.waiting)
-
-    def _may_have_one(self, *, is_list: bool) -> bool:
-        return self._taken < self._at_once and (
-            not is_list or self._taken_by_lists < self._lists_at_once
+    def _would_wait_too_long(self, *, is_list: bool) -> bool:
+        ahead = [queue.entries for queue in self._queues_ahead(is_list=is_list) if queue.entries]
+        if not ahead or not self.is_overloaded(is_list=is_list):
+            return False
+        # A new request will wait about as long as the oldest one already has. Refusing it now
+        # costs a tenth of refusing it after a wait.
+        oldest_waited = asyncio.get_running_loop().time() - ahead[0][0].queued_at
+        return (
+            sum(map(len, ahead)) >= self._slots or oldest_waited >= MAX_QUEUE_SECONDS_OVERLOADED / 2
         )
 
-    def _pass_on(self, queue: _Queue, *, is_list: bool) -> None:
-        while queue.waiting and self._may_have_one(is_list=is_list):
-            place = queue.waiting.popleft()
-            if not place.turn.done():  # whoever waited may have gone away
-                self.come_back(is_list=is_list)
-                place.turn.set_result(True)
+    def _queues_ahead(self, *, is_list: bool) -> tuple[_Queue, ...]:
+        """The queues whose requests get a slot before a new request."""
+        return (self._list_queue, self._queue) if is_list else (self._queue,)
 
-    def _look(self) -> None:
-        """Refuse those who have waited too long, as long as anybody waits."""
-        loop = asyncio.get_running_loop()
-        for is_list, queue in ((False, self._others), (True, self._lists)):
-            is_short = self.is_overloaded(is_list=is_list)
-            queue.refuse_late(loop.time(), SHORT_WAIT_SECONDS if is_short else PATIENCE_SECONDS)
-        again = SHORT_WAIT_SECONDS / 2
-        self._sweep = loop.call_later(again, self._look) if self._waiting() else None
+    def _has_free_slot(self, *, is_list: bool) -> bool:
+        if is_list and self._running_lists >= self._list_slots:
+            return False
+        return self._running < self._slots
+
+    def _waiting(self) -> int:
+        return len(self._queue.entries) + len(self._list_queue.entries)
+
+    def _start_timer(self) -> None:
+        seconds = MAX_QUEUE_SECONDS_OVERLOADED / 2
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._refuse_late)
+
+    def _refuse_late(self) -> None:
+        """Refuse requests that have waited too long. Repeats while any request waits."""
+        now = asyncio.get_running_loop().time()
+        for is_list, queue in ((False, self._queue), (True, self._list_queue)):
+            is_overloaded = self.is_overloaded(is_list=is_list)
+            queue.refuse_older_than(
+                MAX_QUEUE_SECONDS_OVERLOADED if is_overloaded else MAX_QUEUE_SECONDS, now
+            )
+        self._timer = None
+        if self._waiting():
+            self._start_timer()
 
 
 class Slot:
-    """One request's turn, while it has one."""
+    """The slot of one request. Inside its `with` block, `yield_slot` finds it."""
 
-    def __init__(self, turns: AdmissionQueue, *, is_list: bool = False) -> None:
-        """Have none yet."""
-        self._turns = turns
+    def __init__(self, queue: AdmissionQueue, *, is_list: bool = False) -> None:
+        self._queue = queue
         self._is_list = is_list
-        self._is_taken = False
+        self._is_held = False
+        self._token: Token[Slot | None] | None = None
 
-    async def take(self) -> bool:
-        """Wait for it; False if it would take too long."""
-        self._is_taken = await self._turns.take(is_list=self._is_list)
-        return self._is_taken
+    def __enter__(self) -> Self:
+        self._token = _slot.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            _slot.reset(self._token)
+        self._release()
+
+    async def acquire(self) -> bool:
+        """Wait for the slot; False if the request is refused. The `with` block releases it."""
+        self._is_held = await self._queue.acquire(is_list=self._is_list)
+        return self._is_held
 
     @contextmanager
-    def given_back(self) -> Iterator[None]:
-        """Give it back when the block is left, if it was taken; `yield_slot` leaves it."""
-        token = _turn.set(self)
+    def yielded(self) -> Iterator[None]:
+        """Release the slot for a block; take one again afterwards, without waiting."""
+        was_held = self._is_held
+        self._release()
         try:
             yield
         finally:
-            _turn.reset(token)
-            self._leave()
+            if was_held:
+                self._queue.occupy(is_list=self._is_list)
+                self._is_held = True
 
-    @contextmanager
-    def left(self) -> Iterator[None]:
-        """Have none meanwhile: then nobody else is kept out."""
-        was_taken = self._is_taken
-        self._leave()
-        try:
-            yield
-        finally:
-            if was_taken:
-                self._turns.come_back(is_list=self._is_list)
-                self._is_taken = True
-
-    def _leave(self) -> None:
-        if self._is_taken:
-            self._is_taken = False
-            self._turns.leave(is_list=self._is_list)
+    def _release(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._queue.release(is_list=self._is_list)
 
 
-_turn: ContextVar[Slot | None] = ContextVar("orders.turn", default=None)
+_slot: ContextVar[Slot | None] = ContextVar("orders.slot", default=None)
 
 
 @contextmanager
 def yield_slot() -> Iterator[None]:
-    """Let others work while this request waits for another service, or for its caller."""
-    turn = _turn.get()
-    if turn is None:
+    """Let another request run while this one waits for another service or for its client."""
+    slot = _slot.get()
+    if slot is None:
         yield
         return
-    with turn.left():
+    with slot.yielded():
         yield

@@ -101,6 +101,8 @@ def _add_migrate(parser: _Parser) -> None:
 
 
 def _add_outbox(parser: _Parser) -> None:
+    about = "who runs it, for the audit trail; default: the user of the system"
+    parser.add_argument("--as", dest="name", metavar="NAME", help=about)
     choices, about = ["list", "resend", "drop"], "list parked events, resend or discard them"
     parser.add_argument("action", choices=choices, help=about)
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
@@ -200,11 +202,11 @@ def _outbox(options: argparse.Namespace) -> int:
     from orders.entrypoints import outbox
     from orders.entrypoints.settings.table import Settings
 
-    settings = Settings.read()
+    settings, name = Settings.read(), options.name or outbox.system_user()
     actions = {
-        "list": lambda: outbox.listed(settings),
-        "resend": lambda: outbox.resend(settings, options.order, options.publisher),
-        "drop": lambda: outbox.drop(settings, options.publisher),
+        "list": lambda: outbox.listed(settings, name=name),
+        "resend": lambda: outbox.resend(settings, options.order, options.publisher, name=name),
+        "drop": lambda: outbox.drop(settings, options.publisher, name=name),
     }
     for line in asyncio.run(actions[options.action]()):
         print(line)

@@ -1,4 +1,4 @@
-"""The time and the chance that the service lives by."""
+"""The time and the random numbers that the service uses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The time, aware, UTC, in whole milliseconds: what every store can keep."""
+    """The time: aware, UTC, in whole milliseconds, which every store can keep."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def randomness() -> int:
-    """64 bits that nobody can guess."""
+    """64 unguessable bits."""
     return secrets.randbits(64)

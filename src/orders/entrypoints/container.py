@@ -1,19 +1,28 @@
-"""How everything is wired. The only module, but for the sandbox, that names adapters.
+"""How one process is wired: every adapter and every use case is a provider of one container.
 
-Nothing in here waits: what must be opened in the event loop is opened by `Adapters.opened`.
+Only this module and the sandbox name adapters. Importing it makes nothing; a provider makes its
+object when it is first called, and no adapter connects before `opened`. Tests replace a part by
+`container.payments.override(...)`.
+
+The providers are no `Resource`s: whatever depends on an asynchronous `Resource` gives a future
+instead of its object, also after the resource is open.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from datetime import timedelta
-from math import nan
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
-from prometheus_client import Gauge
 
 from orders.adapters.catalogue import HttpPriceList, JsonPriceList
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
@@ -23,212 +32,74 @@ from orders.adapters.jwt.jwks import JwksRing
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.adapters.mongo.backlog import MongoBacklog
-from orders.adapters.mongo.connection import connect
+from orders.adapters.mongo.connection import Database, connect
 from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.form_migration import OldFormLeft
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.schema import migrate as make_indexes
+from orders.adapters.mongo.schema import migrate as migrate_database
 from orders.adapters.mongo.spans import CommandSpans
+from orders.adapters.mongo.stored_forms import StoredForm
 from orders.adapters.payment_service.client import HttpPayments
-from orders.adapters.payment_service.resilience import CallLimits as PaymentLimits
-from orders.adapters.payment_service.webhooks import WebhookVerifier as SignedWebhooks
+from orders.adapters.payment_service.resilience import CallLimits
+from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
-from orders.application.errors import KeysUnavailable, StoreUnavailable
+from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.place_order import DraftPricer, PlaceOrder, QuoteOrder
-from orders.application.ports import (
-    EventLog,
-    EventOutbox,
-    EventPublisher,
-    OrderRepository,
-    PaymentGateway,
-    PriceList,
-    RateLimiter,
-    WebhookVerifier,
-)
+from orders.application.manage_outbox import ManageOutbox
+from orders.application.place_order import PlaceOrder
+from orders.application.ports import TraceContext
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
+from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
-from orders.entrypoints.observability import metrics
+from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.observability.adapter_gauges import adapter_gauges
+from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
 from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
-from orders.entrypoints.observability.spans import current_traceparent, sending
+from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings.table import Settings
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
-KNOWN_PUBLISHERS = PUBLISHERS
-"""Every name that `orders outbox` may show."""
-_BREAKER_STATES = {"closed": 0.0, "half-open": 1.0, "open": 2.0}
-
 if TYPE_CHECKING:
     from orders.adapters.brokers.kafka import KafkaPublisher
     from orders.adapters.brokers.rabbitmq import RabbitPublisher
+    from orders.adapters.redis.rate_limiter import RedisRateLimiter
+
+Connection = AbstractAsyncContextManager[object]
 
 
-class UseCases(containers.DeclarativeContainer):
-    """The use cases over any adapters that keep the ports' contracts."""
-
-    orders: providers.Dependency[OrderRepository] = providers.Dependency()
-    outbox: providers.Dependency[EventOutbox] = providers.Dependency()
-    log: providers.Dependency[EventLog] = providers.Dependency()
-    payments: providers.Dependency[PaymentGateway] = providers.Dependency()
-    prices: providers.Dependency[PriceList] = providers.Dependency()
-    publishers: providers.Object[Mapping[str, EventPublisher]] = providers.Object({})
-    webhooks: providers.Dependency[WebhookVerifier] = providers.Dependency()
-    now = providers.Object(clock.now)
-    randomness = providers.Object(clock.randomness)
-    limits = providers.Object(OrderLimits())
-    expire_after = providers.Object(timedelta(days=1))
-
-    settle = providers.Singleton(with_spans(ExecutePaymentOperations), orders, payments, now)
-    price = providers.Singleton(DraftPricer, prices, limits)
-    place_order = providers.Singleton(
-        with_spans(PlaceOrder), orders, settle, price, now, randomness, limits, expire_after
-    )
-    quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
-    change_order = providers.Singleton(with_spans(ChangeOrder), orders, settle, now)
-    propose_change = providers.Singleton(
-        with_spans(ProposeChange), orders, change_order, price, now, limits
-    )
-    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
-    record_payment_event = providers.Singleton(
-        with_spans(RecordPaymentEvent), orders, webhooks, now
-    )
-    process_scheduled_work = providers.Singleton(
-        with_spans(ProcessScheduledWork), orders, settle, now
-    )
-    relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
-
-
-class Adapters:
-    """The outside world of one process, as the settings name it."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Make every adapter; none of them connects before `opened`."""
-        self._settings = settings
-        self._pool = PoolUse()
-        self._mongo = connect(
-            settings.mongo_uri,
-            database=settings.database,
-            pool_size=settings.mongo_pool_size,
-            timeout_seconds=settings.mongo_timeout_seconds,
-            listeners=[self._pool, *([CommandSpans()] if settings.otlp_endpoint else [])],
-        )
-        self._log = MongoEventLog(self._mongo)
-        self._backlog = MongoBacklog(self._mongo)
-        self.cause_of = self._log.cause_of
-        self._payments = HttpPayments(
-            settings.payment_url,
-            credential=settings.payment_token,
-            limits=PaymentLimits(
-                connect_seconds=settings.payment_connect_seconds,
-                read_seconds=settings.payment_read_seconds,
-                total_seconds=settings.payment_total_seconds,
-            ),
-        )
-        self._prices = _price_list(settings)
-        self._keys = _key_ring(settings)
-        self.tokens = JwtVerifier(self._keys, _token_rules(settings))
-        self.limiter = _rate_limiter(settings)
-        self.publishers = _publishers(settings)
-
-    def use_cases(self) -> UseCases:
-        """The use cases over these adapters."""
-        settings = self._settings
-        return UseCases(
-            orders=InstrumentedOrderRepository(
-                MongoOrders(self._mongo, traceparent=current_traceparent)
-            ),
-            outbox=MongoOutbox(self._mongo),
-            log=self._log,
-            payments=InstrumentedPaymentGateway(self._payments),
-            prices=SlotYieldingPriceList(self._prices),
-            publishers=self.publishers,
-            webhooks=SignedWebhooks(
-                settings.payment_webhook_secret,
-                tolerance_seconds=settings.webhook_tolerance_seconds,
-            ),
-            limits=limits_of(settings),
-            expire_after=timedelta(seconds=settings.expire_after_seconds),
-        )
-
-    def states(self) -> list[tuple[Gauge, Callable[[], float]]]:
-        """What `metrics.sampled` is to look at."""
-        payments, limiter, pool = self._payments, self.limiter, self._pool
-        return [
-            (metrics.BREAKER, lambda: _BREAKER_STATES[payments.breaker_state]),
-            (metrics.LIMITER_LOCAL, lambda: float(not getattr(limiter, "is_shared", True))),
-            (metrics.MONGO_OPEN, lambda: pool.open),
-            (metrics.MONGO_IN_USE, lambda: pool.in_use),
-            (metrics.MONGO_WAITING, lambda: pool.waiting),
-        ]
-
-    async def publish_backlog(self) -> None:
-        """Look at what waits, and publish it: not-a-number while the database gives no answer."""
-        try:
-            found = await self._backlog.look(now=clock.now())
-        except StoreUnavailable:
-            found = None
-        queues = [found.new, *found.behind.values()] if found else []
-        metrics.OUTBOX_WAITING.set(sum(e.waiting_orders for e in queues) if found else nan)
-        metrics.OUTBOX_OLDEST.set(max((e.oldest_event_seconds for e in queues), default=nan))
-        metrics.OUTBOX_PARKED.set(sum(e.parked_orders for e in queues) if found else nan)
-        metrics.DUE_WORK_LAG.set(found.due_lag_seconds if found else nan)
-        for name in KNOWN_PUBLISHERS:
-            waiting = found.behind[name].waiting_orders if found else nan
-            metrics.PUBLISHER_WAITING.labels(name).set(waiting)
-
-    async def can_serve(self) -> bool:
-        """Whether the orders can be reached and tokens be judged."""
-        try:
-            await probe(self._mongo)
-            await self._keys.ensure_keys()
-        except (StoreUnavailable, KeysUnavailable):
-            return False
-        return True
-
-    @asynccontextmanager
-    async def opened(self, _: object = None) -> AsyncIterator[None]:
-        """Connections, for as long as the process runs. Nothing need be up yet."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._mongo.client)
-            await stack.enter_async_context(self._payments)
-            if isinstance(self._prices, HttpPriceList):
-                await stack.enter_async_context(self._prices)
-            if isinstance(self._keys, JwksRing):
-                stack.push_async_callback(self._keys.close)
-            if isinstance(self.limiter, AbstractAsyncContextManager):
-                await stack.enter_async_context(self.limiter)
-            for publisher in self.publishers.values():
-                await stack.enter_async_context(publisher)
-            yield
-
-
-async def migrate(settings: Settings) -> None:
-    """Bring the database to the form this version needs. May be repeated, and run by several."""
-    await make_indexes(settings.mongo_uri, database=settings.database)
-
-
-def limits_of(settings: Settings) -> OrderLimits:
-    """How much one order may hold."""
-    return OrderLimits(
-        lines=settings.max_lines,
-        quantity=settings.max_quantity,
-        unit_price=settings.max_unit_price,
+def _database(settings: Settings, pool_use: PoolUse) -> Database:
+    return connect(
+        settings.mongo_uri,
+        database=settings.database,
+        pool_size=settings.mongo_pool_size,
+        timeout_seconds=settings.mongo_timeout_seconds,
+        listeners=[pool_use, *([CommandSpans()] if settings.otlp_endpoint else [])],
     )
 
 
-def _key_ring(settings: Settings) -> JwksRing | SharedSecret:
-    if settings.jwt_hs256_secret is not None:
-        return SharedSecret(settings.jwt_hs256_secret.encode())
-    return JwksRing(settings.jwks_url or "")
+def _catalogue_kind(settings: Settings) -> str:
+    where = settings.price_list
+    if where is None:
+        return "none"
+    return "http" if where.startswith(("http://", "https://")) else "file"
+
+
+def _key_kind(settings: Settings) -> str:
+    return "jwks" if settings.jwt_hs256_secret is None else "secret"
+
+
+def _shared_secret(settings: Settings) -> SharedSecret:
+    return SharedSecret((settings.jwt_hs256_secret or "").encode())
 
 
 def _token_rules(settings: Settings) -> TokenRules:
@@ -248,37 +119,196 @@ def _token_rules(settings: Settings) -> TokenRules:
     )
 
 
-def _publishers(settings: Settings) -> dict[str, RabbitPublisher | KafkaPublisher]:
-    """By the names that the outbox knows them by: they are stored, and never change."""
-    publishers: dict[str, RabbitPublisher | KafkaPublisher] = {}
-    if settings.rabbitmq_uri is not None:
-        from orders.adapters.brokers.rabbitmq import EXCHANGE, RabbitPublisher  # noqa: PLC0415  # an extra
-
-        within = sending("rabbitmq", EXCHANGE)
-        publishers["rabbitmq"] = RabbitPublisher(settings.rabbitmq_uri, sending=within)
-    if settings.kafka_bootstrap:
-        from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
-
-        brokers = ",".join(settings.kafka_bootstrap)
-        topic = settings.kafka_topic
-        within = sending("kafka", topic)
-        publishers["kafka"] = KafkaPublisher(brokers, topic=topic, sending=within)
-    return publishers
+def _limiter_kind(settings: Settings) -> str:
+    return "memory" if settings.redis_uri is None else "redis"
 
 
-def _rate_limiter(settings: Settings) -> RateLimiter:
-    local = InMemoryRateLimiter()
-    if settings.redis_uri is None:
-        return local
+def _redis_limiter(settings: Settings, fallback: InMemoryRateLimiter) -> RedisRateLimiter:
     from orders.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415  # an extra
 
-    return RedisRateLimiter(settings.redis_uri, fallback=local)
+    return RedisRateLimiter(settings.redis_uri or "", fallback=fallback)
 
 
-def _price_list(settings: Settings) -> PriceList:
-    where = settings.price_list
-    if where is None:
-        return StaticPriceList({})
-    if where.startswith(("http://", "https://")):
-        return HttpPriceList(where)
-    return JsonPriceList(Path(where))
+def _broker_kinds(settings: Settings) -> str:
+    match settings.rabbitmq_uri is not None, bool(settings.kafka_bootstrap):
+        case True, True:
+            return "both"
+        case True, False:
+            return "rabbitmq"
+        case False, True:
+            return "kafka"
+        case _:
+            return "none"
+
+
+def _rabbitmq(settings: Settings, trace_context: TraceContext) -> RabbitPublisher:
+    from orders.adapters.brokers.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
+
+    return RabbitPublisher(settings.rabbitmq_uri or "", trace_context=trace_context)
+
+
+def _kafka(settings: Settings, trace_context: TraceContext) -> KafkaPublisher:
+    from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
+
+    brokers = ",".join(settings.kafka_bootstrap)
+    return KafkaPublisher(brokers, topic=settings.kafka_topic, trace_context=trace_context)
+
+
+def _in_order(
+    *connections: Connection, publishers: Mapping[str, Connection]
+) -> Sequence[Connection]:
+    return [*connections, *publishers.values()]
+
+
+class Container(containers.DeclarativeContainer):
+    """Every part of one process, as its settings say. A port's adapter has the port's name."""
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    now = providers.Object(clock.now)
+    randomness = providers.Object(clock.randomness)
+    trace_context = providers.Singleton(SpanTraceContext)
+    limits = providers.Factory(
+        OrderLimits,
+        lines=settings.provided.max_lines,
+        quantity=settings.provided.max_quantity,
+        unit_price=settings.provided.max_unit_price,
+    )
+    expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
+
+    # The database
+    pool_use = providers.Singleton(PoolUse)
+    database = providers.Singleton(_database, settings, pool_use)
+    stored_form = providers.Callable(StoredForm, settings.provided.stored_form)
+    mongo_orders = providers.Singleton(
+        MongoOrders, database, trace_context=trace_context, stored_form=stored_form
+    )
+    orders = providers.Singleton(InstrumentedOrderRepository, mongo_orders)
+    outbox = providers.Singleton(MongoOutbox, database, stored_form=stored_form)
+    log = providers.Singleton(MongoEventLog, database)
+    backlog = providers.Singleton(MongoBacklog, database, stored_form=stored_form)
+    known_publishers = providers.Object(PUBLISHERS)
+
+    # The payment service
+    payment_service = providers.Singleton(
+        HttpPayments,
+        settings.provided.payment_url,
+        credential=settings.provided.payment_token,
+        limits=providers.Factory(
+            CallLimits,
+            connect_seconds=settings.provided.payment_connect_seconds,
+            read_seconds=settings.provided.payment_read_seconds,
+            total_seconds=settings.provided.payment_total_seconds,
+        ),
+    )
+    payments = providers.Singleton(InstrumentedPaymentGateway, payment_service)
+    webhooks = providers.Singleton(
+        WebhookVerifier,
+        settings.provided.payment_webhook_secret,
+        tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+    )
+
+    # The catalogue
+    catalogue_kind = providers.Callable(_catalogue_kind, settings)
+    file_catalogue = providers.Singleton(
+        JsonPriceList, providers.Factory(Path, settings.provided.price_list)
+    )
+    http_catalogue = providers.Singleton(HttpPriceList, settings.provided.price_list)
+    no_catalogue = providers.Singleton(StaticPriceList, {})
+    catalogue = providers.Selector(
+        catalogue_kind, file=file_catalogue, http=http_catalogue, none=no_catalogue
+    )
+    prices = providers.Singleton(SlotYieldingPriceList, catalogue)
+
+    # Access tokens
+    key_kind = providers.Callable(_key_kind, settings)
+    shared_secret = providers.Singleton(_shared_secret, settings)
+    jwks = providers.Singleton(JwksRing, settings.provided.jwks_url)
+    keys = providers.Selector(key_kind, secret=shared_secret, jwks=jwks)
+    tokens = providers.Singleton(JwtVerifier, keys, providers.Callable(_token_rules, settings))
+
+    # Rate limits
+    limiter_kind = providers.Callable(_limiter_kind, settings)
+    memory_limiter = providers.Singleton(InMemoryRateLimiter)
+    redis_limiter = providers.Singleton(_redis_limiter, settings, memory_limiter)
+    limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
+
+    # Brokers, by the names that the outbox stores: those never change.
+    rabbitmq = providers.Singleton(_rabbitmq, settings, trace_context)
+    kafka = providers.Singleton(_kafka, settings, trace_context)
+    publishers = providers.Selector(
+        providers.Callable(_broker_kinds, settings),
+        none=providers.Dict(),
+        rabbitmq=providers.Dict(rabbitmq=rabbitmq),
+        kafka=providers.Dict(kafka=kafka),
+        both=providers.Dict(rabbitmq=rabbitmq, kafka=kafka),
+    )
+
+    # What `opened` opens, in this order, and closes in the reverse one.
+    nothing = providers.Object(nullcontext())
+    connections = providers.Callable(
+        _in_order,
+        database.provided.client,
+        payment_service,
+        providers.Selector(catalogue_kind, file=nothing, http=http_catalogue, none=nothing),
+        providers.Selector(key_kind, secret=nothing, jwks=jwks),
+        providers.Selector(limiter_kind, memory=nothing, redis=redis_limiter),
+        publishers=publishers,
+    )
+    readiness_checks = providers.List(
+        providers.Factory(partial, probe, database), keys.provided.ensure_keys
+    )
+
+    gauges = providers.Callable(adapter_gauges, payment_service, limiter, pool_use)
+    backlog_gauges = providers.Singleton(BacklogGauges, backlog, known_publishers, now)
+
+    # The use cases
+    execute_operations = providers.Singleton(
+        with_spans(ExecutePaymentOperations), orders, payments, now
+    )
+    price = providers.Singleton(DraftPricer, prices, limits)
+    place_order = providers.Singleton(
+        with_spans(PlaceOrder),
+        orders,
+        execute_operations,
+        price,
+        now,
+        randomness,
+        limits,
+        expire_after,
+    )
+    quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
+    change_order = providers.Singleton(with_spans(ChangeOrder), orders, execute_operations, now)
+    propose_change = providers.Singleton(
+        with_spans(ProposeChange), orders, change_order, price, now, limits
+    )
+    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
+    record_payment_event = providers.Singleton(
+        with_spans(RecordPaymentEvent), orders, webhooks, now
+    )
+    process_scheduled_work = providers.Singleton(
+        with_spans(ProcessScheduledWork), orders, execute_operations, now
+    )
+    relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
+    manage_outbox = providers.Singleton(ManageOutbox, outbox, known_publishers, publishers, now)
+
+
+@asynccontextmanager
+async def opened(container: Container) -> AsyncIterator[None]:
+    """Keep the connections of a process open. Nothing at their other ends need be up yet."""
+    async with AsyncExitStack() as stack:
+        for connection in container.connections():
+            await stack.enter_async_context(connection)
+        yield
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the form that the settings name. May be repeated, and run by several.
+
+    Raises:
+        CommandFailed: If the form may not be changed yet.
+    """
+    form, uri = StoredForm(settings.stored_form), settings.mongo_uri
+    try:
+        await migrate_database(uri, database=settings.database, stored_form=form, report=print)
+    except OldFormLeft as error:
+        raise CommandFailed(str(error)) from error

@@ -1,16 +1,16 @@
-"""Failures that are told to the person at the screen: as lines, without a traceback."""
+"""Failures that a command prints as lines, without a traceback."""
 
 from collections.abc import Iterable
 
 
 class CommandFailed(Exception):
-    """A command could not do its work; the message says what to do about it."""
+    """A command failed; the message says what to do about it."""
 
     exit_code = 1
 
 
 class SettingsError(CommandFailed):
-    """Settings are missing or wrong: `problems` names each, says what to do, shows no value."""
+    """Settings are missing or wrong. `problems` names each and what to do, and shows no value."""
 
     exit_code = 2
 

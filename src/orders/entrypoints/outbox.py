@@ -1,105 +1,114 @@
-"""`orders outbox`: what the relay has given up on or cannot read; send it again, or forget it."""
+"""`orders outbox`: list the events that do not leave, send them again, or drop them."""
 
 from __future__ import annotations
 
+import getpass
+import logging
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
+from orders.application.access import Operation, Role, operator
 from orders.application.errors import StoreUnavailable
-from orders.application.ports import EventOutbox, ParkedEvents, Unreadable
-from orders.application.publisher_lane import LEASE
+from orders.application.manage_outbox import (
+    DroppedEvents,
+    ManageOutbox,
+    NotDroppable,
+    ResentEvents,
+)
+from orders.application.ports import ParkedEvents, Unreadable
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import clock
-from orders.entrypoints.container import KNOWN_PUBLISHERS, Adapters
+from orders.entrypoints.container import Container, opened
 from orders.entrypoints.failures import CommandFailed
+from orders.entrypoints.observability.json_logging import configure_audit
 from orders.entrypoints.settings.table import Settings
 
-_PAGE = 100
+_audit: Final = logging.getLogger("audit")
 
 
-async def listed(settings: Settings) -> Sequence[str]:
-    """What is held up: parked events, the longest parked first, and unreadable ones.
-
-    At most 100 lines of each.
-    """
+async def listed(settings: Settings, *, name: str) -> Sequence[str]:
+    """A line for each parked event, the longest parked first, and for each unreadable one."""
     async with _opened(settings) as outbox:
-        parked = [_parked_line(each) for each in await outbox.parked(limit=_PAGE)]
-        return parked + [_unreadable_line(each) for each in await outbox.unreadable(limit=_PAGE)]
+        found = await outbox.list(caller=operator(name))
+    return [*map(_parked_line, found.parked), *map(_unreadable_line, found.unreadable)]
 
 
-async def resend(settings: Settings, order_id: UUID | None, publisher: str | None) -> Sequence[str]:
-    """Let parked events be sent again: of one order or all, to one publisher or all.
+async def resend(
+    settings: Settings, order_id: UUID | None, publisher: str | None, *, name: str
+) -> Sequence[str]:
+    """Send parked events again: of one order or all, to one publisher or all.
 
-    Returns a line for each order and publisher.
+    Returns a line for each order and publisher, and records each in the audit trail.
 
     Raises:
         CommandFailed: If that order has none.
     """
+    wanted = None if order_id is None else OrderId(order_id)
+    lines: list[str] = []
     async with _opened(settings) as outbox:
-        names = KNOWN_PUBLISHERS if publisher is None else (publisher,)
-        if order_id is None:
-            return [_resent(each.order_id, each.publisher) for each in await _all(outbox, names)]
-        resent = [each for each in names if await outbox.resend(OrderId(order_id), each)]
-    if not resent:
+        resent = outbox.resend(order_id=wanted, publisher=publisher, caller=operator(name))
+        async for each in resent:
+            _record(Operation.RESEND_EVENTS, each, name)
+            lines.append(f"{each.order_id} will be sent to {each.publisher} again")
+    if order_id is not None and not lines:
         raise CommandFailed(f"order {order_id} has no parked events")
-    return [_resent(order_id, each) for each in resent]
+    return lines
 
 
-async def drop(settings: Settings, publisher: str | None) -> Sequence[str]:
-    """Forget what waits for a publisher that is not configured any more; a line says how much.
+async def drop(settings: Settings, publisher: str | None, *, name: str) -> Sequence[str]:
+    """Drop what waits for a publisher whose setting was taken away.
 
-    Nothing else ever does: events that wait for a publisher wait until it is configured again.
+    Returns one line, and records each order in the audit trail.
 
     Raises:
         CommandFailed: If no publisher is named, or it is still configured.
     """
-    if publisher not in KNOWN_PUBLISHERS or publisher in Adapters(settings).publishers:
-        raise CommandFailed("name a --publisher whose setting was removed: rabbitmq or kafka")
-    async with _opened(settings) as outbox:
-        dropped = await forget(outbox, publisher, now=clock.now())
+    dropped = 0
+    try:
+        async with _opened(settings) as outbox:
+            async for each in outbox.drop(publisher or "", caller=operator(name)):
+                _record(Operation.DROP_EVENTS, each, name)
+                dropped += each.count
+    except NotDroppable as refusal:
+        raise CommandFailed(
+            "name a --publisher whose setting was removed: rabbitmq or kafka"
+        ) from refusal
     return [f"{dropped} events will not be sent to {publisher}"]
 
 
-async def forget(outbox: EventOutbox, publisher: str, *, now: datetime) -> int:
-    """Take out what waits for one publisher alone; returns how many events. May be repeated.
-
-    What only a newer version can read is left to it.
-    """
-    await _all(outbox, (publisher,))
-    dropped = 0
-    # Also what is deferred; by others' claims, if there are any, nothing is sent any more.
-    later = now + timedelta(hours=1)
-    while claimed := await outbox.claim_for(publisher, now=later, lease=LEASE, limit=_PAGE):
-        ready = [each for each in claimed if each.events]
-        await outbox.confirm(publisher, {each.order_id: each.last for each in ready})
-        dropped += sum(len(each.events) for each in ready)
-    return dropped
+def system_user() -> str:
+    """The name of the user that runs this process, or its number: a container may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # before Python 3.13, and from then on
+        return f"uid {os.getuid()}"
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[EventOutbox]:
-    adapters = Adapters(settings)
+async def _opened(settings: Settings) -> AsyncIterator[ManageOutbox]:
+    configure_audit()
+    container = Container(settings=settings)
     try:
-        async with adapters.opened():
-            yield adapters.use_cases().outbox()
+        async with opened(container):
+            yield container.manage_outbox()
     except StoreUnavailable as error:
         raise CommandFailed(f"{error}: see ORDERS_MONGO_URI") from error
 
 
-async def _all(outbox: EventOutbox, publishers: Sequence[str]) -> Sequence[ParkedEvents]:
-    resent: list[ParkedEvents] = []
-    for publisher in publishers:
-        while page := await outbox.parked(limit=_PAGE, publisher=publisher):
-            for each in page:
-                await outbox.resend(each.order_id, publisher)
-            resent += page
-    return resent
-
-
-def _resent(order_id: UUID, publisher: str) -> str:
-    return f"{order_id} will be sent to {publisher} again"
+def _record(action: Operation, events: ResentEvents | DroppedEvents, name: str) -> None:
+    """Say in the audit trail what was done to which events, and who did it."""
+    record: dict[str, Any] = {
+        "action": action,
+        "actor": name,
+        "roles": [Role.OPERATOR],
+        "order_id": str(events.order_id),
+        "publisher": events.publisher,
+    }
+    if isinstance(events, DroppedEvents):
+        record |= {"first": events.first, "last": events.last}
+    _audit.info("changed", extra=record)
 
 
 def _parked_line(events: ParkedEvents) -> str:

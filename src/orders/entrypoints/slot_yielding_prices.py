@@ -1,4 +1,4 @@
-"""The price list of another service: while it is asked, others work."""
+"""A catalogue that is another service: while a request waits for it, other requests run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orders.entrypoints.admission import yield_slot
 
 
 class SlotYieldingPriceList:
-    """`PriceList`: passes every call on, and gives the request's turn away meanwhile."""
+    """`PriceList` that passes each call on, and yields the request's slot while it waits."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices

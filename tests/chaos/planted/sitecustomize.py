@@ -14,10 +14,11 @@ from typing import Any
 from orders.application.errors import PaymentUnavailable
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import LoggedEvent
-from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored
 from orders.domain.payments import PaymentOperation, PaymentReport
 
 
@@ -26,17 +27,17 @@ def a_new_key_for_an_unknown_outcome() -> None:
 
     async def authorize(
         self: ExecutePaymentOperations,
-        call: PaymentOperation,
+        operation: PaymentOperation,
         amount: Money,
         method: str,
         capture: bool,
     ) -> PaymentReport:
-        asked_before = call.tries > 0 or call.next_attempt_at <= self._now()
-        key = f"{call.key}{self._now():%H%M%S}" if asked_before else call.key
+        asked_before = operation.tries > 0 or operation.next_attempt_at <= self._now()
+        key = f"{operation.key}{self._now():%H%M%S}" if asked_before else operation.key
         report = await self._payments.authorize(
             reference=key, amount=amount, method=method, capture=capture
         )
-        return replace(report, reference=call.key)
+        return replace(report, reference=operation.key)
 
     ExecutePaymentOperations._authorize = authorize  # type: ignore[method-assign]
 
@@ -46,17 +47,17 @@ def an_unknown_outcome_taken_for_a_no() -> None:
     ask = ExecutePaymentOperations._outcome
 
     async def outcome(
-        self: ExecutePaymentOperations, order: Order, call: PaymentOperation
+        self: ExecutePaymentOperations, order: Order, operation: PaymentOperation
     ) -> Callable[[Order], None]:
         try:
-            await self._ask(order, call)
+            await self._send(order, operation)
         except PaymentUnavailable:
             return lambda order: order.record_operation_failure(
-                call.key, "unavailable", now=self._now()
+                operation.key, "unavailable", now=self._now()
             )
         except Exception:  # noqa: BLE001 - the real code judges it
             pass
-        return await ask(self, order, call)
+        return await ask(self, order, operation)
 
     ExecutePaymentOperations._outcome = outcome  # type: ignore[method-assign]
 
@@ -65,12 +66,12 @@ def forgotten_before_the_confirm() -> None:
     """The relay takes events out of the outbox, and publishes them then."""
 
     async def relay(self: RelayEvents, *, limit: int) -> Relayed:
-        claimed = await self._outbox.claim(now=self._now(), lease=LEASE, limit=limit)
+        claimed = await self._outbox.claim(now=self._now(), lease=RELAY_LEASE, limit=limit)
         events: list[LoggedEvent] = [event for waiting in claimed for event in waiting.events]
         await self._log.append(events)
         await self._outbox.remove({e.order_id: e.recorded.sequence for e in events})
-        for lane in self.lanes:
-            await lane.offer(claimed)
+        for queue in self.queues:
+            await queue.publish(claimed)
         return Relayed(events=len(events))
 
     RelayEvents.__call__ = relay  # type: ignore[method-assign]
@@ -92,15 +93,15 @@ def events_stored_in_a_second_write() -> None:
     """An order is changed first, and told of then."""
     from bson import ObjectId
 
-    from orders.adapters.mongo.connection import answered
-    from orders.adapters.mongo.documents import changes_of
+    from orders.adapters.mongo.documents import to_update
+    from orders.adapters.mongo.driver_errors import translate_driver_errors
     from orders.adapters.mongo.orders import MongoOrders
     from orders.application.errors import ConcurrentUpdate
 
-    @answered
+    @translate_driver_errors
     async def save(self: MongoOrders, order: Order) -> None:
-        update = changes_of(order, traceparent=self._traceparent())
-        update["$set"]["write"] = mark = ObjectId()
+        update = to_update(order, traceparent=self._trace_context.current())
+        update["$set"]["write_token"] = mark = ObjectId()
         told: dict[str, Any] = {
             each: update.pop(each) for each in ("$push", "$max") if each in update
         }
@@ -109,7 +110,7 @@ def events_stored_in_a_second_write() -> None:
             raise ConcurrentUpdate
         if told:
             await self._orders.update_one({"_id": order.id}, told)
-        order.mark_stored(order.version + 1, write_token=mark)
+        mark_stored(order, order.version + 1, write_token=mark)
 
     MongoOrders.save = save  # type: ignore[method-assign]
 

@@ -21,10 +21,11 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo.backlog import MongoBacklog
-from orders.adapters.mongo.connection import Database, answered, open_mongo
+from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.driver_errors import translate_driver_errors
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
@@ -32,8 +33,8 @@ from orders.application.errors import StoreUnavailable
 from orders.application.event_ports import KeptEvents, Lag, WaitingEvents
 from orders.application.ports import OrderFilter
 from orders.domain.order.order import Order
-from tests.support.failing_database import FailPoint
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.failing_database import FailPoint
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 OUTAGES: Final = {
     1: "InternalError",
@@ -144,7 +145,7 @@ def calls_of(database: Database, order: Order) -> list[Callable[[], Awaitable[ob
         lambda: log.timeline(order.id),
         lambda: log.after(0, tenant="shop", limit=1),
         lambda: log.cause_of(order.id),
-        lambda: MongoBacklog(database).look(now=NOW),
+        lambda: MongoBacklog(database).measure(now=NOW),
         lambda: probe(database),
     ]
 
@@ -227,7 +228,7 @@ async def test_what_a_database_says_of_our_data_stays_what_it_is(
     ids=repr,
 )
 async def test_what_the_driver_says_is_an_outage(error: PyMongoError) -> None:
-    @answered
+    @translate_driver_errors
     async def fails() -> None:
         raise error
 
@@ -247,7 +248,7 @@ async def test_what_the_driver_says_is_an_outage(error: PyMongoError) -> None:
     ids=repr,
 )
 async def test_what_the_driver_will_never_send_stays_what_it_is(error: PyMongoError) -> None:
-    @answered
+    @translate_driver_errors
     async def fails() -> None:
         raise error
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orders.adapters.contracts.event_log import EventLogContract
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_log import EventLogContract
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryEventLog
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
-from tests.support.faulty_proxy import ForgetfulProxy
+from tests.support.database.faulty_proxy import ForgetfulProxy
 
 
 class TestInMemoryEventLog(EventLogContract):

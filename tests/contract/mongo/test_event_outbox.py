@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from orders.adapters.contracts.event_outbox import TRACE, EventOutboxContract
-from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
-from orders.adapters.contracts.waiting_samples import (
+from orders.adapters.contracts.events.event_outbox import TRACE, EventOutboxContract
+from orders.adapters.contracts.events.waiting_samples import (
     FAR_AWAY,
     LEASE,
     ONE,
@@ -22,20 +21,26 @@ from orders.adapters.contracts.waiting_samples import (
     nothing,
     one_more_event,
 )
-from orders.adapters.in_memory import FixedClock, InMemoryOrders, InMemoryPublisher
+from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
+from orders.adapters.in_memory import (
+    FixedClock,
+    FixedTraceContext,
+    InMemoryOrders,
+    InMemoryPublisher,
+)
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Collection, Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.application.relay_events import RelayEvents
-from tests.support.database_commands import RoundTrips
+from tests.support.database.database_commands import RoundTrips
 
 
 class TestInMemoryOutbox(EventOutboxContract):
     @pytest.fixture
     def orders(self) -> InMemoryOrders:
-        return InMemoryOrders(traceparent=lambda: TRACE)
+        return InMemoryOrders(trace_context=FixedTraceContext(TRACE))
 
     @pytest.fixture
     def outbox(self, orders: InMemoryOrders) -> InMemoryOrders:
@@ -51,7 +56,7 @@ class TestInMemoryOutbox(EventOutboxContract):
 class TestMongoOutbox(EventOutboxContract):
     @pytest.fixture
     def orders(self, database: Database) -> MongoOrders:
-        return MongoOrders(database, traceparent=lambda: TRACE)
+        return MongoOrders(database, trace_context=FixedTraceContext(TRACE))
 
     @pytest.fixture
     def outbox(self, database: Database) -> MongoOutbox:
@@ -87,7 +92,7 @@ async def test_an_order_without_new_events_does_not_wait_for_a_relay(database: D
     await outbox.remove({waiting.order_id: 3})  # by a relay whose lease was over
 
     assert await claim(outbox, NOW + LEASE) == []
-    assert (await MongoBacklog(database).look(now=NOW)).new.waiting_orders == 0
+    assert (await MongoBacklog(database).measure(now=NOW)).new.waiting_orders == 0
     (lacking,) = await claim_for(ONE, outbox)
     assert [event.recorded.sequence for event in lacking.events] == [4]
 

@@ -11,14 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from dependency_injector import providers
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.application.publisher_lane import LEASE, Relayed
+from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.observability import metrics, unreadable
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
@@ -28,7 +27,7 @@ from tests.support.shop import Shop
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 NEWER: dict[str, dict[str, Any]] = {
-    "schema": {"schema": 2},
+    "schema": {"schema": 3},
     "status": {"status": "teleported"},
     "form": {"lines": {"by": "sku"}},
 }
@@ -39,8 +38,8 @@ NEWER: dict[str, dict[str, Any]] = {
 def shop(database: Database) -> Shop:
     shop = Shop()
     shop.orders.port = InstrumentedOrderRepository(MongoOrders(database))
-    shop.use_cases.outbox.override(providers.Object(MongoOutbox(database)))
-    shop.use_cases.log.override(providers.Object(MongoEventLog(database)))
+    shop.container.outbox.override(MongoOutbox(database))
+    shop.container.log.override(MongoEventLog(database))
     return shop
 
 
@@ -51,11 +50,11 @@ def front() -> Front:
 
 @pytest.fixture
 async def api(front: Front, shop: Shop) -> AsyncIterator[Api]:
-    front.use_cases.override(shop.use_cases)
+    front.container.override(shop.container)
     api = Api(front, shop)
     yield api
     await api.client.aclose()
-    front.use_cases.reset_last_overriding()
+    front.container.reset_last_overriding()
 
 
 @pytest.fixture(params=NEWER)
@@ -92,7 +91,7 @@ def got(shop: Shop, order_id: OrderId) -> list[int]:
 
 
 async def turn(shop: Shop) -> Relayed:
-    relayed: Relayed = await shop.use_cases.relay_events()(limit=100)
+    relayed: Relayed = await shop.container.relay_events()(limit=100)
     return relayed
 
 
@@ -119,7 +118,7 @@ async def test_an_unknown_event_holds_up_its_own_order_alone(api: Api, database:
 
     # The newer version can relay it.
     await rewrite(database, strange, {"outbox.0.event.type": "OrderHeld"})
-    api.shop.clock.advance(LEASE)
+    api.shop.clock.advance(RELAY_LEASE)
     await turn(api.shop)
     assert got(api.shop, strange) == [1, 2, 3]
     assert await MongoOutbox(database).unreadable(limit=9) == []
@@ -147,12 +146,12 @@ async def test_what_a_lane_cannot_read_holds_up_its_own_order_alone(
     await api.shop.relay()
     await rewrite(database, strange, {"outbox.0.event.type": "OrderTeleported"})
     api.shop.publisher.unavailable = False
-    (lane,) = (e for e in api.shop.use_cases.relay_events().lanes if e.name == "rabbitmq")
+    (queue,) = (e for e in api.shop.container.relay_events().queues if e.name == "rabbitmq")
 
     unreadable: list[str] = []
     for _ in range(20):
         api.shop.clock.advance(SECOND)
-        relayed = await lane.catch_up(limit=100)
+        relayed = await queue.send_waiting(limit=100)
         unreadable += [event.id for event in relayed.unreadable]
 
     assert [got(api.shop, each) for each in (strange, *others)] == [[], [1], [1]]
@@ -321,7 +320,7 @@ async def test_what_cannot_be_read_is_counted_and_named_once(
             await api.get("/orders", who="ada")
             await api.get(f"/orders/{strange}", who="ada")
             unreadable.tell_unreadable_events((await turn(api.shop)).unreadable)
-            api.shop.clock.advance(LEASE)
+            api.shop.clock.advance(RELAY_LEASE)
 
     assert (counted("order"), counted("event")) == (before[0] + 1, before[1] + 1)
     named = [each.message for each in caplog.records if str(strange) in each.message]

@@ -20,7 +20,7 @@ from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.application.ports import EventLog, EventOutbox, OrderRepository
-from orders.application.publisher_lane import LEASE
+from orders.application.publisher_queue import RELAY_LEASE
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 
@@ -51,7 +51,7 @@ class Relay:
         """What the broker has confirmed, and whose events were parked for it."""
         self.clock.advance(timedelta(seconds=after_seconds))
         relayed = [await self._relay(limit=100)]
-        relayed += [await lane.catch_up(limit=100) for lane in self._relay.lanes]
+        relayed += [await queue.send_waiting(limit=100) for queue in self._relay.queues]
         return Turn(
             confirmed=sum(each.published.get("rabbitmq", 0) for each in relayed),
             parked=tuple(order_id for each in relayed for order_id in each.parked),
@@ -159,11 +159,11 @@ class RelayingToABrokerThatRefuses:
     ) -> None:
         relay.broker.max_bytes = 1_000_000
         await relay.orders.add(order := a_new_order())
-        await relay.outbox.claim(now=NOW, lease=LEASE, limit=1)
+        await relay.outbox.claim(now=NOW, lease=RELAY_LEASE, limit=1)
         await relay.orders.add(a_new_order())
 
         assert await relay.turn() == Turn(confirmed=1)
-        assert await relay.turn(after_seconds=LEASE.total_seconds()) == Turn(confirmed=1)
+        assert await relay.turn(after_seconds=RELAY_LEASE.total_seconds()) == Turn(confirmed=1)
         assert relay.got(order.id) == [1]
 
 

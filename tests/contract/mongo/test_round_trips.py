@@ -16,7 +16,7 @@ from orders.application.ports import OrderFilter
 from orders.application.relay_events import RelayEvents
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
-from tests.support.database_commands import RoundTrips
+from tests.support.database.database_commands import RoundTrips
 from tests.support.orders import a_draft
 from tests.support.shop import PEOPLE, TENANT, Shop, a_request
 
@@ -63,16 +63,16 @@ async def _place_declined(shop: Shop) -> None:
 
 async def _place_dry(shop: Shop, key: str = "") -> None:
     request = a_request("sue", key=key, dry_run=True)
-    await shop.use_cases.place_order()(a_draft(), customer_id="ada", payment=None, request=request)
+    await shop.container.place_order()(a_draft(), customer_id="ada", payment=None, request=request)
 
 
 def _read(order_id: OrderId) -> Callable[[Shop], Awaitable[object]]:
-    return lambda shop: shop.use_cases.read_orders().get(order_id, caller=PEOPLE["ada"])
+    return lambda shop: shop.container.read_orders().get(order_id, caller=PEOPLE["ada"])
 
 
 async def _list(shop: Shop) -> None:
     where = OrderFilter(tenant=TENANT)
-    await shop.use_cases.read_orders().list(
+    await shop.container.read_orders().list(
         where, newest_first=True, after=None, limit=20, caller=PEOPLE["ada"]
     )
 

@@ -13,7 +13,7 @@ from orders.application.deadline import TO_BOOK_SECONDS, Deadline, within
 from orders.application.errors import PaymentUnavailable, StoreUnavailable
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport
-from tests.support.payment_stub import books, hangs, running
+from tests.support.payments.payment_stub import books, hangs, running
 
 
 async def pay(payments: HttpPayments) -> PaymentReport:
@@ -24,7 +24,7 @@ async def pay(payments: HttpPayments) -> PaymentReport:
 async def test_the_database_is_not_asked_any_more() -> None:
     database = connect("mongodb://127.0.0.1:1/", database="nowhere", timeout_seconds=30)
     async with database.client:
-        with within(Deadline(0)), pytest.raises(StoreUnavailable, match="time of the request"):
+        with within(Deadline(0)), pytest.raises(StoreUnavailable, match="deadline of the request"):
             await probe(database)
 
 

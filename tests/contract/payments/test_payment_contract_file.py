@@ -21,7 +21,7 @@ from orders.domain.money import Money
 from orders.domain.payments import ProviderStatus
 from orders.entrypoints.sandbox.payment_service.app import create_app
 from orders.entrypoints.sandbox.payment_service.scenarios import Pace
-from tests.support.payment_contract import (
+from tests.support.payments.payment_contract import (
     CONTRACT,
     OPERATIONS,
     check,
@@ -30,7 +30,7 @@ from tests.support.payment_contract import (
     check_request,
     resolved,
 )
-from tests.support.payment_stub import books, running
+from tests.support.payments.payment_stub import books, running
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # not a secret
 AMOUNT = Money(1999, "EUR")
@@ -137,7 +137,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
         data_dir=tmp_path,
         webhook_url=f"{address}/v1/payment-events",
         webhook_secret=SECRET,
-        pace=Pace(slow=0.5, never=0.1, settle=0.2, notice=0.0, notice_retry=0.01),
+        pace=Pace(slow=0.5, never=0.1, settle=0.2, webhook=0.0, webhook_retry=0.01),
     )
     running_app, sandbox.url = await _started(app)
     async with aiohttp.ClientSession() as sandbox.session:

@@ -29,7 +29,7 @@ from orders.application.errors import (
 )
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport, ProviderStatus
-from tests.support.payment_stub import (
+from tests.support.payments.payment_stub import (
     Step,
     StubPaymentService,
     answers,

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.cluster import UNHURRIED
-from tests.support.replicas import Stage, staged
-from tests.support.service import PATIENCE_SECONDS, Caller, Running
+from tests.support.processes.cluster import UNHURRIED
+from tests.support.processes.replicas import Stage, staged
+from tests.support.processes.service import PATIENCE_SECONDS, Caller, Running
 
 _ENVIRON = {
     **{name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")},

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.service.test_money_and_lifecycle import event_of, sign_webhook
-from tests.support.service import MUG, Caller, Running, body, eventually, key, paid
+from tests.support.processes.service import MUG, Caller, Running, body, eventually, key, paid
 
 ALL = {"items": [{"line_id": "1", "quantity": 1}]}
 ADDRESS = {"name": "Ada Quill", "line1": "1 Mill Lane", "city": "Cork", "country": "IE"}

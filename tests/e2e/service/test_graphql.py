@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Caller, Running, paid
+from tests.support.processes.service import Caller, Running, paid
 
 MUCH = {
     "deep": "{a" * 500 + "}" * 500,

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support.service import Caller, Running, at_once, body, key, line, paid
+from tests.support.processes.service import Caller, Running, at_once, body, key, line, paid
 
 
 def test_id_replay(running: Running, ada: Caller) -> None:

@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.support.replicas import Stage, one_charge
-from tests.support.service import Caller, at_once, key, line, paid
+from tests.support.processes.replicas import Stage, one_charge
+from tests.support.processes.service import Caller, at_once, key, line, paid
 
 KEYS, COPIES = 20, 50
 

@@ -12,7 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.service import MUG, Caller, Running, at_once, body, eventually, key, line, paid
+from tests.support.processes.service import (
+    MUG,
+    Caller,
+    Running,
+    at_once,
+    body,
+    eventually,
+    key,
+    line,
+    paid,
+)
 
 
 @pytest.mark.parametrize("price", [1.5, "150", 1e2, 150.0])

@@ -22,10 +22,10 @@ import httpx
 import pytest
 from aiohttp import web
 
-from tests.support.payment_scenarios import after, hangs, says
-from tests.support.payment_service import Act, Provider, Turn, honest, providing
-from tests.support.replicas import DEADLINE_SECONDS, Stage, seen_at
-from tests.support.service import Caller, Running, at_once, body, eventually, paid
+from tests.support.payments.payment_scenarios import after, hangs, says
+from tests.support.payments.payment_service import Act, Provider, Turn, honest, providing
+from tests.support.processes.replicas import DEADLINE_SECONDS, Stage, seen_at
+from tests.support.processes.service import Caller, Running, at_once, body, eventually, paid
 
 _NUMBERS = itertools.count()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.payment_scenarios import (
+from tests.support.payments.payment_scenarios import (
     SECRET,
     UNREADABLE,
     breaks_off,
@@ -28,9 +28,9 @@ from tests.support.payment_scenarios import (
     says,
     trickles,
 )
-from tests.support.payment_service import Act, Provider, honest, providing
-from tests.support.replicas import DEADLINE_SECONDS, REPLICAS, Stage, one_charge
-from tests.support.service import Caller, at_once, eventually, paid
+from tests.support.payments.payment_service import Act, Provider, honest, providing
+from tests.support.processes.replicas import DEADLINE_SECONDS, REPLICAS, Stage, one_charge
+from tests.support.processes.service import Caller, at_once, eventually, paid
 
 AT_A_TIME = 5
 """Cases of a replica at once: fifteen calls, with all their repetitions."""

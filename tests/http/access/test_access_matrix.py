@@ -16,15 +16,12 @@ from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.application.access import Caller, Operation, Role, Scope
 from orders.domain.identifiers import order_number
 from orders.domain.order.order import Order
-from orders.entrypoints.http.app import build_app
 from orders.entrypoints.http.routes.commands import COMMANDS
-from orders.entrypoints.http.routes.health import Readiness
-from orders.entrypoints.settings.table import Settings
 from tests.support.api import Front, a_body
 from tests.support.api_commands import BODIES
-from tests.support.observed_api import Recorded, always
+from tests.support.observed_api import Recorded, an_app
 from tests.support.orders import an_order_id, an_order_with_every_part, restored
-from tests.support.shop import TENANT, WEBHOOK_SECRET, Shop, a_caller
+from tests.support.shop import TENANT, Shop, a_caller
 
 ACCESS_PAGE: Final = Path(__file__).parents[3] / "docs" / "access.md"
 OF_ANOTHER_NAME: Final = {
@@ -124,28 +121,23 @@ async def orders(shop: Shop) -> dict[str, Order]:
 
 @pytest.fixture
 def app(shop: Shop) -> Litestar:
-    return build_app(
-        shop.use_cases,
-        settings=Settings(
-            mongo_uri="mongodb://127.0.0.1",
-            payment_url="http://127.0.0.1",
-            payment_webhook_secret=(WEBHOOK_SECRET,),
-            issuer="issuer",
-            audience="orders",
-            rate_per_second=100_000,
-            rate_burst=100_000,
-            auth_failures_per_second=100_000,
-        ),
+    return an_app(
+        shop,
+        InMemoryRateLimiter(),
         tokens=StaticTokens({token_of(who): caller for who, caller in CALLERS.items()}),
-        readiness=Readiness(lambda: False, always),
-        limiter=InMemoryRateLimiter(),
+        rate_per_second=100_000,
+        rate_burst=100_000,
+        auth_failures_per_second=100_000,
     )
 
 
 def test_every_published_operation_has_a_row(operations: dict[str, tuple[str, str]]) -> None:
     rows = {OF_ANOTHER_NAME.get(name, name) for name in operations.keys() - PUBLIC}
     assert rows - TABLE.keys() == set()
-    assert TABLE.keys() - rows == {"place_for_others", "state_prices"}
+    assert TABLE.keys() - rows == {
+        *("place_for_others", "state_prices"),  # of placing
+        *("see_outbox", "resend_events", "drop_events"),  # of `orders outbox`
+    }
     assert TABLE.keys() == set(Operation)
     assert operations.keys() >= {command.operation.value for command in COMMANDS}
 

@@ -79,7 +79,7 @@ async def test_money_that_a_bank_takes_back_is_counted_by_the_webhook(shop: Shop
 async def test_an_order_that_nobody_pays_expires_once(shop: Shop) -> None:
     await shop.place()
     growth = Growth()
-    shop.clock.advance(shop.use_cases.expire_after())
+    shop.clock.advance(shop.container.expire_after())
     await shop.work(rounds=2)
     assert growth.so_far == {"expired": 1}
 

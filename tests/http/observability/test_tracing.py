@@ -12,9 +12,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryPayments
-from orders.adapters.messages import untraced
 from orders.application.errors import PaymentDeclined
 from orders.application.ports import LoggedEvent
 from orders.domain.money import Money
@@ -190,11 +189,9 @@ async def test_due_work_is_a_trace_of_its_own_linked_to_the_orders(
     shop: Shop, traced: RecordedTrace
 ) -> None:
     order = (await shop.place()).order
+    await shop.log.append([replace(an_event(traced.traceparent), order_id=order.id)])
 
-    async def cause(_: object) -> str:
-        return traced.traceparent
-
-    await _in_a_trace(shop.use_cases.process_scheduled_work(), order.id, cause)
+    await _in_a_trace(shop.container.process_scheduled_work(), order.id, shop.log)
     (work,) = traced.linked
     assert work.name == "due work"
     assert work.parent is None
@@ -212,7 +209,10 @@ async def test_due_work_of_a_trace_that_is_not_recorded_has_only_an_id(cause: st
 
 def test_a_delivery_is_a_producers_span_of_the_events_trace(traced: RecordedTrace) -> None:
     event = an_event(traced.traceparent)
-    with telemetry.sending("rabbitmq", "orders.events")(event) as traceparent:
+    trace_context = telemetry.SpanTraceContext()
+    with trace_context.delivering(
+        event, broker="rabbitmq", destination="orders.events"
+    ) as traceparent:
         pass
     (publish,) = traced.spans
     assert publish.kind is SpanKind.PRODUCER
@@ -226,6 +226,8 @@ def test_a_delivery_that_is_not_recorded_goes_on_with_what_the_event_has(
     traceparent: str | None,
 ) -> None:
     RecordedTrace()
-    for sending in (telemetry.sending("kafka", "topic"), untraced):
-        with sending(an_event(traceparent)) as told:
-            assert told == traceparent
+    trace_context = telemetry.SpanTraceContext()
+    with trace_context.delivering(
+        an_event(traceparent), broker="kafka", destination="topic"
+    ) as sent:
+        assert sent == traceparent

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orders.entrypoints.server.child_processes import free_ports
-from tests.support.orders_process import counted, environment, get, running
+from tests.support.processes.orders_process import counted, environment, get, running
 
 LOST = "orders_log_lines_lost_total"
 END_SECONDS = 60

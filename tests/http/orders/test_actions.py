@@ -12,6 +12,7 @@ from orders.domain.actions import Action
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from tests.support.api import Api, assert_problem
 from tests.support.api_commands import (
     BODIES,
@@ -67,7 +68,7 @@ ORDERS: dict[str, Callable[[], Order]] = {
 async def test_actions_tells_exactly_what_a_command_is_then_refused_for(
     api: Api, name: str
 ) -> None:
-    path = await api.keep(Order(ORDERS[name]().state))
+    path = await api.keep(restore(ORDERS[name]().state))
 
     actions = (await api.get(f"{path}/actions", who="root")).json()["items"]
 

@@ -31,7 +31,7 @@ async def test_reads_what_was_placed_by_id_number_and_reference(api: Api) -> Non
 
 async def test_a_reference_used_twice_names_the_newer_order(api: Api, shop: Shop) -> None:
     await api.placed(external_reference="cart-7")
-    shop.clock.advance(shop.use_cases.expire_after() / 2)
+    shop.clock.advance(shop.container.expire_after() / 2)
     newer = await api.placed(external_reference="cart-7")
 
     assert (await api.get("/orders/by-reference/cart-7")).json()["id"] == newer["id"]

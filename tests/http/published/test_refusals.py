@@ -8,6 +8,7 @@ import pytest
 
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from tests.support.api import Api
 from tests.support.api_commands import (
     BODIES,
@@ -99,7 +100,7 @@ from tests.support.orders import deliver as deliver_units
 async def test_a_guard_refuses_by_name(
     api: Api, action: str, order: Order, body: dict[str, Any] | None, blocked_by: list[str]
 ) -> None:
-    path = await api.keep(Order(order.state))
+    path = await api.keep(restore(order.state))
 
     await assert_refused(api, path, action, *blocked_by, body=body or BODIES.get(action))
 

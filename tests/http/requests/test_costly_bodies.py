@@ -119,7 +119,7 @@ def plain() -> Iterator[float]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*serve._COLLECT_AFTER)
+    gc.set_threshold(*serve._GC_THRESHOLDS)
     yield seconds(lambda: read(PLAIN), tries=7)
     gc.set_threshold(*before)
     gc.unfreeze()

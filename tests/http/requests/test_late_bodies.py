@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from litestar import Litestar
 
-from orders.entrypoints.http.middleware.body_arrival import LEAST_BYTES, Arrival, Arrivals
+from orders.entrypoints.http.middleware.body_arrival import MIN_COUNTED_BYTES, Arrival, Arrivals
 from tests.support.observed_api import an_app
 from tests.support.served_api import Line, served
 from tests.support.shop import Shop
@@ -84,7 +84,7 @@ def test_who_is_refused_by_the_head_alone_is_not_waited_for(port: int) -> None:
 
 
 def test_beyond_a_bound_the_oldest_bodies_are_given_up(app: Litestar, port: int) -> None:
-    app.state.overload._arrivals = Arrivals(3 * LEAST_BYTES)
+    app.state.overload._arrivals = Arrivals(3 * MIN_COUNTED_BYTES)
     with ExitStack() as stack:
         lines = [stack.enter_context(Line(port)) for _ in range(4)]
         for line in lines:
@@ -124,20 +124,20 @@ async def taken(arrival: Arrival, size: int, *, more: bool = True) -> None:
 
 
 async def test_what_bodies_hold_is_counted_as_it_comes() -> None:
-    arrivals = Arrivals(2 * LEAST_BYTES + 100)
+    arrivals = Arrivals(2 * MIN_COUNTED_BYTES + 100)
     slow, quick = arrivals.begin(), arrivals.begin()
     await taken(quick, 60)
     await taken(slow, 40)
     await taken(quick, 1)
     assert await is_given_up(asyncio.create_task(slow.next(Parts())))
-    await taken(quick, LEAST_BYTES)  # what was given up takes nothing any more
+    await taken(quick, MIN_COUNTED_BYTES)  # what was given up takes nothing any more
     await taken(quick, 10**6, more=False)  # what is whole is not on its way
     assert arrivals.held == 0
 
 
 @pytest.mark.parametrize("is_waited_for", [True, False])
 async def test_a_body_is_given_up_at_any_moment(is_waited_for: bool) -> None:
-    arrivals = Arrivals(LEAST_BYTES)
+    arrivals = Arrivals(MIN_COUNTED_BYTES)
     oldest = arrivals.begin()
     if is_waited_for:
         waiting = asyncio.create_task(oldest.next(Parts()))
@@ -147,11 +147,11 @@ async def test_a_body_is_given_up_at_any_moment(is_waited_for: bool) -> None:
         arrivals.begin()
         waiting = asyncio.create_task(oldest.next(Parts()))
     assert await is_given_up(waiting)
-    assert arrivals.held == LEAST_BYTES
+    assert arrivals.held == MIN_COUNTED_BYTES
 
 
 async def test_a_body_whose_reader_has_gone_is_given_up_without_a_trace() -> None:
-    arrivals = Arrivals(LEAST_BYTES)
+    arrivals = Arrivals(MIN_COUNTED_BYTES)
     gone = arrivals.begin()
     waiting = asyncio.create_task(gone.next(Parts()))
     await asyncio.sleep(0)

@@ -46,7 +46,7 @@ LOST: dict[str, tuple[list[Field], Messages]] = {
 """What a head promises, and what a server that lost the body makes of it."""
 
 
-def may_be_left_out(command: Command) -> bool:
+def may_be_left_out(command: Command[Any]) -> bool:
     return not any(field.required for field in msgspec.structs.fields(command.body))
 
 
@@ -97,7 +97,7 @@ async def state(api: Api, path: str) -> tuple[Any, Any, Any]:
 
 @pytest.mark.parametrize("command", LEAVE_OUT, ids=lambda command: command.operation.value)
 async def test_no_command_runs_on_a_body_that_did_not_come(
-    api: Api, authorized: str, command: Command
+    api: Api, authorized: str, command: Command[Any]
 ) -> None:
     path = authorized + command.path.replace("{part_id:str}", "1")
     before = await state(api, authorized)
@@ -110,7 +110,7 @@ async def test_no_command_runs_on_a_body_that_did_not_come(
 
 @pytest.mark.parametrize("command", LEAVE_OUT, ids=lambda command: command.operation.value)
 async def test_a_type_of_body_promises_one_where_something_could_be_lost(
-    api: Api, authorized: str, command: Command
+    api: Api, authorized: str, command: Command[Any]
 ) -> None:
     path = authorized + command.path.replace("{part_id:str}", "1")
     before = await state(api, authorized)

@@ -1,4 +1,4 @@
-"""More to do than can be done: whose turn it is, who waits, and who is told so at once."""
+"""Admission under load: which requests run, which wait, and which are refused at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from orders.application.deadline import seconds_left
-from orders.entrypoints import admission as turns
+from orders.entrypoints import admission
 from orders.entrypoints.admission import AdmissionQueue, Slot, yield_slot
 from orders.entrypoints.http.middleware.overload import WITH_BODY, OverloadProtection
 from orders.entrypoints.http.problems import Problem
@@ -25,96 +25,96 @@ from tests.support.shop import Between, Shop
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """All waits a few milliseconds."""
-    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.05)
-    monkeypatch.setattr(turns, "SHORT_WAIT_SECONDS", 0.005)
-    monkeypatch.setattr(turns, "CALM_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(admission, "MAX_QUEUE_SECONDS", 0.05)
+    monkeypatch.setattr(admission, "MAX_QUEUE_SECONDS_OVERLOADED", 0.005)
+    monkeypatch.setattr(admission, "RECOVERY_SECONDS", 0.1)
 
 
-async def asked(
-    turns: AdmissionQueue, count: int, *, is_list: bool = False
+async def arrived(
+    queue: AdmissionQueue, count: int, *, is_list: bool = False
 ) -> list[asyncio.Task[bool]]:
-    """So many requests that have asked for their turn."""
-    tasks = [asyncio.create_task(turns.take(is_list=is_list)) for _ in range(count)]
+    """`count` requests that have asked for a slot."""
+    tasks = [asyncio.create_task(queue.acquire(is_list=is_list)) for _ in range(count)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return tasks
 
 
 def served(tasks: list[asyncio.Task[bool]]) -> int:
-    """How many of them have a turn."""
+    """How many of them run."""
     return sum(task.done() and task.result() for task in tasks)
 
 
-async def test_so_many_have_a_turn_and_the_next_ones_come_in_order() -> None:
+async def test_each_slot_has_one_request_and_the_others_get_one_in_order() -> None:
     few = AdmissionQueue(2, 100)
-    tasks = await asked(few, 5)
+    tasks = await arrived(few, 5)
     for n in range(2, 5):
         assert [task.done() for task in tasks] == [True] * n + [False] * (5 - n)
-        few.leave(is_list=False)
+        few.release(is_list=False)
         await asyncio.sleep(0)
     assert served(tasks) == 5
 
 
-async def test_turns_are_free_until_somebody_waits() -> None:
+async def test_there_is_capacity_until_a_request_waits() -> None:
     one = AdmissionQueue(1, 100)
     assert one.has_capacity()
-    tasks = await asked(one, 2)
+    tasks = await arrived(one, 2)
     assert not one.has_capacity()
-    one.leave(is_list=False)
+    one.release(is_list=False)
     await asyncio.sleep(0)
     assert one.has_capacity()
     assert served(tasks) == 2
 
 
-async def test_turns_are_free_until_a_list_would_be_refused() -> None:
+async def test_there_is_capacity_until_a_list_would_be_refused() -> None:
     few = AdmissionQueue(3, 5)  # three fifths are for lists
-    await asked(few, 3)
+    await arrived(few, 3)
     assert not few.has_capacity()
     assert few.refuses(is_list=True)
     assert not few.refuses(is_list=False)
-    few.leave(is_list=False)
+    few.release(is_list=False)
     assert few.has_capacity()
     assert not few.refuses(is_list=True)
 
 
 async def test_whoever_would_wait_too_long_is_refused_without_a_wait() -> None:
     two = AdmissionQueue(2, 100)
-    (first, *_) = await asked(two, 3)
-    two._others.note_refusal(asyncio.get_running_loop().time(), is_full=True)
+    (first, *_) = await arrived(two, 3)
+    two._queue.record_refusal(asyncio.get_running_loop().time(), starts_overload=True)
     assert not two.refuses(is_list=False)
-    half = turns.SHORT_WAIT_SECONDS / 2
-    line = two._others.waiting
-    line[0] = line[0]._replace(since=line[0].since - half)
+    half = admission.MAX_QUEUE_SECONDS_OVERLOADED / 2
+    line = two._queue.entries
+    line[0] = line[0]._replace(queued_at=line[0].queued_at - half)
     for is_list in (False, True):
         assert two.refuses(is_list=is_list)
-        assert not await two.take(is_list=is_list)
+        assert not await two.acquire(is_list=is_list)
     assert first.done()
-    two.leave(is_list=False)
+    two.release(is_list=False)
 
 
 async def test_lists_wait_behind_everything_else() -> None:
     one = AdmissionQueue(1, 100)
-    assert await one.take(is_list=False)
-    lists = await asked(one, 2, is_list=True)
-    others = await asked(one, 2)
+    assert await one.acquire(is_list=False)
+    lists = await arrived(one, 2, is_list=True)
+    others = await arrived(one, 2)
     for served_others, served_lists in ((1, 0), (2, 0), (2, 1), (2, 2)):
-        one.leave(is_list=served_lists == 2)
+        one.release(is_list=served_lists == 2)
         await asyncio.sleep(0)
         assert (served(others), served(lists)) == (served_others, served_lists)
 
 
-async def test_lists_keep_no_turn_and_no_wait_from_anything_else(short: None) -> None:
+async def test_lists_take_no_slot_and_no_time_from_other_requests(short: None) -> None:
     five = AdmissionQueue(5, 100)  # three fifths are for lists
-    lists = await asked(five, 20, is_list=True)
+    lists = await arrived(five, 20, is_list=True)
     assert served(lists) == 3
-    assert served(await asked(five, 2)) == 2
+    assert served(await arrived(five, 2)) == 2
     assert await asyncio.gather(*lists[3:]) == [False] * 17  # too many lists, for too long
     assert five.is_overloaded(is_list=True)
-    more = await asked(five, 5, is_list=True)
-    others = await asked(five, 10)
+    more = await arrived(five, 5, is_list=True)
+    others = await arrived(five, 10)
     assert not five.is_overloaded()
     for n in range(1, 11):
-        five.leave(is_list=False)
+        five.release(is_list=False)
         await asyncio.sleep(0)
         assert served(others) == n
     assert await asyncio.gather(*more) == [False] * 5
@@ -124,9 +124,8 @@ async def test_a_burst_may_wait_and_is_served() -> None:
     two = AdmissionQueue(2, 100)
 
     async def work() -> bool:
-        turn = Slot(two)
-        with turn.given_back():
-            if not await turn.take():
+        with Slot(two) as slot:
+            if not await slot.acquire():
                 return False
             await asyncio.sleep(0)
         return True
@@ -137,7 +136,7 @@ async def test_a_burst_may_wait_and_is_served() -> None:
 
 async def test_whoever_is_one_too_many_is_refused_at_once() -> None:
     two = AdmissionQueue(2, 10)
-    tasks = await asked(two, 12)
+    tasks = await arrived(two, 12)
     assert [task.result() for task in tasks if task.done()] == [True, True, False, False]
     assert two.is_overloaded()
     for task in tasks:
@@ -146,25 +145,25 @@ async def test_whoever_is_one_too_many_is_refused_at_once() -> None:
 
 async def test_a_queue_that_stands_is_cut_short_and_calm_comes_back(short: None) -> None:
     one = AdmissionQueue(1, 100)
-    assert await one.take(is_list=False)
-    waiting = await asked(one, 20)
+    assert await one.acquire(is_list=False)
+    waiting = await arrived(one, 20)
     assert await asyncio.gather(*waiting) == [False] * 20  # nobody left: the burst lasted too long
     assert one.is_overloaded()
-    now_short = await asked(one, 3)
+    now_short = await arrived(one, 3)
     assert await asyncio.gather(*now_short) == [False] * 3
-    one.leave(is_list=False)
-    assert await one.take(is_list=False)
-    await asyncio.sleep(turns.CALM_AFTER_SECONDS * 1.5)  # the time without a refusal is the rule
-    (patient,) = await asked(one, 1)
+    one.release(is_list=False)
+    assert await one.acquire(is_list=False)
+    await asyncio.sleep(admission.RECOVERY_SECONDS * 1.5)  # the time without a refusal is the rule
+    (patient,) = await arrived(one, 1)
     assert not one.is_overloaded()
-    one.leave(is_list=False)
+    one.release(is_list=False)
     assert await patient
 
 
 async def test_while_overloaded_only_a_few_may_wait(short: None) -> None:
     two = AdmissionQueue(2, 100)
-    two._others.note_refusal(asyncio.get_running_loop().time() + 60, is_full=True)
-    tasks = await asked(two, 10)
+    two._queue.record_refusal(asyncio.get_running_loop().time() + 60, starts_overload=True)
+    tasks = await arrived(two, 10)
     assert [task.result() for task in tasks if task.done()] == [True] * 2 + [False] * 6
 
 
@@ -173,22 +172,21 @@ async def test_who_waits_for_others_lets_others_work_and_is_finished_first() -> 
     answered, stored = asyncio.Event(), asyncio.Event()
 
     async def pay() -> None:
-        turn = Slot(one)
-        with turn.given_back():
-            assert await turn.take()
+        with Slot(one) as slot:
+            assert await slot.acquire()
             with yield_slot():
                 await answered.wait()
             stored.set()
 
     paying = asyncio.create_task(pay())
-    (other,) = await asked(one, 1)
+    (other,) = await arrived(one, 1)
     assert served([other]) == 1
     answered.set()
-    await stored.wait()  # though the other one has the turn
+    await stored.wait()  # though the other one has the slot
     await paying
-    (third,) = await asked(one, 1)
+    (third,) = await arrived(one, 1)
     assert not third.done()
-    one.leave(is_list=False)
+    one.release(is_list=False)
     assert await third
 
 
@@ -196,34 +194,33 @@ async def test_whoever_asks_another_service_lets_others_work() -> None:
     one = AdmissionQueue(1, 100)
 
     class Slow:
-        """A service that answers once somebody else had the turn."""
+        """A service that answers once another request had the slot."""
 
         async def void(self, *_: object, **__: object) -> None:
-            assert await one.take(is_list=False)
-            one.leave(is_list=False)
+            assert await one.acquire(is_list=False)
+            one.release(is_list=False)
 
         async def prices(self, *_: object) -> dict[str, int]:
             await self.void()
             return {"A": 1}
 
     slow: Any = Slow()
-    turn = Slot(one)
-    with turn.given_back():
-        assert await turn.take()
+    with Slot(one) as slot:
+        assert await slot.acquire()
         async with asyncio.timeout(5):
             await InstrumentedPaymentGateway(slow).void("p", reference="r")
             assert await SlotYieldingPriceList(slow).prices(["A"], "EUR") == {"A": 1}
 
 
-async def test_who_goes_away_while_waiting_costs_nobody_a_turn() -> None:
+async def test_a_client_that_goes_away_while_waiting_leaves_its_slot_to_others() -> None:
     one = AdmissionQueue(1, 100)
-    assert await one.take(is_list=False)
-    gone, next_one = await asked(one, 2)
+    assert await one.acquire(is_list=False)
+    gone, next_one = await arrived(one, 2)
     gone.cancel()
-    one.leave(is_list=False)
+    one.release(is_list=False)
     assert await next_one
-    about_to, last = await asked(one, 2)
-    one.leave(is_list=False)  # `about_to` has the turn, and is gone before it knows
+    about_to, last = await arrived(one, 2)
+    one.release(is_list=False)  # `about_to` is admitted, and goes away before it runs
     about_to.cancel()
     assert await last
 
@@ -254,7 +251,7 @@ async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> 
     }
     late = asyncio.create_task(ada.client.post("/orders", content=body, headers=headers))
     await body.has_begun.wait()
-    assert await app.state.overload._turns.take(is_list=False)
+    assert await app.state.overload._queue.acquire(is_list=False)
     at_once = await ada.client.get("/orders/x", headers=headers)
     unread = Slowly()
     unread.may_end.set()
@@ -285,7 +282,7 @@ async def test_callers_who_send_slowly_keep_nobody_out(shop: Shop) -> None:
             await each.has_begun.wait()
         assert (await ada.place()).status_code == 201
         assert (await ada.get("/orders")).status_code == 200
-        for each, answer in zip(bodies, late, strict=True):  # one after the other has a turn
+        for each, answer in zip(bodies, late, strict=True):  # one after the other has a slot
             each.may_end.set()
             assert (await answer).status_code == 422
 
@@ -314,7 +311,7 @@ async def test_whoever_waits_for_the_payment_service_keeps_nobody_out(shop: Shop
 
 
 def test_whatever_may_have_a_body_reads_it_before_anything_else(shop: Shop) -> None:
-    """Or it would be carried out without a turn."""
+    """Otherwise it would run without a slot."""
     handlers = {
         handler
         for route in an_app(shop).routes

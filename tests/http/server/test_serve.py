@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -10,10 +11,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from orders.entrypoints.server.child_processes import free_ports
-from tests.support.served_api import Line
+from orders.entrypoints.server.serve import server_config
+from tests.support.api import a_body
+from tests.support.observed_api import an_app
+from tests.support.served_api import Line, served
+from tests.support.shop import Shop
 
 # Serves an application that takes as many seconds as its path says, or for as long as the file of
 # that name is there, and says when it ends.
@@ -46,8 +54,9 @@ def build(settings, is_draining):
     exec(sys.argv[2])
     return app
 
-protection = OverloadProtection(app, AdmissionQueue(9, 9), request_seconds=10)
-app.state = SimpleNamespace(overload=protection)
+overload = OverloadProtection(app, AdmissionQueue(9, 9), request_seconds=10)
+app.state = SimpleNamespace(overload=overload)
+exec(sys.argv[3])
 serve(
     Settings.read({
         "ORDERS_MONGO_URI": "mongodb://127.0.0.1:1", "ORDERS_PAYMENT_URL": "http://127.0.0.1:1",
@@ -63,11 +72,11 @@ Serving = subprocess.Popen[str]
 
 
 @contextmanager
-def serving(build: str = "") -> Iterator[tuple[Serving, int]]:
-    """A server of two workers that do `build` before they serve, and its port."""
+def serving(build: str = "", start: str = "") -> Iterator[tuple[Serving, int]]:
+    """A server of two workers, and its port: it runs `start` first, each worker runs `build`."""
     (port,) = free_ports(1)
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVING, str(port), build],
+        [sys.executable, "-c", SERVING, str(port), build, start],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -100,7 +109,7 @@ def working(path: bytes = b"/1") -> Iterator[tuple[Serving, Line]]:
 
 def ended(process: Serving) -> tuple[int, str]:
     """Its exit code, and what else it said, once it has ended by itself."""
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=30)
     return process.returncode, said
 
 
@@ -140,3 +149,65 @@ def test_a_signal_to_stop_waits_for_no_replacement(tmp_path: Path) -> None:
         unfinished.unlink()
         assert line.hear()[0] == 200
         assert ended(process) == (0, "shutdown\n")
+
+
+UNTESTED = """
+from importlib import metadata
+installed = metadata.version
+metadata.version = lambda name: "0.55.1" if name == "uvicorn" else installed(name)
+"""
+
+
+def test_an_untested_version_of_uvicorn_runs_without_our_protocol() -> None:
+    with serving(start=UNTESTED) as (process, port):
+        assert process.stdout is not None
+        warning = json.loads(process.stdout.readline())
+        assert warning["level"] == "warning"
+        assert "not with uvicorn 0.55.1: a slow request head" in warning["event"]
+        heard(process, "startup", 2)
+        with Line(port) as line:
+            for _ in range(2):
+                line.say(b"GET /0 HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert line.hear()[0] == 200
+            line.say(b"GET /0\r\n\r\n")
+            malformed = line.read()
+        assert malformed.startswith(b"HTTP/1.1 400 ")
+        assert b"content-type: text/plain" in malformed
+        process.terminate()
+        status, said = ended(process)
+        assert (status, said.count("shutdown\n")) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "is_tested"),
+    [
+        ("uvicorn", "0.54.9", True),
+        ("uvicorn", "0.53.0", False),
+        ("uvicorn", "0.540.0", False),
+        ("httptools", "0.10.0", False),
+        ("httptools", "0.9.3", True),
+    ],
+)
+def test_only_tested_versions_get_our_protocol(
+    monkeypatch: pytest.MonkeyPatch, package: str, version: str, is_tested: bool
+) -> None:
+    versions = {"uvicorn": "0.54.0", "httptools": "0.9.0", package: version}
+    monkeypatch.setattr(metadata, "version", versions.__getitem__)
+    config = server_config(None, None, lambda: False, end_within_seconds=1)  # type: ignore[arg-type]
+    assert (config.http == "h11") is not is_tested
+
+
+@pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"])
+def test_stock_uvicorn_serves_the_api(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, offer: bytes
+) -> None:
+    monkeypatch.setattr(metadata, "version", {"uvicorn": "1.0", "httptools": "1.0"}.__getitem__)
+    app, body = an_app(shop), json.dumps(a_body()).encode()
+    with served(app, app.state.overload) as port, Line(port) as line:
+        line.say(
+            b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ada\r\n%b"
+            b"Idempotency-Key: k\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (offer, len(body), body)
+        )
+        status, _, order = line.hear()
+    assert (status, json.loads(order)["status"]) == (201, "pending")

@@ -15,10 +15,10 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
 )
 
-from orders.adapters.messages import CONTENT_TYPE, Sending, encode, untraced
+from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.errors import PublisherUnavailable
 from orders.application.ordered_publishing import EventRefused, publish_in_order
-from orders.application.ports import LoggedEvent, Published
+from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceContext
 
 _HEADERS: Final = [("content-type", CONTENT_TYPE.encode())]
 _CLOSE_SECONDS: Final = 1.0
@@ -30,8 +30,8 @@ class KafkaPublisher:
 
     A message counts once all replicas in sync have it. The topic must be there.
 
-    Whatever goes wrong ends the producer; the next call makes a new one. One that went on
-    sending by itself would send what the relay has sent again since.
+    Any failure ends the producer; the next call creates a new one. The old one would otherwise
+    retry events that the relay has sent again since.
     """
 
     def __init__(
@@ -40,17 +40,17 @@ class KafkaPublisher:
         *,
         topic: str = "orders.events",
         publish_seconds: float = 10,
-        sending: Sending = untraced,
+        trace_context: TraceContext = UNTRACED,
     ) -> None:
         """Take some brokers' addresses; `publish_seconds` bounds a call, connecting included."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._publish_seconds = publish_seconds
-        self._sending = sending
+        self._trace_context = trace_context
         self._producer: AIOKafkaProducer | None = None
         self._works = False
         self._turn = asyncio.Lock()
-        self._told = False
+        self._is_reported = False
         """Whether the log has what ended this producer: once, not for each event."""
 
     async def __aenter__(self) -> Self:
@@ -71,7 +71,7 @@ class KafkaPublisher:
         if self._works:
             return
         await self._disconnect()
-        self._told = False
+        self._is_reported = False
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id="orders",
@@ -91,7 +91,9 @@ class KafkaPublisher:
         if self._producer is None or not self._works:
             raise PublisherUnavailable("the connection to Kafka is lost")
         try:
-            with self._sending(event) as traceparent:
+            with self._trace_context.delivering(
+                event, broker="kafka", destination=self._topic
+            ) as traceparent:
                 await self._producer.send_and_wait(
                     self._topic,
                     encode(event),
@@ -110,9 +112,9 @@ class KafkaPublisher:
 
     def _doubt(self, error: BaseException) -> PublisherUnavailable:
         self._works = False
-        if not self._told:
+        if not self._is_reported:
             _log.warning("Kafka: %s", type(error).__name__)
-            self._told = True
+            self._is_reported = True
         return PublisherUnavailable("Kafka did not confirm")
 
     async def _disconnect(self) -> None:
@@ -120,8 +122,8 @@ class KafkaPublisher:
         self._works = False
         if producer is None:
             return
-        # Its own `stop` first waits until all is sent, for ever where a broker is gone. Nothing
-        # that we wait for is left here.
+        # Its `stop` waits until everything is sent, without limit if a broker is gone. No caller
+        # waits for anything here.
         producer._closed = True  # noqa: SLF001
         await producer.client.close()
         with contextlib.suppress(KafkaError, OSError):

@@ -18,15 +18,13 @@ from aio_pika.exceptions import (
 
 from orders.adapters.messages import (
     CONTENT_TYPE,
-    Sending,
     encode,
     event_name,
     message_type,
-    untraced,
 )
 from orders.application.errors import PublisherUnavailable
 from orders.application.ordered_publishing import EventRefused, publish_in_order
-from orders.application.ports import LoggedEvent, Published
+from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceContext
 
 EXCHANGE: Final = "orders.events"
 UNROUTED: Final = ".unrouted"
@@ -54,13 +52,13 @@ class RabbitPublisher:
         *,
         exchange: str = EXCHANGE,
         publish_seconds: float = 10,
-        sending: Sending = untraced,
+        trace_context: TraceContext = UNTRACED,
     ) -> None:
         """Take the broker's address; `publish_seconds` bounds a call, connecting included."""
         self._uri = uri
         self._name = exchange
         self._publish_seconds = publish_seconds
-        self._sending = sending
+        self._trace_context = trace_context
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
         self._turn = asyncio.Lock()
@@ -98,7 +96,9 @@ class RabbitPublisher:
         if self._exchange is None:
             raise PublisherUnavailable("the connection to RabbitMQ is lost")
         try:
-            with self._sending(event) as traceparent:
+            with self._trace_context.delivering(
+                event, broker="rabbitmq", destination=self._name
+            ) as traceparent:
                 await self._exchange.publish(
                     _message(event, traceparent),
                     routing_key=event_name(event.recorded),

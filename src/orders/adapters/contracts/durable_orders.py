@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orders.application.ports import OrderRepository
 
 OUTAGE_SECONDS = 2.0
-"""A lost store is told within this."""
+"""Seconds within which a lost store raises an error."""
 
 
 class DurableOrders:

@@ -59,10 +59,10 @@ class OrderListing:
         (listed,) = page.orders
         assert (list(page.unreadable), page.next) == ([], None)
 
-        to_look_at = replace(order.state, requests=())
-        assert listed == to_look_at
-        assert await orders.get_state(order.id) == to_look_at
-        assert await orders.find_by_number(tenant, number) == to_look_at
+        without_requests = replace(order.state, requests=())
+        assert listed == without_requests
+        assert await orders.get_state(order.id) == without_requests
+        assert await orders.find_by_number(tenant, number) == without_requests
         assert (await orders.get(order.id)).state.requests == order.state.requests
 
     @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ class TestMyOrders(OrderRepositoryContract):
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -278,6 +279,4 @@ def _become(order: Order, other: Order) -> None:
     """Give an order another's state, keeping what never changes, as many commands would."""
     never = ("tenant", "number", "placed_by", "customer_id", "currency", "created_at", "version")
     kept = {name: getattr(order.state, name) for name in never}
-    order._state = type(order.state)(  # noqa: SLF001 - no command sets every field
-        **{name: getattr(other.state, name) for name in other.state.__slots__} | kept
-    )
+    order._core.state = replace(other.state, **kept)  # noqa: SLF001 - no command sets every field

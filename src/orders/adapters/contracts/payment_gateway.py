@@ -25,7 +25,7 @@ REST = Money(1299, "EUR")
 
 
 class PaymentGatewayContract:
-    """The suite. Each test pays under a reference of its own, so that they can share a service."""
+    """The suite. Each test pays under a separate reference, so that tests can share a service."""
 
     ok_method = "tok_ok"
     declined_method = "tok_declined"
@@ -267,7 +267,7 @@ class PaymentGatewayContract:
         )
 
     async def _unanswered(self, gateway: PaymentGateway, reference: str, method: str) -> None:
-        # A gateway may repeat by itself and so have the answer in the end.
+        # A gateway may retry, and so get the response in the end.
         with contextlib.suppress(PaymentUnavailable):
             await gateway.authorize(reference=reference, amount=AMOUNT, method=method, capture=True)
 

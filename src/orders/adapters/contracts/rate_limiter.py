@@ -25,7 +25,7 @@ QUICK: Final = RatePolicy(per_second=1, burst=3)
 
 
 class RateLimiterContract:
-    """The suite. Each test has a key of its own, so the limiter may be used by others too."""
+    """The suite. Each test has a separate key, so that others may use the limiter, too."""
 
     @pytest.fixture
     def limiter(self) -> RateLimiter:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
+from orders.domain.identifiers import Actor, OrderId, PartId, order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -17,6 +17,7 @@ from orders.domain.lifecycle import (
 from orders.domain.lines import DraftLine, Line
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
     OperationKind,
@@ -26,18 +27,17 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft
+from orders.domain.pricing import OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.totals import Totals
 from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 """Milliseconds are what every store must keep."""
 LATER = NOW + timedelta(hours=1, milliseconds=1)
-CUSTOMER = Actor(ActorKind.CUSTOMER, "customer-1")
-STAFF = Actor(ActorKind.STAFF, "staff-1")
+CUSTOMER = Actor.customer("customer-1")
+STAFF = Actor.staff("staff-1")
 TEXT = 'Zoë Ångström 東京 \U0001f4e6 "quoted" $set \\ a.b\n\tline two \u202e \u0301'
 """Text that has broken stores: other planes, operators, paths, marks that combine and reverse."""
 LARGE = 2**53 - 1
@@ -92,7 +92,7 @@ def an_order_with_everything(
     store keeps what it is given.
     """
     order_id = OrderId(order_id or uuid4())
-    return Order(
+    return restore(
         OrderState(
             id=order_id,
             tenant="shop",

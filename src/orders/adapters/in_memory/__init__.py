@@ -4,11 +4,13 @@ Nothing in here outlives the process. `unavailable` switches stand for the loss 
 adapter replaces: while one is set, every call fails as the port says.
 """
 
+from orders.adapters.in_memory.backlog import InMemoryBacklog
 from orders.adapters.in_memory.events import InMemoryEventLog, InMemoryPublisher
 from orders.adapters.in_memory.orders import InMemoryOrders
 from orders.adapters.in_memory.payments import InMemoryPayments
 from orders.adapters.in_memory.stubs import (
     FixedClock,
+    FixedTraceContext,
     StaticPriceList,
     StaticTokens,
     TickingClock,
@@ -16,6 +18,8 @@ from orders.adapters.in_memory.stubs import (
 
 __all__ = [
     "FixedClock",
+    "FixedTraceContext",
+    "InMemoryBacklog",
     "InMemoryEventLog",
     "InMemoryOrders",
     "InMemoryPayments",

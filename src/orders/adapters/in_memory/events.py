@@ -48,6 +48,12 @@ class InMemoryEventLog:
         own = [event for event in self._read().values() if event.order_id == order_id]
         return FoundEvents(events=sorted(own, key=lambda event: event.recorded.sequence))
 
+    async def cause_of(self, order_id: OrderId) -> str | None:
+        """The traceparent of an order's first event; None if it has none, or is not logged yet."""
+        self._require_available()
+        first = self._read().get(f"{order_id}:1")
+        return None if first is None else first.traceparent
+
     async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
         """A tenant's events after a position of the feed, at most `limit`."""
         self._require_available()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,10 +15,18 @@ from orders.application.errors import (
     OrderNotFound,
     StoreUnavailable,
 )
-from orders.application.ports import LoggedEvent, OrderFilter, OrderPage, Position
+from orders.application.ports import (
+    UNTRACED,
+    LoggedEvent,
+    OrderFilter,
+    OrderPage,
+    Position,
+    TraceContext,
+)
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, write_token
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
 
@@ -26,10 +34,10 @@ from orders.domain.state import OrderState
 class InMemoryOrders(InMemoryOutbox):
     """Orders and their outboxes in one dictionary. No call gives way to another."""
 
-    def __init__(self, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, *, trace_context: TraceContext = UNTRACED) -> None:
         super().__init__()
         self._write_tokens = itertools.count(1)
-        self._traceparent = traceparent
+        self._trace_context = trace_context
 
     async def add(self, order: Order) -> None:
         """Store a new order with its events, at version 1, or nothing."""
@@ -56,13 +64,13 @@ class InMemoryOrders(InMemoryOutbox):
 
     async def get_state(self, order_id: OrderId) -> OrderState:
         """The order as last stored, to look at."""
-        return _to_look_at(self._stored(order_id).state)
+        return _without_requests(self._stored(order_id).state)
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
         self._require_available()
         kept = self._kept.get(order.id)
-        expected = order.version, order.write_token
+        expected = order.version, write_token(order)
         if kept is None or (kept.state.version, kept.write_token) != expected:
             raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
@@ -72,7 +80,7 @@ class InMemoryOrders(InMemoryOutbox):
         self._require_available()
         for kept in self._all():
             if self._has_number(kept, tenant, number):
-                return _to_look_at(kept.state)
+                return _without_requests(kept.state)
         raise OrderNotFound(number)
 
     async def list(
@@ -85,7 +93,7 @@ class InMemoryOrders(InMemoryOutbox):
         if after is not None:
             last = (after.at, after.order_id)
             states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
-        page = [_to_look_at(state) for state in states[:limit]]
+        page = [_without_requests(state) for state in states[:limit]]
         has_next = len(states) > limit
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
         return OrderPage(orders=page, next=end)
@@ -93,7 +101,7 @@ class InMemoryOrders(InMemoryOutbox):
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        """At most `limit` orders whose `next_action_at` has come, each claimed for `lease`."""
         self._require_available()
         due = [(k.wake_at, k) for k in self._all() if k.wake_at is not None and k.wake_at <= now]
         first = [kept for _, kept in sorted(due, key=lambda each: each[0])[:limit]]
@@ -118,18 +126,18 @@ class InMemoryOrders(InMemoryOutbox):
         kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.next_action_at
         kept.write_token = next(self._write_tokens)
         self._require_majority()
-        order.mark_stored(version, write_token=kept.write_token)
+        mark_stored(order, version, write_token=kept.write_token)
 
     def _logged(self, state: OrderState, recorded: RecordedEvent) -> LoggedEvent:
         return LoggedEvent(
             tenant=state.tenant,
             order_id=state.id,
             recorded=recorded,
-            traceparent=self._traceparent(),
+            traceparent=self._trace_context.current(),
         )
 
 
-def _to_look_at(state: OrderState) -> OrderState:
+def _without_requests(state: OrderState) -> OrderState:
     return replace(state, requests=())
 
 

@@ -18,6 +18,7 @@ from orders.application.ports import (
 )
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
 
 _AT_ONCE = datetime.fromtimestamp(0, UTC)
@@ -48,7 +49,7 @@ class Kept:
 
     def order(self) -> Order:
         """The order, to be changed."""
-        return Order(self.state, write_token=self.write_token)
+        return restore(self.state, write_token=self.write_token)
 
     def copy(self) -> Kept:
         """The same, whatever becomes of this."""
@@ -244,6 +245,11 @@ class InMemoryOutbox:
     def _require_majority(self) -> None:
         if self._durable is not None:
             raise StoreUnavailable("it is not at a majority yet")
+
+    def kept(self) -> Iterable[Kept]:
+        """Every order as it is stored."""
+        self._require_available()
+        return self._kept.values()
 
     def _all(self) -> Iterable[Kept]:
         return self._kept.values()

@@ -1,12 +1,14 @@
-"""What is simply given: prices, tokens and the time."""
+"""Prices, tokens, a trace and the time, as a test sets them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable, PricesUnavailable
+from orders.application.ports import LoggedEvent
 
 
 class StaticPriceList:
@@ -38,6 +40,27 @@ class StaticTokens:
         if token not in self._callers:
             raise InvalidToken("the token is not known")
         return self._callers[token]
+
+
+class FixedTraceContext:
+    """A `TraceContext` in which all work belongs to one trace."""
+
+    def __init__(self, traceparent: str) -> None:
+        self._traceparent = traceparent
+
+    def current(self) -> str | None:
+        """The traceparent of that trace."""
+        return self._traceparent
+
+    def delivering(
+        self,
+        event: LoggedEvent,
+        *,
+        broker: str,  # noqa: ARG002 - the port's
+        destination: str,  # noqa: ARG002 - the port's
+    ) -> AbstractContextManager[str | None]:
+        """The message carries the trace context of the event's cause."""
+        return nullcontext(event.traceparent)
 
 
 class FixedClock:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 import aiohttp
 
@@ -22,7 +22,7 @@ class JwksRing:
     """The keys that a JWKS endpoint lists, fetched when they are used and never in their way.
 
     Keys older than `refresh_seconds` are refreshed beside the requests that use them. An unknown
-    `kid` gets a fetch of its own, whatever was fetched before: a key may be a second old. All
+    `kid` gets a separate fetch, whatever was fetched before: a key may be a second old. All
     unknown ones together cause at most one per `unknown_kid_seconds`. While the endpoint fails,
     the last good keys count for `keep_seconds`, and are asked for again after `retry_seconds`.
     There is one fetch at a time, of at most `timeout_seconds`, and redirects are not followed.
@@ -52,6 +52,14 @@ class JwksRing:
         self._fetched_at = self._tried_at = self._looked_at = float("-inf")
         self._fetch: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Fetch nothing yet: the auth service need not be up."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        await self.close()
 
     async def ensure_keys(self) -> None:
         """Have keys, fetching them if there are none, see `KeyRing`."""

@@ -1,4 +1,4 @@
-"""What stands round every request: deadline, bulkhead, breaker, and bounded repetition."""
+"""Protects every request: deadline, bulkhead, circuit breaker, and bounded retries."""
 
 from __future__ import annotations
 

@@ -54,10 +54,10 @@ class RetryBudget:
 
 
 def wait_seconds(attempt: int, retry_after: float, *, jitter: float) -> float:
-    """How long to wait after the n-th try (from 1), with full jitter (0 to 1).
+    """Return the seconds to wait after the n-th try (from 1), with full jitter (0 to 1).
 
-    Never less than what the service asked for; the jitter on top keeps those whom it told the
-    same time from coming back together.
+    Never less than the service's Retry-After; the jitter on top spreads the retries of clients
+    that got the same Retry-After.
     """
     return retry_after + jitter * min(
         LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1)

@@ -94,9 +94,9 @@ class RedisRateLimiter:
         self._is_shared = True
 
     @property
-    def is_shared(self) -> bool:
-        """Whether the last answer came from Redis, and so counts for all processes."""
-        return self._is_shared
+    def is_degraded(self) -> bool:
+        """Whether `fallback` counts, for this process alone, because Redis did not answer."""
+        return not self._is_shared
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,9 +160,9 @@ class RedisRateLimiter:
         asking = asyncio.ensure_future(call)
         try:
             for _ in range(_LATE_LOOPS):
-                due_at = loop.time() + self._timeout_seconds
+                ends_at = loop.time() + self._timeout_seconds
                 await asyncio.wait([asking], timeout=self._timeout_seconds)
-                is_late = loop.time() - due_at > self._timeout_seconds / 10
+                is_late = loop.time() - ends_at > self._timeout_seconds / 10
                 if asking.done() or not is_late:
                     break
             if not asking.done():

@@ -1,156 +1,150 @@
-"""How an order changes: check, change, record. Every command of every part goes through here."""
+"""How an order changes: apply a change, derive the rest of the state, record the events."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TypedDict, TypeVar
 
-from orders.domain import events
-from orders.domain.actions import Action
-from orders.domain.errors import refuse_if_any
-from orders.domain.identifiers import Actor, OrderId
+from orders.domain.errors import InvalidValue
+from orders.domain.events import OrderEvent, OrderPaid, OrderSnapshot, RecordedEvent
+from orders.domain.identifiers import SYSTEM, Actor
 from orders.domain.lifecycle import (
     ENDED_UNPAID,
-    TRANSITIONS,
+    OrderFulfillmentStatus,
     OrderPaymentStatus,
-    OrderStatus,
+    OrderReturnStatus,
     derive_fulfillment_status,
     derive_return_status,
     payment_status_of,
 )
-from orders.domain.rules import next_action_at, refusals
+from orders.domain.order._follow_ups import follow_ups, late_payments, steps_left
+from orders.domain.order._state_change import Fields, StateChange, Steps
+from orders.domain.pricing import LineTotals, Totals, totals_of
+from orders.domain.rules import next_action_at
 from orders.domain.state import OrderState
-from orders.domain.totals import LineTotals, totals_of
+from orders.domain.validation import validate_time
+
+R = TypeVar("R")
 
 
-class Changing:
-    """An order's state, the events that made it so, and the one way to a new state."""
+class Derived(TypedDict, total=False):
+    """The fields of the state that follow from the others."""
 
-    __slots__ = ("_events", "_state", "_stored", "_write_token")
+    totals: Totals
+    payment_status: OrderPaymentStatus
+    fulfillment_status: OrderFulfillmentStatus
+    return_status: OrderReturnStatus
+    next_action_at: datetime | None
+
+
+class OrderCore:
+    """The state of one order, its events that are not stored yet, and what its store knows."""
+
+    __slots__ = ("events", "state", "stored", "write_token")
 
     def __init__(self, state: OrderState, *, write_token: object = None) -> None:
-        """Restore an order. For stores only: `Order.place` starts one."""
-        self._state = state
-        self._stored = state
-        self._write_token = write_token
-        self._events: tuple[events.RecordedEvent, ...] = ()
+        self.state = state
+        self.stored = state
+        self.write_token = write_token
+        self.events: tuple[RecordedEvent, ...] = ()
 
-    @property
-    def id(self) -> OrderId:
-        """The order's id."""
-        return self._state.id
+    def mark_stored(self, version: int, *, write_token: object) -> None:
+        """Note that a store has written the state, at this version."""
+        self.state = self.stored = replace(self.state, version=version)
+        self.write_token = write_token
+        self.events = ()
 
-    @property
-    def status(self) -> OrderStatus:
-        """Where the order stands."""
-        return self._state.status
+    def carry_out(self, steps: Steps[R], by: Actor, now: datetime) -> R:
+        """Apply the changes of a command, each with all that follows from it.
 
-    @property
-    def version(self) -> int:
-        """The version a store has; 0 for an order no store has yet."""
-        return self._state.version
-
-    @property
-    def state(self) -> OrderState:
-        """Everything about the order, to read."""
-        return self._state
-
-    @property
-    def stored(self) -> OrderState:
-        """The state a store last gave or took: what differs from it is new."""
-        return self._stored
-
-    @property
-    def new_events(self) -> tuple[events.RecordedEvent, ...]:
-        """What happened since a store last gave or took the order."""
-        return self._events
-
-    @property
-    def write_token(self) -> object:
-        """What a store tells the write by that made this version from any other. For stores only.
-
-        A version may be written twice: if the first write is lost with the server that had it.
+        Raises:
+            InvalidValue: If `by` is not an actor, or `now` is not an aware time.
+            OrderError: If the command is refused. Nothing has changed then.
         """
-        return self._write_token
+        if not isinstance(by, Actor):
+            raise InvalidValue("by", "must be an Actor")
+        validate_time(now, "now")
+        return self._run(steps, by, now)
 
-    def mark_stored(self, version: int, *, write_token: object = None) -> None:
-        """Note that a store has taken the order, now at this version. For stores only."""
-        self._state = self._stored = replace(self._state, version=version)
-        self._write_token = write_token
-        self._events = ()
+    def _run(self, steps: Steps[R], by: Actor, now: datetime, *, follows: bool = False) -> R:
+        try:
+            change = next(steps)
+            while True:
+                before = self.state
+                self.state, new_events = _applied(before, change, now)
+                if follows and steps_left(self.state) >= steps_left(before):
+                    raise AssertionError("what follows from a change must come to an end")
+                self.events += _recorded(new_events, before.sequence, self.state, by)
+                self._run(follow_ups(before, self.state, now), SYSTEM, now, follows=True)
+                change = steps.send(self.state)
+        except StopIteration as end:
+            result: R = end.value
+            return result
 
-    def _require(self, action: Action, now: datetime) -> None:
-        refuse_if_any(refusals(self._state, action, now=now))
 
-    def _move(
-        self,
-        action: Action,
-        event: events.OrderEvent,
-        *,
-        by: Actor,
-        now: datetime,
-        **changes: Any,
-    ) -> None:
-        self._require(action, now)
-        status = TRANSITIONS[self._state.status, action]
-        self._change(by, now, event, status=status, **changes)
+def _applied(
+    before: OrderState, change: StateChange, now: datetime
+) -> tuple[OrderState, tuple[OrderEvent, ...]]:
+    """The state after a change, and the events of the change with those that it implies."""
+    derived = _derived(before, change.fields)
+    new_events = change.events
+    if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
+        new_events += (OrderPaid(amount=derived["totals"].net),)
+    new_events += late_payments(before, change.fields.get("ledger", before.ledger))
+    sequence = before.sequence + len(new_events)
+    state = replace(before, **change.fields, **derived, updated_at=now, sequence=sequence)
+    return state, new_events
 
-    def _change(
-        self, by: Actor, now: datetime, *new_events: events.OrderEvent, **changes: Any
-    ) -> None:
-        """Take the new values, work out what follows from them, and record what happened."""
-        before = self._state
-        state = replace(before, **changes) if changes else before
-        # Lines are many, and most changes are about something else.
-        same_lines = state.lines is before.lines
-        totals = totals_of(
-            LineTotals.known_from(before.totals) if same_lines else LineTotals.of(state.lines),
-            shipping=state.shipping.price if state.shipping else 0,
-            credits=state.credits,
-            ledger=state.ledger,
-            ended_unpaid=state.status in ENDED_UNPAID,
-        )
-        payment_status = payment_status_of(totals, state.ledger)
-        if payment_status is OrderPaymentStatus.PAID is not before.payment_status:
-            new_events = (*new_events, events.OrderPaid(amount=totals.net))
-        derived: dict[str, Any] = {"totals": totals, "payment_status": payment_status}
-        if not same_lines:
-            derived["fulfillment_status"] = derive_fulfillment_status(state.lines)
-        if not same_lines or state.returns is not before.returns:
-            derived["return_status"] = derive_return_status(state.lines, state.returns)
-        self._state = replace(
-            state,
-            updated_at=now,
-            sequence=before.sequence + len(new_events),
-            next_action_at=next_action_at(state, totals),
-            **derived,
-        )
-        self._events += tuple(
-            self._recorded(event, before.sequence + place, by, now)
-            for place, event in enumerate(new_events, start=1)
-        )
-        self._follow_up(before, now)
 
-    def _recorded(
-        self, event: events.OrderEvent, sequence: int, by: Actor, now: datetime
-    ) -> events.RecordedEvent:
-        state = self._state
-        return events.RecordedEvent(
-            sequence=sequence,
-            version=state.version + 1,
-            occurred_at=now,
+def _derived(before: OrderState, fields: Fields) -> Derived:
+    """The fields that are computed from others, where they may differ from before."""
+    lines = fields.get("lines", before.lines)
+    returns = fields.get("returns", before.returns)
+    ledger = fields.get("ledger", before.ledger)
+    status = fields.get("status", before.status)
+    shipping = fields.get("shipping", before.shipping)
+    # Lines are many, and most changes are about something else.
+    same_lines = lines is before.lines
+    totals = totals_of(
+        LineTotals.known_from(before.totals) if same_lines else LineTotals.of(lines),
+        shipping=shipping.price if shipping else 0,
+        credits=fields.get("credits", before.credits),
+        ledger=ledger,
+        ended_unpaid=status in ENDED_UNPAID,
+    )
+    derived: Derived = {
+        "totals": totals,
+        "payment_status": payment_status_of(totals, ledger),
+        "next_action_at": next_action_at(status, before.expires_at, ledger, totals),
+    }
+    if not same_lines:
+        derived["fulfillment_status"] = derive_fulfillment_status(lines)
+    if not same_lines or returns is not before.returns:
+        derived["return_status"] = derive_return_status(lines, returns)
+    return derived
+
+
+def _recorded(
+    new_events: tuple[OrderEvent, ...], sequence: int, after: OrderState, by: Actor
+) -> tuple[RecordedEvent, ...]:
+    if not new_events:
+        return ()
+    snapshot = OrderSnapshot(
+        status=after.status,
+        payment_status=after.payment_status,
+        fulfillment_status=after.fulfillment_status,
+        return_status=after.return_status,
+        totals=after.totals,
+    )
+    return tuple(
+        RecordedEvent(
+            sequence=number,
+            version=after.version + 1,
+            occurred_at=after.updated_at,
             actor=by,
             event=event,
-            after=events.OrderSnapshot(
-                status=state.status,
-                payment_status=state.payment_status,
-                fulfillment_status=state.fulfillment_status,
-                return_status=state.return_status,
-                totals=state.totals,
-            ),
+            after=snapshot,
         )
-
-    def _follow_up(self, before: OrderState, now: datetime) -> None:
-        """Do what follows by itself from a change. Called after each one."""
-        raise NotImplementedError
+        for number, event in enumerate(new_events, start=sequence + 1)
+    )

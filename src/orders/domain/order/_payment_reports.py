@@ -1,7 +1,7 @@
-"""Booking: the facts that the payment service tells, as answers or by itself.
+"""Facts: what the payment service reports, as results of operations or by webhook.
 
-Facts are never refused: what happened is booked, on an ended order too. Booking one twice, late
-or out of order changes nothing.
+A fact is never refused: it is recorded on an ended order too. A fact that comes twice, late or
+out of order changes nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from orders.domain import events
-from orders.domain.identifiers import PROVIDER
-from orders.domain.order._core import Changing
-from orders.domain.parts import next_id, part
+from orders.domain.errors import InvalidValue
+from orders.domain.order._parts import next_id, part
+from orders.domain.order._state_change import StateChange, Steps, changed
 from orders.domain.payments import (
     IN_FLIGHT,
     PENDING_POLL_SECONDS,
@@ -26,159 +26,162 @@ from orders.domain.payments import (
     authorization_key,
     payment_of_reference,
 )
-from orders.domain.state import Hold
+from orders.domain.state import Hold, OrderState
+from orders.domain.validation import validate_flag, validate_str
 
 REVIEW_HOLD = "payment-mismatch"
-"""The hold on an order whose payment contradicts what was asked."""
+"""The hold on an order whose payment contradicts what was asked for."""
 
 
-class Booking(Changing):
-    """What the payment service tells an order."""
+def payment_report(
+    state: OrderState, report: PaymentReport, payment_id: str, now: datetime, *, charged_back: bool
+) -> Steps[OrderState]:
+    """Merge a report into its payment."""
+    _require_report(report)
+    validate_flag(charged_back, "charged_back")
+    payment = part(state.ledger.payments, "payment", payment_id)
+    if payment.status is PaymentStatus.REVIEW:
+        return state
+    key = authorization_key(state.id, payment.id)
+    if payment.contradicts(report, reference=key, currency=state.currency):
+        return (yield _under_review(state, payment, now))
+    after = payment.after(report, charged_back=charged_back)
+    ledger = state.ledger
+    if after.status not in IN_FLIGHT:
+        ledger = ledger.without_operation(key)
+    if not after.is_voidable:
+        ledger = ledger.without_voids(payment.id)
+    for step in _steps(payment, after):
+        state = yield changed(*_new_events(payment, step), ledger=ledger.with_payment(step))
+        payment, ledger = step, state.ledger
+    return state
 
-    __slots__ = ()
 
-    def record_payment_report(
-        self,
-        report: PaymentReport,
-        payment_id: str,
-        *,
-        charged_back: bool = False,
-        now: datetime,
-    ) -> None:
-        """Book what the payment service says of a payment. Twice is once.
+def operation_result(
+    state: OrderState, key: str, report: PaymentReport, now: datetime
+) -> Steps[None]:
+    """Merge the report that an operation brought, and end the operation."""
+    _require_report(report)
+    operation = state.ledger.operation(validate_str(key, "key"))
+    if operation is None:
+        # A webhook was faster. What the report adds to it still counts.
+        payment_id = payment_of_reference(report.reference)
+        if any(payment.id == payment_id for payment in state.ledger.payments):
+            yield from payment_report(state, report, payment_id, now, charged_back=False)
+        return
+    state = yield from payment_report(state, report, operation.payment_id, now, charged_back=False)
+    payment = state.ledger.payment(operation.payment_id)
+    if payment.status is PaymentStatus.REVIEW or state.ledger.operation(key) is None:
+        return
+    yield _succeeded(state, operation, payment, now)
 
-        `charged_back`: the payer's bank took back all that the report counts as kept.
-        """
-        ledger = self._state.ledger
-        payment = ledger.payment(payment_id)
-        if payment.status is PaymentStatus.REVIEW:
-            return
-        key = authorization_key(self.id, payment.id)
-        if payment.contradicts(report, reference=key, currency=self._state.currency):
-            self._review(payment, now=now)
-            return
-        after = payment.after(report, charged_back=charged_back)
-        if after.status not in IN_FLIGHT:
-            ledger = ledger.without_operation(key)
-        if not after.is_voidable:
-            ledger = ledger.without_voids(payment.id)
-        for step in _steps(payment, after):
-            self._change(
-                PROVIDER, now, *_new_events(payment, step), ledger=ledger.with_payment(step)
+
+def operation_failure(state: OrderState, key: str, failure_code: str) -> Steps[None]:
+    """End an operation that the payment service has refused."""
+    validate_str(failure_code, "failure_code")
+    operation = state.ledger.operation(validate_str(key, "key"))
+    if operation is None:
+        return
+    payment = state.ledger.payment(operation.payment_id)
+    match operation.kind:
+        case OperationKind.AUTHORIZE:
+            yield _declined(state, payment, key, failure_code)
+        case OperationKind.CAPTURE | OperationKind.VOID:
+            refused = events.PaymentOperationFailed(
+                payment_id=payment.id, operation=operation.kind, failure_code=failure_code
             )
-            payment, ledger = step, self._state.ledger
+            yield changed(refused, ledger=state.ledger.without_operation(key))
+        case OperationKind.REFUND:
+            yield _refunded(state, operation, RefundStatus.FAILED, failure_code)
 
-    def record_operation_result(self, key: str, report: PaymentReport, *, now: datetime) -> None:
-        """Book the answer to a call. Settling a call twice is settling it once."""
-        call = self._state.ledger.operation(key)
-        if call is None:
-            # A webhook was faster. What the answer adds to it still counts.
-            payment_id = payment_of_reference(report.reference)
-            if any(payment.id == payment_id for payment in self._state.ledger.payments):
-                self.record_payment_report(report, payment_id, now=now)
-            return
-        self.record_payment_report(report, call.payment_id, now=now)
-        ledger = self._state.ledger
-        payment = ledger.payment(call.payment_id)
-        if payment.status is PaymentStatus.REVIEW or ledger.operation(key) is None:
-            return
-        match call.kind:
-            case OperationKind.AUTHORIZE:
-                # The payment service has it, and has not decided yet.
-                later = call.after_unknown_outcome(now, PENDING_POLL_SECONDS)
-                self._change(PROVIDER, now, ledger=ledger.with_operation(later))
-            case OperationKind.CAPTURE:
-                self._change(PROVIDER, now, ledger=ledger.without_operation(key))
-            case OperationKind.VOID if payment.is_undecided:
-                # It was taken. What becomes of the payment, the look-ups of its start will tell.
-                self._change(PROVIDER, now, ledger=ledger.without_operation(key))
-            case OperationKind.VOID:
-                new_events = () if payment.released else _voided(payment)
-                released = ledger.with_payment(replace(payment, released=True))
-                self._change(PROVIDER, now, *new_events, ledger=released.without_operation(key))
-            case OperationKind.REFUND:
-                self._refunded(call, RefundStatus.SUCCEEDED, now=now)
 
-    def record_operation_failure(self, key: str, failure_code: str, *, now: datetime) -> None:
-        """Book that the payment service refused a call for good. Twice is once."""
-        ledger = self._state.ledger
-        call = ledger.operation(key)
-        if call is None:
-            return
-        payment = ledger.payment(call.payment_id)
-        match call.kind:
-            case OperationKind.AUTHORIZE:
-                declined = replace(
-                    payment, status=PaymentStatus.DECLINED, decline_code=failure_code, method=None
-                )
-                new_events = events.PaymentDeclined(
-                    payment_id=payment.id, decline_code=failure_code
-                )
-                ledger = (
-                    ledger.with_payment(declined).without_operation(key).without_voids(payment.id)
-                )
-                self._change(PROVIDER, now, new_events, ledger=ledger)
-            case OperationKind.CAPTURE | OperationKind.VOID:
-                refused = events.PaymentOperationFailed(
-                    payment_id=payment.id, operation=call.kind, failure_code=failure_code
-                )
-                self._change(PROVIDER, now, refused, ledger=ledger.without_operation(key))
-            case OperationKind.REFUND:
-                self._refunded(call, RefundStatus.FAILED, failure_code, now=now)
+def unknown_outcome(state: OrderState, key: str, now: datetime) -> Steps[None]:
+    """Retry an operation after a growing delay."""
+    operation = state.ledger.operation(validate_str(key, "key"))
+    if operation is not None:
+        later = operation.after_unknown_outcome(now)
+        yield changed(ledger=state.ledger.with_operation(later))
 
-    def record_unknown_outcome(self, key: str, *, now: datetime) -> None:
-        """Note that a call brought no answer that can be trusted: look again later."""
-        call = self._state.ledger.operation(key)
-        if call is not None:
-            ledger = self._state.ledger.with_operation(call.after_unknown_outcome(now))
-            self._change(PROVIDER, now, ledger=ledger)
 
-    def record_not_attempted(self, key: str, *, now: datetime) -> None:
-        """Note that a call was not made: try again soon, without growing patience."""
-        call = self._state.ledger.operation(key)
-        if call is not None:
-            ledger = self._state.ledger.with_operation(call.after_no_attempt(now))
-            self._change(PROVIDER, now, ledger=ledger)
+def not_attempted(state: OrderState, key: str, now: datetime) -> Steps[None]:
+    """Retry an operation after a fixed delay."""
+    operation = state.ledger.operation(validate_str(key, "key"))
+    if operation is not None:
+        yield changed(ledger=state.ledger.with_operation(operation.after_no_attempt(now)))
 
-    def _refunded(
-        self,
-        call: PaymentOperation,
-        status: RefundStatus,
-        failure_code: str | None = None,
-        *,
-        now: datetime,
-    ) -> None:
-        ledger = self._state.ledger.without_operation(call.key)
-        refund = part(ledger.refunds, "refund", call.refund_id or "")
-        ledger = ledger.with_refund(replace(refund, status=status, failure_code=failure_code))
-        if status is RefundStatus.SUCCEEDED:
-            # Even if the answer did not count it: what is believed unrefunded is refunded twice.
-            payment = ledger.payment(call.payment_id)
-            refunded = max(payment.refunded, ledger.refunded_by_us(payment.id))
-            ledger = ledger.with_payment(replace(payment, refunded=refunded))
-        self._change(PROVIDER, now, _refund_event(refund, failure_code), ledger=ledger)
 
-    def _review(self, payment: Payment, *, now: datetime) -> None:
-        """Touch no money until a person has looked: the accounts of it contradict each other."""
-        ledger = self._state.ledger.with_payment(replace(payment, status=PaymentStatus.REVIEW))
-        for call in ledger.operations:
-            if call.payment_id == payment.id:
-                ledger = ledger.without_operation(call.key)
-        hold = Hold(id=next_id(self._state.holds), reason=REVIEW_HOLD, placed_at=now)
-        self._change(
-            PROVIDER,
-            now,
-            events.PaymentUnderReview(payment_id=payment.id),
-            events.OrderHeld(hold_id=hold.id, reason=hold.reason),
-            ledger=ledger,
-            holds=(*self._state.holds, hold),
-        )
+def _require_report(report: PaymentReport) -> None:
+    if not isinstance(report, PaymentReport):
+        raise InvalidValue("report", "must be a PaymentReport")
+
+
+def _succeeded(
+    state: OrderState, operation: PaymentOperation, payment: Payment, now: datetime
+) -> StateChange:
+    """An operation that the payment service has carried out, or taken on."""
+    ledger = state.ledger
+    match operation.kind:
+        case OperationKind.AUTHORIZE:
+            # The payment service has it, and has not decided yet.
+            later = operation.after_unknown_outcome(now, PENDING_POLL_SECONDS)
+            return changed(ledger=ledger.with_operation(later))
+        case OperationKind.VOID if not payment.is_undecided:
+            new_events = () if payment.released else (_void_event(payment),)
+            released = ledger.with_payment(replace(payment, released=True))
+            return changed(*new_events, ledger=released.without_operation(operation.key))
+        case OperationKind.CAPTURE | OperationKind.VOID:
+            # A void of an undecided payment: polling its authorization will tell the outcome.
+            return changed(ledger=ledger.without_operation(operation.key))
+        case OperationKind.REFUND:
+            return _refunded(state, operation, RefundStatus.SUCCEEDED)
+
+
+def _declined(state: OrderState, payment: Payment, key: str, decline_code: str) -> StateChange:
+    declined = replace(
+        payment, status=PaymentStatus.DECLINED, decline_code=decline_code, method=None
+    )
+    ledger = state.ledger.with_payment(declined).without_operation(key).without_voids(payment.id)
+    event = events.PaymentDeclined(payment_id=payment.id, decline_code=decline_code)
+    return changed(event, ledger=ledger)
+
+
+def _refunded(
+    state: OrderState,
+    operation: PaymentOperation,
+    status: RefundStatus,
+    failure_code: str | None = None,
+) -> StateChange:
+    ledger = state.ledger.without_operation(operation.key)
+    refund = part(ledger.refunds, "refund", operation.refund_id or "")
+    ledger = ledger.with_refund(replace(refund, status=status, failure_code=failure_code))
+    if status is RefundStatus.SUCCEEDED:
+        # Also if the report did not count it: else the same money would be refunded twice.
+        payment = ledger.payment(operation.payment_id)
+        refunded = max(payment.refunded, ledger.refunded_by_us(payment.id))
+        ledger = ledger.with_payment(replace(payment, refunded=refunded))
+    return changed(_refund_event(refund, failure_code), ledger=ledger)
+
+
+def _under_review(state: OrderState, payment: Payment, now: datetime) -> StateChange:
+    """Stop all operations of a payment until a person has reviewed it."""
+    ledger = state.ledger.with_payment(replace(payment, status=PaymentStatus.REVIEW))
+    for operation in ledger.operations:
+        if operation.payment_id == payment.id:
+            ledger = ledger.without_operation(operation.key)
+    hold = Hold(id=next_id(state.holds), reason=REVIEW_HOLD, placed_at=now)
+    return changed(
+        events.PaymentUnderReview(payment_id=payment.id),
+        events.OrderHeld(hold_id=hold.id, reason=hold.reason),
+        ledger=ledger,
+        holds=(*state.holds, hold),
+    )
 
 
 def _steps(before: Payment, after: Payment) -> list[Payment]:
-    """What was refunded was captured first: the order may confirm itself in between.
+    """The states that a payment goes through: what was refunded was captured first.
 
-    What was charged back was not: money that is gone already must not be sent back as well.
+    The order may confirm itself in between. Not for a charge-back: money that is gone must not
+    be refunded as well.
     """
     refunded_later = replace(after, refunded=before.refunded)
     if after.charged_back > before.charged_back or refunded_later == before:
@@ -187,7 +190,7 @@ def _steps(before: Payment, after: Payment) -> list[Payment]:
 
 
 def _new_events(before: Payment, after: Payment) -> list[events.OrderEvent]:
-    """What a report has told that was not known."""
+    """The events that tell the difference between two states of a payment."""
     new_events: list[events.OrderEvent] = []
     if after.status is PaymentStatus.DECLINED is not before.status:
         declined = after.decline_code or "declined"
@@ -201,15 +204,15 @@ def _new_events(before: Payment, after: Payment) -> list[events.OrderEvent]:
         returned = after.refunded - before.refunded
         new_events.append(events.PaymentRefunded(payment_id=after.id, amount=returned))
     if after.released and not before.released:
-        new_events.extend(_voided(after))
+        new_events.append(_void_event(after))
     if after.charged_back > before.charged_back:
         lost = after.charged_back - before.charged_back
         new_events.append(events.PaymentChargedBack(payment_id=after.id, amount=lost))
     return new_events
 
 
-def _voided(payment: Payment) -> tuple[events.OrderEvent, ...]:
-    return (events.PaymentVoided(payment_id=payment.id),)
+def _void_event(payment: Payment) -> events.OrderEvent:
+    return events.PaymentVoided(payment_id=payment.id)
 
 
 def _refund_event(refund: Refund, failure_code: str | None) -> events.OrderEvent:

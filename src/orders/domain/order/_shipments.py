@@ -8,97 +8,76 @@ from datetime import datetime
 from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import IllegalStep
-from orders.domain.identifiers import Actor
 from orders.domain.lines import Items, move_units, require_units
-from orders.domain.order._core import Changing
-from orders.domain.parts import next_id, part, replaced
-from orders.domain.rules import shippable_units
+from orders.domain.order._parts import next_id, part, replaced
+from orders.domain.order._state_change import Steps, changed
+from orders.domain.read_only import ReadOnlyDict
+from orders.domain.rules import require_allowed, shippable_units
 from orders.domain.shipments import SHIPMENT_STEPS, Shipment
+from orders.domain.state import OrderState
 from orders.domain.validation import validate_optional_text
 
 
-class Fulfilling(Changing):
-    """What a warehouse tells an order."""
+def create_shipment(
+    state: OrderState, items: Items, carrier: str | None, tracking: str | None, now: datetime
+) -> Steps[None]:
+    """Pack units into a parcel to the order's address."""
+    require_allowed(state, Action.CREATE_SHIPMENT, now=now)
+    require_units(state.lines, items, shippable_units(state))
+    shipment = Shipment(
+        id=next_id(state.shipments),
+        items=ReadOnlyDict(items),
+        created_at=now,
+        address=state.shipping.address if state.shipping else None,
+        carrier=validate_optional_text(carrier, "carrier"),
+        tracking=validate_optional_text(tracking, "tracking"),
+    )
+    yield changed(
+        events.ShipmentCreated(shipment_id=shipment.id, items=shipment.items),
+        shipments=(*state.shipments, shipment),
+        lines=move_units(state.lines, items, allocated=1),
+    )
 
-    __slots__ = ()
 
-    def create_shipment(
-        self,
-        items: Items,
-        *,
-        carrier: str | None = None,
-        tracking: str | None = None,
-        by: Actor,
-        now: datetime,
-    ) -> None:
-        """Pack units for one parcel, to where the order goes now.
+def dispatch(
+    state: OrderState, shipment_id: str, tracking: str | None, now: datetime
+) -> Steps[None]:
+    """Hand a shipment to the carrier."""
+    shipment = _after_step(state, Action.DISPATCH, shipment_id, now)
+    tracking = validate_optional_text(tracking, "tracking") or shipment.tracking
+    sent = replace(shipment, dispatched_at=now, tracking=tracking)
+    yield changed(
+        events.OrderShipped(shipment_id=shipment.id, items=shipment.items),
+        shipments=replaced(state.shipments, sent),
+        lines=move_units(state.lines, shipment.items, allocated=-1, shipped=1),
+    )
 
-        Raises:
-            OnHold: If the order is held back.
-            PaymentNotCovered: If what is paid or authorised does not cover what is due.
-            QuantityExceedsAvailable: If a line has fewer units that are wanted and in no parcel.
-        """
-        self._require(Action.CREATE_SHIPMENT, now)
-        require_units(self._state.lines, items, shippable_units(self._state))
-        shipment = Shipment(
-            id=next_id(self._state.shipments),
-            items=dict(items),
-            created_at=now,
-            address=self._state.shipping.address if self._state.shipping else None,
-            carrier=validate_optional_text(carrier, "carrier"),
-            tracking=validate_optional_text(tracking, "tracking"),
-        )
-        created = events.ShipmentCreated(shipment_id=shipment.id, items=shipment.items)
-        self._change(
-            by,
-            now,
-            created,
-            shipments=(*self._state.shipments, shipment),
-            lines=move_units(self._state.lines, items, allocated=1),
-        )
 
-    def dispatch(
-        self, shipment_id: str, *, tracking: str | None = None, by: Actor, now: datetime
-    ) -> None:
-        """Hand a shipment to the carrier.
+def deliver(state: OrderState, shipment_id: str, now: datetime) -> Steps[None]:
+    """Record that a shipment has arrived."""
+    shipment = _after_step(state, Action.DELIVER, shipment_id, now)
+    yield changed(
+        events.OrderDelivered(shipment_id=shipment.id, items=shipment.items),
+        shipments=replaced(state.shipments, replace(shipment, delivered_at=now)),
+        lines=move_units(state.lines, shipment.items, delivered=1),
+    )
 
-        Raises:
-            OnHold: If the order is held back.
-            PaymentNotCovered: If what is paid or authorised does not cover what is due any more.
-        """
-        shipment = self._shipment_for(Action.DISPATCH, shipment_id, now)
-        tracking = validate_optional_text(tracking, "tracking") or shipment.tracking
-        sent = replace(shipment, dispatched_at=now, tracking=tracking)
-        lines = move_units(self._state.lines, shipment.items, allocated=-1, shipped=1)
-        new_events = events.OrderShipped(shipment_id=shipment.id, items=shipment.items)
-        self._change(
-            by, now, new_events, shipments=replaced(self._state.shipments, sent), lines=lines
-        )
 
-    def deliver(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
-        """Note that a shipment has arrived."""
-        shipment = self._shipment_for(Action.DELIVER, shipment_id, now)
-        arrived = replace(shipment, delivered_at=now)
-        lines = move_units(self._state.lines, shipment.items, delivered=1)
-        new_events = events.OrderDelivered(shipment_id=shipment.id, items=shipment.items)
-        self._change(
-            by, now, new_events, shipments=replaced(self._state.shipments, arrived), lines=lines
-        )
+def cancel_shipment(state: OrderState, shipment_id: str, now: datetime) -> Steps[None]:
+    """Unpack a shipment."""
+    shipment = _after_step(state, Action.CANCEL_SHIPMENT, shipment_id, now)
+    yield changed(
+        events.ShipmentCancelled(shipment_id=shipment.id, items=shipment.items),
+        shipments=replaced(state.shipments, shipment),
+        lines=move_units(state.lines, shipment.items, allocated=-1),
+    )
 
-    def cancel_shipment(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
-        """Unpack a shipment that has not left."""
-        shipment = self._shipment_for(Action.CANCEL_SHIPMENT, shipment_id, now)
-        lines = move_units(self._state.lines, shipment.items, allocated=-1)
-        new_events = events.ShipmentCancelled(shipment_id=shipment.id, items=shipment.items)
-        self._change(
-            by, now, new_events, shipments=replaced(self._state.shipments, shipment), lines=lines
-        )
 
-    def _shipment_for(self, action: Action, shipment_id: str, now: datetime) -> Shipment:
-        """The shipment as it is after the step."""
-        self._require(action, now)
-        shipment = part(self._state.shipments, "shipment", shipment_id)
-        before, after = SHIPMENT_STEPS[action]
-        if shipment.status is not before:
-            raise IllegalStep("shipment", shipment_id, shipment.status)
-        return replace(shipment, status=after)
+def _after_step(state: OrderState, action: Action, shipment_id: str, now: datetime) -> Shipment:
+    """The shipment with the status that it has after the step."""
+    require_allowed(state, action, now=now)
+    shipment = part(state.shipments, "shipment", shipment_id)
+    before, after = SHIPMENT_STEPS[action]
+    if shipment.status is not before:
+        raise IllegalStep("shipment", shipment_id, shipment.status)
+    return replace(shipment, status=after)

@@ -1,63 +1,104 @@
-"""The order: the one aggregate. Its commands on money, shipments, returns and what was ordered are
-in `paying`, `fulfilling`, `returning` and `amending`, facts about money in `booking`; how any of
-them takes effect is in `aggregate`.
-"""
+"""The order, with all its commands. How each one decides is in the private modules beside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from orders.domain import events
-from orders.domain.actions import Action
-from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, WouldCancelWholeOrder
-from orders.domain.identifiers import SYSTEM, Actor, ActorKind, OrderId
-from orders.domain.lifecycle import (
-    OrderPaymentStatus,
-    OrderStatus,
-    derive_fulfillment_status,
-    derive_return_status,
+from orders.domain.errors import InvalidValue
+from orders.domain.events import RecordedEvent
+from orders.domain.identifiers import PROVIDER, SYSTEM, Actor, OrderId
+from orders.domain.lifecycle import OrderStatus
+from orders.domain.lines import DraftLine, Items
+from orders.domain.money import Money
+from orders.domain.order import (
+    _changes,
+    _lifecycle,
+    _payment_reports,
+    _payments,
+    _placing,
+    _returns,
+    _shipments,
 )
-from orders.domain.lines import Items, Line, move_units, require_units
-from orders.domain.order._changes import Amending
-from orders.domain.order._payments import Paying
-from orders.domain.order._returns import Returning
-from orders.domain.order._shipments import Fulfilling
-from orders.domain.parts import next_id, part, replaced
+from orders.domain.order._core import OrderCore
+from orders.domain.order._lifecycle import CANCEL_REASONS, UNCHANGED, Unchanged
+from orders.domain.payments import PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
-from orders.domain.rules import (
-    cancellable_units,
-    is_packed,
-    payments_to_void_before_expiry,
-    refusals,
-)
-from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.validation import (
-    MAX_NOTE,
-    OrderLimits,
-    Shipping,
-    validate_code,
-    validate_metadata,
-    validate_reference,
-    validate_text,
-)
+from orders.domain.state import OrderState, ProcessedRequest
+from orders.domain.validation import Address, OrderLimits, validate_str
 
-CANCEL_REASONS: Final = ("customer", "declined", "fraud", "inventory", "staff", "other")
+__all__ = ["CANCEL_REASONS", "KEPT_REQUESTS", "UNCHANGED", "Order", "Unchanged"]
+
 KEPT_REQUESTS: Final = 256
-"""How many answered requests an order remembers; the oldest are forgotten first."""
+"""How many processed requests an order keeps; the oldest are dropped first."""
 
 
-class Order(Paying, Fulfilling, Returning, Amending):
-    """An order. Every change goes through a method that either keeps all the rules and records
-    events, or raises an `OrderError` and changes nothing.
+class Order:
+    """An order. Each command keeps all the rules and records events, or raises an `OrderError`
+    and changes nothing. `Order.place` starts an order; `orders.domain.order.storing` restores one.
 
-    Commands take who acts (`by`) and the time (`now`, aware UTC); ids of new parts count up
-    from "1". After each change the order confirms and completes itself when it may.
+    Commands take `by`, who acts, and `now`, an aware time in UTC. Amounts are whole minor units
+    of the order's currency (cents of EUR), quantities are whole units; both are at least 1. Ids of
+    parts are text, "1", "2", and so on, in the order of their creation.
+
+    After each command the order does what follows: it confirms and completes itself when it may,
+    and reserves refunds and voids of money that is no longer owed.
+
+    A command that is called again does its work again, or is refused with `IllegalTransition` or
+    `IllegalStep` because the work is done. To make a request repeatable, keep its key with
+    `record_request` and look for it with `find_request` first. Recording a fact may be repeated.
+
+    Two orders are equal if their states are: the same id, at the same point of the same history.
     """
 
-    __slots__ = ()
+    __slots__ = ("_core",)
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+    def __init__(self, core: OrderCore) -> None:
+        """Not for callers: see `Order.place` and `orders.domain.order.storing.restore`."""
+        self._core = core
+
+    def __eq__(self, other: object) -> bool:
+        return self.state == other.state if isinstance(other, Order) else NotImplemented
+
+    def __repr__(self) -> str:
+        state = self.state
+        total = Money(state.totals.gross, state.currency)
+        return f"<Order {state.number}: {state.status}, version {state.version}, {total}>"
+
+    @property
+    def id(self) -> OrderId:
+        """The order's id."""
+        return self.state.id
+
+    @property
+    def status(self) -> OrderStatus:
+        """Pending, confirmed, completed, cancelled or expired."""
+        return self.state.status
+
+    @property
+    def version(self) -> int:
+        """The version in the store; 0 if the order was never stored."""
+        return self.state.version
+
+    @property
+    def state(self) -> OrderState:
+        """Everything about the order. It cannot be written, nor can anything in it."""
+        return self._core.state
+
+    @property
+    def new_events(self) -> tuple[RecordedEvent, ...]:
+        """What happened since the order was placed, restored or stored."""
+        return self._core.events
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the order differs from what its store has."""
+        return self._core.state is not self._core.stored
+
+    # -- the order as a whole -----------------------------------------------------------------
 
     @classmethod
     def place(
@@ -66,183 +107,533 @@ class Order(Paying, Fulfilling, Returning, Amending):
         *,
         order_id: OrderId,
         number: str,
-        tenant: str,
-        customer_id: str | None,
-        expires_at: datetime,
         by: Actor,
         now: datetime,
+        tenant: str = "main",
+        customer_id: str | None = None,
+        expires_at: datetime | None = None,
         limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> Order:
         """Start an order. One that costs nothing is confirmed at once.
 
+        `customer_id` says whose order it is; None is a guest's. It expires at `expires_at`, or
+        after a day, if nobody has paid. Repeated with the same `order_id` it makes the same
+        order again: a store takes only one of them.
+
         Raises:
-            InvalidValue: If the draft holds something that cannot be ordered.
-            TotalChanged: If it does not cost what the caller expects.
+            InvalidValue: If a value of the draft or an argument is not valid.
+            TotalChanged: If the order does not cost the draft's `expected_total`.
         """
-        priced = quote(draft, limits=limits)
-        order = cls(
-            OrderState(
-                id=order_id,
-                tenant=tenant,
-                number=number,
-                placed_by=by.subject,
-                customer_id=customer_id,
-                currency=draft.currency,
-                lines=priced.lines,
-                shipping=draft.shipping,
-                external_reference=draft.external_reference,
-                note=draft.note,
-                metadata=dict(draft.metadata),
-                created_at=now,
-                updated_at=now,
-                expires_at=expires_at,
-                status=OrderStatus.PENDING,
-                payment_status=OrderPaymentStatus.UNPAID,
-                fulfillment_status=derive_fulfillment_status(priced.lines),
-                return_status=derive_return_status(priced.lines, ()),
-                totals=priced.totals,
-            )
-        )
-        created = events.OrderCreated(
+        state = _placing.first_state(
+            draft,
+            quote(draft, limits=limits),
+            order_id=order_id,
             number=number,
-            currency=draft.currency,
-            lines=len(priced.lines),
-            gross=priced.totals.gross,
+            tenant=tenant,
+            customer_id=customer_id,
+            expires_at=expires_at,
+            by=by,
+            now=now,
         )
-        order._change(by, now, created)
+        order = cls(OrderCore(state))
+        order._core.carry_out(_placing.created(state), by, now)
         return order
 
     def confirm(self, *, by: Actor, now: datetime) -> None:
-        """Commit to fulfilling the order."""
-        self._move(Action.CONFIRM, events.OrderConfirmed(), by=by, now=now)
+        """Commit to fulfilling a pending order that is covered by payments.
+
+        Raises:
+            InvalidValue: If `by` or `now` is not valid.
+            IllegalTransition: If the order is not pending.
+            OnHold: If the order has an open hold.
+            PaymentNotCovered: If payments cover less than what is due.
+        """
+        self._core.carry_out(_lifecycle.confirm(self.state, now), by, now)
 
     def complete(self, *, by: Actor, now: datetime) -> None:
-        """Close the order: everything is delivered and paid."""
-        self._move(Action.COMPLETE, events.OrderCompleted(), by=by, now=now)
+        """Close a confirmed order: everything is delivered and paid.
+
+        Raises:
+            InvalidValue: If `by` or `now` is not valid.
+            IllegalTransition: If the order is not confirmed.
+            NotDelivered: If units are still to be delivered.
+            NotSettled: If what was paid is not what is due.
+            OrderNotClosed: If a payment, return, hold or change is open.
+        """
+        self._core.carry_out(_lifecycle.complete(self.state, now), by, now)
 
     def expire(self, *, now: datetime) -> None:
-        """End an order that nobody paid in time.
+        """End a pending order that nobody paid in time.
 
-        What is authorised or undecided is voided first. The order stays pending meanwhile, and
-        is due again once nothing can come any more. May be repeated.
+        Payments that are authorised or undecided are voided first; the order stays pending
+        until their outcome is known. Call it again then.
 
         Raises:
-            NotYetExpired: If the time to pay is not over.
-            PaymentInFlight: If money is kept for the order, covers it, or may come still.
+            InvalidValue: If `now` is not valid.
+            IllegalTransition: If the order is not pending.
+            NotYetExpired: If it is before the order's `expires_at`.
+            PaymentInFlight: If the order is paid or covered, or money may still come.
         """
-        self._require(Action.EXPIRE, now)
-        if unwanted := payments_to_void_before_expiry(self._state.ledger):
-            self._void_all(unwanted, now)
-            return
-        self._move(
-            Action.EXPIRE, events.OrderExpired(), by=SYSTEM, now=now, lines=self._all_cancelled()
-        )
+        self._core.carry_out(_lifecycle.expire(self.state, now), SYSTEM, now)
 
     def cancel(self, reason: str, *, by: Actor, now: datetime) -> None:
-        """Call the order off. What is authorised is voided, what was captured goes back."""
-        if reason not in CANCEL_REASONS:
-            raise InvalidValue("reason", f"must be one of {', '.join(CANCEL_REASONS)}")
-        self._move(
-            Action.CANCEL,
-            events.OrderCancelled(reason=reason),
-            by=by,
-            now=now,
-            lines=self._all_cancelled(),
-            cancel_reason=reason,
-        )
+        """Cancel the whole order. Authorised money is voided, captured money is refunded.
 
-    def cancel_items(self, items: Items, reason: str, *, by: Actor, now: datetime) -> None:
-        """Call some units off that are in no shipment."""
-        self._require(Action.CANCEL_ITEMS, now)
-        validate_code(reason, "reason")
-        require_units(self._state.lines, items, cancellable_units(self._state))
-        if sum(items.values()) >= sum(line.live for line in self._state.lines):
-            raise WouldCancelWholeOrder
-        cancelled = events.OrderItemsCancelled(items=dict(items), reason=reason)
-        lines = move_units(self._state.lines, items, cancelled=1)
-        self._change(by, now, cancelled, lines=lines)
-
-    def edit(self, changes: Mapping[str, Any], *, by: Actor, now: datetime) -> None:
-        """Change `note`, `metadata`, `external_reference` or the shipping `address`.
-
-        `changes` holds the new values; None removes one. Nothing is recorded if nothing differs.
-        A new address is for parcels to come: each that is packed keeps the one it was packed for.
+        `reason` is one of `CANCEL_REASONS`.
 
         Raises:
-            InvalidValue: If a value cannot be, or is none that can be edited.
-            AlreadyShipped: If a customer changes the address when something is packed.
+            InvalidValue: If the reason is not one of them, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            AlreadyShipped: If units are packed or were sent.
         """
-        self._require(Action.EDIT, now)
-        edited: dict[str, Any] = {}
-        for name, value in changes.items():
-            match name:
-                case "note":
-                    edited[name] = (
-                        None if value is None else validate_text(value, name, most=MAX_NOTE)
-                    )
-                case "metadata":
-                    edited[name] = {} if value is None else validate_metadata(value, name)
-                case "external_reference":
-                    edited[name] = None if value is None else validate_reference(value, name)
-                case "address":
-                    shipping = self._state.shipping or Shipping()
-                    edited["shipping"] = replace(shipping, address=value)
-                case _:
-                    raise InvalidValue(name, "cannot be edited")
-        edited = {name: new for name, new in edited.items() if getattr(self._state, name) != new}
-        if "shipping" in edited and by.kind is ActorKind.CUSTOMER and is_packed(self._state):
-            raise AlreadyShipped
-        if edited:
-            self._change(by, now, events.OrderEdited(fields=tuple(sorted(edited))), **edited)
+        self._core.carry_out(_lifecycle.cancel(self.state, reason, now), by, now)
+
+    def cancel_items(self, items: Items, reason: str, *, by: Actor, now: datetime) -> None:
+        """Cancel units that are in no shipment. `reason` is a code of the caller's own.
+
+        Raises:
+            InvalidValue: If there are no items, or a quantity, the reason, `by` or `now` is not
+                valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            PartNotFound: If the order has no such line.
+            QuantityExceedsAvailable: If a line has fewer units that are in no shipment.
+            WouldCancelWholeOrder: If no unit would be left.
+        """
+        self._core.carry_out(_lifecycle.cancel_items(self.state, items, reason, now), by, now)
+
+    def edit(
+        self,
+        *,
+        note: str | None | Unchanged = UNCHANGED,
+        external_reference: str | None | Unchanged = UNCHANGED,
+        metadata: Mapping[str, str] | None | Unchanged = UNCHANGED,
+        address: Address | None | Unchanged = UNCHANGED,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Replace what is given, and remove what is None. May be repeated.
+
+        Without a difference, nothing is recorded. A new address is for parcels to come: those
+        that are packed keep theirs.
+
+        Raises:
+            InvalidValue: If a value is not valid, or `by` or `now` is not.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            AlreadyShipped: If a customer changes the address and units are packed or sent.
+        """
+        steps = _lifecycle.edit(
+            self.state,
+            by,
+            now,
+            note=note,
+            external_reference=external_reference,
+            metadata=metadata,
+            address=address,
+        )
+        self._core.carry_out(steps, by, now)
 
     def add_note(self, content: str, *, by: Actor, now: datetime) -> None:
-        """Write a note for staff."""
-        self._require(Action.ADD_NOTE, now)
-        note = Note(
-            id=next_id(self._state.notes),
-            text=validate_text(content, "text", most=MAX_NOTE),
-            author=by.subject,
-            created_at=now,
-        )
-        added = events.NoteAdded(note_id=note.id)
-        self._change(by, now, added, notes=(*self._state.notes, note))
+        """Add a note for staff, of 1 to 2,000 characters. An order takes 250.
+
+        Raises:
+            InvalidValue: If the text, `by` or `now` is not valid.
+            TooManyParts: If the order has 250 notes.
+        """
+        self._core.carry_out(_lifecycle.add_note(self.state, content, by, now), by, now)
 
     def hold(self, reason: str, *, by: Actor, now: datetime) -> None:
-        """Hold the order back for a named reason; many may stand at once."""
-        self._require(Action.HOLD, now)
-        hold = Hold(
-            id=next_id(self._state.holds), reason=validate_code(reason, "reason"), placed_at=now
-        )
-        held = events.OrderHeld(hold_id=hold.id, reason=hold.reason)
-        self._change(by, now, held, holds=(*self._state.holds, hold))
+        """Keep the order from being confirmed, packed or sent. It may have several holds.
+
+        Raises:
+            InvalidValue: If the reason is not a code, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            TooManyParts: If the order has 250 holds, open or not.
+        """
+        self._core.carry_out(_lifecycle.hold(self.state, reason, now), by, now)
 
     def release(self, hold_id: str, *, by: Actor, now: datetime) -> None:
-        """Lift one hold."""
-        self._require(Action.RELEASE, now)
-        hold = part(self._state.holds, "hold", hold_id)
-        if hold.released_at is not None:
-            raise IllegalStep("hold", hold_id, "released")
-        holds = replaced(self._state.holds, replace(hold, released_at=now))
-        self._change(by, now, events.OrderReleased(hold_id=hold.id), holds=holds)
+        """Release one hold.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            PartNotFound: If the order has no such hold.
+            IllegalStep: If the hold is released already.
+        """
+        self._core.carry_out(_lifecycle.release(self.state, hold_id, now), by, now)
+
+    # -- changes of what was ordered ------------------------------------------------------------
+
+    def propose_change(
+        self,
+        *,
+        removed: Items,
+        added: Sequence[DraftLine],
+        reason: str,
+        expected_total: int | None = None,
+        by: Actor,
+        now: datetime,
+        limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        """Work out what the order costs with units removed and lines added.
+
+        Nothing else changes until `apply_change`. Give the `expected_total` in minor units to
+        make sure of the price.
+
+        Raises:
+            InvalidValue: If nothing would change, or a value of it, `by` or `now` is not valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            ChangeOpen: If another change is proposed.
+            PartNotFound: If the order has no such line.
+            QuantityExceedsAvailable: If a line has fewer units that are in no shipment.
+            WouldCancelWholeOrder: If no unit would be left.
+            TotalChanged: If the order would not cost `expected_total`.
+            TooManyParts: If the order has 250 changes.
+        """
+        steps = _changes.propose_change(
+            self.state, removed, added, reason, expected_total, now, limits
+        )
+        self._core.carry_out(steps, by, now)
+
+    def apply_change(self, change_id: str, *, by: Actor, now: datetime) -> None:
+        """Apply a proposed change, at the price at which it was proposed.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            PartNotFound: If the order has no such change.
+            IllegalStep: If the change is not proposed any more.
+            ChangeOutdated: If the order would cost something else now.
+            QuantityExceedsAvailable: If units it removes are packed or cancelled now.
+            WouldCancelWholeOrder: If no unit would be left.
+        """
+        self._core.carry_out(_changes.apply_change(self.state, change_id, now), by, now)
+
+    def decline_change(self, change_id: str, *, by: Actor, now: datetime) -> None:
+        """Drop a proposed change.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            PartNotFound: If the order has no such change.
+            IllegalStep: If the change is not proposed any more.
+        """
+        self._core.carry_out(_changes.decline_change(self.state, change_id, now), by, now)
+
+    # -- payments -------------------------------------------------------------------------------
+
+    def start_payment(
+        self,
+        method: str,
+        *,
+        amount: int | None = None,
+        capture: bool = False,
+        by: Actor,
+        now: datetime,
+    ) -> PaymentOperation:
+        """Reserve a payment with the token of a payment method, never with card data.
+
+        `amount` is minor units; None is all that is outstanding. With `capture` the payment
+        service takes the money at once. Each call starts another payment.
+
+        Returns:
+            The operation to execute, once the order is stored. Its key never changes.
+
+        Raises:
+            InvalidValue: If the token, the amount, `capture`, `by` or `now` is not valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            NothingDue: If nothing is left to pay.
+            PaymentInFlight: If a payment without an outcome may pay for what is left.
+            AmountExceedsDue: If the amount is more than what is left to pay.
+            TooManyParts: If the order has 250 payments.
+        """
+        steps = _payments.start_payment(self.state, method, amount, now, capture=capture)
+        return self._core.carry_out(steps, by, now)
+
+    def capture(
+        self, payment_id: str, *, amount: int | None = None, by: Actor, now: datetime
+    ) -> PaymentOperation:
+        """Reserve the capture of authorised money.
+
+        `amount` is minor units; None is all that is outstanding and authorised. Each call
+        captures more.
+
+        Returns:
+            The operation to execute, once the order is stored. Its key never changes.
+
+        Raises:
+            InvalidValue: If the id is not text, or the amount, `by` or `now` is not valid.
+            IllegalTransition: If the order is neither pending nor confirmed.
+            PartNotFound: If the order has no such payment.
+            IllegalStep: If the payment has nothing to capture, or is being voided.
+            AmountExceedsDue: If the amount is more than the order still needs.
+            AmountExceedsAuthorized: If the amount is more than the payment still has authorised.
+        """
+        return self._core.carry_out(_payments.capture(self.state, payment_id, amount, now), by, now)
+
+    def void(self, payment_id: str, *, by: Actor, now: datetime) -> None:
+        """Reserve the void of a payment that is authorised or has no outcome yet.
+
+        The order can be paid in another way once the payment service has confirmed it.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            PartNotFound: If the order has no such payment.
+            IllegalStep: If the payment has nothing to void, or is being voided.
+            PaymentInFlight: If a capture of the payment is pending.
+        """
+        self._core.carry_out(_payments.void(self.state, payment_id, now), by, now)
+
+    def dismiss_payment(self, payment_id: str, *, by: Actor, now: datetime) -> None:
+        """End the review of a payment. It counts as far as it was recorded before the review.
+
+        Settle anything else with the payment service by other means. Refunds of the payment
+        without an outcome count as failed.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            PartNotFound: If the order has no such payment.
+            IllegalStep: If the payment is not under review.
+        """
+        self._core.carry_out(_payments.dismiss_payment(self.state, payment_id, now), by, now)
+
+    def refund(
+        self,
+        *,
+        amount: int | None = None,
+        payment_id: str | None = None,
+        reason: str,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Reserve refunds of what is owed to the customer.
+
+        `amount` is minor units; None is all that is owed. It is refunded to the payment that is
+        named, or over as many as it takes; payments whose last refund was refused come last.
+        Each call refunds more.
+
+        Raises:
+            InvalidValue: If the amount, an id, the reason, `by` or `now` is not valid.
+            PartNotFound: If the order has no such payment.
+            AmountExceedsRefundable: If less is owed, or the payment has less.
+            TooManyParts: If the order has 250 refunds.
+        """
+        steps = _payments.refund(self.state, amount, payment_id, reason, now)
+        self._core.carry_out(steps, by, now)
+
+    # -- what the payment service reports: facts, which are never refused -----------------------
+
+    def record_payment_report(
+        self,
+        report: PaymentReport,
+        payment_id: str,
+        *,
+        charged_back: bool = False,
+        now: datetime,
+    ) -> None:
+        """Record what the payment service says of a payment. May be repeated, in any order.
+
+        `charged_back`: the payer's bank took back all that is captured and not refunded. A
+        report that contradicts what was asked for puts the payment under review and the order
+        on hold.
+
+        Raises:
+            InvalidValue: If an argument is of another kind.
+            PartNotFound: If the order has no such payment.
+        """
+        steps = _payment_reports.payment_report(
+            self.state, report, payment_id, now, charged_back=charged_back
+        )
+        self._core.carry_out(steps, PROVIDER, now)
+
+    def record_operation_result(self, key: str, report: PaymentReport, *, now: datetime) -> None:
+        """Record the report that an operation brought. May be repeated.
+
+        Raises:
+            InvalidValue: If an argument is of another kind.
+        """
+        steps = _payment_reports.operation_result(self.state, key, report, now)
+        self._core.carry_out(steps, PROVIDER, now)
+
+    def record_operation_failure(self, key: str, failure_code: str, *, now: datetime) -> None:
+        """Record that the payment service refused an operation for good. May be repeated.
+
+        Raises:
+            InvalidValue: If an argument is of another kind.
+        """
+        steps = _payment_reports.operation_failure(self.state, key, failure_code)
+        self._core.carry_out(steps, PROVIDER, now)
+
+    def record_unknown_outcome(self, key: str, *, now: datetime) -> None:
+        """Record that an operation brought no clear answer. It is retried after 1 s to 15 s.
+
+        Each call makes the delay longer.
+
+        Raises:
+            InvalidValue: If an argument is of another kind.
+        """
+        self._core.carry_out(_payment_reports.unknown_outcome(self.state, key, now), PROVIDER, now)
+
+    def record_not_attempted(self, key: str, *, now: datetime) -> None:
+        """Record that an operation was never sent. It is retried after 10 s. May be repeated.
+
+        Raises:
+            InvalidValue: If an argument is of another kind.
+        """
+        self._core.carry_out(_payment_reports.not_attempted(self.state, key, now), PROVIDER, now)
+
+    # -- shipments ------------------------------------------------------------------------------
+
+    def create_shipment(
+        self,
+        items: Items,
+        *,
+        carrier: str | None = None,
+        tracking: str | None = None,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Pack units into one parcel, to the address that the order has now.
+
+        Raises:
+            InvalidValue: If there are no items, or a quantity, a text, `by` or `now` is not valid.
+            IllegalTransition: If the order is not confirmed.
+            OnHold: If the order has an open hold.
+            PaymentNotCovered: If payments cover less than what is due.
+            PartNotFound: If the order has no such line.
+            QuantityExceedsAvailable: If a line has fewer units that are in no shipment.
+            TooManyParts: If the order has 250 shipments.
+        """
+        steps = _shipments.create_shipment(self.state, items, carrier, tracking, now)
+        self._core.carry_out(steps, by, now)
+
+    def dispatch(
+        self, shipment_id: str, *, tracking: str | None = None, by: Actor, now: datetime
+    ) -> None:
+        """Hand a packed shipment to the carrier. `tracking` replaces the number it has.
+
+        Raises:
+            InvalidValue: If the id or the number is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is not confirmed.
+            OnHold: If the order has an open hold.
+            PaymentNotCovered: If payments cover less than what is due.
+            PartNotFound: If the order has no such shipment.
+            IllegalStep: If the shipment was sent or cancelled.
+        """
+        self._core.carry_out(_shipments.dispatch(self.state, shipment_id, tracking, now), by, now)
+
+    def deliver(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
+        """Record that a shipment has arrived.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is not confirmed.
+            PartNotFound: If the order has no such shipment.
+            IllegalStep: If the shipment is not on its way.
+        """
+        self._core.carry_out(_shipments.deliver(self.state, shipment_id, now), by, now)
+
+    def cancel_shipment(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
+        """Unpack a shipment that was not sent.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is not confirmed.
+            PartNotFound: If the order has no such shipment.
+            IllegalStep: If the shipment was sent or cancelled.
+        """
+        self._core.carry_out(_shipments.cancel_shipment(self.state, shipment_id, now), by, now)
+
+    # -- returns and credits --------------------------------------------------------------------
+
+    def grant_credit(self, amount: int, reason: str, *, by: Actor, now: datetime) -> None:
+        """Let the customer owe `amount` minor units less. What was paid too much can be refunded.
+
+        Each call grants more.
+
+        Raises:
+            InvalidValue: If the amount, the reason, `by` or `now` is not valid.
+            IllegalTransition: If the order is cancelled or expired.
+            CreditExceedsAvailable: If credits would exceed what the order costs.
+            TooManyParts: If the order has 250 credits.
+        """
+        self._core.carry_out(_returns.grant_credit(self.state, amount, reason, now), by, now)
+
+    def request_return(self, items: Items, reason: str, *, by: Actor, now: datetime) -> None:
+        """Ask to send delivered units back.
+
+        Raises:
+            InvalidValue: If there are no items, or a quantity, the reason, `by` or `now` is not
+                valid.
+            IllegalTransition: If the order is neither confirmed nor completed.
+            PartNotFound: If the order has no such line.
+            QuantityExceedsAvailable: If a line has fewer delivered units that are in no return.
+            TooManyParts: If the order has 250 returns.
+        """
+        self._core.carry_out(_returns.request_return(self.state, items, reason, now), by, now)
+
+    def approve_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
+        """Let the customer send the units of a requested return.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither confirmed nor completed.
+            PartNotFound: If the order has no such return.
+            IllegalStep: If the return is not requested any more.
+        """
+        self._core.carry_out(_returns.approve_return(self.state, return_id, now), by, now)
+
+    def decline_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
+        """Refuse to take the units of a requested return.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither confirmed nor completed.
+            PartNotFound: If the order has no such return.
+            IllegalStep: If the return is not requested any more.
+        """
+        self._core.carry_out(_returns.decline_return(self.state, return_id, now), by, now)
+
+    def receive_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
+        """Take in the units of an approved return, and credit what was charged for them.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither confirmed nor completed.
+            PartNotFound: If the order has no such return.
+            IllegalStep: If the return is not approved.
+        """
+        self._core.carry_out(_returns.receive_return(self.state, return_id, now), by, now)
+
+    def close_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
+        """End a return that was received, or an approved one whose units never came.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is neither confirmed nor completed.
+            PartNotFound: If the order has no such return.
+            IllegalStep: If the return is neither approved nor received.
+        """
+        self._core.carry_out(_returns.close_return(self.state, return_id, now), by, now)
+
+    # -- requests that may be repeated ----------------------------------------------------------
 
     def find_request(self, key: str) -> ProcessedRequest | None:
-        """The request with this key's digest, if the order has answered one."""
-        return next((r for r in self._state.requests if r.key == key), None)
+        """The request whose key has this digest, if the order keeps it. May be repeated.
+
+        Raises:
+            InvalidValue: If the key is not text.
+        """
+        validate_str(key, "key")
+        return next((each for each in self.state.requests if each.key == key), None)
 
     def record_request(self, request: ProcessedRequest) -> None:
-        """Keep a request's key, in the same write as what it changed."""
-        kept = (*self._state.requests, request)[-KEPT_REQUESTS:]
-        self._state = replace(self._state, requests=kept)
+        """Keep a request, in the same write as what it changed. The last 256 are kept.
 
-    def _all_cancelled(self) -> tuple[Line, ...]:
-        return tuple(replace(line, cancelled=line.quantity) for line in self._state.lines)
+        Call it once for each request.
 
-    def _follow_up(self, before: OrderState, now: datetime) -> None:
-        self._send_back(before, now)
-        for action, event in (
-            (Action.CONFIRM, events.OrderConfirmed()),
-            (Action.COMPLETE, events.OrderCompleted()),
-        ):
-            if not refusals(self._state, action, now=now):
-                self._move(action, event, by=SYSTEM, now=now)
-                return
+        Raises:
+            InvalidValue: If it is not a `ProcessedRequest`.
+        """
+        if not isinstance(request, ProcessedRequest):
+            raise InvalidValue("request", "must be a ProcessedRequest")
+        kept = (*self.state.requests, request)[-KEPT_REQUESTS:]
+        self._core.state = replace(self.state, requests=kept)

@@ -39,7 +39,7 @@ from orders.domain.state import OrderState
 from orders.domain.validation import validate_reference
 from orders.entrypoints.graphql.documents import PAGE
 from orders.entrypoints.graphql.types import TIME, Types, a_field, camel
-from orders.entrypoints.http.pagination import Http, Listed, aware
+from orders.entrypoints.http.pagination import Http, Pagination, aware
 from orders.entrypoints.http.schemas.part_responses import NoteResponse
 from orders.entrypoints.http.schemas.responses import EventResponse, OrderResponse
 from orders.entrypoints.observability.unreadable import tell_unreadable_events
@@ -56,10 +56,11 @@ _TIMES: Final = ("created_from", "created_before")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose query it is, and who answers."""
+    """Who sent the query, and what answers it."""
 
     request: Http
     read_orders: ReadOrders
+    pagination: Pagination
 
 
 async def _order(asked: Asked, id: str) -> Any:  # noqa: A002 - the argument's published name
@@ -100,7 +101,8 @@ async def _orders(
     filter: dict[str, Any] | None = None,  # noqa: A002
     after: str | None = None,
 ) -> Any:
-    listed = Listed(asked.request, _where(asked, filter or {}), sort)
+    where = _where(asked, filter or {})
+    listed = asked.pagination.listed(asked.request.user, where, sort)
     page = await listed.page(asked.read_orders, limit=first, cursor=after)
     edges = [
         {"cursor": listed.cursor_of(order), "node": _shown(order, asked)} for order in page.orders

@@ -30,7 +30,7 @@ from orders.entrypoints.graphql.execution import Plan, Query, Selected, picked
 from orders.entrypoints.graphql.queries import Asked, build_schema
 from orders.entrypoints.http.errors import STATUS
 from orders.entrypoints.http.middleware.audit import REFUSALS
-from orders.entrypoints.http.pagination import Http
+from orders.entrypoints.http.pagination import Http, Pagination
 from orders.entrypoints.http.problems import RequestRefused, code_of, set_code, trace_id_of
 
 PATH: Final = "/v1/graphql"
@@ -47,7 +47,7 @@ class GraphQLBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     extensions: dict[str, Any] | None = None
 
 
-def graphql_handler() -> HTTPRouteHandler:
+def graphql_handler(pagination: Pagination) -> HTTPRouteHandler:
     """The route, over a schema made here once."""
     schema = build_schema()
     documents = Documents(schema)
@@ -63,22 +63,18 @@ def graphql_handler() -> HTTPRouteHandler:
     async def graphql(
         request: Http, read_orders: NamedDependency[ReadOrders], data: JSONBody[GraphQLBody]
     ) -> Response[dict[str, Any]]:
-        return await _answer(request, read_orders, data, schema, documents)
+        return await _answer(Asked(request, read_orders, pagination), data, schema, documents)
 
     return graphql
 
 
 async def _answer(
-    request: Http,
-    read_orders: ReadOrders,
-    data: GraphQLBody,
-    schema: GraphQLSchema,
-    documents: Documents,
+    asked: Asked, data: GraphQLBody, schema: GraphQLSchema, documents: Documents
 ) -> Response[dict[str, Any]]:
-    variables = data.variables or {}
+    request, variables = asked.request, data.variables or {}
     try:
         document = documents.read(data.query)
-        max_page = request.app.state.edge.max_page
+        max_page = asked.pagination.max_page
         require_affordable(document, data.operation_name, variables, max_page)
         query = Query(schema, document, data.operation_name, variables)
         questions = [_Question.of(query, key, root) for key, root in query.roots().items()]
@@ -86,7 +82,6 @@ async def _answer(
         return _refused(request, refusal.errors)
     except GraphQLError as refusal:
         return _refused(request, [refusal])
-    asked = Asked(request, read_orders)
     found: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     # One after the other: a request has one turn at the database.
@@ -140,7 +135,7 @@ def _shown(request: Http, error: GraphQLError) -> dict[str, Any]:
     """
     code = _code_of(error)
     if code_of(request.scope) not in REFUSALS:
-        # The audit trail is told of a refusal, whatever else was wrong.
+        # A refusal goes to the audit trail, whatever else failed.
         set_code(request.scope, code)
     formatted: dict[str, Any] = dict(error.formatted)
     formatted["message"] = error.message[:MAX_MESSAGE]

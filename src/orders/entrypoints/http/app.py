@@ -1,8 +1,8 @@
 """The HTTP application: its routes, and what every request passes on its way to one.
 
-A request: `connections` → `overload` → `access_log` → `framing` → `limits` → `authentication` →
-`limits` → `decoding` → a handler → a use case → `answers` or `errors` → `headers` → `access_log`,
-`audit`.
+A request passes `overload`, `access_log`, `request_target`, `rate_limits`, `authentication`,
+`rate_limits` again, `strict_requests`, a handler and its use case. Its response is made in
+`schemas`, or in `errors` and `problems`, and passes `response_headers`, `access_log` and `audit`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import metadata
-from importlib.util import find_spec
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router, get
-from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler, Middleware
 
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
 from orders.entrypoints.admission import AdmissionQueue
-from orders.entrypoints.container import Adapters, UseCases, limits_of
+from orders.entrypoints.container import Container
 from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
 from orders.entrypoints.http.middleware.access_log import Observed
@@ -36,20 +35,17 @@ from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
 from orders.entrypoints.http.middleware.strict_requests import StrictRequests
 from orders.entrypoints.http.openapi.bounds import PublishedLimits
 from orders.entrypoints.http.openapi.description import DOCS, DOCUMENT, openapi_config, published
-from orders.entrypoints.http.pagination import Http
-from orders.entrypoints.http.preconditions import Edge
+from orders.entrypoints.http.pagination import Pagination
+from orders.entrypoints.http.preconditions import CommandRequestReader
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
-from orders.entrypoints.http.routes.changes import propose
+from orders.entrypoints.http.routes.changes import propose_handler
 from orders.entrypoints.http.routes.command_handlers import command_handlers
 from orders.entrypoints.http.routes.docs_ui import docs_router
-from orders.entrypoints.http.routes.events import EVENT_HANDLERS, PAYMENT_EVENTS
+from orders.entrypoints.http.routes.events import PAYMENT_EVENTS, event_handlers
 from orders.entrypoints.http.routes.health import HEALTH_HANDLERS, Readiness
 from orders.entrypoints.http.routes.health import PATHS as HEALTH_PATHS
-from orders.entrypoints.http.routes.orders import ORDER_HANDLERS
+from orders.entrypoints.http.routes.orders import order_handlers
 from orders.entrypoints.http.routes.parts import part_handlers
-from orders.entrypoints.observability import metrics
-from orders.entrypoints.observability.crash_reports import failure_logged
-from orders.entrypoints.observability.span_exporter import recording_spans
 from orders.entrypoints.settings.table import Settings
 
 USE_CASES = (
@@ -60,67 +56,52 @@ USE_CASES = (
     "read_orders",
     "record_payment_event",
 )
-"""What handlers may ask for, by the name of their parameter. At most one each: Litestar resolves
-two in a task group, which costs more than most use cases do.
+"""What handlers depend on, by the name of their parameter: each handler on one. Litestar resolves
+two in a task group, which costs more than most use cases do; whatever else a handler needs is an
+argument of the function that makes it.
 """
 
 PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name:str}}"}
 """Paths that need no token."""
 
 LISTS = ("/v1/orders", "/v1/events")
-"""What is refused first when there is too much to do."""
+"""The paths whose requests are refused first under overload."""
 
 _MOST_ARRIVING = 64
-"""Of the largest bodies, so many may be held that have not come in whole."""
+"""How many bodies of the largest size may be held while they arrive."""
 _VERSION = metadata.version("orders")
 
 
-def create_app(settings: Settings, *, is_draining: Callable[[], bool] = lambda: False) -> Litestar:
-    """The service as it runs. Nothing is connected before the application starts."""
-    adapters = Adapters(settings)
-    return build_app(
-        adapters.use_cases(),
-        settings=settings,
-        tokens=adapters.tokens,
-        readiness=Readiness(is_draining, adapters.can_serve),
-        limiter=adapters.limiter,
-        lifespan=[
-            # The server would log the traceback only, as one text.
-            lambda _: failure_logged(),
-            lambda _: recording_spans(settings),
-            adapters.opened,
-            lambda _: metrics.sampled(adapters.states()),
-        ],
-    )
-
-
-def build_app(
-    use_cases: UseCases,
+def create_app(
+    container: Container,
     *,
-    settings: Settings,
-    tokens: TokenVerifier,
-    readiness: Readiness,
-    limiter: RateLimiter | None = None,
+    is_draining: Callable[[], bool] = lambda: False,
+    extra_routes: Callable[[Pagination], Sequence[ControllerRouterHandler]] = lambda _: (),
     lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = (),
 ) -> Litestar:
-    """The application over any wiring of the use cases; without a limiter, rates are free."""
-    edge = Edge(
-        cursors=Cursors(settings.payment_webhook_secret[0].encode()),
-        max_key_length=settings.max_key_length,
-        max_page=settings.max_page,
+    """The API of a container's use cases, and what `extra_routes` adds to it.
+
+    The use cases are looked up for each request, so a test may override a provider at any time.
+    Nothing is connected here: `lifespan` opens and closes what the process needs.
+    """
+    settings = container.settings()
+    pagination = Pagination(
+        Cursors(settings.payment_webhook_secret[0].encode()), max_page=settings.max_page
     )
+    reader = CommandRequestReader(max_key_length=settings.max_key_length)
+    readiness = Readiness(is_draining, container.readiness_checks())
     app = Litestar(
         route_handlers=[
-            *_published_routes(),
-            openapi_document,
+            *_published_routes(reader, pagination),
+            document_handler(_published_limits(container)),
             docs_router(path=DOCS, schema_url=DOCUMENT),
-            *_graphql(),
+            *extra_routes(pagination),
         ],
         dependencies={
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
-            **{name: provided(getattr(use_cases, name)) for name in USE_CASES},
+            **{name: provided(getattr(container, name)) for name in USE_CASES},
         },
-        middleware=_middleware(settings, tokens, limiter),
+        middleware=_middleware(settings, container.tokens(), container.limiter()),
         plugins=[
             StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
         ],
@@ -129,22 +110,30 @@ def build_app(
         request_max_body_size=settings.max_body_bytes,
         # Litestar would serve its own description; ours is `openapi_document`.
         openapi_config=None,
-        state=State({"edge": edge, "published_limits": _published_limits(settings)}),
         lifespan=lifespan,
         # The process says what is logged, and how; Litestar would start a thread for it.
         logging_config=None,
         debug=False,
     )
+    protected = _protected(app, settings)
+    # For the server, which asks it before it makes a request of what has come in.
+    app.state.overload = protected
+    app.asgi_handler = CloseWhileDraining(protected, is_draining)
+    return app
+
+
+def _protected(app: Litestar, settings: Settings) -> OverloadProtection:
+    """The application behind its access log and its admission queue."""
     observed = Observed(
         app.asgi_handler,
         addresses=ClientAddresses(settings.trusted_proxies),
         quiet_paths=HEALTH_PATHS,
     )
-    # More at once than the database is asked at once would only wait behind each other there.
+    # The database takes `mongo_pool_size` calls at once: more requests would only wait there.
     turns = AdmissionQueue(
         min(settings.mongo_pool_size, settings.max_in_flight), settings.max_in_flight
     )
-    protected = OverloadProtection(
+    return OverloadProtection(
         observed,
         turns,
         request_seconds=settings.request_seconds,
@@ -152,22 +141,10 @@ def build_app(
         lists=LISTS,
         exempt=HEALTH_PATHS,
     )
-    app.state.overload = protected
-    app.asgi_handler = CloseWhileDraining(protected, readiness.is_draining)
-    return app
-
-
-def _graphql() -> list[ControllerRouterHandler]:
-    """The GraphQL route, where the extra is installed."""
-    if find_spec("graphql") is None:
-        return []
-    from orders.entrypoints.graphql.route import graphql_handler  # noqa: PLC0415
-
-    return [graphql_handler()]
 
 
 def _middleware(
-    settings: Settings, tokens: TokenVerifier, limiter: RateLimiter | None
+    settings: Settings, tokens: TokenVerifier, limiter: RateLimiter
 ) -> list[Middleware]:
     """What every request to a route passes, in this order."""
     failures = RatePolicy(
@@ -177,12 +154,12 @@ def _middleware(
     )
     rate = RatePolicy(per_second=settings.rate_per_second, burst=settings.rate_burst)
     passed: list[Middleware] = [RequestTargetCheck()]
-    if limiter is not None and failures.per_second:
+    if failures.per_second:
         passed.append(FailedAuthenticationLimit(limiter, failures))
     passed.append(
         Authentication(tokens, public_paths=PUBLIC, max_token_bytes=settings.max_token_bytes)
     )
-    if limiter is not None and rate.per_second:
+    if rate.per_second:
         passed.append(PrincipalLimit(limiter, rate))
     return passed
 
@@ -192,20 +169,21 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
 
     Without `limits`, those of the settings' defaults.
     """
+    shown = limits or PublishedLimits()
+    reader = CommandRequestReader(max_key_length=shown.key_length)
+    pagination = Pagination(Cursors(b""), max_page=shown.page)
     nothing = {
         name: Provide(lambda: None, sync_to_thread=False) for name in ("readiness", *USE_CASES)
     }
-    return published(
-        Litestar(
-            route_handlers=_published_routes(),
-            dependencies=nothing,
-            plugins=[StrictRequests()],
-            openapi_config=openapi_config(_VERSION),
-            # Litestar would send the whole process's log through its own handler and form.
-            logging_config=None,
-        ),
-        limits or PublishedLimits(),
+    app = Litestar(
+        route_handlers=_published_routes(reader, pagination),
+        dependencies=nothing,
+        plugins=[StrictRequests()],
+        openapi_config=openapi_config(_VERSION),
+        # Litestar would send the whole process's log through its own handler and form.
+        logging_config=None,
     )
+    return published(app, shown)
 
 
 @cache
@@ -213,24 +191,37 @@ def _document(limits: PublishedLimits) -> bytes:
     return msgspec.json.encode(description(limits))
 
 
-@get(DOCUMENT, include_in_schema=False)
-async def openapi_document(request: Http) -> Response[bytes]:
-    """The description of this API, made at its first request."""
-    return Response(_document(request.app.state.published_limits), media_type="application/json")
+def document_handler(limits: PublishedLimits) -> HTTPRouteHandler:
+    """The handler that serves the description. It is made at the first request for it."""
+
+    @get(DOCUMENT, include_in_schema=False)
+    async def openapi_document() -> Response[bytes]:
+        return Response(_document(limits), media_type="application/json")
+
+    return openapi_document
 
 
-def _published_limits(settings: Settings) -> PublishedLimits:
+def _published_limits(container: Container) -> PublishedLimits:
+    settings = container.settings()
     return PublishedLimits(
-        order=limits_of(settings), key_length=settings.max_key_length, page=settings.max_page
+        order=container.limits(), key_length=settings.max_key_length, page=settings.max_page
     )
 
 
-def _published_routes() -> list[ControllerRouterHandler]:
-    v1 = [*ORDER_HANDLERS, propose, *command_handlers(), *part_handlers(), *EVENT_HANDLERS]
+def _published_routes(
+    reader: CommandRequestReader, pagination: Pagination
+) -> list[ControllerRouterHandler]:
+    v1 = [
+        *order_handlers(reader, pagination),
+        propose_handler(reader),
+        *command_handlers(reader),
+        *part_handlers(),
+        *event_handlers(pagination),
+    ]
     return [Router("/v1", route_handlers=v1), *HEALTH_HANDLERS]
 
 
-def provided(provider: Any) -> Provide:
+def provided(provider: Callable[[], Any]) -> Provide:
     """A provider of the container, as a dependency of handlers."""
     # Litestar inspects what it calls, and a container's provider has no signature.
     return Provide(lambda: provider(), sync_to_thread=False)  # noqa: PLW0108

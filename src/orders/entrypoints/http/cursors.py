@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, signed so that nobody can make one up."""
+"""Cursors: the place where the next page of a list begins, signed against forgery."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _TAG_BYTES: Final = 16
 
 
 class Cursors:
-    """Writes and reads cursors. One is good for the same list and caller only."""
+    """Writes and reads cursors. A cursor is valid for one list of one caller."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.sha256(b"orders cursor 1" + secret).digest()
 
     def write(self, position: Position, *, of: str) -> str:
-        """The cursor that leads on from a position of the list named `of`."""
+        """The cursor of the page after a position, in the list named `of`."""
         milliseconds = round(position.at.timestamp() * 1000)
         place = milliseconds.to_bytes(8) + position.order_id.bytes
         return base64.urlsafe_b64encode(place + self._tag(place, of)).decode().rstrip("=")
 
     def read(self, cursor: str, *, of: str) -> Position:
-        """The position that a cursor leads on from.
+        """The position before the page that a cursor leads to.
 
         Raises:
-            RequestRefused: 400 if it is none of ours, or of another list or caller.
+            RequestRefused: 400 if it was forged, or is of another list or caller.
         """
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

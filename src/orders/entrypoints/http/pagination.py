@@ -1,4 +1,4 @@
-"""A page of a list of orders: its size, its order, and the cursors that lead on."""
+"""Pages of lists: how many items a page has, how it is sorted, and the cursor of the next one."""
 
 from __future__ import annotations
 
@@ -12,25 +12,50 @@ from orders.application.access import Caller
 from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.application.read_orders import ReadOrders
 from orders.domain.state import OrderState
-from orders.entrypoints.http.preconditions import Edge
+from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.problems import InvalidMember, RequestRefused
 
 Http = Request[Any, Any, Any]
 Sort = Literal["created_at", "-created_at"]
 
 
-class Listed:
-    """A list as its cursors know it: of one caller, one filter and one order."""
+class Pagination:
+    """Makes lists whose pages hold at most `max_page` items, with signed cursors."""
 
-    def __init__(self, request: Http, where: OrderFilter, sort: Sort) -> None:
-        self._caller: Caller = request.user
-        self._edge: Edge = request.app.state.edge
+    def __init__(self, cursors: Cursors, *, max_page: int) -> None:
+        self.cursors = cursors
+        self.max_page = max_page
+
+    def limit(self, asked: int) -> int:
+        """The number of items asked for.
+
+        Raises:
+            RequestRefused: 400 if a page may not hold as many.
+        """
+        if not 1 <= asked <= self.max_page:
+            raise bad_query(f"limit must be from 1 to {self.max_page}", "limit")
+        return asked
+
+    def listed(self, caller: Caller, where: OrderFilter, sort: Sort) -> Listed:
+        """The list of the caller's orders that fit a filter."""
+        return Listed(self, caller, where, sort)
+
+
+class Listed:
+    """A list of orders. Its cursors are good for the same caller, filter and sort order only."""
+
+    def __init__(
+        self, pagination: Pagination, caller: Caller, where: OrderFilter, sort: Sort
+    ) -> None:
+        self._pagination = pagination
+        self._cursors = pagination.cursors
+        self._caller = caller
         self._where = where
         self._newest_first = sort == "-created_at"
-        self._name = f"{self._caller.subject} {sort} {where}"
+        self._name = f"{caller.subject} {sort} {where}"
 
     async def page(self, read_orders: ReadOrders, *, limit: int, cursor: str | None) -> OrderPage:
-        """A page, from the start or from a cursor on.
+        """The first page, or the one that a cursor leads to.
 
         Raises:
             RequestRefused: 400 if a page may not hold as many, or the cursor is of another list.
@@ -39,33 +64,22 @@ class Listed:
         return await read_orders.list(
             self._where,
             newest_first=self._newest_first,
-            after=self._edge.cursors.read(cursor, of=self._name) if cursor is not None else None,
-            limit=within_a_page(self._edge, limit),
+            after=None if cursor is None else self._cursors.read(cursor, of=self._name),
+            limit=self._pagination.limit(limit),
             caller=self._caller,
         )
 
     def cursor_of(self, order: OrderState) -> str:
-        """The cursor that leads on from an order."""
+        """The cursor of the page after an order."""
         return self.cursor_at(Position(at=order.created_at, order_id=order.id))
 
     def cursor_at(self, position: Position) -> str:
-        """The cursor that leads on from a place."""
-        return self._edge.cursors.write(position, of=self._name)
-
-
-def within_a_page(edge: Edge, limit: int) -> int:
-    """The number of items asked for.
-
-    Raises:
-        RequestRefused: 400 if a page may not hold as many.
-    """
-    if not 1 <= limit <= edge.max_page:
-        raise bad_query(f"limit must be from 1 to {edge.max_page}", "limit")
-    return limit
+        """The cursor of the page after a position."""
+        return self._cursors.write(position, of=self._name)
 
 
 def aware(time: datetime | None, name: str) -> datetime | None:
-    """A time that says which it is, everywhere.
+    """A time with its offset from UTC.
 
     Raises:
         RequestRefused: 400 if it has no offset.
@@ -76,7 +90,7 @@ def aware(time: datetime | None, name: str) -> datetime | None:
 
 
 def bad_query(detail: str, parameter: str) -> RequestRefused:
-    """The refusal of a parameter that is spelled well and cannot be, 400."""
+    """The refusal, 400, of a parameter that has the right form and no possible meaning."""
     return RequestRefused(
         HTTPStatus.BAD_REQUEST,
         "invalid-request",

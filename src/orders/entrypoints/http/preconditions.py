@@ -1,9 +1,8 @@
-"""The conditions a request is sent under: its key, the version it was decided on, a dry run."""
+"""The conditions of a request: its Idempotency-Key, its If-Match, and whether it is a dry run."""
 
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -12,7 +11,6 @@ from litestar import Request as HttpRequest
 from litestar.params import QueryParameter
 
 from orders.application.requests import Request, RequestKey
-from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.problems import RequestRefused
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -23,10 +21,12 @@ HEADERS: Final[Mapping[str, str]] = {
     IF_MATCH: "The ETag of the order that the decision is based on.",
     IF_NONE_MATCH: "The ETag of the order that the client has.",
 }
-"""The headers that are read here, by name, and what callers are told of them.
+"""The headers that are read here, by name, each with its published description.
 
-Handlers do not declare them: Litestar would take each apart for every request, and throw it away.
+Handlers do not declare them: Litestar would parse each for every request, and drop the result.
 """
+NEEDS_KEY: Final = "needs_key"
+"""In `opt` of a handler: its requests must carry an Idempotency-Key, unless they are dry runs."""
 DryRun = Annotated[
     bool,
     QueryParameter(name="dry_run", description="Check and respond as usual, but change nothing."),
@@ -42,46 +42,40 @@ _EACH_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 _VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """What the handlers need of the settings; it is `app.state.edge`."""
+class CommandRequestReader:
+    """Reads from a command's headers what the use case needs to know of its request."""
 
-    cursors: Cursors
-    max_key_length: int
-    max_page: int
+    def __init__(self, *, max_key_length: int) -> None:
+        """Refuse an Idempotency-Key of more than `max_key_length` characters."""
+        self._max_key_length = max_key_length
 
+    def __call__(
+        self,
+        request: HttpRequest[Any, Any, Any],
+        data: object,
+        *,
+        needs_key: bool = False,
+        needs_version: bool = False,
+        dry_run: bool = False,
+    ) -> Request:
+        """The request as use cases take it.
 
-def read_command_request(
-    request: HttpRequest[Any, Any, Any],
-    data: object,
-    *,
-    needs_key: bool = False,
-    needs_version: bool = False,
-    dry_run: bool = False,
-) -> Request:
-    """The request as use cases take it.
-
-    Raises:
-        RequestRefused: 400 for a malformed or missing key, 428 for a missing version.
-    """
-    if_match = _header(request, IF_MATCH)
-    if needs_version and if_match is None and not dry_run:
-        raise RequestRefused(
-            HTTPStatus.PRECONDITION_REQUIRED,
-            "version-required",
-            "Send If-Match with the ETag of the order that you read.",
-        )
-    edge: Edge = request.app.state.edge
-    value = _key(_header(request, IDEMPOTENCY_KEY), edge.max_key_length)
-    if value is None and needs_key and not dry_run:
-        raise _bad_key(
-            "idempotency-key-missing", "Send an Idempotency-Key, a new one for each intent."
-        )
-    key = None
-    if value is not None:
-        fingerprint = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()
-        key = RequestKey(value=value, operation=_operation(request), fingerprint=fingerprint)
-    return Request(caller=request.user, key=key, if_match=versions(if_match), dry_run=dry_run)
+        Raises:
+            RequestRefused: 400 for a malformed or missing key, 428 for a missing version.
+        """
+        if_match = _header(request, IF_MATCH)
+        if needs_version and if_match is None and not dry_run:
+            raise RequestRefused(
+                HTTPStatus.PRECONDITION_REQUIRED,
+                "version-required",
+                "Send If-Match with the ETag of the order that you read.",
+            )
+        value = _key(_header(request, IDEMPOTENCY_KEY), self._max_key_length)
+        if value is None and needs_key and not dry_run:
+            detail = "Send an Idempotency-Key, a new one for each intent."
+            raise _bad_key("idempotency-key-missing", detail)
+        key = None if value is None else _request_key(value, request, data)
+        return Request(caller=request.user, key=key, if_match=versions(if_match), dry_run=dry_run)
 
 
 def etag(version: int) -> str:
@@ -118,6 +112,11 @@ def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
         return False
     known = versions(header, weakly=True)
     return known is None or version in known
+
+
+def _request_key(value: str, request: HttpRequest[Any, Any, Any], data: object) -> RequestKey:
+    fingerprint = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()
+    return RequestKey(value=value, operation=_operation(request), fingerprint=fingerprint)
 
 
 def _operation(request: HttpRequest[Any, Any, Any]) -> str:

@@ -62,7 +62,7 @@ class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 NO_TRACE: Final = "0" * 32
-"""Stands for the trace id of a problem that is written before it is known."""
+"""Placeholder of the trace id in a problem that is encoded in advance."""
 
 
 def problem_of(status: int, code: str, detail: str, trace_id: str = NO_TRACE) -> Problem:
@@ -79,7 +79,7 @@ def problem_of(status: int, code: str, detail: str, trace_id: str = NO_TRACE) ->
 
 
 class RequestRefused(Exception):
-    """The HTTP edge refused a request before any use case saw it."""
+    """The HTTP layer refused a request before it called a use case."""
 
     def __init__(
         self,
@@ -99,25 +99,25 @@ class RequestRefused(Exception):
 
 
 def trace_id_of(scope: Scope) -> str:
-    """The request's trace id, 32 hex digits: `access_log` sets it; else one made and kept."""
-    kept = cast("dict[str, str]", scope)
-    if _TRACE_ID_KEY not in kept:
-        kept[_TRACE_ID_KEY] = secrets.token_hex(16)
-    return kept[_TRACE_ID_KEY]
+    """Return the request's trace id, 32 hex digits: the one that `access_log` set, or a new one."""
+    stored = cast("dict[str, str]", scope)
+    if _TRACE_ID_KEY not in stored:
+        stored[_TRACE_ID_KEY] = secrets.token_hex(16)
+    return stored[_TRACE_ID_KEY]
 
 
 def set_trace_id(scope: Scope, trace_id: str) -> None:
-    """Make `trace_id` the one that problems of this request name."""
+    """Set the trace id for the problems of this request."""
     cast("dict[str, str]", scope)[_TRACE_ID_KEY] = trace_id
 
 
 def code_of(scope: Scope) -> str | None:
-    """The code of the problem that the request was answered with; None for a success."""
+    """Return the code of the response's problem; None for a success."""
     return cast("dict[str, str]", scope).get(_CODE_KEY)
 
 
 def set_code(scope: Scope, code: str) -> None:
-    """Make `code` the one that the log, the metrics and the audit trail have for this request."""
+    """Set the code for the log, the metrics and the audit record of this request."""
     cast("dict[str, str]", scope)[_CODE_KEY] = code
 
 
@@ -132,7 +132,7 @@ def problem(
     order_ids: Sequence[UUID] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
-    """Build the answer."""
+    """Build the response."""
     set_code(request.scope, code)
     found = problem_of(status, code, detail, trace_id_of(request.scope))
     if blocked_by or errors or order_ids:
@@ -153,7 +153,7 @@ def problem(
 def on_request_refused(
     request: Request[Any, Any, Any], refusal: RequestRefused
 ) -> Response[Problem]:
-    """Answer what the edge itself refused."""
+    """Respond to a request that the HTTP layer refused."""
     return problem(
         request,
         status=refusal.status,
@@ -165,7 +165,7 @@ def on_request_refused(
 
 
 def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
-    """Answer 400 for parameters that are missing or malformed, naming them, never their values."""
+    """Respond with 400 and the names of missing or malformed parameters, never their values."""
     errors = _invalid_parameters(request, error)
     return problem(
         request,
@@ -177,7 +177,7 @@ def on_validation(request: Request[Any, Any, Any], error: ValidationException) -
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    """Answer what the framework refused, such as an unknown path or method."""
+    """Respond to a request that the framework refused, such as an unknown path or method."""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return on_unexpected(request, error)
     code, detail = _REFUSALS.get(error.status_code, _REFUSALS[400])
@@ -191,7 +191,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """Answer 500 with the trace id and nothing else; the log has the rest, once."""
+    """Respond with 500 and only the trace id, and log the exception once."""
     _log.error(
         "request failed unexpectedly",
         exc_info=error,
@@ -223,7 +223,7 @@ _REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
 
 
 def without_values(message: str) -> str:
-    """What a validation message of msgspec says, less the value that it may quote.
+    """Return a validation message of msgspec without the value that it may quote.
 
     A `ValueError` of a type's own `__post_init__` passes as it is: it must not quote values.
     """

@@ -1,4 +1,4 @@
-"""One JSON text, read so that it can have one meaning only."""
+"""Decodes one JSON text, and refuses it if it is ambiguous or expensive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ order of more than 10 000 lines would have as many.
 """
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=float)
-"""msgspec's own reading of a float takes up to 10 µs, that of Python a twentieth of it."""
+"""msgspec takes up to 10 µs to parse a float, Python a twentieth of that."""
 _INT64: Final = range(-(2**63), 2**63)
 _NINES: Final = bytes.maketrans(b"012345678", b"999999999")
 _LONG_NUMBER: Final = re.compile(rb"[-+.0-9eE]{19,}")
@@ -69,7 +69,7 @@ def _require_utf8(body: bytes) -> None:
 
 
 def _without_escapes(text: bytes) -> bytes:
-    """The text without escaped backslashes and quotes: every quote left begins or ends a string."""
+    """Remove escaped backslashes and quotes: every remaining quote begins or ends a string."""
     return text.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in text else text
 
 
@@ -93,16 +93,16 @@ def _require_bounds(text: bytes, max_depth: int) -> None:
 
 
 def _fractions(text: bytes) -> int:
-    """So many numbers are not whole, at most. `true` and `false` count, too: they have an e."""
+    """Return at least the number of fractions. `true` and `false` count, because of their e."""
     marks = (b".", b"e", b"E")
     count = sum(map(text.count, marks))
     return count if count <= MAX_COSTLY else sum(map(_outside_strings(text).count, marks))
 
 
 def _is_infinite(text: bytes, written: bytes) -> bool:
-    """Whether a float is beyond all bounds: that is written as null.
+    """Whether a float is infinite: it is encoded as null.
 
-    Strings may hold the word, too, and spell it differently: only then a second look is needed.
+    Strings may contain "null", too, so a difference is checked again without strings.
     """
     if text.count(b"null") == written.count(b"null"):
         return False
@@ -121,7 +121,7 @@ def _is_beyond_int64(text: bytes) -> bool:
 
 
 def _pointer(message: str) -> str:
-    """The JSON pointer in a message of msgspec, as far as names are of our own choosing."""
+    """Return the JSON pointer in a message of msgspec, with the names that we declared."""
     path = _PATH.search(message)
     pointer = re.sub(r"[.\[]", "/", path[1]).replace("]", "") if path else ""
     unknown = _UNKNOWN_MEMBER.match(message)

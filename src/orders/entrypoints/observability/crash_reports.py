@@ -1,7 +1,7 @@
-"""What a process says when something ends that nobody expected, and what others print unasked.
+"""Logs unhandled exceptions and output of libraries without the texts of exceptions.
 
-Python and libraries print the texts of exceptions, which may hold a whole document. Here each is
-a log record, and `safe_text` says what of it is shown.
+Python and libraries print these texts, which may contain a whole document. Here each of them
+becomes a log record, with only what `safe_text` allows.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from orders.entrypoints.observability.line_writer import standard_error
 from orders.entrypoints.observability.safe_text import in_a_line, message_of
 
 FLUSH_SECONDS: Final = 0.5
-"""For lines that wait for their reader when a process ends."""
-_AGAIN_SECONDS: Final = 1.0
+"""Time for lines that wait for a slow reader when the process ends."""
+_REPEAT_SECONDS: Final = 1.0
 _log: Final = logging.getLogger(__name__)
 
 
 def speak_plainly() -> None:
-    """Until `logs` is configured, tell what is logged to the person at the screen, as lines."""
+    """Log to standard error as plain lines, until `json_logging` is configured."""
     logging.basicConfig(handlers=[PlainLines()], level=logging.WARNING)
     logging.captureWarnings(capture=True)
     hide_texts()
 
 
 def hide_texts() -> None:
-    """From now on show no text of an exception that nobody handles, nor what others print."""
+    """From now on, show no text of an unhandled exception, and no output of libraries."""
     sys.excepthook = _ended
     threading.excepthook = _thread_ended
     sys.unraisablehook = _ignored
@@ -57,7 +57,7 @@ def _ignored(failure: sys.UnraisableHookArgs) -> None:
 
 @asynccontextmanager
 async def failure_logged() -> AsyncIterator[None]:
-    """Log what goes wrong within, and pass it on to somebody who would not."""
+    """Log an exception before it reaches the server, which would not log it."""
     try:
         yield
     except Exception:
@@ -66,34 +66,34 @@ async def failure_logged() -> AsyncIterator[None]:
 
 
 def say(text: str) -> None:
-    """Tell the person at the screen, a line each."""
+    """Write plain lines to standard error, for a person."""
     if writer := standard_error():
         for line in text.splitlines():
             writer.write(f"orders: {line}\n".encode(errors="replace"))
 
 
 def flush() -> None:
-    """Give what waits for a reader a moment; a process that ends waits for nobody."""
+    """Wait up to `FLUSH_SECONDS` for a slow reader of standard error."""
     if writer := standard_error():
         writer.close(FLUSH_SECONDS)
 
 
 class SafeHandler(logging.Handler):
-    """Writes records as lines; of one that cannot be made into a line, that it was there."""
+    """Writes records as lines. If a record cannot be formatted, the line says so."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         super().__init__()
         self.write = write
 
     def line(self, record: logging.LogRecord) -> bytes:
-        """The line, with its end."""
+        """Return the line, with its newline."""
         raise NotImplementedError
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         try:
             line = self.line(record)
-        except Exception as error:  # noqa: BLE001 - whatever its arguments raise
+        except Exception as error:  # noqa: BLE001 - its arguments may raise anything
             name, level = record.name, record.levelno
             record = logging.LogRecord(name, level, "", 0, "a record without a text", (), None)
             record.exc_info = (type(error), error, error.__traceback__)
@@ -102,13 +102,13 @@ class SafeHandler(logging.Handler):
 
 
 class PlainLines(SafeHandler):
-    """For a person at the screen."""
+    """Writes records as plain lines, for a person."""
 
     def __init__(self) -> None:
         super().__init__(lambda line: say(line.decode()))
 
     def line(self, record: logging.LogRecord) -> bytes:
-        """The message, and an exception in a line."""
+        """Return the message and the exception in one line."""
         text = message_of(record)
         if record.exc_info and (error := record.exc_info[1]):
             text = f"{text}: {in_a_line(error)}"
@@ -116,9 +116,9 @@ class PlainLines(SafeHandler):
 
 
 class Printed(io.TextIOBase):
-    """Standard error for whoever prints to it unasked: that it did is logged, not what.
+    """Replaces `sys.stderr`: logs which code printed to it, but not the text.
 
-    Some libraries print the traceback of what they handle, with its text.
+    Some libraries print the traceback of an exception that they handle, with its text.
     """
 
     def __init__(self) -> None:
@@ -126,21 +126,21 @@ class Printed(io.TextIOBase):
         self._at = float("-inf")
 
     def write(self, text: str) -> int:
-        """Log who prints, and what is being handled; once for the many parts of a traceback."""
+        """Log the printing module and the handled exception, once for all parts of a traceback."""
         error = sys.exc_info()[1]
         this, now = (_printer(sys._getframe(1)), id(error)), time.monotonic()  # noqa: SLF001
-        if text.strip() and (this != self._last or now - self._at > _AGAIN_SECONDS):
+        if text.strip() and (this != self._last or now - self._at > _REPEAT_SECONDS):
             self._last, self._at = this, now
             _log.warning("%s printed to standard error", this[0], exc_info=error)
         return len(text)
 
     def fileno(self) -> int:
-        """The descriptor, for those who give it to a child."""
+        """Return the descriptor, for child processes."""
         return sys.__stderr__.fileno() if sys.__stderr__ else super().fileno()
 
 
 def _printer(frame: FrameType) -> str:
-    """The place that printed, by way of `traceback` or not."""
+    """Return the module and line that printed, also if it used `traceback`."""
     while frame.f_back and frame.f_code.co_filename.endswith("/traceback.py"):
         frame = frame.f_back
     return f"{frame.f_globals.get('__name__')}:{frame.f_lineno}"

@@ -1,7 +1,7 @@
-"""The order repository with what it has stored counted: statuses come to, and money moved.
+"""An order repository that counts what it stores: statuses reached, and money moved.
 
-What is counted is known: the store has acknowledged it. A process that dies just then, or has
-no answer, leaves it uncounted, so these numbers are for rates; the event feed is the account.
+It counts after the store has acknowledged a write. A write without a response, or before a crash,
+is not counted, so these numbers serve for rates; the event feed is the account.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from orders.domain.events import (
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
+from orders.domain.order.storing import stored_state
 from orders.domain.state import OrderState
 from orders.entrypoints.observability import metrics
-from orders.entrypoints.observability.unreadable import tell_unreadable
+from orders.entrypoints.observability.unreadable import report_unreadable
 
 T = TypeVar("T")
 
@@ -42,70 +43,70 @@ _MOVEMENTS: Final = ("captured", "refunded", "charged_back")
 
 
 class InstrumentedOrderRepository:
-    """`OrderRepository`: passes every call on, and counts what it has stored."""
+    """Implements `OrderRepository` with another one, and counts what it stores."""
 
     def __init__(self, orders: OrderRepository) -> None:
         self._orders = orders
 
     async def add(self, order: Order) -> None:
         """Store a new order with its events, at version 1, or nothing."""
-        seen = _Unstored(order)
+        changes = _Changes(order)
         await self._orders.add(order)
-        seen.count()
+        changes.count()
 
     async def get(self, order_id: OrderId) -> Order:
-        """The order as last stored."""
-        return await _told(self._orders.get(order_id))
+        """Return the order as last stored."""
+        return await _reporting_unreadable(self._orders.get(order_id))
 
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
-        """The order at this version or a later one, as no failure can take it back."""
-        return await _told(self._orders.get_durable(order_id, at_least=at_least))
+        """Return the order at this version or a later one, stored durably."""
+        return await _reporting_unreadable(self._orders.get_durable(order_id, at_least=at_least))
 
     async def save(self, order: Order) -> None:
         """Store a changed order with its new events, at the next version, or nothing."""
-        seen = _Unstored(order)
+        changes = _Changes(order)
         await self._orders.save(order)
-        seen.count()
+        changes.count()
 
     async def get_state(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, to look at."""
-        return await _told(self._orders.get_state(order_id))
+        """Return the state of the order as last stored."""
+        return await _reporting_unreadable(self._orders.get_state(order_id))
 
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
-        """The order with this number, to look at."""
-        return await _told(self._orders.find_by_number(tenant, number))
+        """Return the state of the order with this number."""
+        return await _reporting_unreadable(self._orders.find_by_number(tenant, number))
 
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
     ) -> OrderPage:
-        """At most `limit` orders by time of creation and id, after a position."""
+        """Return at most `limit` orders by time of creation and id, after a position."""
         page = await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
         for order_id in page.unreadable:
-            tell_unreadable("order", str(order_id), "found in a list")
+            report_unreadable("order", str(order_id), "found in a list")
         return page
 
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
+        """Claim at most `limit` orders whose `next_action_at` has passed, each for `lease`."""
         return await self._orders.claim_scheduled(now=now, lease=lease, limit=limit)
 
 
-async def _told(found: Awaitable[T]) -> T:
+async def _reporting_unreadable(found: Awaitable[T]) -> T:
     try:
         return await found
     except UnreadableOrder as error:
-        tell_unreadable("order", str(error.order_id), error.reason)
+        report_unreadable("order", str(error.order_id), error.reason)
         raise
 
 
-class _Unstored:
-    """What is new about an order, taken down before a store takes it."""
+class _Changes:
+    """The new events and the moved money of an order, read before it is stored."""
 
     __slots__ = ("_currency", "_events", "_moved")
 
     def __init__(self, order: Order) -> None:
-        after, before = order.state.totals, order.stored.totals
+        after, before = order.state.totals, stored_state(order).totals
         self._events = order.new_events
         self._currency = order.state.currency
         self._moved = (

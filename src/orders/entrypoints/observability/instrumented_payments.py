@@ -1,4 +1,4 @@
-"""The payment gateway: calls are counted, timed, and each a span; meanwhile others work."""
+"""A payment gateway that counts, times and traces calls, and yields the admission slot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class InstrumentedPaymentGateway:
-    """`PaymentGateway`: passes every call on, and observes how it ended."""
+    """Implements `PaymentGateway` with another one, and observes each call."""
 
     def __init__(self, payments: PaymentGateway) -> None:
         self._payments = payments
@@ -30,28 +30,28 @@ class InstrumentedPaymentGateway:
     async def authorize(
         self, *, reference: str, amount: Money, method: str, capture: bool
     ) -> PaymentReport:
-        """Ask for an amount to be held, or taken at once with `capture`."""
+        """Authorize an amount, or also capture it with `capture`."""
         call = self._payments.authorize(
             reference=reference, amount=amount, method=method, capture=capture
         )
         return await _observed("authorize", call)
 
     async def capture(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
-        """Take a part of what is held."""
+        """Capture a part of the authorized amount."""
         call = self._payments.capture(provider_id, amount=amount, reference=reference)
         return await _observed("capture", call)
 
     async def void(self, provider_id: str, *, reference: str) -> PaymentReport:
-        """Give back what is held and not taken."""
+        """Release the amount that is authorized and not captured."""
         return await _observed("void", self._payments.void(provider_id, reference=reference))
 
     async def refund(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
-        """Give back a part of what was taken."""
+        """Refund a part of the captured amount."""
         call = self._payments.refund(provider_id, amount=amount, reference=reference)
         return await _observed("refund", call)
 
     async def find(self, reference: str) -> PaymentReport | None:
-        """The payment that `authorize` started with this reference; None if there is none."""
+        """Return the payment that `authorize` started with this reference; None without one."""
         return await _observed("find", self._payments.find(reference))
 
 
@@ -64,20 +64,20 @@ async def _observed(name: str, call: Awaitable[T]) -> T:
 
 
 async def _measured(name: str, call: Awaitable[T]) -> T:
-    began, outcome = time.perf_counter(), "unavailable"
+    started, outcome = time.perf_counter(), "unavailable"
     try:
         with yield_slot():
-            answer = await call
+            result = await call
         outcome = "ok"
-        return answer
+        return result
     except PaymentDeclined:
         outcome = "declined"
         raise
     except PaymentRefused as refusal:
         outcome = "refused"
-        _log.warning("payments %s: %s", name, refusal)  # the status: what is wrong with us
+        _log.warning("payments %s: %s", name, refusal)  # the status shows our fault
         raise
     except PaymentUnavailable:
         raise
     finally:
-        metrics.observe_payment_call(name, outcome, time.perf_counter() - began)
+        metrics.observe_payment_call(name, outcome, time.perf_counter() - started)

@@ -27,9 +27,12 @@ FIELDS: Final = (
     "client",
     "code",
     "duration_ms",
+    "first",
+    "last",
     "method",
     "order_id",
     "owner",
+    "publisher",
     "replayed",
     "roles",
     "route",
@@ -82,6 +85,17 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     # Logging is faster without these (logging HOWTO, Optimization), and we write none of them.
     logging._srcfile = None  # noqa: SLF001
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def configure_audit() -> None:
+    """Send the audit trail to standard error as JSON, and leave all other logs as they are.
+
+    For a command whose other lines are for the person who runs it.
+    """
+    audit = logging.getLogger("audit")
+    audit.handlers[:] = [JsonLines(_write_to(None))]
+    audit.setLevel(logging.INFO)
+    audit.propagate = False
 
 
 def _write_to(stream: TextIO | None) -> Callable[[bytes], None]:

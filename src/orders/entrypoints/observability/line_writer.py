@@ -1,7 +1,7 @@
-"""Lines for a file descriptor whose reader may be slow, or gone. Whoever writes never waits for it.
+"""Writes lines to a file descriptor without ever waiting for a slow reader.
 
-No flag is set on a file description that other processes share (a terminal, the pipe of a whole
-container): we open one of our own.
+It sets no flag on a file description that other processes share (a terminal, the pipe of a whole
+container): it opens another one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from functools import cache
 from typing import Final
 
 LINE_BYTES: Final = 4_096
-"""The longest line: Linux writes so much to a pipe whole, whoever else writes to it (PIPE_BUF)."""
-KEPT_BYTES: Final = 2**18
-"""Of lines that wait for a slow reader; those after them are dropped."""
+"""The longest line: Linux writes up to PIPE_BUF bytes to a pipe atomically."""
+MAX_QUEUED_BYTES: Final = 2**18
+"""Bytes that wait for a slow reader; lines above that are dropped."""
 
 _NO_WAIT: Final = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -34,7 +34,7 @@ def _report_lost(lines: int) -> bytes:
 
 
 class LineWriter:
-    """Writes lines at once while the reader keeps up, then from a thread; beyond a bound it drops.
+    """Writes lines directly while the reader keeps up, else from a thread; above a limit it drops.
 
     A line of at most `LINE_BYTES` is written whole or not at all, and does not mix with those of
     other processes. When writing works again after a loss, a line says how many were lost.
@@ -44,40 +44,40 @@ class LineWriter:
         self,
         descriptor: int,
         *,
-        kept_bytes: int = KEPT_BYTES,
+        max_queued_bytes: int = MAX_QUEUED_BYTES,
         report_lost: Callable[[int], bytes] = _report_lost,
     ) -> None:
-        """Take a descriptor, which stays open and as it is."""
+        """Use a descriptor; it stays open and unchanged."""
         self._target, self._send, self._returns_at_once = _opened(descriptor)
-        self._bound = kept_bytes
+        self._bound = max_queued_bytes
         self.report_lost = report_lost
-        """Makes the line that says how many were lost."""
+        """Returns the line that says how many lines were lost."""
         self.forget()
         _WRITERS.add(self)
 
     def forget(self) -> None:
-        """Begin anew, as after a fork: what waits is the parent's, and so are its locks."""
-        # The garbage collector may run within `write`, and what it destroys may log: in the same
-        # thread, so the lock is one that may be taken again.
+        """Start again after a fork: the queued lines and the locks are the parent's."""
+        # The garbage collector may run inside `write`, and a finaliser may log: in the same thread,
+        # so the lock must be reentrant.
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
         self._lines: deque[bytes] = deque()
-        self._kept = 0  # bytes that wait, with those that the thread is writing
+        self._queued = 0  # bytes that wait, including those that the thread writes now
         self._thread: threading.Thread | None = None
         self.lost = 0
-        """Lines that were dropped, or that nobody can read."""
+        """Lines that were dropped or could not be written."""
         self._unreported = self._counted = 0
 
     def newly_lost(self) -> int:
-        """How many were lost since this was last asked."""
+        """Return how many lines were lost since the last call."""
         newly, self._counted = self.lost - self._counted, self.lost
         return newly
 
     def write(self, line: bytes) -> None:
-        """Write a line, which ends in a newline; or keep it, or drop it. Never waits."""
+        """Write a line that ends in a newline, queue it, or drop it. Never waits."""
         with self._lock:
-            if self._kept or not self._returns_at_once:
-                self._keep(line)
+            if self._queued or not self._returns_at_once:
+                self._enqueue(line)
                 return
             try:
                 sent = self._send(line)
@@ -87,21 +87,21 @@ class LineWriter:
                 self._lose(1)
                 return
             if sent < len(line):
-                self._keep(line[sent:])
+                self._enqueue(line[sent:])
             elif self._unreported:
                 self._report()
 
     def close(self, within_seconds: float) -> None:
-        """Wait until what was kept is written, but not longer. What is not by then is lost."""
+        """Wait until the queued lines are written, at most `within_seconds`; the rest is lost."""
         with self._wake:
-            self._wake.wait_for(lambda: not self._kept, within_seconds)
+            self._wake.wait_for(lambda: not self._queued, within_seconds)
 
-    def _keep(self, line: bytes) -> None:
-        if self._kept + len(line) > self._bound:
+    def _enqueue(self, line: bytes) -> None:
+        if self._queued + len(line) > self._bound:
             self._lose(1)
             return
         self._lines.append(line)
-        self._kept += len(line)
+        self._queued += len(line)
         if self._thread is None:
             self._start()
         self._wake.notify_all()
@@ -112,15 +112,15 @@ class LineWriter:
 
     def _report(self) -> None:
         lines, self._unreported = self._unreported, 0
-        self._keep(self.report_lost(lines))
+        self._enqueue(self.report_lost(lines))
 
     def _start(self) -> None:
-        """Start the thread. No signal reaches it: the supervisor waits for them in another."""
+        """Start the thread, with all signals blocked: the supervisor waits for them."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         thread = threading.Thread(target=self._run, name="log", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system gives no thread: the next line tries again
+        except RuntimeError:  # no thread is available: the next line tries again
             return
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -131,13 +131,13 @@ class LineWriter:
             batch = self._next()
             works = self._send_all(batch)
             with self._wake:
-                self._kept -= len(batch)
+                self._queued -= len(batch)
                 if works and self._unreported and not self._lines:
                     self._report()
                 self._wake.notify_all()
 
     def _next(self) -> bytes:
-        """Wait for lines, and take as many as are written whole."""
+        """Wait for lines, and return as many as are written atomically."""
         with self._wake:
             self._wake.wait_for(lambda: self._lines)
             batch = self._lines.popleft()
@@ -146,7 +146,7 @@ class LineWriter:
             return batch
 
     def _send_all(self, batch: bytes) -> bool:
-        """Wait until all of it is written; False if it never will be."""
+        """Wait until all of it is written; False if writing fails."""
         while batch:
             try:
                 batch = batch[self._send(batch) :]
@@ -165,13 +165,13 @@ Send = Callable[[bytes], int]
 
 
 def _opened(descriptor: int) -> tuple[int, Send, bool]:
-    """Where to write, how, and whether that returns at once."""
+    """Return where to write, how, and whether writing returns at once."""
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(kind):
         ours = socket.socket(fileno=os.dup(descriptor))
         return ours.fileno(), lambda line: ours.send(line, socket.MSG_DONTWAIT), True
     if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
-        # Opening is not always allowed: as another user, or where there is no /proc.
+        # Opening may fail: as another user, or without /proc.
         with contextlib.suppress(OSError):
             target = os.open(f"/proc/self/fd/{descriptor}", _NO_WAIT)
             return target, lambda line: os.write(target, line), True
@@ -181,7 +181,7 @@ def _opened(descriptor: int) -> tuple[int, Send, bool]:
 
 @cache
 def standard_error() -> LineWriter | None:
-    """The one writer of this process to its standard error; None if it was started without one."""
+    """Return this process's writer to standard error; None if it was started without it."""
     return LineWriter(sys.__stderr__.fileno()) if sys.__stderr__ else None
 
 

@@ -23,7 +23,7 @@ from prometheus_client import (
 from orders.entrypoints.observability.line_writer import standard_error
 
 SAMPLE_SECONDS: Final = 0.5
-"""How often what has no events of its own is looked at."""
+"""Interval for values that no event reports."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
@@ -187,7 +187,7 @@ _LOOP_LAG: Final = _histogram(
 
 
 class InFlight:
-    """How many requests there are at this moment. Published by `sampled`: counting is free."""
+    """Number of running requests. `sampled` publishes it, so counting costs nothing."""
 
     count = 0
 
@@ -201,12 +201,12 @@ class InFlight:
 
 
 class Overload:
-    """Requests refused because there is too much to do. Told by `sampled`: counting is free."""
+    """Requests refused for overload. `sampled` publishes the number: counting costs nothing."""
 
     refused = 0
 
     def tell(self) -> None:
-        """Publish and log those since the last time."""
+        """Publish and log the refusals since the last call."""
         refused, self.refused = self.refused, 0
         if refused:
             _REFUSED.labels("overloaded").inc(refused)
@@ -229,7 +229,7 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 
 def count_refusal(code: str | None) -> None:
-    """Count an answer whose problem has this code, if it is one that protects the service."""
+    """Count a problem with this code, if it is one that protects the service."""
     if code == "rate-limited":
         _REFUSED.labels(code).inc()
 
@@ -245,7 +245,7 @@ def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
 
 
 def count_due_work(orders: int) -> None:
-    """Count orders that a worker has seen to."""
+    """Count orders whose scheduled work a worker has processed."""
     _DUE_WORK.inc(orders)
 
 
@@ -260,18 +260,18 @@ def count_money(movement: str, currency: str, minor: int) -> None:
 
 
 def count_spans_exported(spans: int) -> None:
-    """Count spans that have left."""
+    """Count exported spans."""
     _SPANS_EXPORTED.inc(spans)
 
 
 def count_spans_dropped(reason: str, spans: int) -> None:
-    """Count spans that never will."""
+    """Count dropped spans."""
     _SPANS_DROPPED.labels(reason).inc(spans)
 
 
 @asynccontextmanager
 async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> AsyncIterator[None]:
-    """Look at the event loop, and at each state, twice a second for as long as this is open."""
+    """Sample the event loop and each state twice per second until the context ends."""
     for kind in ("order", "event"):
         UNREADABLE.labels(kind)
     for code in ("rate-limited", "overloaded"):

@@ -1,4 +1,4 @@
-"""/metrics on a port of its own: of one process, or of a parent for all its children."""
+"""/metrics on a separate port: of one process, or of a parent process for all its children."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def metrics_of_children(host: str, port: int) -> Iterator[None]:
-    """Serve the numbers of all processes that are forked from here. Port 0 turns it off.
+    """Serve the metrics of all processes that are forked inside. Port 0 turns it off.
 
-    They write to files in a private directory, which ends with this context. Open it before
-    anything imports `metrics`: prometheus_client decides at its import where numbers are kept.
+    They write to files in a private directory, which is removed at the end. Enter it before
+    anything imports `metrics`: prometheus_client chooses the storage when it is imported.
     """
     if not port:
         yield
@@ -38,11 +38,11 @@ def metrics_of_children(host: str, port: int) -> Iterator[None]:
 
 @contextmanager
 def metrics_of_this_process(host: str, port: int) -> Iterator[None]:
-    """Serve the numbers of this process, and how it is. Port 0 turns it off."""
+    """Serve the metrics of this process, with its CPU and memory. Port 0 turns it off."""
     if not port:
         yield
         return
-    from prometheus_client import ProcessCollector  # noqa: PLC0415  # decides where numbers are
+    from prometheus_client import ProcessCollector  # noqa: PLC0415  # chooses the storage
 
     from orders.entrypoints.observability.metrics import REGISTRY  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ def _registry_of(folder: Path) -> CollectorRegistry:
     from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
     class LiveChildren(MultiProcessCollector):
-        """Leaves out what a child that is gone last said of its present."""
+        """Leaves out the gauges of children that have ended."""
 
         def collect(self) -> list[Metric]:
             for file in folder.glob("gauge_live*_*.db"):
@@ -71,16 +71,16 @@ def _registry_of(folder: Path) -> CollectorRegistry:
 
 @contextmanager
 def _served(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]:
-    """Serve a registry from a thread. A taken port costs the numbers, not the service."""
+    """Serve a registry from a thread. If the port is in use, log it and go on without metrics."""
     from prometheus_client import start_http_server  # noqa: PLC0415
 
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
-    except OSError as trouble:
-        _log.warning("no /metrics: port %d on %s: %s", port, host, trouble.strerror)
+    except OSError as error:
+        _log.warning("no /metrics: port %d on %s: %s", port, host, error.strerror)
         yield
         return
-    # A forked child would keep the port open after us.
+    # A forked child would keep the port open when its parent has ended.
     os.register_at_fork(after_in_child=lambda: _close(server.socket.fileno()))
     try:
         yield

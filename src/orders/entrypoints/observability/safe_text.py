@@ -1,5 +1,7 @@
-"""What may be said of records and exceptions. Their texts may quote what a caller sent, so an
-exception is its type, its numeric code and where it was raised.
+"""What of log records and exceptions may be shown.
+
+Their texts may quote what a client sent, so only an exception's type, numeric code and place are
+shown.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 LONGEST_MESSAGE: Final = 500
-"""Characters of a message."""
+"""Maximum number of characters of a message."""
 FRAMES: Final = 12
-"""Innermost frames of an exception."""
+"""Maximum number of innermost frames of an exception."""
 EXCEPTIONS: Final = 8
-"""Exceptions of one record: causes, and the members of groups."""
+"""Maximum number of exceptions of one record: causes, and members of groups."""
 
 _OURS: Final = ("orders.", "audit")
 _SECRETS: Final = re.compile(
@@ -25,15 +27,15 @@ _SECRETS: Final = re.compile(
     r"|\b(?:tok|whsec)_[\w+/=-]+"
     r"|(?<=://)[^/@\s]+(?=@)"  # name and password in a URL
 )
-# "Exception in callback f(<Future finished result={...}>)": what it was called with.
+# "Exception in callback f(<Future finished result={...}>)": hide the arguments.
 _CALLED_WITH: Final = re.compile(r"(?<= in callback )(\S*?)[(<].*")
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """The message, without what can be told to be a secret or a dump, and of bounded length."""
+    """Return the message, shortened, without dumps and text that looks like a secret."""
     text = record.getMessage()
     if not record.name.startswith(_OURS):
-        # What others append to their first line is dumps: of a task, of what it raised.
+        # The further lines of other loggers are dumps of tasks and exceptions.
         text = text.partition("\n")[0].strip()
         if text.endswith("Traceback (most recent call last):"):
             text = "a traceback"
@@ -44,12 +46,12 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def described(error: BaseException) -> list[dict[str, Any]]:
-    """The exception, what it came from, and the members of groups: each without its text."""
+    """Describe the exception, its causes and the members of groups, without their texts."""
     return [_described(each) for each in _related(error)]
 
 
 def in_a_line(error: BaseException) -> str:
-    """The same for a person at a screen."""
+    """Return the same in one line, for a person."""
     parts = []
     for each in described(error)[:4]:
         number = f" (code {each['code']})" if "code" in each else ""
@@ -59,7 +61,7 @@ def in_a_line(error: BaseException) -> str:
 
 
 def _related(error: BaseException) -> Iterator[BaseException]:
-    """The latest first; of a group, its members before their causes; a bounded number of them."""
+    """Return at most `EXCEPTIONS`, the latest first; members of a group before their causes."""
     waiting = deque([error])
     for _ in range(EXCEPTIONS):
         if not waiting:

@@ -1,4 +1,4 @@
-"""Recorded spans, and how they leave: OTLP over HTTP, by a thread with a bounded queue."""
+"""Records spans and exports them: OTLP over HTTP, from a thread with a bounded queue."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def recording_spans(settings: Settings) -> AsyncIterator[None]:
 
 
 def provider_of(ended: SpanProcessor, *, ratio: float) -> TracerProvider:
-    """What makes spans of `ratio` of the traces that start here, and hands them on once ended."""
+    """Return a provider that records `ratio` of the traces that start here."""
     resource = Resource.create(
         {"service.name": "orders", "service.version": metadata.version("orders")}
     )
@@ -63,7 +63,7 @@ def provider_of(ended: SpanProcessor, *, ratio: float) -> TracerProvider:
 
 
 class LinkedOrRatio(Sampler):
-    """Keeps a new trace if the one that it is linked to is kept; without a link, a share."""
+    """Records a new trace if the linked one is recorded; without a link, a share of the traces."""
 
     def __init__(self, ratio: float) -> None:
         self._by_ratio = TraceIdRatioBased(ratio)
@@ -78,7 +78,7 @@ class LinkedOrRatio(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        """Whether a trace that starts here is kept."""
+        """Whether a trace that starts here is recorded."""
         sampler: Sampler = self._by_ratio
         if links:
             sampler = ALWAYS_ON if links[0].context.trace_flags.sampled else ALWAYS_OFF
@@ -87,5 +87,5 @@ class LinkedOrRatio(Sampler):
         )
 
     def get_description(self) -> str:
-        """What it says of itself."""
+        """Return a description for the SDK's logs."""
         return f"LinkedOrRatio{{{self._by_ratio.rate}}}"

@@ -2,11 +2,10 @@
 
 A request joins its caller's trace (W3C Trace Context) or starts one, so that problems, logs,
 events and calls to the payment service name the same trace. Whether its spans are recorded is
-decided once, at its start; `tracing` says how, and where they go. Below a span that is not
-recorded none is made.
+decided once, at its start: see `span_exporter`. Below a span that is not recorded, no span is
+created.
 
-Attributes are ids, templates and codes. What a caller wrote, and what an exception says, is in
-none.
+Attributes are ids, templates and codes, never texts of clients or exceptions.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from orders.adapters.messages import Sending, event_name
+from orders.adapters.messages import event_name
 from orders.application.errors import ApplicationError
 from orders.application.ports import LoggedEvent
 from orders.domain.errors import OrderError
@@ -42,9 +41,9 @@ _NOWHERE: Final = Context()
 
 
 def request_span(headers: Iterable[tuple[bytes, bytes]]) -> Span:
-    """The span of a request with these headers; end it, if it is recorded, and name it then.
+    """Return the span of a request with these headers.
 
-    Of several `traceparent` fields none is believed.
+    The caller names and ends it if it is recorded. Several `traceparent` headers are ignored.
     """
     given = [value for name, value in headers if name == b"traceparent"]
     caller = _span_of(given[0].decode("latin-1") if len(given) == 1 else None)
@@ -58,7 +57,7 @@ def request_span(headers: Iterable[tuple[bytes, bytes]]) -> Span:
 
 @contextmanager
 def entered(span: Span) -> Iterator[Span]:
-    """Work within a span, and leave its end to others."""
+    """Make a span the current one. Does not end it."""
     token = context.attach(trace.set_span_in_context(span))
     try:
         yield span
@@ -67,7 +66,7 @@ def entered(span: Span) -> Iterator[Span]:
 
 
 def is_recorded() -> bool:
-    """Whether what is being done now belongs to a trace that is kept."""
+    """Whether the current span is recorded."""
     return trace.get_current_span().is_recording()
 
 
@@ -75,28 +74,32 @@ def is_recorded() -> bool:
 def recorded(
     name: str, *, kind: SpanKind = SpanKind.INTERNAL, attributes: Attributes | None = None
 ) -> Iterator[Span]:
-    """Do a part of the work within a span of its own. For where `is_recorded`."""
-    with _kept(_TRACER.start_span(name, kind=kind, attributes=attributes)) as span:
+    """Run a block in a new span. Call it only if `is_recorded`."""
+    with _ending(_TRACER.start_span(name, kind=kind, attributes=attributes)) as span:
         yield span
 
 
 @contextmanager
 def due_work(cause: str | None, attributes: Attributes) -> Iterator[None]:
-    """Work that no request has asked for, in a trace of its own, linked to what once caused it."""
+    """Run scheduled work in a new trace, linked to the trace that caused it."""
     links = [trace.Link(of.get_span_context())] if _is_known(of := _span_of(cause)) else []
     span = _TRACER.start_span("due work", context=_NOWHERE, attributes=attributes, links=links)
-    with _kept(span if _is_known(span) else _new_span()):
+    with _ending(span if _is_known(span) else _new_span()):
         yield
 
 
-def sending(system: str, destination: str) -> Sending:
-    """How a broker's publisher sends an event: within a span of the trace that caused it.
+class SpanTraceContext:
+    """`TraceContext` by OpenTelemetry. A delivery has a span if its cause is recorded."""
 
-    The context gives the trace context that the message carries to its consumers.
-    """
+    def current(self) -> str | None:
+        """The traceparent of the current span."""
+        return current_traceparent()
 
     @contextmanager
-    def send(event: LoggedEvent) -> Iterator[str | None]:
+    def delivering(
+        self, event: LoggedEvent, *, broker: str, destination: str
+    ) -> Iterator[str | None]:
+        """Send an event within a span of its cause's trace. Gives the traceparent of that span."""
         cause = _span_of(event.traceparent)
         if not cause.get_span_context().trace_flags.sampled:
             yield event.traceparent
@@ -107,7 +110,7 @@ def sending(system: str, destination: str) -> Sending:
             context=trace.set_span_in_context(cause, _NOWHERE),
             kind=SpanKind.PRODUCER,
             attributes={
-                "messaging.system": system,
+                "messaging.system": broker,
                 "messaging.operation.name": "publish",
                 "messaging.operation.type": "send",
                 "messaging.destination.name": destination,
@@ -116,33 +119,31 @@ def sending(system: str, destination: str) -> Sending:
                 "orders.order_id": str(event.order_id),
             },
         )
-        with _kept(span):
+        with _ending(span):
             yield current_traceparent()
-
-    return send
 
 
 def current_traceparent() -> str | None:
-    """The trace that is being worked for, as a W3C header; None outside of one."""
+    """Return the current trace as a W3C header; None outside a trace."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return carrier.get("traceparent")
 
 
 def current_ids() -> tuple[str | None, str | None]:
-    """The ids of the trace being worked for, and of the span if it is recorded, in hex."""
+    """Return the ids of the current trace, and of the span if it is recorded, in hex."""
     span = trace.get_current_span()
     found = span.get_span_context()
     return trace.format_trace_id(found.trace_id) if found.is_valid else None, span_id_of(span)
 
 
 def span_id_of(span: Span) -> str | None:
-    """The id of a span in hex, if it is recorded."""
+    """Return the id of a span in hex, if it is recorded."""
     return trace.format_span_id(span.get_span_context().span_id) if span.is_recording() else None
 
 
 @contextmanager
-def _kept(span: Span) -> Iterator[Span]:
+def _ending(span: Span) -> Iterator[Span]:
     with entered(span):
         try:
             yield span
@@ -154,7 +155,7 @@ def _kept(span: Span) -> Iterator[Span]:
 
 
 def _note(span: Span, error: BaseException) -> None:
-    """Say what ended a span: the code of a refusal, the type of anything else; never its text."""
+    """Record what ended a span: a refusal's code, or an exception's type; never its text."""
     if isinstance(error, OrderError | ApplicationError):
         span.set_attribute("orders.refusal", error.code)
         return
@@ -174,10 +175,10 @@ def _is_known(span: Span) -> bool:
 
 
 def _new_span() -> Span:
-    """What names a trace where nothing is recorded."""
+    """Return a span that only carries a trace id."""
     return NonRecordingSpan(
         SpanContext(
-            # As the SDK makes them: names, not secrets. Forked processes make others.
+            # As the SDK does: ids are no secrets. Forked processes get different ones.
             trace_id=random.getrandbits(128) or 1,
             span_id=random.getrandbits(64) or 1,
             is_remote=False,

@@ -1,4 +1,4 @@
-"""What only a newer version can read is counted and logged, each once by a process."""
+"""Counts and logs orders and events that only a newer version can read, once per process."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Final, Literal
 from orders.application.ports import Unreadable
 from orders.entrypoints.observability.metrics import UNREADABLE
 
-_NAMES_AT_MOST: Final = 10_000
-"""That a process remembers; beyond them none is counted or logged any more."""
+_MAX_NAMES: Final = 10_000
+"""Names that a process remembers; further ones are neither counted nor logged."""
 
-_told: Final[set[str]] = set()
+_reported: Final[set[str]] = set()
 _log: Final = logging.getLogger(__name__)
 
 
-def tell_unreadable(kind: Literal["order", "event"], name: str, reason: str) -> None:
-    """Count and log an order or event, unless that was done."""
-    if name in _told or len(_told) >= _NAMES_AT_MOST:
+def report_unreadable(kind: Literal["order", "event"], name: str, reason: str) -> None:
+    """Count and log an order or event the first time."""
+    if name in _reported or len(_reported) >= _MAX_NAMES:
         return
-    _told.add(name)
+    _reported.add(name)
     UNREADABLE.labels(kind).inc()
     _log.error("%s %s cannot be read by this version: %s", kind, name, reason)
 
 
 def tell_unreadable_events(events: Iterable[Unreadable]) -> None:
-    """Count and log events, each unless that was done."""
+    """Count and log each event the first time."""
     for event in events:
-        tell_unreadable("event", event.id, event.reason)
+        report_unreadable("event", event.id, event.reason)

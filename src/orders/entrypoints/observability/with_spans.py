@@ -1,4 +1,4 @@
-"""Use cases with their calls as spans."""
+"""Use cases whose calls are spans."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ UseCase = TypeVar("UseCase")
 
 
 def with_spans(use_case: type[UseCase]) -> type[UseCase]:
-    """The same use case, each public call of which is a span where spans are recorded.
+    """Return a subclass of a use case whose public calls are spans, if spans are recorded.
 
-    A class of its own: Litestar asks of what it injects that it is an instance.
+    A subclass, because Litestar checks that what it injects is an instance.
     """
     calls = {
         name: _within(f"{use_case.__name__}{'' if name == '__call__' else f'.{name}'}", call)

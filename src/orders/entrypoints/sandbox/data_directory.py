@@ -1,4 +1,4 @@
-"""Where the development stack keeps its data, and the secrets made at its first run."""
+"""The data directory of the development stack, and the secrets created at its first run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# What tokens of the sandbox say, wherever it listens: they stay good when a port changes.
+# Claims of the sandbox's tokens. They do not name the port, so tokens stay valid if it changes.
 ISSUER = "orders-sandbox"
 AUDIENCE = "orders"
 TENANT = "main"
@@ -23,7 +23,7 @@ class DataDirectory:
     path: Path
 
     def prepare(self) -> None:
-        """Make it, with `.gitignore`, if need be. May be repeated, and by two at once."""
+        """Create it with `.gitignore` if it is missing. May be repeated, also at the same time."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self.payments.mkdir(exist_ok=True)
         self.path.chmod(0o700)
@@ -54,29 +54,29 @@ class DataDirectory:
         return self.path / "issuer-key.pem"
 
     def webhook_secret(self) -> str:
-        """Return the key of the sandbox's webhooks, made at first use."""
-        return self._kept(
+        """Return the key of the sandbox's webhooks, created at first use."""
+        return self._stored_secret(
             "webhook-secret", lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         )
 
     def payment_token(self) -> str:
-        """Return the service's credential at the payment sandbox, made at first use."""
-        return self._kept("payment-token", lambda: secrets.token_urlsafe(32))
+        """Return the service's credential at the payment sandbox, created at first use."""
+        return self._stored_secret("payment-token", lambda: secrets.token_urlsafe(32))
 
-    def _kept(self, name: str, make: Callable[[], str]) -> str:
-        kept = self.path / name
-        if not kept.exists():
-            write_private(draft := kept.with_name(f".{name}.{os.getpid()}"), make())
+    def _stored_secret(self, name: str, make: Callable[[], str]) -> str:
+        file = self.path / name
+        if not file.exists():
+            write_private(draft := file.with_name(f".{name}.{os.getpid()}"), make())
             with contextlib.suppress(
                 FileExistsError
-            ):  # another process was first: its secret it is
-                kept.hardlink_to(draft)
+            ):  # another process was first, and its secret counts
+                file.hardlink_to(draft)
             draft.unlink()
-        return kept.read_text()
+        return file.read_text()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read, in one step: nobody sees half of it."""
+    """Write a new file that only its owner can read, atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     draft.touch(mode=0o600)
     draft.write_text(text)

@@ -1,4 +1,4 @@
-"""A database for development and tests: SecantusDB, as a process of its own.
+"""A database for development and tests: SecantusDB, in a separate process.
 
 It speaks MongoDB's wire protocol. Its licence is GPL-2, so nothing here imports it.
 """
@@ -18,16 +18,16 @@ from pathlib import Path
 from orders.entrypoints.server.child_processes import ProcessFailed, end_with, free_ports, is_taken
 
 _HOST = "127.0.0.1"
-_PATIENCE_SECONDS = 30
+_START_SECONDS = 30
 
 
 def database_uri(port: int) -> str:
-    """Return where the database at `port` is. Always this machine only."""
+    """Return the address of the database at `port`; it listens on this machine only."""
     return f"mongodb://{_HOST}:{port}/"
 
 
 def database_command(storage_path: Path, port: int) -> Sequence[str]:
-    """Return the command that serves what is stored at `storage_path`; commits are synced.
+    """Return the command that serves the data at `storage_path`; commits are synced.
 
     Raises:
         ProcessFailed: If it is not installed.
@@ -43,8 +43,8 @@ def database_command(storage_path: Path, port: int) -> Sequence[str]:
 
 
 def answers_ping(uri: str) -> bool:
-    """Whether a database answers at `uri`, within one second."""
-    from pymongo import MongoClient  # noqa: PLC0415  # slow, and who only starts it needs no client
+    """Whether a database responds at `uri` within one second."""
+    from pymongo import MongoClient  # noqa: PLC0415  # slow to import
     from pymongo.errors import PyMongoError  # noqa: PLC0415
 
     client: MongoClient[dict[str, object]] = MongoClient(uri, serverSelectionTimeoutMS=1000)
@@ -64,10 +64,11 @@ def embedded_database(
     *,
     command: Callable[[Path, int], Sequence[str]] = database_command,
 ) -> Iterator[str]:
-    """Run a database until the block is left, and yield its URI once it answers.
+    """Run a database until the block is left, and yield its URI once it responds.
 
-    `storage_path` is made if need be; what is in it is served again. A free port is taken if none
-    is given; `command` serves the one at the other. Enter it in the main thread: see `end_with`.
+    `storage_path` is created if it is missing; existing data is served again. Without `port`, a
+    free port is used. `command` returns the server's command line. Enter the block in the main
+    thread: see `end_with`.
 
     Raises:
         ProcessFailed: If the port is taken, or the database does not come up within 30 s.
@@ -87,7 +88,7 @@ def embedded_database(
             preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509  # one system call
         )
     try:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _START_SECONDS
         while not answers_ping(database_uri(port)):
             if process.poll() is None and time.monotonic() < deadline:
                 continue

@@ -1,4 +1,4 @@
-"""`orders dev`: the whole stack on this machine, each part a process of its own."""
+"""`orders dev`: the whole stack on this machine, one process for each part."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXAMPLE = """{"currency": "GBP",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
-    """What `orders dev` was asked for; port 0 takes free ports for all."""
+    """The options of `orders dev`; port 0 takes free ports for all parts."""
 
     host: str
     port: int
@@ -48,7 +48,7 @@ def run_dev(options: DevOptions) -> int:
     """
     data = DataDirectory(options.data.absolute())
     data.prepare()
-    with _held(data.lock) as lock:
+    with _locked(data.lock) as lock:
         data.ready_file.unlink(missing_ok=True)  # of a run that was killed
         stack = Stack(host=options.host, port=options.port, data=data, environ=os.environ)
         asyncio.run(_supervise(stack, data, lock, partial(_announce, stack, data, options)))
@@ -64,17 +64,17 @@ def run_demo(file: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="orders-demo-") as folder:
         data = DataDirectory(Path(folder))
         data.prepare()
-        with _held(data.lock) as lock:
+        with _locked(data.lock) as lock:
             stack = Stack(host="127.0.0.1", port=0, data=data, environ=os.environ)
             asyncio.run(_supervise(stack, data, lock, partial(_replay, stack, data, file)))
     return 0
 
 
 @contextmanager
-def _held(lock: Path) -> Iterator[int]:
-    """Keep a second stack away from our data.
+def _locked(lock: Path) -> Iterator[int]:
+    """Lock the data directory against a second stack.
 
-    The parts inherit the lock: should we be killed, it is free only when the last of them is gone.
+    The parts inherit the lock: if this process is killed, it is free when the last part has ended.
     """
     with lock.open("a+") as file:
         deadline = time.monotonic() + 15
@@ -102,14 +102,14 @@ def _is_alive(pid: str) -> bool:
 
 
 async def _supervise(stack: Stack, data: DataDirectory, lock: int, once_up: Work) -> None:
-    """Start the stack, do `once_up`, stop the stack. Ends early if told to or if a part fails."""
+    """Start the stack, run `once_up`, stop the stack. Ends early if a part fails."""
     children = Children(stack.environ, data.logs, lock)
-    told_to_stop = _stop_signals(children)
+    stop = _stop_signals(children)
     try:
         stack.require_ports()
         ways_to_end = [
             asyncio.ensure_future(each)
-            for each in (_up_then(stack, children, once_up), children.watch(), told_to_stop.wait())
+            for each in (_up_then(stack, children, once_up), children.watch(), stop.wait())
         ]
         ended, others = await asyncio.wait(ways_to_end, return_when=asyncio.FIRST_COMPLETED)
         for other in others:
@@ -122,7 +122,7 @@ async def _supervise(stack: Stack, data: DataDirectory, lock: int, once_up: Work
 
 
 def _stop_signals(children: Children) -> asyncio.Event:
-    """Return what the first SIGTERM or Ctrl-C sets; a second one stops waiting for anybody."""
+    """Return an event that SIGTERM or Ctrl-C sets; a second signal kills all parts."""
     stop = asyncio.Event()
 
     def request_stop() -> None:
@@ -143,7 +143,7 @@ async def _up_then(stack: Stack, children: Children, once_up: Work) -> None:
 async def _announce(
     stack: Stack, data: DataDirectory, options: DevOptions, children: Children
 ) -> None:
-    """Say that everything answers, on the screen and in the ready files, and wait for ever."""
+    """Report on the screen and in the ready files that the stack is up; wait until cancelled."""
     from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token  # noqa: PLC0415  # slow, not needed before
 
     token = sandbox_token(data, subject="ada", roles=["customer"], ttl_seconds=_TOKEN_SECONDS)
@@ -153,7 +153,7 @@ async def _announce(
     try:
         for file in files:
             write_private(file, f"{ready}\n")
-        if sys.stdout:  # a terminal may be held, a pipe be full: nobody waits for it
+        if sys.stdout:  # does not wait for a stopped terminal or a full pipe
             LineWriter(sys.stdout.fileno()).write(
                 _greeting(stack.addresses(), data, token).encode()
             )

@@ -1,4 +1,4 @@
-"""The sandbox process: a payment service and a token issuer at once, for development only."""
+"""The sandbox process: a payment service and a token issuer, for development only."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _payments(data: DataDirectory, options: argparse.Namespace) -> web.Applicati
     return payments.create_app(
         data_dir=data.payments,
         webhook_url=options.webhook_url,
-        webhook_secret=_told("PAYMENT_WEBHOOK_SECRET") or data.webhook_secret(),
-        credential=_told("PAYMENT_TOKEN") or data.payment_token(),
+        webhook_secret=_setting("PAYMENT_WEBHOOK_SECRET") or data.webhook_secret(),
+        credential=_setting("PAYMENT_TOKEN") or data.payment_token(),
     )
 
 
-def _told(name: str) -> str:
-    """Return what the service is told as well; of several secrets the first signs."""
+def _setting(name: str) -> str:
+    """Return a setting of the service, which the sandbox must share; the first secret signs."""
     return os.environ.get(f"ORDERS_{name}", "").partition(",")[0].strip()
 
 

@@ -1,4 +1,4 @@
-"""The parts of a development stack: where they listen, what they are told, how they start."""
+"""The parts of a development stack: their ports, their settings, how they start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orders.entrypoints.sandbox.database import database_command, database_uri
 from orders.entrypoints.server.child_processes import Children, ProcessFailed, free_ports, is_taken
 
 _LOOPBACK = "127.0.0.1"
-_PATIENCE_SECONDS = 45
+_START_SECONDS = 45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ class Ports:
 
 
 class Stack:
-    """A payment service, a token issuer, a database unless there is one, the API, the worker.
+    """A payment service, a token issuer, an embedded database if none is set, the API, the worker.
 
-    What `environ` says of the service's settings goes before what the stack would say.
+    Settings of the service in `environ` replace those of the stack.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Stack:
                 raise ProcessFailed(f"port {port} on {host} is in use ({use}): try another --port")
 
     async def start(self, children: Children) -> None:
-        """Start every part, and return when all of them answer.
+        """Start every part, and return when all of them respond.
 
         Raises:
             ProcessFailed: If one fails, or does not answer in time.
@@ -97,14 +97,14 @@ class Stack:
         await children.start(
             "worker", _orders("worker"), ORDERS_METRICS_PORT=str(self._ports.worker_metrics)
         )
-        # Beside the others, which wait for the database too; nobody is told to come before.
-        await children.run("migrate", _orders("migrate", "--wait", str(_PATIENCE_SECONDS)))
+        # Runs while the others wait for the database; the stack is ready only after it.
+        await children.run("migrate", _orders("migrate", "--wait", str(_START_SECONDS)))
         await _until(partial(accepts, self._ports.payments), "the payment service")
         await _until(partial(accepts, self._ports.issuer), "the token issuer")
         await _until(partial(is_ready, self._ports.api, self._reachable), "the API")
 
     def addresses(self) -> dict[str, str]:
-        """Return where everything is, as the ready file says it."""
+        """Return the addresses of all parts, as the ready file lists them."""
         ports = self._ports
         return {
             "api": f"http://{self._reachable}:{ports.api}",
@@ -135,9 +135,9 @@ class Stack:
             "ORDERS_DEFAULT_TENANT": TENANT,
             "ORDERS_PRICE_LIST": str(Path(__file__).with_name("catalogue.json")),
             "ORDERS_DRAIN_SECONDS": "0",
-            # The embedded database sorts all that a list matches, on one slow core.
+            # The embedded database sorts everything that a list matches, on one slow core.
             "ORDERS_MONGO_TIMEOUT_SECONDS": "5",
-            # One developer is a whole shop here, and a replay a whole day in a minute.
+            # One developer sends the load of a whole shop; a replay sends a day in a minute.
             "ORDERS_RATE_PER_SECOND": "100000",
             "ORDERS_RATE_BURST": "100000",
             "ORDERS_AUTH_FAILURES_PER_SECOND": "100000",
@@ -160,18 +160,18 @@ def _orders(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "orders", *arguments]
 
 
-async def _until(answers: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+async def _until(responds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
     pause = 0.05
-    while not await asyncio.to_thread(answers):
+    while not await asyncio.to_thread(responds):
         if time.monotonic() > deadline:
-            raise ProcessFailed(f"{what} did not answer within {_PATIENCE_SECONDS} s")
+            raise ProcessFailed(f"{what} did not answer within {_START_SECONDS} s")
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.5)
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens there, on this machine."""
+    """Whether a process listens on this port of this machine."""
     try:
         socket.create_connection((_LOOPBACK, port), timeout=1).close()
     except OSError:
@@ -180,7 +180,7 @@ def accepts(port: int) -> bool:
 
 
 def is_ready(port: int, host: str = _LOOPBACK) -> bool:
-    """Whether an API says that requests may come."""
+    """Whether the API is ready for requests."""
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/readyz")

@@ -1,1 +1,1 @@
-"""The HTTP server: processes, connections, and what stands before the application."""
+"""The HTTP server: its processes, and everything that wraps uvicorn's inner parts."""

@@ -1,4 +1,4 @@
-"""Child processes that end with us, their logs, and the ports they take."""
+"""Child processes that end with their parent, their logs and their ports."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from typing import Any, Never, Self
 from orders.entrypoints.failures import CommandFailed
 
 _PR_SET_PDEATHSIG = 1
-_prctl = getattr(ctypes.pythonapi, "prctl", None)  # Linux only; found before any fork
+_prctl = getattr(ctypes.pythonapi, "prctl", None)  # Linux only; resolved before any fork
 
 
 class ProcessFailed(CommandFailed):
-    """A process did not start, did not answer, or ended by itself."""
+    """A process did not start, did not respond, or ended unexpectedly."""
 
 
 def end_with(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
-    """Make the calling process get a signal when the process `parent` dies, even of SIGKILL.
+    """Send the calling process a signal when the process `parent` dies, even of SIGKILL.
 
-    For a fresh child. The kernel watches the *thread* that forked it, so fork from the main one.
-    Does nothing where the system cannot do it.
+    Call it in a new child. The kernel watches the *thread* that forked it, so fork from the main
+    thread. Does nothing on systems other than Linux.
     """
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, by)
-        if os.getppid() != parent:  # it was gone before we asked
+        if os.getppid() != parent:  # it died before the call
             os._exit(1)
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run what has no end of its own; SIGTERM and Ctrl-C cancel it, which is its good end."""
+    """Run a coroutine that does not end until SIGTERM or Ctrl-C cancels it."""
 
     async def until_stopped() -> None:
         task = asyncio.create_task(work)
@@ -49,7 +49,7 @@ def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
 
 
 def is_taken(host: str, port: int) -> bool:
-    """Whether someone listens there already, or we may not."""
+    """Whether the port is in use, or this process may not listen there."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -60,14 +60,14 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Return different ports that were free just now."""
+    """Return different ports that are free at this moment."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.create_server((host, 0))) for _ in range(count)]
         return [probe.getsockname()[1] for probe in probes]
 
 
 class Child:
-    """A process in a session of its own, so that Ctrl-C reaches it only through us."""
+    """A process in a separate session, so that Ctrl-C reaches only its parent."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
@@ -84,7 +84,7 @@ class Child:
         logs: Path,
         inherited: int,
     ) -> Self:
-        """Start `command`. What it writes goes to `<logs>/<name>.log`, the run before is kept."""
+        """Start `command`. Its output goes to `<logs>/<name>.log`; the previous log is kept."""
         log = logs / f"{name}.log"
         with contextlib.suppress(FileNotFoundError):
             log.replace(log.with_suffix(".previous.log"))
@@ -101,13 +101,13 @@ class Child:
             )
         return cls(name, process, log)
 
-    def last_words(self, lines: int = 15) -> str:
+    def end_of_log(self, lines: int = 15) -> str:
         """Return the end of its log, indented."""
         text = self.log.read_text(errors="replace").splitlines()[-lines:]
         return "\n".join(f"    {line}" for line in text)
 
     async def stop(self, seconds: float) -> None:
-        """End it and all it started: politely, after `seconds` by force. May be repeated."""
+        """Terminate it; after `seconds`, kill it and all its children. May be repeated."""
         if self.process.returncode is None:
             self.process.terminate()
             with contextlib.suppress(TimeoutError):
@@ -116,7 +116,7 @@ class Child:
         await self.process.wait()
 
     def kill(self) -> None:
-        """End it and all it started at once."""
+        """Kill it and all its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -124,8 +124,8 @@ class Child:
 class Children:
     """The processes of one stack: started in order, stopped in reverse.
 
-    All of them have `environ`, log to a file of their name in `logs`, and keep open the file
-    descriptor `lock`.
+    Each has the environment `environ`, logs to a file with its name in `logs`, and inherits the
+    file descriptor `lock`.
     """
 
     def __init__(self, environ: Mapping[str, str], logs: Path, lock: int) -> None:
@@ -137,27 +137,27 @@ class Children:
         self._first_to_end: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
 
     async def start(self, name: str, command: Sequence[str], **environ: str) -> None:
-        """Start a process that must run until `stop`; `environ` is added to the common one."""
+        """Start a process that must run until `stop`, with additional environment variables."""
         child = await self._start(name, command, environ)
         self._watchers.append(asyncio.create_task(self._watch(child)))
 
     async def run(self, name: str, command: Sequence[str], **environ: str) -> None:
-        """Start a process that ends by itself, and wait for that.
+        """Start a process, and wait until it ends.
 
         Raises:
-            ProcessFailed: If it did not succeed.
+            ProcessFailed: If its exit code is not 0.
         """
         child = await self._start(name, command, environ)
         if await child.process.wait() != 0:
-            raise ProcessFailed(_obituary(child))
+            raise ProcessFailed(_failure(child))
 
     async def watch(self) -> Never:
         """Run until any process of `start` ends.
 
         Raises:
-            ProcessFailed: Then, with its last words.
+            ProcessFailed: When one ends, with the end of its log.
         """
-        raise ProcessFailed(_obituary(await asyncio.shield(self._first_to_end)))
+        raise ProcessFailed(_failure(await asyncio.shield(self._first_to_end)))
 
     async def stop(self, seconds: float = 10) -> None:
         """Stop all in reverse order, each within `seconds`."""
@@ -167,12 +167,12 @@ class Children:
             await child.stop(seconds)
 
     def pids(self) -> dict[str, int]:
-        """Return the process of each name that runs."""
+        """Return the process id of each running process by its name."""
         running = [each for each in self._children if each.process.returncode is None]
         return {each.name: each.process.pid for each in running}
 
     def kill(self) -> None:
-        """End all at once; a `stop` under way then has nothing to wait for."""
+        """Kill all; a running `stop` then returns."""
         for child in self._children:
             child.kill()
 
@@ -193,6 +193,6 @@ class Children:
             self._first_to_end.set_result(child)
 
 
-def _obituary(child: Child) -> str:
+def _failure(child: Child) -> str:
     how = f"{child.name} ended with {child.process.returncode}; its log is {child.log}"
-    return f"{how}\n{child.last_words()}"
+    return f"{how}\n{child.end_of_log()}"

@@ -1,4 +1,4 @@
-"""How much of a request has come in, against what may."""
+"""Limits for the part of a request that is not its body."""
 
 from __future__ import annotations
 
@@ -6,75 +6,66 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
-MOST_HEAD_BYTES: Final = 65_536
-"""Of a request line and its headers; and of what stands round an empty body."""
-MOST_FIELDS: Final = 100
-"""Headers of a request."""
-_MOST_AROUND: Final = 8
-"""Bytes of framing to a byte of a body; a chunk of one has five."""
+MAX_HEAD_BYTES: Final = 65_536
+"""For the request line and all headers; also for the framing around an empty body."""
+MAX_HEADERS: Final = 100
+_MAX_FRAMING_PER_BODY_BYTE: Final = 8
+"""A chunk of one byte needs five bytes of framing."""
 
 
 class Part(Enum):
-    """What of a request comes next: nothing of any, its head, or its body and what follows it."""
+    """Which part of a request the connection reads next."""
 
     NONE = auto()
     HEAD = auto()
     BODY = auto()
 
 
-class MessageSize:
-    """Counts one request of a connection after the other, as they are cut out of chunks."""
+class IncomingRequest:
+    """Counts the bytes of the request that a connection reads.
+
+    Fault of uvicorn: with httptools, nothing limits the head, chunk extensions or trailers, so one
+    client can fill the memory (Kludex/uvicorn#157). Can go when uvicorn limits them.
+    """
 
     def __init__(self) -> None:
         self.part = Part.NONE
-        self._messages = 0
-        self._head = 0  # of the chunks before this one
-        self._others = 0  # of these, what may have been of requests before it
+        self._number = 0
+        self._overhead = 0  # from earlier reads, without the body
         self._body = 0
-        self._around_body = 0
-        self._chunk = 0
-        self._before = (0, Part.NONE, 0)
+        self._read = 0
+        self._before_read = (0, 0)
 
-    def chunk(self, size: int) -> None:
-        """So many bytes will be cut up."""
-        self._chunk = size
-        self._before = (self._messages, self.part, self._body)
+    def start_read(self, size: int) -> None:
+        """`size` bytes were read from the socket and will now be parsed."""
+        self._read = size
+        self._before_read = (self._number, self._body)
 
     def begin(self) -> None:
         """A request begins."""
         self.part = Part.HEAD
-        self._messages += 1
-        self._head = self._others = self._body = self._around_body = 0
+        self._number += 1
+        self._overhead = self._body = 0
 
-    def head_ended(self) -> None:
-        """All of its head has come."""
-        self.part = Part.BODY
-
-    def body(self, size: int) -> None:
-        """So much of its body has come."""
+    def add_body(self, size: int) -> None:
+        """`size` bytes of its body were parsed."""
         self._body += size
 
-    def end(self) -> None:
-        """All of it has come."""
-        self.part = Part.NONE
-
-    def is_head_too_large(self, target: bytes, fields: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether the head is, of which all has come that will be looked at."""
-        if len(fields) > MOST_FIELDS:
+    def is_head_too_large(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether the head, which is now complete, exceeds a limit."""
+        if len(headers) > MAX_HEADERS:
             return True
-        if self._head + self._chunk <= MOST_HEAD_BYTES:
+        if self._overhead + self._read <= MAX_HEAD_BYTES:
             return False
-        return len(target) + sum(len(name) + len(value) for name, value in fields) > MOST_HEAD_BYTES
+        return len(target) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES
 
-    def is_chunk_too_much(self) -> bool:
-        """Whether more of a head, or of what stands round a body, has come than may."""
-        messages, part, body = self._before
-        if self.part is Part.HEAD:
-            self._head += self._chunk
-            if self._messages - messages > (part is Part.NONE):
-                self._others = self._chunk
-            return self._head - self._others > MOST_HEAD_BYTES
-        if self.part is part is Part.BODY and messages == self._messages:
-            self._around_body += self._chunk - (self._body - body)
-            return self._around_body > MOST_HEAD_BYTES + _MOST_AROUND * self._body
-        return False
+    def is_too_large_after_read(self) -> bool:
+        """Whether a request that is still incomplete exceeds a limit.
+
+        The read with which it began is not counted: it may hold other requests, too.
+        """
+        number, body = self._before_read
+        if self.part is Part.NONE or number != self._number:
+            return False
+        self._overhead += self._read - (self._body - body)
+        return self._overhead > MAX_HEAD_BYTES + _MAX_FRAMING_PER_BODY_BYTE * self._body

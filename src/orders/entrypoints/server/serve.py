@@ -1,18 +1,20 @@
-"""The HTTP server: uvicorn, in processes of its own below one that holds the port."""
+"""`orders serve`: a parent process holds the port, and its worker processes run uvicorn."""
 
 from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import metadata
 from multiprocessing import connection
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import uvicorn
 
@@ -38,26 +40,34 @@ if TYPE_CHECKING:
 
 Build = Callable[..., "Litestar"]
 
+TESTED_VERSIONS: Final = {"uvicorn": "0.54", "httptools": "0.9"}
+"""Minor versions that `uvicorn_protocol` works with. With others, uvicorn runs as it comes."""
+_STOCK_LACKS: Final = (
+    "uvicorn runs without the service's own protocol, which was tested with %s, not with %s: a"
+    " slow request head or response has no time limit, a refusal under overload costs more, and a"
+    " malformed request gets a plain text response"
+)
 _BACKLOG = 4_096
-_MOST_FILES = 65_536
+_MAX_OPEN_FILES = 65_536
 _CLOSE_SECONDS = 2
-"""For the application's own end, after what was in flight."""
-_COLLECT_AFTER = (10_000, 20, 100)
-"""Objects, and collections of the younger, before garbage in circles is looked for.
-
-A page of orders is some thousand objects: Python would look several times meanwhile.
-"""
+"""For the application to close its connections after the last response."""
+_GC_THRESHOLDS = (10_000, 20, 100)
+"""A page of orders makes some thousand objects: the defaults would collect several times for it."""
+_KEEP_ALIVE_SECONDS = 10
+"""The gateway closes idle connections after 5 s, so never while we close them. Only stock uvicorn
+reads this: in our protocol an idle connection waits for a head."""
+_log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, build: Build | None = None) -> None:
-    """Serve the API until SIGTERM or SIGINT, then finish what is in flight, within 30 s.
+    """Serve the API until SIGTERM or SIGINT, then finish the running requests within 30 s.
 
-    `build` makes the application in each worker process; without it, that of the service.
+    Each worker process makes its application with `build`, or else the service's.
 
     Raises:
         ProcessFailed: If the port is taken.
-        SettingsError: If this process cannot listen there at all.
-        SystemExit: With 1 if a worker crashes as soon as it was started.
+        SettingsError: If this process may not listen there.
+        SystemExit: With 1 if a worker crashes while it starts.
     """
     _raise_open_files()
     with (
@@ -66,6 +76,9 @@ def serve(settings: Settings, build: Build | None = None) -> None:
         _listening(settings.host, settings.port) as listening,
         metrics_of_children(settings.host, settings.metrics_port),
     ):
+        if untested := _untested_versions():
+            tested = _listed(TESTED_VERSIONS.items())
+            _log.warning(_STOCK_LACKS, tested, _listed(untested))
         draining = Draining()
         work = partial(_work, settings, draining, os.getpid(), build, listening)
         Supervisor(work, settings.workers).run(draining, settings.drain_seconds)
@@ -78,28 +91,32 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listening = socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
         )
-    except OSError as trouble:
-        if trouble.errno == errno.EADDRINUSE:
-            raise ProcessFailed(f"port {port} on {host} is in use (the API)") from trouble
-        if trouble.errno == errno.EACCES:
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ProcessFailed(f"port {port} on {host} is in use (the API)") from error
+        if error.errno == errno.EACCES:
             raise SettingsError(
                 ["ORDERS_PORT cannot be used: the process lacks the permission"]
-            ) from trouble
+            ) from error
         reason = "cannot be used: this machine has no such address"
-        raise SettingsError([f"ORDERS_HOST {reason}"]) from trouble
+        raise SettingsError([f"ORDERS_HOST {reason}"]) from error
     with listening:
         yield listening
 
 
 def _raise_open_files() -> None:
-    """Take as many connections as the system allows: idle ones would keep all others out."""
+    """Allow as many connections as the system does, so that idle ones do not keep others out."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    limit = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 class _Server(uvicorn.Server):
-    """Says when it serves, and ends with 0 when it is told to go."""
+    """Reports when it serves, and exits with 0 after a signal.
+
+    Fault of uvicorn: it reports neither, and raises the signal again when it has finished. Can go
+    when uvicorn has hooks for both.
+    """
 
     def __init__(self, config: uvicorn.Config, up: connection.Connection) -> None:
         super().__init__(config)
@@ -111,12 +128,11 @@ class _Server(uvicorn.Server):
         self._up.close()
 
     def handle_exit(self, *_: object) -> None:
-        """Finish, however often it is said: Ctrl-C reaches a worker, and its parent says it too."""
+        """Finish, however many signals come: Ctrl-C reaches a worker and its parent."""
         self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn would raise the signal again when all is done.
         signal.signal(STOP, self.handle_exit)
         yield
 
@@ -128,13 +144,12 @@ def server_config(
     *,
     end_within_seconds: int,
 ) -> uvicorn.Config:
-    """How uvicorn serves an application over our connections."""
-    from orders.entrypoints.server.uvicorn_protocol import Connection  # noqa: PLC0415  # not in the parent
-
+    """Return uvicorn's configuration for a worker process."""
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http=cast("type[asyncio.Protocol]", partial(Connection, overload, is_draining)),
+        # h11 as the stock protocol: it limits heads, and reads the body behind an upgrade offer.
+        http="h11" if _untested_versions() else _own_protocol(overload, is_draining),
         ws="none",
         loop="uvloop",
         lifespan="on",
@@ -144,8 +159,31 @@ def server_config(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=end_within_seconds,
     )
+
+
+def _own_protocol(
+    overload: OverloadProtection, is_draining: Callable[[], bool]
+) -> type[asyncio.Protocol]:
+    from orders.entrypoints.server.uvicorn_protocol import Connection  # noqa: PLC0415  # not in the parent
+
+    return cast("type[asyncio.Protocol]", partial(Connection, overload, is_draining))
+
+
+def _untested_versions() -> list[tuple[str, str]]:
+    """Packages whose installed version is not one of `TESTED_VERSIONS`."""
+    installed = [(name, metadata.version(name)) for name in TESTED_VERSIONS]
+    return [
+        (name, version)
+        for name, version in installed
+        if not version.startswith(f"{TESTED_VERSIONS[name]}.")
+    ]
+
+
+def _listed(versions: Iterable[tuple[str, str]]) -> str:
+    return " and ".join(f"{name} {version}" for name, version in versions)
 
 
 def _work(
@@ -157,26 +195,26 @@ def _work(
     up: connection.Connection,
 ) -> None:
     """Serve, in a worker process."""
-    # A SIGTERM to all our processes at once, as some supervisors send it, is for the parent, which
-    # drains first. Until the server hears it, the other signal simply ends this process.
+    # Some supervisors send SIGTERM to all processes. Only the parent acts on it: it drains first.
+    # Until the server handles STOP, that signal simply ends this process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
     signal.signal(STOP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP})
     end_with(parent, by=STOP)
     with logs.kept(settings.log_level):
         app = _application(settings, draining, build)
-        # Before its parent takes it for stuck.
+        # The worker must exit before its parent kills it.
         within = EXIT_WITHIN_SECONDS - settings.drain_seconds - _CLOSE_SECONDS
         config = server_config(app, app.state.overload, draining, end_within_seconds=round(within))
         _Server(config, up).run([listening])
 
 
 def _application(settings: Settings, draining: Draining, build: Build | None) -> Litestar:
-    from orders.entrypoints.http.app import create_app  # noqa: PLC0415  # not in the parent
+    from orders.entrypoints.server import application  # noqa: PLC0415  # not in the parent
 
-    app = (build or create_app)(settings, is_draining=draining)
-    # What is there now stays; what requests make goes when they end, by its count of references.
+    app = (build or application.build)(settings, is_draining=draining)
+    # The collector skips what exists now: it stays. Requests free their objects by reference count.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
+    gc.set_threshold(*_GC_THRESHOLDS)
     return app

@@ -1,7 +1,7 @@
-"""The process that starts, replaces and ends those that serve.
+"""The parent process that starts, replaces and stops the worker processes.
 
-It hears signals in one place, one after the other: SIGTERM drains and stops, a second one or SIGINT
-(Ctrl-C) stops at once, SIGHUP replaces the workers.
+It handles signals one after the other: SIGTERM drains and stops, a second SIGTERM or SIGINT
+(Ctrl-C) stops without draining, SIGHUP replaces the workers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ctypes import c_bool
 from multiprocessing import connection
 
 STOP = signal.SIGINT
-"""Tells a worker to finish what is in flight and go; SIGTERM does not reach it."""
-_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+"""Makes a worker finish its requests and exit; SIGTERM does not reach it."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 EXIT_WITHIN_SECONDS = 28  # of the 30 that an orchestrator gives
 _UP_WITHIN_SECONDS = 30.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _CRASHED_SECONDS = 3.0
-"""A worker that ends sooner than this would only be followed by others that do."""
-# A fork is cheaper, and only there is it sound.
+"""If a worker ends sooner than this after its start, its replacement would, too."""
+# A fork is cheaper, and it is safe on Linux only.
 if sys.platform == "linux":
     _CONTEXT = multiprocessing.get_context("fork")
 else:
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Draining:
-    """Whether this server was told to stop. Shared by its processes, without a lock."""
+    """Whether this server stops soon. Shared by its processes, without a lock."""
 
     def __init__(self) -> None:
         self._flag = _CONTEXT.RawValue(c_bool, False)
@@ -43,12 +43,12 @@ class Draining:
         return bool(self._flag.value)
 
     def begin(self) -> None:
-        """Make it true, for ever and in every process."""
+        """Make it true in every process. Nothing makes it false again."""
         self._flag.value = True
 
 
 class _Worker:
-    """A process that serves."""
+    """A worker process."""
 
     def __init__(self, work: Callable[[connection.Connection], None]) -> None:
         self._up, up = _CONTEXT.Pipe(duplex=False)
@@ -56,36 +56,36 @@ class _Worker:
         self._served = False
         self.began = time.monotonic()
         self.process.start()
-        # The helper that spawned processes have lets signals in as it starts.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        # The helper process of `spawn` unblocks signals when it starts.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         up.close()
 
     def is_up(self) -> bool:
-        """Wait until it serves; False if it ended instead, takes too long, or we are to go."""
+        """Wait until it serves; False if it ended, takes too long, or a signal to stop arrived."""
         give_up_at = time.monotonic() + _UP_WITHIN_SECONDS
         try:
             while not self._served:
-                self._served = self._up.poll(_LOOK_SECONDS) and bool(self._up.recv())
-                if time.monotonic() > give_up_at or _are_told_to_go():
+                self._served = self._up.poll(_POLL_SECONDS) and bool(self._up.recv())
+                if time.monotonic() > give_up_at or _stop_is_pending():
                     break
         except EOFError:
             return False
         return self._served
 
     def stop(self) -> None:
-        """Let it finish what is in flight, and go."""
+        """Make it finish its requests and exit."""
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, STOP)
 
     def has_crashed(self) -> bool:
-        """Whether it has ended by itself, as soon as it was started or before it served."""
+        """Whether it ended without a signal, soon after its start or before it served."""
         if self.process.is_alive():
             return False
         return time.monotonic() - self.began < _CRASHED_SECONDS or not self.is_up()
 
 
 class Supervisor:
-    """Keeps so many workers, until they are told to go."""
+    """Keeps `count` workers running until a signal to stop."""
 
     def __init__(self, work: Callable[[connection.Connection], None], count: int) -> None:
         self._work = work
@@ -94,21 +94,21 @@ class Supervisor:
         self._leaving: Sequence[_Worker] = ()
 
     def run(self, draining: Draining, drain_seconds: float) -> None:
-        """Do as signals say, and return when no worker is left."""
+        """Handle signals, and return when no worker is left."""
         try:
             for _ in range(self._count):
                 self._workers.append(_Worker(self._work))
-            while (heard := signal.sigwait(_HEARD)) not in {signal.SIGTERM, signal.SIGINT}:
-                if heard == signal.SIGHUP:
+            while (signum := signal.sigwait(_SIGNALS)) not in {signal.SIGTERM, signal.SIGINT}:
+                if signum == signal.SIGHUP:
                     self._replace()
                 else:
                     self._revive()
-            if heard == signal.SIGTERM:
-                # Readiness is off first: load balancers see it before the port is closed.
+            if signum == signal.SIGTERM:
+                # Readiness fails first, so that load balancers notice before the port is closed.
                 draining.begin()
                 give_up_at = time.monotonic() + drain_seconds
-                while time.monotonic() < give_up_at and not _are_told_to_go():
-                    time.sleep(min(_LOOK_SECONDS, drain_seconds))
+                while time.monotonic() < give_up_at and not _stop_is_pending():
+                    time.sleep(min(_POLL_SECONDS, drain_seconds))
         finally:
             spent = drain_seconds if draining() else 0.0
             _end([*self._workers, *self._leaving], within_seconds=EXIT_WITHIN_SECONDS - spent)
@@ -122,18 +122,18 @@ class Supervisor:
                 self._workers[place] = _Worker(self._work)
 
     def _replace(self) -> None:
-        """Start new workers, and let the old ones go when those serve."""
+        """Start new workers, and stop the old ones once the new ones serve."""
         fresh = [_Worker(self._work) for _ in self._workers]
         if all(worker.is_up() for worker in fresh):
             self._workers, fresh = fresh, self._workers
-        elif not _are_told_to_go():
+        elif not _stop_is_pending():
             _log.error("the new workers cannot serve: the old ones stay")
         self._leaving = fresh
-        _end(fresh, within_seconds=EXIT_WITHIN_SECONDS, unless=_are_told_to_go)
+        _end(fresh, within_seconds=EXIT_WITHIN_SECONDS, unless=_stop_is_pending)
 
 
-def _are_told_to_go() -> bool:
-    """Whether a signal to stop waits to be heard: it comes before whatever we wait for."""
+def _stop_is_pending() -> bool:
+    """Whether a signal to stop is pending: it ends every wait."""
     return bool(signal.sigpending() & {signal.SIGTERM, signal.SIGINT})
 
 
@@ -143,7 +143,7 @@ def _end(
     within_seconds: float,
     unless: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Tell workers to go, and kill those that do not; leave it `unless` we may not wait."""
+    """Stop workers, and kill those that do not exit in time; return early if `unless` is true."""
     for worker in workers:
         worker.stop()
     deadline = time.monotonic() + within_seconds
@@ -151,7 +151,7 @@ def _end(
         while worker.process.is_alive() and time.monotonic() < deadline:
             if unless():
                 return
-            worker.process.join(_LOOK_SECONDS)
+            worker.process.join(_POLL_SECONDS)
         if worker.process.is_alive():
             _log.error("a worker did not exit within %g s: killed", within_seconds)
             worker.process.kill()
@@ -160,11 +160,11 @@ def _end(
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Signals wait until they are asked for; also those to threads and processes made here."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    """Block the signals that `run` handles, also in threads and processes started inside."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
-        while too_late := signal.sigpending() & {*_HEARD}:
+        while too_late := signal.sigpending() & {*_SIGNALS}:
             signal.sigwait(too_late)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,43 +1,57 @@
-"""Callers' connections: heads come in time and are of bounded size, refusals cost next to nothing.
+"""One HTTP/1.1 connection: uvicorn's httptools protocol, with what uvicorn 0.54 lacks.
 
-uvicorn's protocol over llhttp (which is strict about framing: RFC 9112, 6.3), with what it lacks.
-Whatever ends here is answered as everything else is: a problem (RFC 9457), with all headers.
+`serve` uses this module only with the versions that it was tested with; with any other version it
+runs stock uvicorn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from orders.entrypoints.http.middleware.overload import OverloadProtection, trace_of
-from orders.entrypoints.server.canned_responses import MALFORMED, OVERLOADED, TOO_LARGE, Whole
-from orders.entrypoints.server.head_limits import MessageSize, Part
-from orders.entrypoints.server.lingering_close import LingeringClose
-from orders.entrypoints.server.response_cycle import ResponseCycle, SlotYieldingFlowControl
-from orders.entrypoints.server.upgrades import head_without_offer, new_parser
+from orders.entrypoints.http.middleware.overload import WHOLE_BODY, OverloadProtection, trace_of
+from orders.entrypoints.server.canned_responses import (
+    MALFORMED,
+    OVERLOADED,
+    TOO_LARGE,
+    CannedResponse,
+)
+from orders.entrypoints.server.head_limits import IncomingRequest, Part
+from orders.entrypoints.server.transport import LingeringClose, SlotYieldingFlowControl
 
-HEAD_SECONDS: Final = 10.0
-"""Within which a head has come in, counted from the connection, or the answer before it."""
-MOST_AHEAD: Final = 64
-"""Requests that a caller may send before the first of them is answered."""
-LINGER_SECONDS: Final = 2.0
-"""For which a caller who still sends may read why that is in vain."""
-_LAG_SECONDS: Final = 0.05
-"""Within which the event loop reads what has come in, also when it is busy."""
+HEAD_TIMEOUT_SECONDS: Final = 10.0
+"""For a request head, from the connection or the response before it; also for unread responses."""
+MAX_PIPELINED: Final = 64
+"""Requests that a client may send ahead of the response to its first one."""
+_EVENT_LOOP_LAG_SECONDS: Final = 0.05
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class _Refused(Exception):
-    """Ends the parsing of what will not be answered otherwise."""
+    """Makes the parser stop at a request that the connection refuses."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, with one request after the other."""
+    """One connection, with one request after the other.
+
+    Faults of uvicorn, each with the method that corrects it; the class can go when all are mended:
+
+    - No time limit for a head, nor for reading a response (Kludex/uvicorn#157): `_check_timeout`.
+    - The body behind `Connection: Upgrade` is lost (Kludex/uvicorn#2722): `_parse`.
+    - A half-closed client gets no response (Kludex/uvicorn#1264): `eof_received`.
+    - A trailer passes for a header (RFC 9110, 6.5.1): `on_header`.
+    - The connection is kept although the client need not send the body that it announced with
+      `Expect` (RFC 9110, 10.1.1): `on_headers_complete`.
+    - No limit for pipelined requests, and the first ones do not notice that the client has gone:
+      `on_headers_complete`, `on_response_complete`, `connection_lost`.
+    - Refusing a request under overload costs as much as starting one: `_refuse_early`.
+    """
 
     def __init__(
         self,
@@ -45,236 +59,242 @@ class Connection(HttpToolsProtocol):
         is_draining: Callable[[], bool],
         *,
         _loop: asyncio.AbstractEventLoop | None = None,
-        **uvicorns: Any,
+        **uvicorn_arguments: Any,
     ) -> None:
-        super().__init__(_loop=_loop, **uvicorns)
+        super().__init__(_loop=_loop, **uvicorn_arguments)
         self._overload = overload
         self._is_draining = is_draining
-        self._watch: asyncio.TimerHandle | None = None
-        self._waits_since: float | None = None  # for a head; None while a request is answered
-        self._answered: ResponseCycle | None = None  # the last that was begun
-        self._unsent = 0
-        self._moved_at = 0.0
-        self.url = b""
-        self.headers = []
-        self._size = MessageSize()
-        self._is_passed_over = False
-        self._ended = False
-        self.lingers = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting_since: float | None = None  # for a head; None while a request is processed
+        self._running: RequestResponseCycle | None = None  # self.cycle is the last in the pipeline
+        self._unread = 0  # bytes that the client has not read yet
+        self._unread_since = 0.0
+        self._incoming = IncomingRequest()
+        self._refusal = MALFORMED
+        self._skips_body = False
+        self._discards = False
 
-    # What comes in.
+    # What uvicorn and the parser call.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
         self.flow = SlotYieldingFlowControl(transport)
         self.transport = cast("asyncio.Transport", LingeringClose(transport, self))
-        self._waits_since = self.loop.time()
-        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
+        self._waiting_since = self.loop.time()
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self._check_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who still works for this caller."""
-        if self._watch is not None:
-            self._watch.cancel()
-        self._ended = True
-        if self._answered is not None:  # uvicorn tells the last that came
-            self._answered.tell_of_the_end()
+        """Let the running request notice that its client has gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._discards = True
+        if self._running is not None:
+            _disconnect(self._running)
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whoever has said all may still hear: RFC 9112, 9.6."""
-        hears = self._is_busy() and not self.cycle.more_body
-        if hears:
+        """Keep the connection open for the response if the request is complete."""
+        expects_response = self._is_busy() and not self.cycle.more_body
+        if expects_response:
             self.cycle.keep_alive = False
-        return hears
+        return expects_response
 
     def data_received(self, data: bytes) -> None:
-        """Cut requests out of what comes, or refuse it."""
-        if self._ended:
+        """Parse requests, or refuse them."""
+        if self._discards:
             return
-        self._size.chunk(len(data))
+        self._incoming.start_read(len(data))
         try:
-            self._feed(memoryview(data))
+            self._parse(memoryview(data))
         except httptools.HttpParserError:
-            is_too_large = self._size.is_head_too_large(self.url, self.headers)
-            self._refuse(TOO_LARGE if is_too_large else MALFORMED)
+            self._refuse(self._refusal)
         else:
-            if self._size.is_chunk_too_much():
+            if self._incoming.is_too_large_after_read():
                 self._refuse(TOO_LARGE)
 
-    def _feed(self, data: memoryview) -> None:
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                self.parser = new_parser(self)
-                self.parser.feed_data(head_without_offer(self.headers))
-                data = data[offer.args[0] :]
-            else:
-                return
-
-    # Behind an offer these are called for a second head, which is not the caller's.
+    # The second head that `_parse` makes calls the next three, too: they ignore it.
 
     def on_message_begin(self) -> None:
-        """Begin to count."""
-        if self._size.part is Part.NONE:
+        """Begin a request."""
+        if self._incoming.part is Part.NONE:
             super().on_message_begin()
-            self._size.begin()
+            self._incoming.begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. One behind the body must not pass for one before it: RFC 9110, 6.5.1."""
-        if self._size.part is Part.HEAD:
+        """Add a header; ignore a trailer."""
+        if self._incoming.part is Part.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Have the request answered, or refuse it at once."""
-        if self._size.part is not Part.HEAD:
+        """Start the request or queue it behind the running one, unless it is refused."""
+        if self._incoming.part is not Part.HEAD:
             return
         version = self.parser.get_http_version()
+        if self._incoming.is_head_too_large(self.url, self.headers):
+            self._refusal = TOO_LARGE
+            raise _Refused
         if (
-            self._size.is_head_too_large(self.url, self.headers)
-            or len(self.pipeline) >= MOST_AHEAD
+            len(self.pipeline) >= MAX_PIPELINED
             or version not in {"1.0", "1.1"}
             or self.parser.get_method() == b"CONNECT"
         ):
             raise _Refused
-        if self._is_refused_at_once():
-            self._size.head_ended()
-            self._is_passed_over = True
-            self.transport.write(OVERLOADED(self._date(), trace_of(self.headers)))
-            self._waits_since = self.loop.time()
-            return
-        self._waits_since = None
-        self.expect_100_continue &= version == "1.1"
-        self._take(version)
-        self._size.head_ended()
-        if self.expect_100_continue:
-            # Whoever is answered without it may send the body, or may not: RFC 9110, 10.1.1.
-            self.cycle.keep_alive = False
+        if not self._refuse_early(version):
+            self._waiting_since = None
+            self.expect_100_continue &= version == "1.1"
+            super().on_headers_complete()
+            if self.expect_100_continue:
+                self.cycle.keep_alive = False
+        self._incoming.part = Part.BODY
 
     def on_body(self, body: bytes) -> None:
-        """Pass it on to whom it is for."""
-        self._size.body(len(body))
-        if not self._is_passed_over:
+        """Give a part of the body to the request that it belongs to."""
+        self._incoming.add_body(len(body))
+        if not self._skips_body:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Say that this was all; behind an offer of another protocol, it was not."""
+        """End the request, except where the parser stops at an offer of another protocol."""
         if self.parser.should_upgrade():
             return
-        self._size.end()
-        if not self._is_passed_over:
+        self._incoming.part = Part.NONE
+        if not self._skips_body:
+            self.cycle.scope["extensions"] = {WHOLE_BODY: {}}
             super().on_message_complete()
-        self._is_passed_over = False
-
-    # What goes out.
+        self._skips_body = False
 
     def on_response_complete(self) -> None:
-        """Go on with the next request that is there, or wait for one."""
+        """Start the next request of the pipeline, or wait for a head."""
         if self.transport.is_closing():
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
-            self._waits_since = self.loop.time()
+            self._waiting_since = self.loop.time()
             self.flow.resume_reading()
 
-    def is_being_told(self) -> bool:
-        """Whether something is on its way that is not looked at any more."""
-        return self._size.part is not Part.NONE and not self.lingers
-
-    def linger(self) -> None:
-        """Overlook what comes, for a while."""
-        self._ended = self.lingers = True
-        self.flow.resume_reading()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def _take(self, version: str) -> None:
-        """Have the request answered, now or when those before it are."""
-        exchange = ResponseCycle(self, version)
-        is_busy, self.cycle = self._is_busy(), exchange
-        if is_busy:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((exchange, self.app))
-        else:
-            self._start_asgi_task(exchange, self.app)
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cast("ResponseCycle", cycle)
+        self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _is_refused_at_once(self) -> bool:
-        return (
-            not self._is_busy()
-            and self._overload.refuses_some()
-            and self.transport.get_write_buffer_size() <= HIGH_WATER_LIMIT  # they read
-            and not self._is_draining()
-            and not self.expect_100_continue
-            and self.parser.get_http_version() == "1.1"
-            and self.parser.should_keep_alive()
-            and self.parser.get_method() != b"HEAD"  # its answer has no body
-            and self._overload.refuses(self.parser.get_method(), self.url, self.headers)
-        )
+    # What `LingeringClose` calls.
 
-    def _refuse(self, answer: Whole) -> None:
-        """Answer what cannot be read, as well as that is possible, and end the connection."""
-        self._ended = True
-        if self._is_busy():
-            unread = cast("ResponseCycle", self.cycle)
-            if not unread.more_body:  # it is what follows that cannot be read
-                self._end_after_answer()
+    def is_receiving(self) -> bool:
+        """Whether a request has begun that is not complete."""
+        return self._incoming.part is not Part.NONE
+
+    def discard_input(self) -> None:
+        """Read and ignore whatever the client sends from now on."""
+        self._discards = True
+        self.flow.resume_reading()
+
+    def _parse(self, data: memoryview) -> None:
+        """Parse requests; ignore offers of another protocol, as RFC 9110, 7.8 allows.
+
+        llhttp stops there and leaves the body unread. Every JDK `HttpClient` offers h2c.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                self.parser = _parser_of_body(self, self.headers)
+                data = data[offer.args[0] :]
+            else:
                 return
-            if self.pipeline:  # those before it are answered
-                self.pipeline.popleft()
-                before = self.pipeline[0][0] if self.pipeline else self._answered
-                self.cycle = cast("RequestResponseCycle", before)
-                self._end_after_answer()
-                return
-            unread.tell_of_the_end()
-            if unread.response_started:
-                self.transport.close()
-                return
-        elif (
-            self._size.part is Part.BODY
-        ):  # of what was answered: they would take this for the next
-            self.transport.close()
+
+    def _refuse_early(self, version: str) -> bool:
+        """Refuse a request from its head alone, if the service is overloaded.
+
+        A request takes the longer way to the same refusal if this response could be wrong for it.
+        """
+        if (
+            self._is_busy()
+            or not self._overload.refuses_some()
+            or self.transport.get_write_buffer_size() > HIGH_WATER_LIMIT  # the client does not read
+            or self._is_draining()
+            or self.expect_100_continue
+            or version != "1.1"
+            or not self.parser.should_keep_alive()
+            or self.parser.get_method() == b"HEAD"  # its response has no body
+            or not self._overload.refuses(self.parser.get_method(), self.url, self.headers)
+        ):
+            return False
+        self._skips_body = True
+        self.transport.write(OVERLOADED(self._date_header(), trace_of(self.headers)))
+        self._waiting_since = self.loop.time()
+        return True
+
+    def _refuse(self, response: CannedResponse) -> None:
+        """End the connection, after the responses to the requests before."""
+        self._discards = True
+        if not self._is_busy():
+            # After the response to this very request, the client would take a second one for its
+            # next request.
+            is_readable = self._incoming.part is not Part.BODY
+        elif not self.cycle.more_body:
+            self.cycle.keep_alive = False
             return
-        self.transport.write(answer(self._date(), secrets.token_hex(16).encode()))
+        elif self.pipeline:
+            self._drop_last_request()
+            return
+        else:
+            is_readable = not self.cycle.response_started
+            _disconnect(self.cycle)
+        if is_readable:
+            self.transport.write(response(self._date_header(), secrets.token_hex(16).encode()))
         self.transport.close()
 
-    def _end_after_answer(self) -> None:
-        self._ended = True
-        if self._is_busy():
-            self.cycle.keep_alive = False
-        else:
-            self.transport.close()
+    def _drop_last_request(self) -> None:
+        self.pipeline.popleft()
+        before = self.pipeline[0][0] if self.pipeline else self._running
+        self.cycle = cast("RequestResponseCycle", before)
+        self.cycle.keep_alive = False
 
     def _is_busy(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
-    def _date(self) -> bytes:
+    def _date_header(self) -> bytes:
         return b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
 
-    def _look(self) -> None:
-        """Close a connection whose next head does not come, or whose answers nobody reads."""
+    def _check_timeout(self) -> None:
+        """Abort a connection that waits for `HEAD_TIMEOUT_SECONDS`, or check again later."""
         since = self._idle_since()
-        left = HEAD_SECONDS if since is None else since + HEAD_SECONDS - self.loop.time()
+        left = HEAD_TIMEOUT_SECONDS
+        if since is not None:
+            left -= self.loop.time() - since
         if since is None or left > 0:
-            self._watch = self.loop.call_later(left, self._look)
+            self._timer = self.loop.call_later(left, self._check_timeout)
         else:
-            # What has come in meanwhile, and waits for us, is read first.
-            self._watch = self.loop.call_later(_LAG_SECONDS, self._give_up, since)
+            # After a busy moment, the event loop first reads what has arrived.
+            self._timer = self.loop.call_later(_EVENT_LOOP_LAG_SECONDS, self._abort_if_idle, since)
 
-    def _give_up(self, since: float) -> None:
+    def _abort_if_idle(self, since: float) -> None:
         if self._idle_since() == since:
             self.transport.abort()
         else:
-            self._look()
+            self._check_timeout()
 
     def _idle_since(self) -> float | None:
-        """Since when nothing was read of an answer or, with none, a head is waited for."""
-        unsent = self.transport.get_write_buffer_size()
-        if unsent != self._unsent:
-            self._unsent, self._moved_at = unsent, self.loop.time()
-        return self._moved_at if unsent else self._waits_since
+        """Since when the client has read nothing of a response, or else has sent no head."""
+        unread = self.transport.get_write_buffer_size()
+        if unread != self._unread:
+            self._unread, self._unread_since = unread, self.loop.time()
+        return self._unread_since if unread else self._waiting_since
+
+
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    cycle.disconnected = True
+    cycle.message_event.set()
+
+
+def _parser_of_body(protocol: Connection, headers: Iterable[tuple[bytes, bytes]]) -> Any:
+    """A parser that has read a head with the same framing, but without the offer."""
+    framing = b"".join(b"%b: %b\r\n" % header for header in headers if header[0] in _FRAMING)
+    parser = httptools.HttpRequestParser(protocol)
+    # As uvicorn does: data behind `Connection: close` is no error.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    protocol.parser = parser
+    parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+    return parser

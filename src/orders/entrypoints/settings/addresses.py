@@ -1,6 +1,6 @@
-"""Addresses in settings, each asked of the library that will use it, before anything starts.
+"""Addresses in settings: the library that will use an address checks it before anything starts.
 
-Libraries say what is wrong by quoting the address, password and all. We say it in words of our own.
+Libraries quote the address in their errors, with its password. Our texts never do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EXTRAS: Final = {
     "rabbitmq_uri": ("aio_pika", "rabbitmq"),
     "kafka_bootstrap": ("aiokafka", "kafka"),
 }
-"""The module that a setting wants, and the extra of the package that brings it."""
+"""The module that a setting needs, and the extra that installs it."""
 _REDIS_OPTIONS: Final = frozenset({
     "db", "username", "password", "protocol", "client_name", "health_check_interval",
     "socket_keepalive", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_certfile", "ssl_keyfile",
@@ -38,31 +38,31 @@ _RABBIT_OPTIONS: Final[Mapping[str, str]] = {
     "no_verify_ssl": "[01]",
     "auth": "(?i:plain|amqplain|external)",
 }
-# What the driver loads only when it logs in.
+# The driver imports these only when it logs in.
 _MECHANISMS: Final = {"GSSAPI": ("kerberos", "winkerberos"), "MONGODB-AWS": ("pymongo_auth_aws",)}
 
 
 def missing(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """The settings that want a package which is not installed, and how to get it."""
+    """Return the settings that need a missing package, and how to install it."""
     for name, (module, extra) in _EXTRAS.items():
         if values.get(name) and find_spec(module) is None:
             yield name, f"needs an extra: pip install 'orders[{extra}]'"
 
 
 def as_mongo(text: str) -> str:
-    """A MongoDB URI by its form; of the rest, `mongo_problem` asks the driver."""
+    """Check the form of a MongoDB URI; `mongo_problem` lets the driver check the rest."""
     _url(text, "mongodb", "mongodb+srv", one_host=False)
     return text
 
 
 def mongo_problem(text: str | None, *, pool_size: int) -> str | None:
-    """What is wrong with a URI that the driver does not take as a whole. No DNS is asked."""
+    """Return why the driver refuses a URI, or None. Sends no DNS query."""
     if text is None:
         return None
     from pymongo import AsyncMongoClient  # noqa: PLC0415  # late: most commands need none
 
     with warnings.catch_warnings():
-        # It warns of an option that it does not understand, and goes on without: also without TLS.
+        # The driver only warns of an unknown option and ignores it, even one for TLS.
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -102,7 +102,7 @@ def _option(text: str, name: str) -> str:
 
 
 def as_redis(text: str) -> str:
-    """A Redis URL that redis-py makes a connection of."""
+    """Check a Redis URL with redis-py."""
     parts = _url(text, "redis", "rediss")
     if not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path):
         raise Unusable("the database is not a number")
@@ -123,7 +123,7 @@ def _ask_redis(text: str) -> None:
 
 
 def as_rabbit(text: str) -> str:
-    """A RabbitMQ URL that aio-pika takes."""
+    """Check a RabbitMQ URL with aio-pika."""
     parts = _url(text, "amqp", "amqps")
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if not re.fullmatch(_RABBIT_OPTIONS.get(name, "(?!)"), value):
@@ -146,14 +146,14 @@ def _ask_rabbit(text: str) -> None:
 
 
 def as_http(text: str) -> str:
-    """An HTTP URL that aiohttp takes."""
+    """Check an HTTP URL with aiohttp."""
     _url(text, "http", "https")
     _ask(_ask_http, text)
     return text
 
 
 def as_http_base(text: str) -> str:
-    """One that paths are appended to."""
+    """Check an HTTP URL to which paths are appended."""
     if "?" in text or "#" in text:
         raise Unusable("paths are appended to it: it must end before any ? or #")
     return as_http(text)
@@ -166,7 +166,7 @@ def _ask_http(text: str) -> None:
 
 
 def as_price_list(text: str) -> str:
-    """An HTTP URL, or a file that is a list of prices."""
+    """Check an HTTP URL, or a file with a list of prices."""
     if text.startswith(("http://", "https://")):
         return as_http_base(text)
     from orders.adapters.catalogue import (  # noqa: PLC0415  # late: most commands need none
@@ -184,7 +184,7 @@ def as_price_list(text: str) -> str:
 
 
 def _ask(library: Callable[[str], None], text: str) -> None:
-    """Ask a library whether it takes an address; what it says against it is not repeated."""
+    """Let a library check an address. Its error text is not repeated."""
     try:
         library(text)
     except Exception as error:  # noqa: BLE001 - whatever it is, it may quote the password
@@ -199,7 +199,7 @@ def _why_no_file(error: Exception) -> str | None:
 
 
 def _url(text: str, *schemes: str, one_host: bool = True) -> SplitResult:
-    """The parts of a URL of a scheme; what is wrong with it is said without it."""
+    """Return the parts of a URL. No error text contains the URL."""
     parts = urlsplit(text)
     if parts.scheme not in schemes or not parts.netloc or " " in text or not text.isprintable():
         raise ValueError

@@ -47,13 +47,13 @@ def expect_change() -> Change:
     return change
 
 
-def note_change(answer: CommandResult) -> None:
+def note_change(result: CommandResult) -> None:
     """Record which order a command was about. Outside of a request, do nothing."""
     if change := _change.get(None):
-        state = answer.order.state
+        state = result.order.state
         change.order_id = str(state.id)
         change.owner = state.customer_id
-        change.replayed = answer.replayed
+        change.replayed = result.replayed
 
 
 def operation_of(scope: HTTPScope) -> str | None:

@@ -1,4 +1,4 @@
-"""Who is calling: every request but those to public paths carries a valid access token."""
+"""Authentication: every request needs a valid access token, except to public paths."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _BEARER: Final = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
 class Authentication(ASGIMiddleware):
     """Puts the `Caller` into `scope["user"]`, or refuses the request.
 
-    `public_paths` are as the handlers declare them (`/schema/docs/{name:str}`), so no other
-    spelling of an address gets past. OPTIONS needs no token: it only names methods.
+    `public_paths` are templates as handlers declare them (`/schema/docs/{name:str}`), so another
+    spelling of an address is not public. OPTIONS needs no token: it only lists methods.
 
     Raises:
         RequestRefused: 401 without exactly one valid bearer token in the Authorization header,
-            503 while no signing key could be fetched.
+            503 while the signing keys cannot be fetched.
     """
 
     scopes = (ScopeType.HTTP, ScopeType.ASGI)
@@ -41,7 +41,7 @@ class Authentication(ASGIMiddleware):
         max_token_bytes: int = MAX_TOKEN_BYTES,
     ) -> None:
         self._verifier = verifier
-        # The router's templates leave out the parameters' types.
+        # The router's templates have no types of parameters.
         self._public_paths = frozenset(re.sub(r":\w+}", "}", path) for path in public_paths)
         self._max_token_bytes = max_token_bytes
 

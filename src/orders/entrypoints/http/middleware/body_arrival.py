@@ -1,4 +1,4 @@
-"""Bodies on their way. Their requests have no turn, so memory is what they are bounded by."""
+"""Bounds the memory of bodies that are still arriving: their requests have no slot yet."""
 
 from __future__ import annotations
 
@@ -7,64 +7,64 @@ from typing import Any, Final
 
 from litestar.types import Receive
 
-LEAST_BYTES: Final = 65_536
-"""What a request counts for at least that waits for its body: itself, and what is read ahead."""
+MIN_COUNTED_BYTES: Final = 65_536
+"""Counted for each arriving request: the request itself and what is read ahead."""
 
 
 class Arrivals:
-    """Bodies that have not come in whole, the oldest first, with `most_bytes` in all.
+    """The incomplete bodies, the oldest first, of at most `max_bytes` together.
 
-    Beyond that the oldest are given up: whoever sends a body in one go is never among them.
+    Above that, the oldest are given up. A client that sends its body without pausing is never the
+    oldest for long.
     """
 
-    def __init__(self, most_bytes: int = 64 * 2**20) -> None:
-        """Take how much. Use it in one event loop only."""
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int = 64 * 2**20) -> None:
+        self._max_bytes = max_bytes
         self.held = 0
         self._arrivals: dict[Arrival, None] = {}
 
     def begin(self) -> Arrival:
-        """Expect one more."""
+        """Start to receive a body."""
         arrival = Arrival(self)
         self._arrivals[arrival] = None
-        self.grow(LEAST_BYTES)
+        self.grow(MIN_COUNTED_BYTES)
         return arrival
 
     def grow(self, count: int) -> None:
-        """So many bytes more are held."""
+        """Count `count` more bytes."""
         self.held += count
-        while self.held > self._most_bytes and self._arrivals:
+        while self.held > self._max_bytes and self._arrivals:
             next(iter(self._arrivals)).give_up()
 
     def forget(self, arrival: Arrival) -> None:
-        """It has come in, or will not."""
+        """Stop counting a body."""
         if arrival in self._arrivals:
             del self._arrivals[arrival]
             self.held -= arrival.bytes
 
 
 class Arrival:
-    """One body on its way."""
+    """One body that is arriving."""
 
     def __init__(self, arrivals: Arrivals) -> None:
-        self.bytes = LEAST_BYTES
+        self.bytes = MIN_COUNTED_BYTES
         self._arrivals = arrivals
         self._is_given_up = False
-        self._waits: asyncio.Timeout | None = None
+        self._timeout: asyncio.Timeout | None = None
 
     async def next(self, receive: Receive) -> Any:
         """Wait for the next part.
 
         Raises:
-            TimeoutError: If this body was given up for others.
+            TimeoutError: If this body was given up in favour of others.
         """
         if self._is_given_up:
             raise TimeoutError
         try:
-            async with asyncio.timeout(None) as self._waits:
+            async with asyncio.timeout(None) as self._timeout:
                 message: Any = await receive()
         finally:
-            self._waits = None
+            self._timeout = None
         if not message.get("more_body", False):
             self.end()
         elif not self._is_given_up:
@@ -73,12 +73,12 @@ class Arrival:
         return message
 
     def end(self) -> None:
-        """Expect no more of it."""
+        """The body is complete, or not needed any more."""
         self._arrivals.forget(self)
 
     def give_up(self) -> None:
-        """Let it be, for others."""
+        """Give the body up in favour of others."""
         self.end()
         self._is_given_up = True
-        if self._waits is not None:
-            self._waits.reschedule(asyncio.get_running_loop().time())
+        if self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""Where a request comes from: for rate limits and logs only, never for who may do what."""
+"""The address of a client: for rate limits and logs only, never for authorization."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FOR: Final = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
 
 
 class ClientAddresses:
-    """Tells addresses. Only what a trusted proxy says about the one before it is believed.
+    """Finds the address of a client, and believes only the headers that a trusted proxy added.
 
-    `trusted_proxies` are networks such as `10.0.0.0/8`; with none, the peer is the client.
+    `trusted_proxies` are networks such as `10.0.0.0/8`; without any, the peer is the client.
     """
 
     def __init__(self, trusted_proxies: Collection[str] = ()) -> None:
@@ -34,7 +34,7 @@ class ClientAddresses:
         self._has_proxies = bool(networks)
 
     def client_of(self, scope: Scope) -> str:
-        """The rightmost address that is no trusted proxy's; the farthest proxy if all are."""
+        """Return the rightmost address that is no trusted proxy, or the leftmost if all are."""
         peer = scope.get("client")
         address = peer[0] if peer else UNKNOWN
         if not self._has_proxies or not self._is_trusted(address):
@@ -50,7 +50,7 @@ class ClientAddresses:
 
 
 def network_of(address: str) -> str:
-    """What one client can be expected to hold: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the network that one client usually has: an IPv4 address, or the /64 of IPv6."""
     parsed = _parsed(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, 64), strict=False))
@@ -58,7 +58,7 @@ def network_of(address: str) -> str:
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """The hops as the proxies told them, the nearest last."""
+    """Return the hops that the proxies added, the nearest last."""
     forwarded: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
     for name, value in headers:
         if name in forwarded:
@@ -66,12 +66,12 @@ def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     if forwarded[b"x-forwarded-for"]:
         return ",".join(forwarded[b"x-forwarded-for"]).split(",")
     hops = ",".join(forwarded[b"forwarded"]).split(",")
-    # A hop that hides its name ends the chain: what stands left of it proves nothing.
+    # A hop that hides its address ends the chain: nobody vouches for those to the left of it.
     return [found[1] if (found := _FOR.search(hop)) else "" for hop in hops]
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    """Read an address that may have a port: `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    """Parse an address that may have a port: `192.0.2.1:80`, `[2001:db8::1]:80`."""
     bare = address.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,6 +1,6 @@
-"""What a caller may take: so many requests a second. (How many at once in all: `overload`.)
+"""Rate limits per caller and per address. (`overload` limits the requests that run at once.)
 
-A refused request has reached no use case: nothing is stored, and its Idempotency-Key is unused.
+A refused request reaches no use case: nothing is stored, and its Idempotency-Key stays unused.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _FIELDS_KEY: Final = "orders.rate_limit"
 
 
 class FailedAuthenticationLimit(ASGIMiddleware):
-    """Counts refused tokens by where they come from: who guesses is told to wait.
+    """Limits refused tokens per client address, so that tokens cannot be guessed.
 
-    Stands before `Authentication`. A valid token is never refused here, whatever others at its
-    address try.
+    Runs before `Authentication`. It never refuses a valid token, even from an address that sends
+    many invalid ones.
 
     Raises:
-        RequestRefused: 429 with Retry-After instead of a 401 too many.
+        RequestRefused: 429 with Retry-After, in place of the 401, above the limit.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -39,7 +39,7 @@ class FailedAuthenticationLimit(ASGIMiddleware):
         self._policy = policy
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Let the request through, and count it if its token was refused."""
+        """Run the request, and count it if its token was refused."""
         try:
             await next_app(scope, receive, send)
         except RequestRefused as refusal:
@@ -53,9 +53,9 @@ class FailedAuthenticationLimit(ASGIMiddleware):
 
 
 class PrincipalLimit(ASGIMiddleware):
-    """Counts the requests of each caller, and says on every answer how many are left.
+    """Limits the requests of each caller, and adds the rest of the quota to each response.
 
-    Stands behind `Authentication`; requests without a caller pass uncounted.
+    Runs after `Authentication`; requests without a caller are not counted.
 
     Raises:
         RequestRefused: 429 with Retry-After.
@@ -73,7 +73,7 @@ class PrincipalLimit(ASGIMiddleware):
         )
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Take one of what the caller may do now."""
+        """Count the request, and run it below the limit."""
         caller: Caller | None = scope.get("user")
         if caller is not None:
             # The length keeps tenant "a b" with subject "c" apart from "a" with "b c".
@@ -86,18 +86,18 @@ class PrincipalLimit(ASGIMiddleware):
 
 
 def note_client(scope: Scope, address: str) -> None:
-    """Keep where the request comes from."""
+    """Store the client's address in the scope."""
     cast("dict[str, Any]", scope)[_CLIENT_KEY] = address
 
 
 def client_of(scope: Scope) -> str:
-    """Where the request comes from, as `note_client` was told."""
+    """Return the client's address that `note_client` stored."""
     address: str = cast("dict[str, Any]", scope)[_CLIENT_KEY]
     return address
 
 
 def limit_fields(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The rate limit fields that the answer must carry; none if nothing was counted."""
+    """Return the rate limit headers of the response; none if nothing was counted."""
     fields: list[tuple[bytes, bytes]] = cast("dict[str, Any]", scope).get(_FIELDS_KEY, [])
     return fields
 

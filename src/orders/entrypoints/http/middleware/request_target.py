@@ -1,4 +1,4 @@
-"""Requests that two servers on the way could read in two ways are read in none."""
+"""Refuses requests that two servers on the way could read differently."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ _WITH_ID: Final = re.compile(
 
 
 class RequestTargetCheck(ASGIMiddleware):
-    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, 3.2), or whose body has
-    another transfer coding than chunked (RFC 9112, 6.1), and closes its connection. Refuses an
-    address with an empty segment, an encoded slash or an id in another form than hexadecimal
-    digits: each resource has one, for those who guard it by its path.
+    """Checks Host, transfer coding and path, which the server and the router read leniently.
 
-    The server below cuts requests apart, and takes these; the router overlooks slashes, and
-    reads an id as leniently as `UUID` does.
+    An HTTP/1.1 request has exactly one Host (RFC 9112, 3.2), and no transfer coding but chunked
+    (RFC 9112, 6.1); otherwise its connection is closed, too. Each resource has one path, so that a
+    gateway can protect it by its path: no empty segment, no encoded slash, and an id in
+    hexadecimal digits only.
 
     Raises:
         RequestRefused: 400, or 404 for the address.
@@ -34,7 +33,7 @@ class RequestTargetCheck(ASGIMiddleware):
     scopes = (ScopeType.HTTP, ScopeType.ASGI)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Pass on what can be read in one way."""
+        """Run the request if it can be read in one way only."""
         if scope["http_version"] == "1.1":
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
@@ -42,7 +41,7 @@ class RequestTargetCheck(ASGIMiddleware):
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
             raise _ambiguous("The only supported transfer coding is chunked.")
-        # The router has tidied `path` up; what was sent is in `raw_path`.
+        # The router has normalised `path`; `raw_path` is what the client sent.
         path = scope["raw_path"].partition(b"?")[0]
         if _is_misspelled(path, has_id="order_id" in scope["path_params"]):
             raise RequestRefused(

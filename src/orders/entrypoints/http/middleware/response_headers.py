@@ -1,6 +1,6 @@
-"""The headers of every answer, errors and answers before routing included.
+"""The headers of every response, also of errors and of responses before routing.
 
-Litestar calls a `before_send` hook for all of them; a middleware would miss those.
+Litestar calls a `before_send` hook for all of them; a middleware would miss some.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ _PREFLIGHT_SECONDS: Final = b"600"
 
 
 class ResponseHeaders:
-    """A `before_send` hook. A handler's own value of a header wins over the one from here.
+    """A `before_send` hook that adds `ALWAYS`, unless the handler has set the same header.
 
-    `cors_origins` are exact, such as `https://shop.example`; with none, CORS is off. Pages of
-    these origins may read answers and send bearer tokens; cookies play no part.
+    `cors_origins` are exact, such as `https://shop.example`; without any, CORS is off. Pages of
+    these origins may read responses and send bearer tokens, but no cookies.
     """
 
     def __init__(self, *, cors_origins: Collection[str] = ()) -> None:
         self._origins = frozenset(origin.encode("ascii") for origin in cors_origins)
 
     async def __call__(self, message: Message, scope: Scope) -> None:
-        """Complete the headers of an answer that is about to be sent."""
+        """Add the headers to a response that is about to be sent."""
         if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
             return
         headers = list(message["headers"])
@@ -66,8 +66,7 @@ class ResponseHeaders:
 
     def _cors(self, scope: HTTPScope, message: HTTPResponseStartEvent) -> list[tuple[bytes, bytes]]:
         headers = [(b"vary", b"Origin")]
-        asked = dict(scope["headers"])
-        origin = asked.get(b"origin")
+        origin = dict(scope["headers"]).get(b"origin")
         if origin is None or origin not in self._origins:
             return headers
         headers += [
@@ -84,9 +83,9 @@ class ResponseHeaders:
 
 
 def _methods_of(scope: HTTPScope) -> bytes:
-    """All methods of the path; Litestar's answer to OPTIONS names those of one handler.
+    """Return all methods of the path: Litestar's response to OPTIONS names one handler's only.
 
-    The router says them when it is asked for a method that there is not.
+    The router lists them when it refuses a method that does not exist.
     """
     app: Litestar = scope["litestar_app"]
     try:

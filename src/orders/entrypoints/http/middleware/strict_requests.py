@@ -1,7 +1,7 @@
-"""Strict reading of requests: JSON bodies in bounded time, declared query parameters only.
+"""Strict requests: JSON bodies within a time limit, and declared query parameters only.
 
-Malformed is 400, well-formed without meaning 422, and neither answer repeats what was sent,
-but for the name of an unknown member.
+A malformed body is 400, a well-formed but invalid one 422. Neither response repeats what the client
+sent, except the name of an unknown member.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BODY_TIMEOUT_SECONDS: Final = 10.0
 _JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
 _CUT_SHORT: Final = "The body ended before it was complete."
 
-# Litestar also takes 1e1 for ten, False and 0 for false, and 0 for the year 1970.
+# Litestar also accepts 1e1 as ten, False and 0 as false, and 0 as the year 1970.
 _SPELLINGS: Final = {
     bool: ("true or false", re.compile(r"true|false")),
     int: ("a whole number", re.compile(r"0|-?[1-9][0-9]{0,18}")),
@@ -51,9 +51,9 @@ class _QueryParameter(NamedTuple):
 
 
 class StrictJson(AbstractDTO[Any]):
-    """How every handler's `data` is read: one JSON text as the annotated type (`decode_json`).
+    """Decodes every handler's `data`: one JSON text as the annotated type (`decode_json`).
 
-    An empty body is left to the handler's default.
+    An empty body means the handler's default.
 
     Raises:
         RequestRefused: 415 for another media type, charset or content encoding, and what
@@ -78,12 +78,12 @@ class StrictJson(AbstractDTO[Any]):
         cls,
         field_definition: FieldDefinition,  # noqa: ARG003
     ) -> bool:
-        """Say no to every answer: only bodies that come in are read this way."""
+        """Return False for every response: this class only decodes requests."""
         return False
 
     @classmethod
     def create_for_field_definition(cls, *_: Any, **__: Any) -> None:
-        """Make no transfer model: the annotated type itself is read."""
+        """Create no transfer model: the annotated type is decoded directly."""
 
     @classmethod
     def create_openapi_schema(
@@ -97,14 +97,15 @@ class StrictJson(AbstractDTO[Any]):
 
 
 class StrictMergePatch(StrictJson):
-    """`StrictJson` that also takes application/merge-patch+json (RFC 7396)."""
+    """`StrictJson` that also accepts application/merge-patch+json (RFC 7396)."""
 
     media_type = re.compile(rf"{_JSON}|application/merge-patch\+json", re.IGNORECASE)
 
 
 class BoundedRequest(Request[Any, Any, Any]):
-    """A request whose body must arrive within `timeout_seconds`, however slowly it drips, and
-    whole: nothing that was lost on the way may be read as left out, whatever server is below.
+    """A request whose whole body must arrive within `timeout_seconds`.
+
+    With any server below, a body that was lost on the way is not taken for one that was left out.
     """
 
     timeout_seconds: ClassVar[float] = BODY_TIMEOUT_SECONDS
@@ -113,7 +114,7 @@ class BoundedRequest(Request[Any, Any, Any]):
         """Read the whole body, once.
 
         Raises:
-            RequestRefused: 408 when it takes too long, 400 when it is not what the head promises.
+            RequestRefused: 408 if it takes too long, 400 if it does not match the head.
             RequestEntityTooLarge: As soon as the declared or the received length is too large.
         """
         try:
@@ -135,10 +136,10 @@ class BoundedRequest(Request[Any, Any, Any]):
         return body
 
     def _promises_a_body(self) -> bool:
-        """Whether the head says that there is more than nothing.
+        """Whether the head announces a body that is not empty.
 
-        A media type alone says so where a body may be left out and has members to lose: clients
-        that always name one send nothing for `confirm`.
+        A JSON media type does, if the handler's body is optional and has members. Without members
+        it does not: some clients always send the media type, also for `confirm`.
         """
         if "transfer-encoding" in self.headers:
             return True
@@ -150,11 +151,11 @@ class BoundedRequest(Request[Any, Any, Any]):
 
 
 class StrictRequests(InitPlugin, ReceiveRoutePlugin):
-    """Makes every handler of an app read strictly: bodies by `StrictJson` and in bounded time, and
-    no query parameter that the handler does not declare, nor one value in several spellings.
+    """Makes every handler of an app strict: `StrictJson`, a time limit for bodies, and only the
+    query parameters that the handler declares, each in one spelling.
 
-    The size of bodies is bounded by `Litestar(request_max_body_size=…)`, which a plugin cannot
-    set. A handler with a `before_request` of its own must call `require_declared_query` itself.
+    `Litestar(request_max_body_size=…)` limits the size of bodies; a plugin cannot set it. A handler
+    that has its own `before_request` must call `require_declared_query` there.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class StrictRequests(InitPlugin, ReceiveRoutePlugin):
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Note which query parameters each handler of the route declares."""
+        """Store which query parameters each handler of the route declares."""
         if isinstance(route, HTTPRoute):
             for handler, model in route.route_handler_map.values():
                 fields = handler.parsed_fn_signature.parameters
@@ -188,8 +189,7 @@ class StrictRequests(InitPlugin, ReceiveRoutePlugin):
                 }
 
     async def require_declared_query(self, request: Request[Any, Any, Any]) -> None:
-        """Refuse a query parameter that the handler does not know, or that is given twice, or
-        whose value is not spelled as its type is.
+        """Refuse a query parameter that is not declared, is sent twice, or is misspelled.
 
         Raises:
             RequestRefused: 400.

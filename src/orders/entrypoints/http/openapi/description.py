@@ -1,8 +1,8 @@
 """The published description of the API: OpenAPI 3.1, made from the handlers and completed here.
 
-Litestar writes what it knows from signatures; what it does not know is added: that bodies are
-strict and how long (`bounds`), which problems every operation answers with, how to authenticate,
-what answers carry and lead to (`links`), and examples.
+Litestar describes what it reads from the handlers' signatures. This module adds the rest: that
+bodies take no unknown members and how long they may be (`bounds`), the problems of each operation,
+how to authenticate, the headers and links of responses (`links`), and examples.
 """
 
 import re
@@ -11,25 +11,28 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
+from litestar.routes import HTTPRoute
 
 from orders.entrypoints.http.openapi.bounds import PublishedLimits, add_bounds
 from orders.entrypoints.http.openapi.examples import EXAMPLES
 from orders.entrypoints.http.openapi.links import add_headers, add_links
 from orders.entrypoints.http.openapi.webhooks import describe_webhook
-from orders.entrypoints.http.preconditions import HEADERS, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH
+from orders.entrypoints.http.preconditions import (
+    HEADERS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    NEEDS_KEY,
+)
 from orders.entrypoints.http.problems import Problem
-from orders.entrypoints.http.routes.commands import COMMANDS
-from orders.entrypoints.http.routes.health import PATHS as HEALTH_PATHS
 
 TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
 DOCS: Final = "/schema/docs"
-_PUBLIC: Final = (*HEALTH_PATHS, "/v1/payment-events")
-_NEEDS_KEY: Final = {
-    "place",
-    *(command.operation for command in COMMANDS if command.creates or command.needs_key),
-}
+HEALTH: Final = "Operation"
+"""The tag of what an orchestrator asks: it reads no order."""
 _STRICT: Final = ("Body", "Response", "Page")
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
@@ -54,7 +57,7 @@ _PROBLEMS: Final[Mapping[str, str]] = {
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """What Litestar is told. It serves nothing by itself: the completed description is served."""
+    """Litestar's part of the description. Litestar serves none: `openapi_document` does."""
     return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
 
 
@@ -74,14 +77,21 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
         "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
     description["security"] = [{"accessToken": []}]
+    handlers = _handlers(app)
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            _complete(operation, path, method, schemas)
+            handler = handlers[operation["operationId"]]
+            _complete(operation, path, method, handler, schemas)
     add_bounds(description, limits)
     add_headers(description)
     add_links(description)
     describe_webhook(description)
     return description
+
+
+def _handlers(app: Litestar) -> Mapping[str, HTTPRouteHandler]:
+    routes = (route for route in app.routes if isinstance(route, HTTPRoute))
+    return {str(h.operation_id): h for route in routes for h in route.route_handlers}
 
 
 def _add_problem(schemas: dict[str, Any]) -> None:
@@ -91,17 +101,23 @@ def _add_problem(schemas: dict[str, Any]) -> None:
     schemas.update(components)
 
 
-def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[str, Any]) -> None:
+def _complete(
+    operation: dict[str, Any],
+    path: str,
+    method: str,
+    handler: HTTPRouteHandler,
+    schemas: dict[str, Any],
+) -> None:
     if body := operation.get("requestBody"):
         (content,) = body["content"].values()
         name = content["schema"]["$ref"].rpartition("/")[2]
         # Litestar notes there what a handler takes where no body comes.
         body["required"] = "default" not in schemas[name]
-    if path in _PUBLIC:
+    if is_public := handler.security == []:
         # Litestar leaves an empty list out, and the whole description's rule would hold here.
         operation["security"] = []
     answers = operation["responses"]
-    _tell_conditions(operation, path, method)
+    _tell_conditions(operation, path, method, must=_required_header(handler))
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
     if IF_NONE_MATCH in names:
         answers["304"] = {"description": "The caller has this version of the order"}
@@ -109,7 +125,7 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         answers["200"] = answers["201"] | {"description": "A dry run: nothing is stored or sent"}
     for status in [code for code in answers if code >= "400"]:
         del answers[status]
-    for status in _problems_of(operation, path, method):
+    for status in _problems_of(operation, path, method, is_public=is_public):
         answers[status] = {
             "description": _PROBLEMS[status],
             "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
@@ -124,8 +140,16 @@ def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[s
         }
 
 
-def _tell_conditions(operation: dict[str, Any], path: str, method: str) -> None:
-    """Tell people under which conditions they may ask, and which of those they must send."""
+def _required_header(handler: HTTPRouteHandler) -> str | None:
+    if handler.opt.get(NEEDS_KEY):
+        return IDEMPOTENCY_KEY
+    return IF_MATCH if handler.operation_id == "edit" else None
+
+
+def _tell_conditions(
+    operation: dict[str, Any], path: str, method: str, *, must: str | None
+) -> None:
+    """Describe the headers that the operation reads, and that `must` be sent."""
     parameters = operation.get("parameters", [])
     names = [each["name"] for each in parameters]
     place = len(names)
@@ -137,8 +161,6 @@ def _tell_conditions(operation: dict[str, Any], path: str, method: str) -> None:
         read = [IF_NONE_MATCH]
     else:
         return
-    needed = {"edit": IF_MATCH} | dict.fromkeys(_NEEDS_KEY, IDEMPOTENCY_KEY)
-    must = needed.get(operation["operationId"])
     parameters[place:place] = [_condition(name, is_needed=name == must) for name in read]
 
 
@@ -154,10 +176,14 @@ def _condition(name: str, *, is_needed: bool) -> dict[str, Any]:
     }
 
 
-def _problems_of(operation: dict[str, Any], path: str, method: str) -> list[str]:
+def _problems_of(
+    operation: dict[str, Any], path: str, method: str, *, is_public: bool
+) -> list[str]:
     """The statuses of the problems that an operation can answer with."""
-    statuses = {"400", "431", "500"} if path in HEALTH_PATHS else {"400", "431", "500", "503"}
-    if path not in _PUBLIC:
+    statuses = (
+        {"400", "431", "500"} if HEALTH in operation["tags"] else {"400", "431", "500", "503"}
+    )
+    if not is_public:
         statuses |= {"401", "403", "429"}
     if "{" in path or path.endswith("/orders"):
         statuses |= {"404", "422"}

@@ -1,20 +1,12 @@
-"""What answers carry besides their bodies, and what can be asked with what they say."""
+"""The headers of responses, and the links from a response to the requests that can follow it."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
 
-from orders.application.access import Operation
-from orders.entrypoints.http.routes.commands import COMMANDS
-
+_LIST: Final = re.compile(r"/v1/orders/\{order_id\}/(\w+)")
 _PART: Final = re.compile(r"/v1/orders/\{order_id\}/(\w+)/\{part_id\}")
-_MAKERS: Final = {"changes": Operation.PROPOSE_CHANGE} | {
-    command.path.strip("/"): command.operation
-    for command in COMMANDS
-    if command.creates and "{" not in command.path
-}
-"""The operation that makes a part, by the name of the list it is in."""
 
 _TEXT: Final = {"type": "string"}
 _ETAG: Final = {
@@ -48,7 +40,7 @@ _PROBLEM_HEADERS: Final = {
 
 
 def add_headers(description: dict[str, Any]) -> None:
-    """Declare the headers of answers."""
+    """Declare the headers of responses."""
     for path, methods in description["paths"].items():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
@@ -74,17 +66,23 @@ def _headers(
 
 
 def add_links(description: dict[str, Any]) -> None:
-    """Link each order that is placed, and each part that is made, to what can be asked of it."""
+    """Link each placed order, and each created part, to the operations on it."""
     operations = {
         operation["operationId"]: (path, operation)
         for path, methods in description["paths"].items()
         for operation in methods.values()
     }
     answers = {name: each["responses"] for name, (_, each) in operations.items()}
+    # The operation that creates a part, by the name of the list that the part is in.
+    creators = {
+        found[1]: name
+        for name, (path, _) in operations.items()
+        if "201" in answers[name] and (found := _LIST.fullmatch(path))
+    }
     for name, (path, _) in operations.items():
         part = _PART.match(path)
         if part is not None:
-            answers[_MAKERS[part[1]]]["201"].setdefault("links", {})[name] = _link(
+            answers[creators[part[1]]]["201"].setdefault("links", {})[name] = _link(
                 name, order_id="id", part_id=f"{part[1]}/0/id"
             )
         elif "{order_id}" in path:

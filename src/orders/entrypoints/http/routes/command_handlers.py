@@ -6,36 +6,40 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from orders.application.change_order import ChangeOrder
-from orders.domain.identifiers import Actor, OrderId
+from orders.domain.identifiers import Actor, OrderId, PartId
 from orders.domain.order.order import Order
-from orders.entrypoints.http.preconditions import DryRun, read_command_request
-from orders.entrypoints.http.routes.commands import COMMANDS, Command
-from orders.entrypoints.http.schemas.responses import OrderResponse, order_response
+from orders.entrypoints.http.pagination import Http
+from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
+from orders.entrypoints.http.routes.commands import COMMANDS, Command, Given
+from orders.entrypoints.http.routes.order_responses import order_response
+from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.responses import OrderResponse
 
 TAG: Final = "Commands"
+NO_PART: Final = PartId("")
 
 
-def command_handlers() -> list[HTTPRouteHandler]:
+def command_handlers(read_command_request: CommandRequestReader) -> list[HTTPRouteHandler]:
     """A handler for every command."""
-    return [_handler(command) for command in COMMANDS]
+    return [_handler(command, read_command_request) for command in COMMANDS]
 
 
-def _handler(command: Command) -> HTTPRouteHandler:
+def _handler(command: Command[Any], read_command_request: CommandRequestReader) -> HTTPRouteHandler:
     needs_key = command.creates or command.needs_key
 
     async def carry_out(
-        request: Request[Any, Any, Any],
+        request: Http,
         change_order: ChangeOrder,
         order_id: UUID,
         data: Any,
         dry_run: bool,
-        part_id: str = "",
+        part_id: PartId = NO_PART,
     ) -> Response[OrderResponse]:
         conditions = read_command_request(
             request,
@@ -46,18 +50,17 @@ def _handler(command: Command) -> HTTPRouteHandler:
         )
 
         def execute(order: Order, by: Actor, now: datetime) -> None:
-            command.execute(order, data, part_id, by=by, now=now)
+            command.execute(order, Given(data, part_id, by, now))
 
-        answer = await change_order(
+        result = await change_order(
             OrderId(order_id), command.operation, execute, request=conditions
         )
-        return order_response(
-            answer, request.user, status=HTTPStatus.OK if dry_run else command.status
-        )
+        status = HTTPStatus.OK if dry_run else command.status
+        return order_response(result, request.user, status=status)
 
     async def of_order(
         *,
-        request: Request[Any, Any, Any],
+        request: Http,
         change_order: NamedDependency[ChangeOrder],
         order_id: FromPath[UUID],
         data: Any,
@@ -67,20 +70,17 @@ def _handler(command: Command) -> HTTPRouteHandler:
 
     async def of_part(
         *,
-        request: Request[Any, Any, Any],
+        request: Http,
         change_order: NamedDependency[ChangeOrder],
         order_id: FromPath[UUID],
-        part_id: FromPath[str],
+        part_id: FromPath[PartId],
         data: Any,
         dry_run: DryRun = False,
     ) -> Response[OrderResponse]:
         return await carry_out(request, change_order, order_id, data, dry_run, part_id)
 
     change: Any = of_part if "{part_id" in command.path else of_order
-    # The body's type is the row's, which only the running code knows.
-    change.__annotations__["data"] = JSONBody[command.body]  # type: ignore[misc,name-defined]
-    if not any(field.required for field in msgspec.structs.fields(command.body)):
-        change.__kwdefaults__["data"] = command.body()
+    _take_body(change, command.body)
     change.__name__ = command.operation
     return post(
         f"/orders/{{order_id:uuid}}{command.path}",
@@ -88,4 +88,12 @@ def _handler(command: Command) -> HTTPRouteHandler:
         operation_id=command.operation,
         summary=command.summary,
         tags=[TAG],
+        opt={NEEDS_KEY: needs_key},
     )(change)
+
+
+def _take_body(change: Any, body: type[Body]) -> None:
+    """Give a handler its row's body, whose type only the running code knows."""
+    change.__annotations__["data"] = JSONBody[body]  # type: ignore[misc,valid-type]
+    if not any(field.required for field in msgspec.structs.fields(body)):
+        change.__kwdefaults__["data"] = body()

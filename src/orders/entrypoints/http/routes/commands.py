@@ -1,17 +1,20 @@
-"""Every command on a stored order: its path, its operation, its body, and what it tells the order.
+"""Every command on a stored order: its path, its body, and the method of `Order` that it calls.
 
-One row a command. `command_handlers` makes the handlers from the rows, so all of them treat keys,
-versions, dry runs and answers alike.
+One row a command. `command_handlers` makes the handlers from the rows, so keys, versions, dry runs
+and responses are treated alike in all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from orders.application.access import Operation
+from orders.domain.identifiers import Actor, PartId
+from orders.domain.order.order import Order
 from orders.entrypoints.http.schemas.requests import (
     AmountBody,
     Body,
@@ -28,20 +31,30 @@ from orders.entrypoints.http.schemas.requests import (
     ShipmentBody,
 )
 
+B = TypeVar("B", bound=Body)
+
+
+class Given(NamedTuple, Generic[B]):
+    """What a command was sent with. `part_id` is the part in its path, "" without one."""
+
+    body: B
+    part_id: PartId
+    by: Actor
+    now: datetime
+
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A row: POST `path` under an order makes `tell` happen.
+class Command(Generic[B]):
+    """A row: POST to `path` under an order calls `execute` with the order.
 
-    `tell` gets the order, the body, the part's id from the path ("" without one) and, as
-    keywords, who acts and when. `creates` answers 201 and needs a key;
-    `needs_version` refuses a caller that does not say which version it decided on.
+    `creates`: responds with 201, and needs an Idempotency-Key. `needs_key`: responds with 200, and
+    needs one. `needs_version`: refuses a request without If-Match.
     """
 
     path: str
     operation: Operation
-    body: type[Body]
-    execute: Callable[..., object]
+    body: type[B]
+    execute: Callable[[Order, Given[B]], None]
     summary: str
     creates: bool = False
     needs_key: bool = False
@@ -49,44 +62,108 @@ class Command:
 
     @property
     def status(self) -> HTTPStatus:
-        """What it answers with."""
+        """The status of a success that is no dry run."""
         return HTTPStatus.CREATED if self.creates else HTTPStatus.OK
 
 
-COMMANDS: Final = (
-    Command(
-        "/confirm",
-        Operation.CONFIRM,
-        EmptyBody,
-        lambda order, body, part, **who: order.confirm(**who),
-        "Confirm the order",
-    ),
+class OrderMethod(Protocol):
+    """A method of `Order` that takes nothing but who acts, and when."""
+
+    def __call__(self, order: Order, /, *, by: Actor, now: datetime) -> None: ...
+
+
+class PartMethod(Protocol):
+    """A method of `Order` that takes the id of a part besides."""
+
+    def __call__(self, order: Order, part_id: PartId, /, *, by: Actor, now: datetime) -> None: ...
+
+
+def of_order(method: OrderMethod) -> Callable[[Order, Given[EmptyBody]], None]:
+    """Calls a method for a command without a body."""
+    return lambda order, given: method(order, by=given.by, now=given.now)
+
+
+def of_part(method: PartMethod) -> Callable[[Order, Given[EmptyBody]], None]:
+    """Calls a method for a command on a part, without a body."""
+    return lambda order, given: method(order, given.part_id, by=given.by, now=given.now)
+
+
+def cancel(order: Order, given: Given[CancelBody]) -> None:
+    order.cancel(given.body.reason, by=given.by, now=given.now)
+
+
+def cancel_items(order: Order, given: Given[CancelItemsBody]) -> None:
+    order.cancel_items(given.body.to_items(), given.body.reason, by=given.by, now=given.now)
+
+
+def hold(order: Order, given: Given[ReasonBody]) -> None:
+    order.hold(given.body.reason, by=given.by, now=given.now)
+
+
+def add_note(order: Order, given: Given[NoteBody]) -> None:
+    order.add_note(given.body.text, by=given.by, now=given.now)
+
+
+def pay(order: Order, given: Given[PaymentBody]) -> None:
+    body = given.body
+    order.start_payment(
+        body.method, amount=body.amount, capture=body.capture, by=given.by, now=given.now
+    )
+
+
+def capture(order: Order, given: Given[AmountBody]) -> None:
+    order.capture(given.part_id, amount=given.body.amount, by=given.by, now=given.now)
+
+
+def refund(order: Order, given: Given[RefundBody]) -> None:
+    body = given.body
+    order.refund(
+        amount=body.amount,
+        payment_id=body.payment_id,
+        reason=body.reason,
+        by=given.by,
+        now=given.now,
+    )
+
+
+def grant_credit(order: Order, given: Given[CreditBody]) -> None:
+    order.grant_credit(given.body.amount, given.body.reason, by=given.by, now=given.now)
+
+
+def create_shipment(order: Order, given: Given[ShipmentBody]) -> None:
+    body = given.body
+    order.create_shipment(
+        body.to_items(), carrier=body.carrier, tracking=body.tracking, by=given.by, now=given.now
+    )
+
+
+def dispatch(order: Order, given: Given[DispatchBody]) -> None:
+    order.dispatch(given.part_id, tracking=given.body.tracking, by=given.by, now=given.now)
+
+
+def request_return(order: Order, given: Given[ReturnBody]) -> None:
+    order.request_return(given.body.to_items(), given.body.reason, by=given.by, now=given.now)
+
+
+# Without a type: mypy checks the body of each row against that of its function.
+_ROWS: Final = (
+    Command("/confirm", Operation.CONFIRM, EmptyBody, of_order(Order.confirm), "Confirm the order"),
     Command(
         "/complete",
         Operation.COMPLETE,
         EmptyBody,
-        lambda order, body, part, **who: order.complete(**who),
+        of_order(Order.complete),
         "Complete a delivered and paid order",
     ),
+    Command("/cancel", Operation.CANCEL, CancelBody, cancel, "Cancel the order"),
     Command(
-        "/cancel",
-        Operation.CANCEL,
-        CancelBody,
-        lambda order, body, part, **who: order.cancel(body.reason, **who),
-        "Cancel the order",
-    ),
-    Command(
-        "/cancellations",
-        Operation.CANCEL_ITEMS,
-        CancelItemsBody,
-        lambda order, body, part, **who: order.cancel_items(body.to_items(), body.reason, **who),
-        "Cancel some units",
+        "/cancellations", Operation.CANCEL_ITEMS, CancelItemsBody, cancel_items, "Cancel some units"
     ),
     Command(
         "/changes/{part_id:str}/apply",
         Operation.APPLY_CHANGE,
         EmptyBody,
-        lambda order, body, part, **who: order.apply_change(part, **who),
+        of_part(Order.apply_change),
         "Apply a proposed change",
         needs_version=True,
     ),
@@ -94,47 +171,24 @@ COMMANDS: Final = (
         "/changes/{part_id:str}/decline",
         Operation.DECLINE_CHANGE,
         EmptyBody,
-        lambda order, body, part, **who: order.decline_change(part, **who),
+        of_part(Order.decline_change),
         "Decline a proposed change",
     ),
-    Command(
-        "/holds",
-        Operation.HOLD,
-        ReasonBody,
-        lambda order, body, part, **who: order.hold(body.reason, **who),
-        "Hold the order",
-        creates=True,
-    ),
+    Command("/holds", Operation.HOLD, ReasonBody, hold, "Hold the order", creates=True),
     Command(
         "/holds/{part_id:str}/release",
         Operation.RELEASE,
         EmptyBody,
-        lambda order, body, part, **who: order.release(part, **who),
+        of_part(Order.release),
         "Release a hold",
     ),
-    Command(
-        "/notes",
-        Operation.ADD_NOTE,
-        NoteBody,
-        lambda order, body, part, **who: order.add_note(body.text, **who),
-        "Add a note for staff",
-        creates=True,
-    ),
-    Command(
-        "/payments",
-        Operation.PAY,
-        PaymentBody,
-        lambda order, body, part, **who: order.start_payment(
-            body.method, amount=body.amount, capture=body.capture, **who
-        ),
-        "Pay",
-        creates=True,
-    ),
+    Command("/notes", Operation.ADD_NOTE, NoteBody, add_note, "Add a note for staff", creates=True),
+    Command("/payments", Operation.PAY, PaymentBody, pay, "Pay", creates=True),
     Command(
         "/payments/{part_id:str}/capture",
         Operation.CAPTURE,
         AmountBody,
-        lambda order, body, part, **who: order.capture(part, amount=body.amount, **who),
+        capture,
         "Capture authorised money",
         needs_key=True,
     ),
@@ -142,41 +196,32 @@ COMMANDS: Final = (
         "/payments/{part_id:str}/void",
         Operation.VOID,
         EmptyBody,
-        lambda order, body, part, **who: order.void(part, **who),
+        of_part(Order.void),
         "Void an authorisation or a payment in flight",
     ),
     Command(
         "/payments/{part_id:str}/dismiss",
         Operation.DISMISS_PAYMENT,
         EmptyBody,
-        lambda order, body, part, **who: order.dismiss_payment(part, **who),
+        of_part(Order.dismiss_payment),
         "Dismiss a payment under review",
     ),
     Command(
         "/refunds",
         Operation.REFUND,
         RefundBody,
-        lambda order, body, part, **who: order.refund(
-            amount=body.amount, payment_id=body.payment_id, reason=body.reason, **who
-        ),
+        refund,
         "Refund money that is owed to the customer",
         creates=True,
     ),
     Command(
-        "/credits",
-        Operation.GRANT_CREDIT,
-        CreditBody,
-        lambda order, body, part, **who: order.grant_credit(body.amount, body.reason, **who),
-        "Grant a credit",
-        creates=True,
+        "/credits", Operation.GRANT_CREDIT, CreditBody, grant_credit, "Grant a credit", creates=True
     ),
     Command(
         "/shipments",
         Operation.CREATE_SHIPMENT,
         ShipmentBody,
-        lambda order, body, part, **who: order.create_shipment(
-            body.to_items(), carrier=body.carrier, tracking=body.tracking, **who
-        ),
+        create_shipment,
         "Pack units into a shipment",
         creates=True,
     ),
@@ -184,28 +229,28 @@ COMMANDS: Final = (
         "/shipments/{part_id:str}/dispatch",
         Operation.DISPATCH,
         DispatchBody,
-        lambda order, body, part, **who: order.dispatch(part, tracking=body.tracking, **who),
+        dispatch,
         "Hand a shipment to the carrier",
     ),
     Command(
         "/shipments/{part_id:str}/deliver",
         Operation.DELIVER,
         EmptyBody,
-        lambda order, body, part, **who: order.deliver(part, **who),
+        of_part(Order.deliver),
         "Record that a shipment was delivered",
     ),
     Command(
         "/shipments/{part_id:str}/cancel",
         Operation.CANCEL_SHIPMENT,
         EmptyBody,
-        lambda order, body, part, **who: order.cancel_shipment(part, **who),
+        of_part(Order.cancel_shipment),
         "Cancel a shipment that was not dispatched",
     ),
     Command(
         "/returns",
         Operation.REQUEST_RETURN,
         ReturnBody,
-        lambda order, body, part, **who: order.request_return(body.to_items(), body.reason, **who),
+        request_return,
         "Request a return",
         creates=True,
     ),
@@ -213,28 +258,29 @@ COMMANDS: Final = (
         "/returns/{part_id:str}/approve",
         Operation.APPROVE_RETURN,
         EmptyBody,
-        lambda order, body, part, **who: order.approve_return(part, **who),
+        of_part(Order.approve_return),
         "Approve a return",
     ),
     Command(
         "/returns/{part_id:str}/decline",
         Operation.DECLINE_RETURN,
         EmptyBody,
-        lambda order, body, part, **who: order.decline_return(part, **who),
+        of_part(Order.decline_return),
         "Decline a return",
     ),
     Command(
         "/returns/{part_id:str}/receive",
         Operation.RECEIVE_RETURN,
         EmptyBody,
-        lambda order, body, part, **who: order.receive_return(part, **who),
+        of_part(Order.receive_return),
         "Receive returned units and credit them",
     ),
     Command(
         "/returns/{part_id:str}/close",
         Operation.CLOSE_RETURN,
         EmptyBody,
-        lambda order, body, part, **who: order.close_return(part, **who),
+        of_part(Order.close_return),
         "Close a return",
     ),
 )
+COMMANDS: Final[Sequence[Command[Any]]] = _ROWS

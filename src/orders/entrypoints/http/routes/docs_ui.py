@@ -17,7 +17,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_CACHED: Final = "public, max-age=31536000, immutable"
 _START: Final = """\
 window.addEventListener("load", () => {{
   SwaggerUIBundle({{
@@ -47,7 +47,7 @@ _PAGE: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class _Asset:
-    """A file of the page. Its name holds its digest, so that it may be cached for ever."""
+    """A file of the page. Its name has its digest, so browsers may cache it without a limit."""
 
     name: str
     media_type: str
@@ -72,7 +72,7 @@ def docs_router(*, path: str = "/schema/docs", schema_url: str = "/schema/openap
         if asset is None:
             raise NotFoundException
         return Response(
-            asset.content, media_type=asset.media_type, headers={"cache-control": _FOR_EVER}
+            asset.content, media_type=asset.media_type, headers={"cache-control": _CACHED}
         )
 
     return Router(path, route_handlers=[docs, file])

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 from msgspec import UNSET
 
@@ -14,7 +15,7 @@ from orders.application.ports import FoundEvents
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.domain.identifiers import OrderId
-from orders.entrypoints.http.pagination import Http, within_a_page
+from orders.entrypoints.http.pagination import Http, Pagination
 from orders.entrypoints.http.routes.orders import ONE
 from orders.entrypoints.http.schemas.responses import EventResponse, Page
 from orders.entrypoints.observability.unreadable import tell_unreadable_events
@@ -32,20 +33,26 @@ async def see_timeline(
     return _page(found, None, to_staff=view_of(request.user) is View.STAFF)
 
 
-@get("/events", operation_id="see_feed", summary="List the events of all orders", tags=TAGS)
-async def see_feed(
-    request: Http,
-    read_orders: NamedDependency[ReadOrders],
-    after: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
-    limit: Annotated[int, QueryParameter(ge=1)] = 100,
-) -> Response[Page[EventResponse]]:
-    """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
-    skips one, and is the same position while there is nothing new.
-    """
-    limit = within_a_page(request.app.state.edge, limit)
-    found = await read_orders.list_feed(after, limit=limit, caller=request.user)
-    end = after if found.end is None else found.end
-    return Response(_page(found, str(end), to_staff=True))
+def feed_handler(pagination: Pagination) -> HTTPRouteHandler:
+    """The handler that reads the feed of all events."""
+
+    @get("/events", operation_id="see_feed", summary="List the events of all orders", tags=TAGS)
+    async def see_feed(
+        request: Http,
+        read_orders: NamedDependency[ReadOrders],
+        after: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
+        limit: Annotated[int, QueryParameter(ge=1)] = 100,
+    ) -> Response[Page[EventResponse]]:
+        """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
+        skips one, and is the same position while there is nothing new.
+        """
+        found = await read_orders.list_feed(
+            after, limit=pagination.limit(limit), caller=request.user
+        )
+        end = after if found.end is None else found.end
+        return Response(_page(found, str(end), to_staff=True))
+
+    return see_feed
 
 
 @post(
@@ -74,4 +81,6 @@ def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Pag
     )
 
 
-EVENT_HANDLERS: Final = (see_timeline, see_feed, receive_payment_event)
+def event_handlers(pagination: Pagination) -> list[HTTPRouteHandler]:
+    """Every handler of this module."""
+    return [see_timeline, feed_handler(pagination), receive_payment_event]

@@ -1,12 +1,14 @@
-"""Is it alive, and should it be sent requests."""
+"""Whether the process is alive, and whether it should be sent requests."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 from litestar import Response, get
 from litestar.di import NamedDependency
 from msgspec import Struct
+
+from orders.application.errors import ApplicationError
 
 TAGS: Final = ["Operation"]
 PATHS: Final = ("/livez", "/readyz")
@@ -19,19 +21,27 @@ class Health(Struct, frozen=True):
 
 
 class Readiness:
-    """Whether requests should come here: not while draining, nor without the orders' store."""
+    """Whether requests should come here: not while draining, nor while a check fails.
+
+    A check raises an `ApplicationError` if what it checks cannot be reached.
+    """
 
     def __init__(
-        self, is_draining: Callable[[], bool], can_serve: Callable[[], Awaitable[bool]]
+        self, is_draining: Callable[[], bool], checks: Sequence[Callable[[], Awaitable[object]]]
     ) -> None:
         self.is_draining = is_draining
-        self._can_serve = can_serve
+        self._checks = checks
 
     async def status(self) -> str:
-        """Ok, draining or unavailable. Takes at most as long as a look at the store may."""
+        """`ok`, `draining` or `unavailable`. Takes as long as the checks may take in all."""
         if self.is_draining():
             return "draining"
-        return "ok" if await self._can_serve() else "unavailable"
+        try:
+            for check in self._checks:
+                await check()
+        except ApplicationError:
+            return "unavailable"
+        return "ok"
 
 
 @get(

@@ -6,7 +6,9 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -14,8 +16,9 @@ from msgspec import UNSET, Struct, UnsetType
 from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
-from orders.domain.identifiers import PartId
+from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
+from orders.domain.order.order import UNCHANGED, Order, Unchanged
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import Address, Shipping
 
@@ -73,7 +76,7 @@ class InitialPaymentBody(Body, frozen=True):
     capture: bool = False
 
     def to_domain(self) -> InitialPayment:
-        """The wish as the use case takes it."""
+        """The payment as the use case takes it."""
         return InitialPayment(method=self.method, capture=self.capture)
 
 
@@ -124,22 +127,32 @@ class EditOrderBody(Body, frozen=True):
     metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
     shipping: EditShippingBody | UnsetType = UNSET
 
-    def to_changes(self, metadata: dict[str, str]) -> dict[str, Any]:
-        """The new values by name, given the metadata there is now."""
-        changes: dict[str, Any] = {}
-        for name in ("note", "external_reference"):
-            value = getattr(self, name)
-            if value is not UNSET:
-                changes[name] = value
+    def edit(self, order: Order, by: Actor, now: datetime) -> None:
+        """Edit the order as the patch says."""
+        order.edit(
+            note=UNCHANGED if self.note is UNSET else self.note,
+            external_reference=(
+                UNCHANGED if self.external_reference is UNSET else self.external_reference
+            ),
+            metadata=self._metadata(order.state.metadata),
+            address=self._address(),
+            by=by,
+            now=now,
+        )
+
+    def _metadata(self, present: Mapping[str, str]) -> Mapping[str, str] | None | Unchanged:
+        if self.metadata is UNSET:
+            return UNCHANGED
         if self.metadata is None:
-            changes["metadata"] = {}
-        elif self.metadata is not UNSET:
-            merged = metadata | self.metadata
-            changes["metadata"] = {key: text for key, text in merged.items() if text is not None}
-        if self.shipping is not UNSET:
-            address = self.shipping.address
-            changes["address"] = None if address is None else address.to_domain()
-        return changes
+            return None
+        merged = {**present, **self.metadata}
+        return {name: text for name, text in merged.items() if text is not None}
+
+    def _address(self) -> Address | None | Unchanged:
+        if self.shipping is UNSET:
+            return UNCHANGED
+        address = self.shipping.address
+        return None if address is None else address.to_domain()
 
 
 class ReasonBody(Body, frozen=True):
@@ -172,7 +185,7 @@ class ItemsBody(Body, frozen=True):
         Raises:
             InvalidValue: If a line is named twice.
         """
-        items = {PartId(item.line_id): item.quantity for item in self.items}
+        items = {item.line_id: item.quantity for item in self.items}
         if len(items) < len(self.items):
             raise InvalidValue("items", "must contain each line once")
         return items
@@ -186,8 +199,8 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     lines: list[LineBody] = []
     expected_total: int | None = None
 
-    def to_wish(self) -> ProposedChange:
-        """The wish as the use case takes it.
+    def to_proposal(self) -> ProposedChange:
+        """The proposal as the use case takes it.
 
         Raises:
             InvalidValue: If a line is named twice.

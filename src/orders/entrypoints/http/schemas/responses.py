@@ -7,24 +7,19 @@ warehouse no money. Amounts are minor units of the order's currency, times RFC 3
 from __future__ import annotations
 
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from litestar import Response
 from msgspec import UNSET, UnsetType
 
 from orders.adapters.messages import data_of
-from orders.application.access import Caller, View, view_of
+from orders.application.access import View
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
-from orders.application.requests import CommandResult
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote
 from orders.domain.rules import Bound
 from orders.domain.state import OrderState
-from orders.entrypoints.http.middleware.audit import note_change
-from orders.entrypoints.http.preconditions import etag
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
     CreditResponse,
@@ -42,7 +37,7 @@ from orders.entrypoints.http.schemas.part_responses import (
 T = TypeVar("T")
 
 RISK_REASON: Final = "fraud"
-"""The reason for cancelling that only staff is told."""
+"""The reason for cancelling that only staff may see."""
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -128,20 +123,6 @@ def _personal_and_money(state: OrderState) -> dict[str, Any]:
     }
 
 
-def order_response(
-    answer: CommandResult, caller: Caller, *, status: HTTPStatus, location: bool = False
-) -> Response[OrderResponse]:
-    """The answer to a command: the order, its version, and whether this is a replay."""
-    note_change(answer)
-    state = answer.order.state
-    headers = {"etag": etag(state.version)}
-    if location:
-        headers["location"] = f"/v1/orders/{state.id}"
-    if answer.replayed:
-        headers["idempotency-replayed"] = "true"
-    return Response(OrderResponse.of(state, view_of(caller)), status_code=status, headers=headers)
-
-
 class Page(ResponsePart, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last.
 
@@ -181,7 +162,7 @@ class ActionResponse(ResponsePart, frozen=True):
 
     @classmethod
     def of(cls, possible: PossibleAction) -> ActionResponse:
-        """Show what stands in a command's way."""
+        """Show what blocks a command."""
         return cls(
             action=possible.action,
             allowed=not possible.blocked_by,
@@ -191,7 +172,7 @@ class ActionResponse(ResponsePart, frozen=True):
 
 
 class EventResponse(ResponsePart, frozen=True):
-    """Something that happened. Only staff is told who it was by name, and why an order waits."""
+    """A domain event. Only staff may see the actor's name, and why an order waits."""
 
     id: str
     type: str

@@ -35,7 +35,7 @@ class Void(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Refusal(Exception):
-    """A request that changes nothing: the status and code it is answered with."""
+    """A request that changes nothing: the status and code of its response."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
@@ -44,7 +44,7 @@ class Refusal(Exception):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One payment and all that happened to it. Amounts are minor units of `currency`."""
+    """One payment with all its amounts, in minor units of `currency`."""
 
     id: str
     reference: str
@@ -60,70 +60,70 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     decline_code: str | None = None
     settles_at: float | None = None
     traceparent: str | None = None
-    """The trace that the payment began in: webhooks about it are sent with it."""
+    """The trace that started the payment; its webhooks carry it."""
 
     @property
-    def kept(self) -> int:
-        """What was captured and not given or taken back."""
+    def net_captured(self) -> int:
+        """Captured and neither refunded nor charged back."""
         return self.captured - self.refunded - self.charged_back
 
     @property
-    def open(self) -> int:
-        """What can still be captured."""
+    def capturable(self) -> int:
+        """The amount that can still be captured."""
         if self.status not in ("authorized", "captured"):
             return 0
         return self.amount - self.captured - self.released
 
     def settled(self) -> Account:
-        """Authorised, and captured if that was asked for."""
+        """Return it authorised, and captured if `capture` is set."""
         account = replace(self, status="authorized", settles_at=None)
         return account.with_capture(self.amount) if self.capture else account
 
     def with_capture(self, amount: int) -> Account:
-        """Some more captured.
+        """Return it with `amount` more captured.
 
         Raises:
-            Refusal: If more than what is open.
+            Refusal: If the amount exceeds `capturable`.
         """
-        if amount > self.open:
+        if amount > self.capturable:
             raise Refusal(422, "capture_exceeds_authorization")
         return replace(self, status="captured", captured=self.captured + amount)
 
     def with_void(self) -> Account:
-        """Nothing open any more; the same as before if nothing was.
+        """Return it with nothing capturable; unchanged if nothing was.
 
         Raises:
-            Refusal: If it was declined, so that there never was anything to release.
+            Refusal: If it was declined.
         """
         if self.status == "declined":
             raise Refusal(422, "payment_declined")
         if self.status == "pending":
             return replace(self, status="voided", released=self.amount, settles_at=None)
         status = self.status if self.captured else "voided"
-        return replace(self, status=status, released=self.released + self.open)
+        return replace(self, status=status, released=self.released + self.capturable)
 
     def with_refund(self, amount: int) -> Account:
-        """Some given back.
+        """Return it with `amount` refunded.
 
         Raises:
-            Refusal: If more than what is kept.
+            Refusal: If the amount exceeds `net_captured`.
         """
-        if amount > self.kept:
+        if amount > self.net_captured:
             raise Refusal(422, "refund_exceeds_captured")
         return replace(self, refunded=self.refunded + amount)
 
     def with_charge_back(self) -> Account:
-        """All that is kept taken back by the payer's bank.
+        """Return it with everything net captured charged back.
 
         Raises:
-            Refusal: If nothing is kept.
+            Refusal: If nothing is net captured.
         """
-        if not self.kept:
+        if not self.net_captured:
             raise Refusal(422, "nothing_captured")
-        return replace(self, charged_back=self.charged_back + self.kept)
+        return replace(self, charged_back=self.charged_back + self.net_captured)
 
     def published(self) -> dict[str, object]:
-        """The payment as the contract has it."""
+        """Return the payment in the form of the contract."""
         return {
             "id": self.id,
             "reference": self.reference,

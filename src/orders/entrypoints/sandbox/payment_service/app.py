@@ -25,7 +25,7 @@ from orders.entrypoints.sandbox.payment_service.ledger import PaymentLedger, Rep
 from orders.entrypoints.sandbox.payment_service.scenarios import Pace, ResponseDelay
 from orders.entrypoints.sandbox.payment_service.webhook_sender import WebhookSender
 
-_COURIER_BATCH = 16
+_WEBHOOK_BATCH = 16
 _IDLE_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -48,8 +48,8 @@ def create_app(
     Raises:
         ValueError: If there is a `webhook_url` without a good secret.
     """
-    courier = None if webhook_url is None else WebhookSender(webhook_url, webhook_secret or "")
-    service = _Service(data_dir, pace or Pace(), courier)
+    sender = None if webhook_url is None else WebhookSender(webhook_url, webhook_secret or "")
+    service = _Service(data_dir, pace or Pace(), sender)
     app = web.Application(middlewares=[_credential_check(credential)])
     app.add_routes(
         [
@@ -71,10 +71,10 @@ def create_app(
 class _Service:
     """The routes, and the one thread in which the ledger is used."""
 
-    def __init__(self, directory: Path, pace: Pace, courier: WebhookSender | None) -> None:
+    def __init__(self, directory: Path, pace: Pace, sender: WebhookSender | None) -> None:
         self._directory = directory
         self._pace = pace
-        self._courier = courier
+        self._sender = sender
         self._thread = ThreadPoolExecutor(1, "payment-ledger")
         self._busy: set[str] = set()
         self._changed = asyncio.Event()
@@ -82,55 +82,55 @@ class _Service:
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
         """Hold the ledger open, settle pending payments and send webhooks."""
-        notifies = self._courier is not None
+        sends_webhooks = self._sender is not None
         self._ledger = await self._in_thread(
-            lambda: PaymentLedger(self._directory, pace=self._pace, notifies=notifies)
+            lambda: PaymentLedger(self._directory, pace=self._pace, sends_webhooks=sends_webhooks)
         )
-        if self._courier is not None:
-            await self._courier.open()
+        if self._sender is not None:
+            await self._sender.open()
         work = asyncio.create_task(self._work())
         yield
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
-        if self._courier is not None:
-            await self._courier.close()
+        if self._sender is not None:
+            await self._sender.close()
         await self._in_thread(self._ledger.close)
         self._thread.shutdown()
 
     async def shut_down(self, _app: web.Application) -> None:
-        """Let go of the requests that are kept waiting."""
+        """End the delays of the responses that wait."""
         self._closing.set()
 
     async def authorize(self, request: web.Request) -> web.Response:
         """POST /v1/payments."""
-        asked = await _body(request, Authorization)
+        body = await _body(request, Authorization)
         trace = request.headers.get("traceparent")
-        return await self._book(
-            request, lambda key: self._ledger.authorize(key, asked, traceparent=trace)
+        return await self._record(
+            request, lambda key: self._ledger.authorize(key, body, traceparent=trace)
         )
 
     async def capture(self, request: web.Request) -> web.Response:
         """POST /v1/payments/{id}/captures."""
-        asked, account = await _body(request, Movement), request.match_info["id"]
-        return await self._book(request, lambda key: self._ledger.capture(key, account, asked))
+        body, account = await _body(request, Movement), request.match_info["id"]
+        return await self._record(request, lambda key: self._ledger.capture(key, account, body))
 
     async def void(self, request: web.Request) -> web.Response:
         """POST /v1/payments/{id}/voids."""
-        asked, account = await _body(request, Void), request.match_info["id"]
-        return await self._book(request, lambda key: self._ledger.void(key, account, asked))
+        body, account = await _body(request, Void), request.match_info["id"]
+        return await self._record(request, lambda key: self._ledger.void(key, account, body))
 
     async def refund(self, request: web.Request) -> web.Response:
         """POST /v1/payments/{id}/refunds."""
-        asked, account = await _body(request, Movement), request.match_info["id"]
-        return await self._book(request, lambda key: self._ledger.refund(key, account, asked))
+        body, account = await _body(request, Movement), request.match_info["id"]
+        return await self._record(request, lambda key: self._ledger.refund(key, account, body))
 
     async def charge_back(self, request: web.Request) -> web.Response:
         """POST /sandbox/payments/{id}/charge-back."""
         account = request.match_info["id"]
-        answer = await self._in_thread(lambda: self._ledger.charge_back(account))
+        reply = await self._in_thread(lambda: self._ledger.charge_back(account))
         self._changed.set()
-        return _response(answer)
+        return _response(reply)
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /v1/payments/{id}."""
@@ -149,22 +149,22 @@ class _Service:
         body = await self._in_thread(lambda: msgspec.json.encode(self._ledger.ledger()))
         return web.Response(body=body, content_type="application/json")
 
-    async def _book(self, request: web.Request, book: Callable[[str], Reply]) -> web.Response:
+    async def _record(self, request: web.Request, record: Callable[[str], Reply]) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
         if not (0 < len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
             return _problem(400, "idempotency_key_missing")
         if key in self._busy:
             return _problem(409, "in_progress", headers={"Retry-After": "1"})
-        answer = await self._in_thread(lambda: book(key))
+        reply = await self._in_thread(lambda: record(key))
         self._changed.set()
-        if answer.haste is ResponseDelay.SLOW:
+        if reply.delay is ResponseDelay.SLOW:
             self._busy.add(key)
             await self._wait(self._pace.slow)
             self._busy.discard(key)
-        elif answer.haste is ResponseDelay.NEVER:
+        elif reply.delay is ResponseDelay.NEVER:
             await self._wait(self._pace.never)
             return _problem(503, "unavailable")
-        return _response(answer)
+        return _response(reply)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -180,14 +180,14 @@ class _Service:
                     await asyncio.wait_for(self._changed.wait(), wait)
                 continue
             await self._in_thread(self._ledger.settle_due)
-            if self._courier is not None:
-                await self._send_notices(self._courier)
+            if self._sender is not None:
+                await self._send_webhooks(self._sender)
 
-    async def _send_notices(self, courier: WebhookSender) -> None:
-        notices = await self._in_thread(lambda: self._ledger.due_notices(limit=_COURIER_BATCH))
-        if notices:
-            tried = await courier.deliver(notices)
-            await self._in_thread(lambda: self._ledger.mark_notices(tried))
+    async def _send_webhooks(self, sender: WebhookSender) -> None:
+        webhooks = await self._in_thread(lambda: self._ledger.due_webhooks(limit=_WEBHOOK_BATCH))
+        if webhooks:
+            tried = await sender.deliver(webhooks)
+            await self._in_thread(lambda: self._ledger.mark_webhooks(tried))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -203,22 +203,22 @@ async def _body(request: web.Request, form: type[Body]) -> Body:
 
 
 def _credential_check(credential: str | None) -> Middleware:
-    wanted = b"" if credential is None else f"Bearer {credential}".encode()
+    header = b"" if credential is None else f"Bearer {credential}".encode()
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode(errors="replace")
-        if wanted and request.path.startswith("/v1/") and not hmac.compare_digest(given, wanted):
+        if header and request.path.startswith("/v1/") and not hmac.compare_digest(given, header):
             return _problem(401, "unauthenticated", headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
     return check
 
 
-def _response(answer: Reply) -> web.Response:
-    headers = {"Idempotency-Replayed": "true"} if answer.replayed else None
+def _response(reply: Reply) -> web.Response:
+    headers = {"Idempotency-Replayed": "true"} if reply.replayed else None
     return web.Response(
-        status=answer.status, body=answer.body, content_type="application/json", headers=headers
+        status=reply.status, body=reply.body, content_type="application/json", headers=headers
     )
 
 

@@ -85,8 +85,8 @@ class PaymentStore:
         ).fetchone()
         return KeyState(*row)
 
-    def keep_answer(self, key: str, *, status: int, body: bytes) -> None:
-        """Keep what every repetition of a key is answered."""
+    def keep_reply(self, key: str, *, status: int, body: bytes) -> None:
+        """Store the response for every repetition of a key."""
         self._db.execute("UPDATE keys SET status = ?, body = ? WHERE key = ?", (status, body, key))
 
     def save(self, account: Account) -> None:
@@ -124,14 +124,14 @@ class PaymentStore:
             (account.id, kind, amount, key, at),
         )
 
-    def add_notice(self, notice: Webhook, *, due_at: float) -> None:
+    def add_webhook(self, webhook: Webhook, *, due_at: float) -> None:
         """Queue a webhook."""
         self._db.execute(
             "INSERT INTO notices VALUES (NULL, ?, ?, ?, ?, 'waiting')",
-            (notice.id, notice.body, due_at, notice.tries),
+            (webhook.id, webhook.body, due_at, webhook.tries),
         )
 
-    def due_notices(self, now: float, *, limit: int) -> list[Webhook]:
+    def due_webhooks(self, now: float, *, limit: int) -> list[Webhook]:
         """The oldest webhooks whose time has come."""
         rows = self._db.execute(
             "SELECT notices.id, body, tries, json_extract(state_of.state, '$.traceparent')"
@@ -142,21 +142,21 @@ class PaymentStore:
         )
         return [Webhook(*row) for row in rows]
 
-    def mark_notice(self, notice: Webhook, *, state: str, due_at: float | None) -> None:
+    def mark_webhook(self, webhook: Webhook, *, state: str, due_at: float | None) -> None:
         """Store how a try went; without `due_at` it was the last one."""
         self._db.execute(
             "UPDATE notices SET state = ?, due_at = ?, tries = tries + 1 WHERE id = ?",
-            (state, due_at, notice.id),
+            (state, due_at, webhook.id),
         )
 
-    def next_due_at(self, *, notices: bool) -> float | None:
-        """When a payment settles or, if wanted, a notice is due, in seconds since 1970."""
+    def next_due_at(self, *, webhooks: bool) -> float | None:
+        """When a payment settles or, with `webhooks`, a webhook is due, in seconds since 1970."""
         earliest = [
             self._db.execute(
                 "SELECT min(settles_at) FROM accounts WHERE settles_at > 0"
             ).fetchone()[0]
         ]
-        if notices:
+        if webhooks:
             earliest.append(
                 self._db.execute("SELECT min(due_at) FROM notices WHERE due_at > 0").fetchone()[0]
             )

@@ -1,4 +1,4 @@
-"""Sends the sandbox's webhooks, signed as Standard Webhooks ask, until they are taken."""
+"""Sends the sandbox's webhooks, signed by the Standard Webhooks specification."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class WebhookSender:
-    """Delivers notices to one address. Use it as `async with`."""
+    """Sends webhooks to one address, between `open` and `close`."""
 
     def __init__(self, url: str, secret: str) -> None:
-        """Take the address and the secret (`whsec_` and base64).
+        """Use an address and a secret (`whsec_` and base64).
 
         Raises:
-            ValueError: If the secret is not of that form.
+            ValueError: If the secret does not have that form.
         """
         prefix, key = secret[:6], secret[6:]
         if prefix != "whsec_":
@@ -43,31 +43,31 @@ class WebhookSender:
         if self._session is not None:
             await self._session.close()
 
-    async def deliver(self, notices: list[Webhook]) -> list[tuple[Webhook, bool]]:
-        """Try each notice once, all at the same time; tell which were taken."""
+    async def deliver(self, webhooks: list[Webhook]) -> list[tuple[Webhook, bool]]:
+        """Send each webhook once, all at the same time; return which were accepted."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._deliver(notice)) for notice in notices]
-        return [(notice, task.result()) for notice, task in zip(notices, tasks, strict=True)]
+            tasks = [group.create_task(self._deliver(webhook)) for webhook in webhooks]
+        return [(webhook, task.result()) for webhook, task in zip(webhooks, tasks, strict=True)]
 
-    async def _deliver(self, notice: Webhook) -> bool:
+    async def _deliver(self, webhook: Webhook) -> bool:
         assert self._session is not None
         try:
             async with self._session.post(
-                self._url, data=notice.body, headers=self._signed(notice), allow_redirects=False
+                self._url, data=webhook.body, headers=self._signed(webhook), allow_redirects=False
             ) as response:
                 return 200 <= response.status < 300
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    def _signed(self, notice: Webhook) -> dict[str, str]:
+    def _signed(self, webhook: Webhook) -> dict[str, str]:
         timestamp = str(int(time.time()))
-        content = f"{notice.id}.{timestamp}.".encode() + notice.body
+        content = f"{webhook.id}.{timestamp}.".encode() + webhook.body
         signature = base64.b64encode(hmac.digest(self._key, content, hashlib.sha256)).decode()
-        trace = {"traceparent": notice.traceparent} if notice.traceparent else {}
+        trace = {"traceparent": webhook.traceparent} if webhook.traceparent else {}
         return {
             **trace,
             "Content-Type": "application/json",
-            "webhook-id": notice.id,
+            "webhook-id": webhook.id,
             "webhook-timestamp": timestamp,
             "webhook-signature": f"v1,{signature}",
         }

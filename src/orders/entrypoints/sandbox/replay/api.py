@@ -1,4 +1,4 @@
-"""A thin client of the HTTP API: the few requests that a replay makes, repeated until answered."""
+"""A client of the HTTP API with the few requests of a replay; it retries each of them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.sandbox.replay.views import Order, OrderPage, Problem
 
 IN_FLIGHT: Final = 8
-"""Requests at once. The API's work for one invoice waits on the disk more than on us."""
-PATIENCE_SECONDS: Final = 60.0
-"""How long a request is repeated that is answered with "not now", or not at all."""
+"""Concurrent requests. The API mostly waits for the disk, not for this client."""
+MAX_RETRY_SECONDS: Final = 60.0
+"""How long a request is retried while the API is unavailable or does not respond."""
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 _PAGE: Final = 25
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class RequestRefused(Exception):
-    """The API said no for good. `reason` is the same for all invoices with the same fault."""
+    """The API refused for good. `reason` is the same for all invoices with the same fault."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -50,8 +50,8 @@ class PlacedOrder(NamedTuple):
     replayed: bool
 
 
-class _NotNow(Exception):
-    """Repeat the same request after so many seconds."""
+class _Unavailable(Exception):
+    """The API is unavailable: retry the same request after `seconds`."""
 
     def __init__(self, seconds: float, why: str) -> None:
         super().__init__(why)
@@ -61,21 +61,21 @@ class _NotNow(Exception):
 class OrdersApi:
     """The orders of one service as the bearer of a token sees them.
 
-    Every command carries a key, so any request may be repeated, by us or by a later run.
+    Every command carries a key, so any request may be retried, also by a later run.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        """Use `opened` to make one."""
+        """Use `opened` to create one."""
         self._session = session
         self._url = url
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, base_url: str, token: str) -> AsyncIterator[OrdersApi]:
-        """A client of the API at `base_url`, whose presence and consent are checked first.
+        """Open a client of the API at `base_url`; first check the address and the token.
 
         Raises:
-            CommandFailed: If nobody answers there, or the token is refused.
+            CommandFailed: If the API does not respond, or refuses the token.
         """
         if not token.isascii() or not token.isprintable():
             raise CommandFailed("the token holds characters that no token has")
@@ -87,7 +87,7 @@ class OrdersApi:
             api = cls(session, f"{base_url.rstrip('/')}/v1")
             try:
                 await api._once("GET", "/orders?limit=1", OrderPage)
-            except _NotNow as reason:
+            except _Unavailable as reason:
                 raise CommandFailed(f"the API at {base_url} does not answer: {reason}") from reason
             except RequestRefused as refused:
                 raise CommandFailed(f"{base_url} is no Order Service: {refused.code}") from refused
@@ -97,27 +97,27 @@ class OrdersApi:
         """Place an order.
 
         Raises:
-            Refused: If the API does not take it.
+            RequestRefused: If the API refuses it.
         """
         return await self._command("/orders", draft, key)
 
     async def command(
         self, order_id: str, path: str, body: Mapping[str, Any], *, key: str
     ) -> PlacedOrder:
-        """Give an order a command.
+        """Send a command for an order.
 
         Raises:
-            Refused: If a rule of the order says no.
+            RequestRefused: If a rule of the order refuses it.
         """
         return await self._command(f"/orders/{order_id}{path}", body, key)
 
     async def read(self, order_id: str) -> Order:
-        """An order as it is now."""
+        """Return the current state of an order."""
         order, _ = await self._send("GET", f"/orders/{order_id}", Order)
         return order
 
     async def of_customer(self, customer_id: str) -> list[Order]:
-        """All orders of a customer, newest first."""
+        """Return all orders of a customer, newest first."""
         found: list[Order] = []
         query = {"customer_id": customer_id, "limit": str(_PAGE)}
         while True:
@@ -141,16 +141,16 @@ class OrdersApi:
         key: str | None = None,
     ) -> tuple[T, Mapping[str, str]]:
         repeated = AsyncRetrying(
-            retry=retry_if_exception_type(_NotNow),
-            wait=wait_exception(_asked_to_wait) + wait_random(0, 0.2),
-            stop=stop_after_delay(PATIENCE_SECONDS),
+            retry=retry_if_exception_type(_Unavailable),
+            wait=wait_exception(_retry_after) + wait_random(0, 0.2),
+            stop=stop_after_delay(MAX_RETRY_SECONDS),
             reraise=True,
         )
         try:
             return await repeated(self._once, method, path, form, body=body, key=key)
-        except _NotNow as reason:
+        except _Unavailable as reason:
             raise CommandFailed(
-                f"the API did not answer for {PATIENCE_SECONDS:.0f} s ({reason}): "
+                f"the API did not answer for {MAX_RETRY_SECONDS:.0f} s ({reason}): "
                 "run it again later, it goes on where it stopped"
             ) from reason
 
@@ -167,17 +167,17 @@ class OrdersApi:
         try:
             async with self._session.request(
                 method, self._url + path, json=body, headers=headers, allow_redirects=False
-            ) as answer:
-                content = await answer.read()
+            ) as response:
+                content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _NotNow(1.0, _why(error)) from error
-        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            return _decoded(content, form), answer.headers
-        raise _refusal(answer, content)
+            raise _Unavailable(1.0, _why(error)) from error
+        if response.status < HTTPStatus.MULTIPLE_CHOICES:
+            return _decoded(content, form), response.headers
+        raise _refusal(response, content)
 
 
-def _asked_to_wait(error: BaseException) -> float:
-    return error.seconds if isinstance(error, _NotNow) else 0.0
+def _retry_after(error: BaseException) -> float:
+    return error.seconds if isinstance(error, _Unavailable) else 0.0
 
 
 def _why(error: Exception) -> str:
@@ -199,20 +199,20 @@ def _decoded(content: bytes, form: type[T]) -> T:
         raise CommandFailed(f"the answer is none of an Order Service: {error}") from error
 
 
-def _refusal(answer: aiohttp.ClientResponse, content: bytes) -> Exception:
+def _refusal(response: aiohttp.ClientResponse, content: bytes) -> Exception:
     try:
         problem = msgspec.json.decode(content, type=Problem)
     except msgspec.MsgspecError:
-        problem = Problem(code=f"http-{answer.status}", detail=answer.reason or "")
-    if "Retry-After" in answer.headers:
-        return _NotNow(_seconds(answer.headers["Retry-After"]), problem.code)
-    match answer.status:
+        problem = Problem(code=f"http-{response.status}", detail=response.reason or "")
+    if "Retry-After" in response.headers:
+        return _Unavailable(_seconds(response.headers["Retry-After"]), problem.code)
+    match response.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return CommandFailed(f"the API refuses the token: {problem.detail}")
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.BAD_GATEWAY | HTTPStatus.GATEWAY_TIMEOUT:
-            return _NotNow(1.0, problem.code)
+            return _Unavailable(1.0, problem.code)
         case HTTPStatus.SERVICE_UNAVAILABLE:
-            return _NotNow(1.0, problem.code)
+            return _Unavailable(1.0, problem.code)
         case _:
             return RequestRefused(problem)
 

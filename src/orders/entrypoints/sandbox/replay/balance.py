@@ -1,4 +1,4 @@
-"""The money in the orders against the money in the payment service's ledger, order by order."""
+"""Compares the money in the orders with the payment service's ledger, order by order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
-    """What was taken and given back, in pence."""
+    """Captured and returned amounts in pence."""
 
     captured: int = 0
     refunded: int = 0
@@ -28,7 +28,7 @@ class Money:
 
     @property
     def net(self) -> int:
-        """What was taken and is still held."""
+        """Captured and not returned."""
         return self.captured - self.refunded - self.charged_back
 
     def __add__(self, other: Money) -> Money:
@@ -61,19 +61,19 @@ class _Ledger(Struct, frozen=True):
 
 
 async def read_ledger(url: str) -> dict[str, Money]:
-    """The money of each order by its id, as the payment sandbox at `url` has booked it.
+    """Return the money of each order by its id, from the ledger of the payment sandbox at `url`.
 
-    All payments made in an order's name count, also those that the order knows nothing of.
+    All payments with an order's reference count, also those that the order does not know.
 
     Raises:
-        CommandFailed: If there is no ledger to be had.
+        CommandFailed: If the ledger cannot be read.
     """
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.get(f"{url.rstrip('/')}/ledger", raise_for_status=True) as answer,
+            session.get(f"{url.rstrip('/')}/ledger", raise_for_status=True) as response,
         ):
-            ledger = msgspec.json.decode(await answer.read(), type=_Ledger)
+            ledger = msgspec.json.decode(await response.read(), type=_Ledger)
     except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
         raise CommandFailed(f"no ledger of a payment sandbox at {url}") from error
     money: dict[str, Money] = {}
@@ -85,7 +85,7 @@ async def read_ledger(url: str) -> dict[str, Money]:
 
 
 def balance(orders: Iterable[Order], ledger: Mapping[str, Money]) -> Balance:
-    """Compare each order with what the ledger has of it."""
+    """Compare each order with the ledger."""
     sides = [
         (order, _total(map(_money, order.payments)), ledger.get(order.id, Money()))
         for order in orders

@@ -1,7 +1,7 @@
-"""What is done for a C invoice: find what it takes back, return it, refund it.
+"""Processes a C invoice: find the units in earlier orders, return them, refund them.
 
-A line fits a line of an earlier order of the same customer with the same SKU and unit price,
-as far as it has units left to send back; the newest earlier order is asked first.
+A line matches a line of an earlier order of the same customer with the same SKU and unit price,
+as long as that has units left to return; the newest earlier order comes first.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Article = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
-    """What came of a C invoice. `before` if an earlier run did all there was to do.
+class ReturnResult:
+    """The result of a C invoice. `before` if an earlier run had done everything.
 
-    `unmatched` holds the reasons why lines fit no order; `orders` those that were touched.
+    `unmatched` holds the reasons why lines match no order, `orders` the orders that were used.
     """
 
     orders: tuple[Order, ...]
@@ -43,10 +43,10 @@ class TakenBack:
     unmatched: tuple[str, ...]
 
 
-async def take_back(api: OrdersApi, invoice: Invoice) -> TakenBack:
+async def return_and_refund(api: OrdersApi, invoice: Invoice) -> ReturnResult:
     """Return and refund what earlier orders of the customer hold of the invoice.
 
-    Not to be called for two invoices of one customer at once: they want the same units.
+    Must not run for two invoices of one customer at once: both would take the same units.
 
     Raises:
         Unfinished: If a return cannot be brought to its end now.
@@ -66,16 +66,16 @@ async def take_back(api: OrdersApi, invoice: Invoice) -> TakenBack:
             after = await run_steps(api, order, steps, key=f"replay:{invoice.number}:{order.id}")
             before = before and after.version == order.version
             touched.append(after)
-    return TakenBack(tuple(touched), before, _reasons(invoice, missing))
+    return ReturnResult(tuple(touched), before, _reasons(invoice, missing))
 
 
 def match(
     wanted: Counter[Article], date: str, orders: Iterable[Order]
 ) -> tuple[dict[str, dict[str, int]], Counter[Article]]:
-    """Units to return by line id, by order id; and the units that no order has.
+    """Return the units to return by order id and line id, and the units that no order has.
 
-    `date` is the cancellation's. Orders that no replay placed have no invoice date, so it
-    cannot be told whether they are earlier: they are left alone.
+    `date` is the cancellation's. Orders that no replay placed have no invoice date, so they may be
+    later ones: they are not used.
     """
     left = Counter(wanted)
     plans: dict[str, dict[str, int]] = {}
@@ -99,7 +99,7 @@ def match(
 
 
 def return_reason(invoice_number: str) -> str:
-    """The reason by which a later run knows the returns of this invoice."""
+    """Return the reason by which a later run finds the returns of this invoice."""
     return f"invoice-{re.sub(r'[^a-z0-9_-]', '-', invoice_number.lower())}"[:64]
 
 
@@ -133,8 +133,8 @@ def _steps_of_return(reason: str, items: dict[str, int]) -> NextStep:
     def next_step(order: Order) -> Step | Wait | None:
         a_return = _return_for(order, reason)
         if a_return is None:
-            asked = [{"line_id": line_id, "quantity": units} for line_id, units in items.items()]
-            return Step("/returns", {"items": asked, "reason": reason})
+            goods = [{"line_id": line_id, "quantity": units} for line_id, units in items.items()]
+            return Step("/returns", {"items": goods, "reason": reason})
         path = f"/returns/{a_return.id}"
         match a_return.status:
             case "requested":
@@ -156,7 +156,7 @@ def _steps_of_return(reason: str, items: dict[str, int]) -> NextStep:
 
 
 def _reasons(invoice: Invoice, missing: Counter[Article]) -> tuple[str, ...]:
-    """Why lines fit no order, each reason once."""
+    """Return why lines match no order, each reason once."""
     wanted = _wanted(invoice)
     services = {line.sku for line in invoice.lines if not line.shippable}
     reasons: list[str] = []

@@ -1,6 +1,6 @@
 """Invoices from a CSV file with the columns of the Online Retail data set.
 
-One row is one line of an invoice. A number that begins with C takes back what was sold before.
+One row is one line of an invoice. A number that begins with C cancels earlier sales.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ COLUMNS: Final = (
 SERVICES: Final = frozenset(
     {"AMAZONFEE", "B", "BANK CHARGES", "C2", "CRUK", "D", "DOT", "M", "PADS", "POST", "S"}
 )
-"""Stock codes that stand for carriage, fees, discounts and work by hand: the shop charges for
-them, but there is nothing to put into a parcel, and nothing that could be sent back.
+"""Stock codes of carriage, fees, discounts and manual work: the shop charges for them, but they
+cannot be shipped or returned.
 """
 
 _NUMBER = re.compile(r"[\x21-\x7e]{1,64}\Z")
 _ACCOUNTING = re.compile(r"A[0-9]+\Z")
 _QUANTITY = re.compile(r"(-?[0-9]{1,9})(?:\.0)?\Z")
 _PRICE = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,10})?\Z")
-# As published, as spreadsheets shorten it, and as the copies with American dates have it.
+# As published, as spreadsheets shorten it, and as in the copies with American dates.
 _DATES: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%m/%d/%Y %H:%M")
 
 
@@ -54,7 +54,7 @@ class NotAnOrder(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceLine:
-    """So many units of an article. `unit_price` is in pence, `quantity` positive in returns too."""
+    """Units of an article. `unit_price` is in pence; `quantity` is positive in returns, too."""
 
     sku: str
     name: str
@@ -69,9 +69,9 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
-    """What one customer bought, or gave back, at one time. `date` is ISO 8601, local to the shop.
+    """One purchase or return of a customer. `date` is ISO 8601 in the shop's local time.
 
-    Without a `customer_id` it is a guest's.
+    Without a `customer_id`, the customer is a guest.
     """
 
     number: str
@@ -82,18 +82,18 @@ class Invoice:
 
     @property
     def is_cancellation(self) -> bool:
-        """Whether it takes back what was sold before."""
+        """Whether it cancels earlier sales."""
         return _is_cancellation(self.number)
 
     @property
     def total(self) -> int:
-        """What it comes to, in pence."""
+        """The sum of its lines in pence."""
         return sum(line.quantity * line.unit_price for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An invoice that was not read as one, and why. Its number is fit to be shown."""
+    """An invoice that cannot be an order, and why. Its number can be printed."""
 
     number: str
     reason: str
@@ -140,7 +140,7 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise FileUnusable(f"cannot read {path}: {error.strerror}") from error
-    # Latin-1 makes text of any bytes, so it is this that tells a spreadsheet or UTF-16 from it.
+    # Latin-1 decodes any bytes, so this check finds spreadsheets and UTF-16.
     if b"\0" in content:
         raise FileUnusable(f"{path} is neither UTF-8 nor Latin-1 text: save it as CSV")
     try:

@@ -1,7 +1,7 @@
-"""What is done for a sale: place it, pack it, send it, take the money, deliver it.
+"""Processes a sale: place, pack, dispatch, capture, deliver.
 
-Each step follows from what the API says of the order, so a run that was interrupted goes on
-where it stopped, and one that was complete finds nothing to do.
+Each step follows from the order's current state, so an interrupted run continues where it stopped,
+and a complete one has nothing to do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orders.entrypoints.sandbox.replay.api import (
-    PATIENCE_SECONDS,
+    MAX_RETRY_SECONDS,
     OrdersApi,
     PlacedOrder,
     RequestRefused,
@@ -24,11 +24,11 @@ from orders.entrypoints.sandbox.replay.views import Order
 CURRENCY: Final = "GBP"
 PAYMENT_METHOD: Final = "tok_ok"
 
-_LOOK_AGAIN_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 
 
 class Unfinished(Exception):
-    """The order is there, but cannot be brought further now. The message is the reason."""
+    """The order exists, but cannot be completed now. The message is the reason."""
 
     def __init__(self, order: Order, reason: str) -> None:
         super().__init__(reason)
@@ -45,24 +45,24 @@ class Step:
 
 
 class Wait:
-    """Somebody else has to act first: the payment service, or the worker."""
+    """The payment service or the worker has to act first."""
 
 
 NextStep = Callable[[Order], Step | Wait | None]
-"""What to do with an order as it stands; None when all is done."""
+"""Returns the next step for an order; None if it is complete."""
 
 
 async def place(api: OrdersApi, invoice: Invoice) -> PlacedOrder:
-    """Place the invoice as an order; the same order when it was placed before.
+    """Place the invoice as an order; return the same order if it was placed before.
 
     Raises:
-        Refused: If the API does not take it.
+        RequestRefused: If the API refuses it.
     """
     return await api.place(_draft(invoice), key=f"replay:{invoice.number}")
 
 
-async def bring_to_an_end(api: OrdersApi, invoice: Invoice, order: Order) -> Order:
-    """Pack, dispatch, capture and deliver whatever of the order is not yet.
+async def complete_sale(api: OrdersApi, invoice: Invoice, order: Order) -> Order:
+    """Pack, dispatch, capture and deliver the rest of the order.
 
     Raises:
         Unfinished: If a step is refused or has no effect.
@@ -71,21 +71,21 @@ async def bring_to_an_end(api: OrdersApi, invoice: Invoice, order: Order) -> Ord
 
 
 async def run_steps(api: OrdersApi, order: Order, next_step: NextStep, *, key: str) -> Order:
-    """Take one step after the other until there is none; `key` begins the keys of them all.
+    """Run one step after the other until there is none; all their keys begin with `key`.
 
     Raises:
-        Unfinished: If a step is refused, or nothing changes for `PATIENCE_SECONDS`.
+        Unfinished: If a step is refused, or nothing changes for `MAX_RETRY_SECONDS`.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + MAX_RETRY_SECONDS
     while (step := next_step(order)) is not None:
         after = await _take(api, order, step, key)
         if after.version > order.version:
-            deadline = time.monotonic() + PATIENCE_SECONDS
+            deadline = time.monotonic() + MAX_RETRY_SECONDS
         elif time.monotonic() > deadline:
             waiting = "the payment service" if isinstance(step, Wait) else step.path
             raise Unfinished(order, f"nothing came of waiting for {waiting}")
         else:
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         order = after
     return order
 
@@ -94,16 +94,16 @@ async def _take(api: OrdersApi, order: Order, step: Step | Wait, key: str) -> Or
     if isinstance(step, Wait):
         return await api.read(order.id)
     try:
-        answer = await api.command(
+        response = await api.command(
             order.id, step.path, step.body, key=f"{key}:{step.key or step.path[1:]}"
         )
     except RequestRefused as refused:
         raise Unfinished(order, refused.reason) from refused
-    return answer.order
+    return response.order
 
 
 def next_step_of_sale(order: Order) -> Step | Wait | None:
-    """What brings a sale nearer to its end.
+    """Return the next step of a sale.
 
     Raises:
         Unfinished: If it was cancelled, has expired, or was not paid.
@@ -112,7 +112,7 @@ def next_step_of_sale(order: Order) -> Step | Wait | None:
         case "completed", _:
             return None
         case "confirmed", _:
-            return _send(order) or _take_money(order) or _deliver(order) or Wait()
+            return _send(order) or _capture(order) or _deliver(order) or Wait()
         case "pending", "pending":
             return Wait()
         case status, payment_status:
@@ -134,7 +134,7 @@ def _send(order: Order) -> Step | None:
     return Step("/shipments", {"items": items}, key=f"shipments/{len(order.shipments) + 1}")
 
 
-def _take_money(order: Order) -> Step | None:
+def _capture(order: Order) -> Step | None:
     if not order.totals.outstanding:
         return None
     authorized = (payment for payment in order.payments if payment.authorized)

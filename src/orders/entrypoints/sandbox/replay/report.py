@@ -1,6 +1,6 @@
-"""What the person at the screen sees: progress, what became of the invoices, the balance.
+"""The output of a replay: progress, outcomes of the invoices, the balance.
 
-Where the output is no terminal there are plain lines, and no control characters.
+If the output is no terminal, it has plain lines without control characters.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from orders.entrypoints.sandbox.replay.balance import Balance, Money
 from orders.entrypoints.sandbox.replay.journey import CURRENCY
 from orders.entrypoints.sandbox.replay.outcomes import Outcome, OutcomeKind
 
-_NAMED_AT_MOST: Final = 40
-_NARROWEST: Final = 100
+_MAX_NAMED: Final = 40
+_MIN_WIDTH: Final = 100
 _ORDERS: Final = frozenset({OutcomeKind.PLACED, OutcomeKind.REPLAYED, OutcomeKind.UNFINISHED})
 
 
@@ -27,19 +27,19 @@ class Report:
     """Writes to standard output."""
 
     def __init__(self) -> None:
-        """Find out where the output goes."""
+        """Prepare for a terminal or a file."""
         plain = Console(markup=False, highlight=False, emoji=False)
-        # A file has no width: its lines are as long as they need to be to be read and searched.
-        wide = None if plain.is_terminal else max(plain.width, _NARROWEST)
+        # A file has no width: each line is as long as it needs to be.
+        wide = None if plain.is_terminal else max(plain.width, _MIN_WIDTH)
         self._console = Console(markup=False, highlight=False, emoji=False, width=wide)
 
     def begin(self, file: str, invoices: int, url: str) -> None:
-        """Say what is about to be done."""
+        """Print what will be done."""
         self._console.print(f"{invoices} invoices of {file} to {url}", soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show how far it is; the callable counts one more."""
+        """Show the progress; the callable counts one more."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -53,23 +53,23 @@ class Report:
             yield lambda: bar.advance(task)
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
-        """Show how many invoices had which fate, and name those that need a look."""
+        """Show how many invoices had each outcome, and name those that need attention."""
         groups: dict[tuple[OutcomeKind, str], list[str]] = {}
         for outcome in outcomes:
-            groups.setdefault((outcome.fate, outcome.reason), []).append(outcome.invoice)
+            groups.setdefault((outcome.kind, outcome.reason), []).append(outcome.invoice)
         table = Table("outcome", box=box.SIMPLE)
         table.add_column("invoices", justify="right")
         table.add_column("which", overflow="fold")
-        for fate in OutcomeKind:
-            counted = {reason: who for (each, reason), who in groups.items() if each is fate}
-            for row in _rows(fate, counted):
+        for kind in OutcomeKind:
+            counted = {reason: who for (each, reason), who in groups.items() if each is kind}
+            for row in _rows(kind, counted):
                 table.add_row(*row)
         self._console.print(table)
 
     def balance(self, compared: Balance, *, orders: int, earlier: int) -> None:
-        """Show both sides of the money and what lies between them.
+        """Show the money of both sides and the difference.
 
-        It is the money of so many `orders` of the file, and of `earlier` ones it takes back from.
+        `orders` is the number of orders from the file, `earlier` of those that it returns units of.
         """
         others = f" and {earlier} earlier ones that cancellations fit" if earlier else ""
         self._console.print(f"Money of {orders} orders{others}", soft_wrap=True)
@@ -83,30 +83,30 @@ class Report:
         self._console.print(table)
 
     def no_ledger(self) -> None:
-        """Say that the money was not compared."""
+        """Print that the money was not compared."""
         self._console.print("No ledger was given, so the money is not compared.")
 
     def end(self, outcomes: Sequence[Outcome], seconds: float) -> None:
-        """Say how long it took."""
-        orders = sum(outcome.fate in _ORDERS for outcome in outcomes)
+        """Print the duration."""
+        orders = sum(outcome.kind in _ORDERS for outcome in outcomes)
         self._console.print(
             f"{orders} orders in {seconds:.1f} s: {orders / seconds:.1f} orders per second",
             soft_wrap=True,
         )
 
 
-def _rows(fate: OutcomeKind, invoices: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
-    """The rows of a fate; placed, replayed and refused are shown even if there are none."""
-    if not invoices and fate in {OutcomeKind.PLACED, OutcomeKind.REPLAYED, OutcomeKind.REFUSED}:
-        yield str(fate), "0", ""
+def _rows(kind: OutcomeKind, invoices: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+    """Return the rows of an outcome; placed, replayed and refused are always shown."""
+    if not invoices and kind in {OutcomeKind.PLACED, OutcomeKind.REPLAYED, OutcomeKind.REFUSED}:
+        yield str(kind), "0", ""
     for reason, numbers in sorted(invoices.items(), key=lambda each: -len(each[1])):
-        name = f"{fate}: {reason}" if reason else str(fate)
+        name = f"{kind}: {reason}" if reason else str(kind)
         yield name, f"{len(numbers)}", _named(numbers) if reason else ""
 
 
 def _named(numbers: Sequence[str]) -> str:
-    more = len(numbers) - _NAMED_AT_MOST
-    shown = " ".join(sorted(numbers)[:_NAMED_AT_MOST])
+    more = len(numbers) - _MAX_NAMED
+    shown = " ".join(sorted(numbers)[:_MAX_NAMED])
     return f"{shown} and {more} more" if more > 0 else shown
 
 

@@ -1,4 +1,4 @@
-"""The whole replay: read, sell, take back, compare, report."""
+"""The whole replay: read, process sales and returns, compare, report."""
 
 from __future__ import annotations
 
@@ -25,26 +25,25 @@ T = TypeVar("T")
 
 
 async def replay(file: Path, *, base_url: str, token: str, ledger_url: str | None = None) -> None:
-    """Send a file's invoices through the API at `base_url`, and print what became of them.
+    """Send a file's invoices through the API at `base_url`, and print their outcomes.
 
-    Running it again, also after an interruption, places nothing twice: each request has a key
-    that follows from its invoice's number. With the `ledger_url` of a payment sandbox the
-    money is compared.
+    A second run, also after an interruption, places nothing twice: the key of each request follows
+    from its invoice's number. With the `ledger_url` of a payment sandbox, the money is compared.
 
     Raises:
-        CommandFailed: If the file or the API is unusable, an order could not be brought to its
-            end, or the money differs.
+        CommandFailed: If the file or the API is unusable, an order could not be completed, or the
+            money differs.
     """
     invoices, unreadable = await asyncio.to_thread(read_invoices, file)
     outcomes = [
-        Outcome(invoice=each.number, fate=OutcomeKind.REFUSED, reason=each.reason)
+        Outcome(invoice=each.number, kind=OutcomeKind.REFUSED, reason=each.reason)
         for each in unreadable
     ]
     report = Report()
     async with OrdersApi.opened(base_url, token.strip()) as api:
         report.begin(file.name, len(invoices) + len(unreadable), base_url)
         began = time.monotonic()
-        outcomes += await _carry_out(api, invoices, report)
+        outcomes += await _process(api, invoices, report)
         seconds = time.monotonic() - began
         report.outcomes(outcomes)
         differing = await _compare(api, outcomes, ledger_url, report)
@@ -52,8 +51,8 @@ async def replay(file: Path, *, base_url: str, token: str, ledger_url: str | Non
     _require_success(outcomes, differing)
 
 
-async def _carry_out(api: OrdersApi, invoices: Sequence[Invoice], report: Report) -> list[Outcome]:
-    """All sales, then all cancellations: what is returned must have been delivered."""
+async def _process(api: OrdersApi, invoices: Sequence[Invoice], report: Report) -> list[Outcome]:
+    """Process all sales, then all cancellations: only delivered units can be returned."""
     outcomes: list[Outcome] = []
     sales = [invoice for invoice in invoices if not invoice.is_cancellation]
     by_customer: dict[str | None, list[Invoice]] = {}
@@ -63,24 +62,24 @@ async def _carry_out(api: OrdersApi, invoices: Sequence[Invoice], report: Report
 
     with report.progress("invoices", len(invoices)) as count:
 
-        async def sell_one(invoice: Invoice) -> None:
+        async def process_one_sale(invoice: Invoice) -> None:
             outcomes.append(await process_sale(api, invoice))
             count()
 
-        async def give_back_all(cancellations: list[Invoice]) -> None:
+        async def process_returns(cancellations: list[Invoice]) -> None:
             for invoice in sorted(cancellations, key=lambda each: each.date):
                 outcomes.append(await process_return(api, invoice))
                 count()
 
-        await _a_few_at_once(sell_one, sales)
-        await _a_few_at_once(give_back_all, by_customer.values())
+        await _run_concurrently(process_one_sale, sales)
+        await _run_concurrently(process_returns, by_customer.values())
     return outcomes
 
 
 async def _compare(
     api: OrdersApi, outcomes: Iterable[Outcome], ledger_url: str | None, report: Report
 ) -> tuple[str, ...]:
-    """The invoices whose orders have other money than the ledger. Orders are read anew."""
+    """Return the invoices whose orders differ from the ledger. Reads the orders again."""
     if ledger_url is None:
         report.no_ledger()
         return ()
@@ -92,7 +91,7 @@ async def _compare(
         count()
 
     with report.progress("balance", len(ids)) as count:
-        await _a_few_at_once(read, ids)
+        await _run_concurrently(read, ids)
     compared = balance(orders, await read_ledger(ledger_url))
     of_this_file = {outcome.invoice for outcome in outcomes}
     earlier = sum(order.external_reference not in of_this_file for order in orders)
@@ -100,23 +99,23 @@ async def _compare(
     return compared.differing
 
 
-async def _a_few_at_once(work: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
+async def _run_concurrently(work: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
     waiting = iter(items)
 
-    async def until_none_is_left() -> None:
+    async def run_next() -> None:
         for item in waiting:
             await work(item)
 
     try:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(IN_FLIGHT):
-                tasks.create_task(until_none_is_left())
+                tasks.create_task(run_next())
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
 
 
 def _require_success(outcomes: Iterable[Outcome], differing: Sequence[str]) -> None:
-    unfinished = [each.invoice for each in outcomes if each.fate is OutcomeKind.UNFINISHED]
+    unfinished = [each.invoice for each in outcomes if each.kind is OutcomeKind.UNFINISHED]
     problems = []
     if unfinished:
         problems.append(f"unfinished orders: {' '.join(unfinished)}")

@@ -1,4 +1,4 @@
-"""The part of the API's answers that a replay reads. Members it does not name are ignored."""
+"""The part of the API's responses that a replay reads. Other members are ignored."""
 
 from __future__ import annotations
 

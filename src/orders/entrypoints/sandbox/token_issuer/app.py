@@ -1,4 +1,4 @@
-"""A token issuer for development: it signs whatever it is asked to. Never run it in production."""
+"""A token issuer for development: it signs any claims. Never run it in production."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_TTL_SECONDS: Final = 24 * 3600
 
 
 class TokenRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to sign. `ttl` is in seconds. Without `scope` it gets all that its roles can use."""
+    """Claims to sign. `ttl` is in seconds. Without `scope`: all scopes that the roles can use."""
 
     sub: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     roles: list[str] = []
@@ -41,7 +41,7 @@ class TokenRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def create_app(*, key_file: Path, issuer: str, audience: str) -> web.Application:
-    """Build the issuer. The key is made in `key_file` at the first start, and kept."""
+    """Build the issuer. The key is created in `key_file` at the first start."""
     public_jwk = _public_jwk(load_key(key_file))
 
     async def jwks(_: web.Request) -> web.Response:
@@ -60,22 +60,22 @@ def create_app(*, key_file: Path, issuer: str, audience: str) -> web.Application
 
     async def token(request: web.Request) -> web.Response:
         try:
-            wanted = msgspec.json.decode(await request.read(), type=TokenRequest)
+            requested = msgspec.json.decode(await request.read(), type=TokenRequest)
         except msgspec.MsgspecError:
             return web.json_response({"error": "invalid_request"}, status=400)
         signed = issue_token(
             key_file,
             issuer=issuer,
             audience=audience,
-            subject=wanted.sub,
-            roles=wanted.roles,
-            scopes=None if wanted.scope is None else wanted.scope.split(),
-            tenant=wanted.tenant,
-            ttl_seconds=wanted.ttl,
+            subject=requested.sub,
+            roles=requested.roles,
+            scopes=None if requested.scope is None else requested.scope.split(),
+            tenant=requested.tenant,
+            ttl_seconds=requested.ttl,
             now=time.time(),
         )
         return web.json_response(
-            {"access_token": signed, "token_type": "Bearer", "expires_in": wanted.ttl},
+            {"access_token": signed, "token_type": "Bearer", "expires_in": requested.ttl},
             headers={"cache-control": "no-store"},
         )
 
@@ -100,8 +100,8 @@ def issue_token(
 ) -> str:
     """Sign an access token (RFC 9068) that counts from `now`, in seconds since 1970.
 
-    Without `scopes` it has all that its roles can use; an integrator's role has none of its own.
-    Empty `scopes` and no `tenant` are left out of it. Makes the key if there is none yet.
+    Without `scopes`, it has all scopes that its roles can use; an integrator's role has none.
+    Empty `scopes` and a missing `tenant` are left out. Creates the key if there is none yet.
     """
     key = load_key(key_file)
     claims: dict[str, Any] = {
@@ -124,7 +124,7 @@ def issue_token(
 
 
 def load_key(key_file: Path) -> Ed25519PrivateKey:
-    """The signing key, made if there is none; processes that start together get the same one.
+    """Return the signing key; create it if there is none. Concurrent processes get the same key.
 
     Raises:
         ValueError: If the file holds something else.
@@ -138,7 +138,7 @@ def load_key(key_file: Path) -> Ed25519PrivateKey:
 
 
 def _make_key(key_file: Path) -> None:
-    """Write the key aside, then link it into place: it appears whole, and only once."""
+    """Write the key to a draft, then link it into place: atomic, and only the first one wins."""
     pem = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
@@ -154,7 +154,7 @@ def _make_key(key_file: Path) -> None:
 
 
 def _public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:
-    """The public half; the `kid` is its thumbprint (RFC 7638)."""
+    """Return the public key; its `kid` is its thumbprint (RFC 7638)."""
     raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     members = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)

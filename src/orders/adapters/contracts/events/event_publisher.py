@@ -1,0 +1,189 @@
+"""What every `EventPublisher` promises. Subclass it and say how to make yours, and your broker:
+
+class TestMyPublisher(EventPublisherContract):
+    @pytest.fixture
+    async def publisher(self) -> EventPublisher: ...
+
+    @pytest.fixture
+    async def broker(self, publisher) -> Broker: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.messages import encode
+from orders.application.ports import LoggedEvent, Published
+from orders.domain.events import NoteAdded, OrderCancelled
+from orders.domain.identifiers import OrderId, PartId
+
+if TYPE_CHECKING:
+    from orders.application.ports import EventPublisher
+
+BOUND_SECONDS = 20.0
+"""A call is back within this, whatever the broker does."""
+POISON = OrderCancelled(reason="x" * 2_000_000)
+"""An event that every broker refuses: it is far too large."""
+
+
+class Broker(Protocol):
+    """The broker behind the publisher under test."""
+
+    async def received(self) -> Sequence[bytes]:
+        """The bodies of all messages so far; those of one order as they came in."""
+        ...
+
+    async def lose(self) -> None:
+        """Make the broker stop answering."""
+        ...
+
+    async def restore(self) -> None:
+        """Let it answer again, with all that it had confirmed."""
+        ...
+
+
+class EventPublisherContract:
+    """The suite. Each test starts with an empty broker."""
+
+    @pytest.fixture
+    def publisher(self) -> EventPublisher:
+        """The publisher under test."""
+        raise NotImplementedError("override the fixture `publisher`")
+
+    @pytest.fixture
+    def broker(self) -> Broker:
+        """What it sends to."""
+        raise NotImplementedError("override the fixture `broker`")
+
+    async def test_sends_every_event_in_its_published_form_in_order(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        events = logged_events()
+
+        told = await publisher.publish(events)
+
+        assert told == Published(confirmed={events[0].order_id: len(EVERY_EVENT)})
+        assert list(await broker.received()) == [encode(event) for event in events]
+
+    async def test_keeps_each_order_in_order(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        orders = [logged_events()[:5] for _ in range(20)]
+
+        told = await publisher.publish([events[place] for place in range(5) for events in orders])
+
+        assert told == Published(confirmed={events[0].order_id: 5 for events in orders})
+        received = await broker.received()
+        for events in orders:
+            assert _of(events[0].order_id, received) == [encode(event) for event in events]
+
+    async def test_an_event_that_is_sent_again_has_the_same_bytes(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        events = logged_events()[:3]
+
+        for _ in range(2):
+            told = await publisher.publish(events)
+            assert told == Published(confirmed={events[0].order_id: 3})
+
+        assert list(await broker.received()) == [encode(event) for event in events] * 2
+
+    async def test_nothing_to_send_is_nothing(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        assert await publisher.publish([]) == Published()
+        assert list(await broker.received()) == []
+
+    async def test_what_the_broker_refuses_holds_up_its_own_order_only(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        note = NoteAdded(note_id=PartId("1"))
+        poisoned = logged_events((note, note, POISON, note))
+        others = [logged_events()[:4] for _ in range(10)]
+        events = [each for order in (*others[:5], poisoned, *others[5:]) for each in order]
+
+        told = await publisher.publish(events)
+
+        bad = poisoned[0].order_id
+        assert dict(told.confirmed) == {bad: 2} | {order[0].order_id: 4 for order in others}
+        assert list(told.refused) == [bad]
+        received = await broker.received()
+        assert _firsts(bad, received) == [encode(event) for event in poisoned[:2]]
+        for order in others:
+            assert _firsts(order[0].order_id, received) == [encode(event) for event in order]
+
+    async def test_a_refusal_is_told_each_time(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        poisoned = logged_events((POISON,))
+
+        for _ in range(2):
+            told = await publisher.publish(poisoned)
+            assert (dict(told.confirmed), list(told.refused)) == ({}, [poisoned[0].order_id])
+
+        assert list(await broker.received()) == []
+
+    async def test_a_lost_broker_confirms_nothing_in_time_and_heals(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        events = logged_events()[:3]
+        await publisher.publish(events[:1])
+        await broker.lose()
+
+        for _ in range(2):
+            started = time.monotonic()
+            assert await publisher.publish(events[1:]) == Published()
+            assert time.monotonic() - started < BOUND_SECONDS
+        await broker.restore()
+
+        confirmed = await _publish_all(publisher, events[1:])
+        assert confirmed == {events[0].order_id: 3}
+        assert _firsts(events[0].order_id, await broker.received()) == list(map(encode, events))
+
+    async def test_nothing_is_lost_when_the_broker_is_lost_meanwhile(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        orders = [logged_events() for _ in range(40)]
+        events = [event for order in orders for event in order]
+        publishing = asyncio.ensure_future(publisher.publish(events))
+        while not publishing.done() and not await broker.received():
+            await asyncio.wait([publishing], timeout=0)
+
+        await broker.lose()
+        told = await publishing
+        await broker.restore()
+        left = [e for e in events if e.recorded.sequence > told.confirmed.get(e.order_id, 0)]
+        await _publish_all(publisher, left)
+
+        received = await broker.received()
+        assert set(received) == set(map(encode, events))
+        for order in orders:
+            assert _firsts(order[0].order_id, received) == list(map(encode, order))
+
+
+async def _publish_all(
+    publisher: EventPublisher, events: Sequence[LoggedEvent]
+) -> dict[OrderId, int]:
+    """Send until all are confirmed, as a relay does."""
+    confirmed: dict[OrderId, int] = {}
+    left = list(events)
+    while left:
+        confirmed |= (await publisher.publish(left)).confirmed
+        left = [e for e in left if e.recorded.sequence > confirmed.get(e.order_id, 0)]
+    return confirmed
+
+
+def _of(order_id: OrderId, received: Iterable[bytes]) -> list[bytes]:
+    own = f'"partitionkey":"{order_id}"'.encode()
+    return [body for body in received if own in body]
+
+
+def _firsts(order_id: OrderId, received: Iterable[bytes]) -> list[bytes]:
+    """An order's messages in the order of their first delivery."""
+    return [*dict.fromkeys(_of(order_id, received))]

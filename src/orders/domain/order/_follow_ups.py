@@ -1,0 +1,128 @@
+"""What follows from a change without a command: money that nobody owes goes back, and an order
+that may be confirmed or completed is.
+
+Each of these changes may have another as its consequence. That ends, because `steps_left` is a
+whole number that is never below 0, and each of these changes makes it smaller:
+
+- a void adds a pending void to a payment that had none;
+- a refund reserves money that was refundable;
+- confirming and completing move the status forward, and nothing here moves it back.
+
+Nothing here makes it larger: only commands and reports bring money, end an operation or add lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from orders.domain.actions import Action
+from orders.domain.events import OrderCompleted, OrderConfirmed, OrderEvent, PaymentReceivedLate
+from orders.domain.identifiers import PartId
+from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
+from orders.domain.operations import Ledger
+from orders.domain.order._payments import refunds_of, voids_of
+from orders.domain.order._state_change import Steps, moved
+from orders.domain.payments import RefundStatus
+from orders.domain.rules import is_unpaid, refundable, refusals
+from orders.domain.state import OrderState
+
+_MOVES_LEFT: Final[Mapping[OrderStatus, int]] = MappingProxyType(
+    {OrderStatus.PENDING: 2, OrderStatus.CONFIRMED: 1}
+)
+
+
+def steps_left(state: OrderState) -> int:
+    """A bound of how many more changes can follow: see above why it falls."""
+    ledger = state.ledger
+    voids = sum(ledger.can_void(payment) for payment in ledger.payments)
+    return _MOVES_LEFT.get(state.status, 0) + voids + ledger.total_refundable
+
+
+def late_payments(before: OrderState, ledger: Ledger) -> tuple[OrderEvent, ...]:
+    """An event for each payment that brought money to an order that had ended before."""
+    if before.status not in ENDED_UNPAID:
+        return ()
+    came = _money_that_came(before.ledger, ledger)
+    return tuple(PaymentReceivedLate(payment_id=id_, amount=came[id_]) for id_ in came)
+
+
+def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[None]:
+    """What follows from the change that has led from `before` to `state`."""
+    came = _money_that_came(before.ledger, state.ledger)
+    if _has_to_void(before, state, now, came=bool(came)):
+        state = yield from voids_of(state, state.ledger.payments_to_void, now)
+    if _has_to_refund(before, state, came=bool(came)):
+        payments = state.ledger.by_refund_preference
+        state = yield from refunds_of(state, refundable(state), "order-ended", payments, now)
+    for action, event in (
+        (Action.CONFIRM, OrderConfirmed()),
+        (Action.COMPLETE, OrderCompleted()),
+    ):
+        if not refusals(state, action, now=now):
+            yield moved(state, action, event, now)
+            return
+
+
+def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: bool) -> bool:
+    """Whether money that is authorised is needed no more: asked once for each time it comes."""
+    if not state.ledger.payments:
+        return False
+    is_new = came or bool(_undecided(state.ledger) - _undecided(before.ledger))
+    if state.status in ENDED_UNPAID:
+        return is_new or before.status not in ENDED_UNPAID
+    if _needs_no_more(state):
+        return is_new or not _needs_no_more(before)
+    # Also what the payment service would not void before it had decided.
+    return came and _is_too_late_to_pay(state, now)
+
+
+def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool:
+    """Whether captured money has to go back. A refund that failed is not begun again: it would
+    fail again.
+    """
+    if state.status not in ENDED_UNPAID:
+        return False
+    has_ended = before.status not in ENDED_UNPAID
+    return has_ended or came or _refunds_done(state.ledger) > _refunds_done(before.ledger)
+
+
+def _money_that_came(before: Ledger, after: Ledger) -> dict[PartId, int]:
+    """What is newly authorised or captured, by payment; captured counts though it was held."""
+    if before is after:
+        return {}
+    known = {payment.id: payment for payment in before.payments}
+    came = {}
+    for payment in after.payments:
+        old = known.get(payment.id)
+        if old is payment:
+            continue
+        captured = payment.captured - (old.captured if old else 0)
+        held = payment.capturable_amount - (old.capturable_amount if old else 0)
+        came[payment.id] = max(0, captured) + max(0, held)
+    return {payment_id: amount for payment_id, amount in came.items() if amount}
+
+
+def _undecided(ledger: Ledger) -> set[PartId]:
+    """Payments that the payment service has, and that may still bring money."""
+    return {p.id for p in ledger.payments if p.is_undecided and p.provider_id is not None}
+
+
+def _refunds_done(ledger: Ledger) -> int:
+    return sum(refund.status is RefundStatus.SUCCEEDED for refund in ledger.refunds)
+
+
+def _is_too_late_to_pay(state: OrderState, now: datetime) -> bool:
+    is_over = state.status is OrderStatus.PENDING and now >= state.expires_at
+    return is_over and is_unpaid(state.ledger, state.totals)
+
+
+def _needs_no_more(state: OrderState) -> bool:
+    return (
+        state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
+        and state.totals.net >= state.totals.due
+        and not state.ledger.pending_captures()
+        and all(line.delivered == line.live for line in state.lines if line.shippable)
+    )

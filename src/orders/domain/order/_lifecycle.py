@@ -1,0 +1,160 @@
+"""The commands on the order as a whole: placing, ending, editing, holding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum
+from typing import Final, cast
+
+from orders.domain import events
+from orders.domain.actions import Action
+from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, WouldCancelWholeOrder
+from orders.domain.identifiers import Actor, ActorKind
+from orders.domain.lines import Items, Line, move_units, require_units
+from orders.domain.order._parts import next_id, part, replaced
+from orders.domain.order._payments import voids_of
+from orders.domain.order._state_change import Fields, StateChange, Steps, changed, moved
+from orders.domain.read_only import ReadOnlyDict
+from orders.domain.rules import (
+    cancellable_units,
+    is_packed,
+    payments_to_void_before_expiry,
+    require_allowed,
+)
+from orders.domain.state import Hold, Note, OrderState
+from orders.domain.validation import (
+    MAX_NOTE,
+    Address,
+    Shipping,
+    validate_code,
+    validate_metadata,
+    validate_reference,
+    validate_text,
+)
+
+CANCEL_REASONS: Final = ("customer", "declined", "fraud", "inventory", "staff", "other")
+
+
+class Unchanged(Enum):
+    """The one value that says: leave this field as it is. None removes the field's value."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+def confirm(state: OrderState, now: datetime) -> Steps[None]:
+    """Commit to fulfilling the order."""
+    yield moved(state, Action.CONFIRM, events.OrderConfirmed(), now)
+
+
+def complete(state: OrderState, now: datetime) -> Steps[None]:
+    """Close the order."""
+    yield moved(state, Action.COMPLETE, events.OrderCompleted(), now)
+
+
+def expire(state: OrderState, now: datetime) -> Steps[None]:
+    """Void what is authorised or undecided; if there is nothing, end the order."""
+    require_allowed(state, Action.EXPIRE, now=now)
+    if to_void := payments_to_void_before_expiry(state.ledger):
+        yield from voids_of(state, to_void, now)
+        return
+    expired = events.OrderExpired()
+    yield moved(state, Action.EXPIRE, expired, now, lines=_all_cancelled(state))
+
+
+def cancel(state: OrderState, reason: str, now: datetime) -> Steps[None]:
+    """End the order and cancel all its units."""
+    if reason not in CANCEL_REASONS:
+        raise InvalidValue("reason", f"must be one of {', '.join(CANCEL_REASONS)}")
+    cancelled = events.OrderCancelled(reason=reason)
+    yield moved(
+        state, Action.CANCEL, cancelled, now, lines=_all_cancelled(state), cancel_reason=reason
+    )
+
+
+def cancel_items(state: OrderState, items: Items, reason: str, now: datetime) -> Steps[None]:
+    """Cancel some units."""
+    require_allowed(state, Action.CANCEL_ITEMS, now=now)
+    validate_code(reason, "reason")
+    require_units(state.lines, items, cancellable_units(state))
+    if sum(items.values()) >= sum(line.live for line in state.lines):
+        raise WouldCancelWholeOrder
+    cancelled = events.OrderItemsCancelled(items=ReadOnlyDict(items), reason=reason)
+    yield changed(cancelled, lines=move_units(state.lines, items, cancelled=1))
+
+
+def edit(
+    state: OrderState,
+    by: Actor,
+    now: datetime,
+    *,
+    note: str | None | Unchanged,
+    external_reference: str | None | Unchanged,
+    metadata: Mapping[str, str] | None | Unchanged,
+    address: Address | None | Unchanged,
+) -> Steps[None]:
+    """Change what is not money, if anything differs."""
+    require_allowed(state, Action.EDIT, now=now)
+    fields: Fields = {}
+    if note is not UNCHANGED:
+        fields["note"] = None if note is None else validate_text(note, "note", most=MAX_NOTE)
+    if external_reference is not UNCHANGED:
+        fields["external_reference"] = (
+            None
+            if external_reference is None
+            else validate_reference(external_reference, "external_reference")
+        )
+    if metadata is not UNCHANGED:
+        fields["metadata"] = {} if metadata is None else validate_metadata(metadata, "metadata")
+    if address is not UNCHANGED:
+        if address is not None and not isinstance(address, Address):
+            raise InvalidValue("address", "must be an Address")
+        fields["shipping"] = replace(state.shipping or Shipping(), address=address)
+    fields = _that_differ(state, fields)
+    if "shipping" in fields and by.kind is ActorKind.CUSTOMER and is_packed(state):
+        raise AlreadyShipped
+    if fields:
+        yield StateChange((events.OrderEdited(fields=tuple(sorted(fields))),), fields)
+
+
+def add_note(state: OrderState, content: str, by: Actor, now: datetime) -> Steps[None]:
+    """Add a note for staff."""
+    require_allowed(state, Action.ADD_NOTE, now=now)
+    note = Note(
+        id=next_id(state.notes),
+        text=validate_text(content, "text", most=MAX_NOTE),
+        author=by.subject,
+        created_at=now,
+    )
+    yield changed(events.NoteAdded(note_id=note.id), notes=(*state.notes, note))
+
+
+def hold(state: OrderState, reason: str, now: datetime) -> Steps[None]:
+    """Add a hold."""
+    require_allowed(state, Action.HOLD, now=now)
+    hold = Hold(id=next_id(state.holds), reason=validate_code(reason, "reason"), placed_at=now)
+    held = events.OrderHeld(hold_id=hold.id, reason=hold.reason)
+    yield changed(held, holds=(*state.holds, hold))
+
+
+def release(state: OrderState, hold_id: str, now: datetime) -> Steps[None]:
+    """Release one hold."""
+    require_allowed(state, Action.RELEASE, now=now)
+    hold = part(state.holds, "hold", hold_id)
+    if hold.released_at is not None:
+        raise IllegalStep("hold", hold_id, "released")
+    released = events.OrderReleased(hold_id=hold.id)
+    yield changed(released, holds=replaced(state.holds, replace(hold, released_at=now)))
+
+
+def _all_cancelled(state: OrderState) -> tuple[Line, ...]:
+    return tuple(replace(line, cancelled=line.quantity) for line in state.lines)
+
+
+def _that_differ(state: OrderState, fields: Fields) -> Fields:
+    differ = {name: new for name, new in fields.items() if getattr(state, name) != new}
+    return cast("Fields", differ)

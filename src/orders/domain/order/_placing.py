@@ -1,0 +1,80 @@
+"""Placing: the first state of an order."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from orders.domain import events
+from orders.domain.errors import InvalidValue
+from orders.domain.identifiers import Actor, OrderId
+from orders.domain.lifecycle import (
+    OrderPaymentStatus,
+    OrderStatus,
+    derive_fulfillment_status,
+    derive_return_status,
+)
+from orders.domain.order._state_change import Steps, changed
+from orders.domain.pricing import OrderDraft, Quote
+from orders.domain.read_only import ReadOnlyDict
+from orders.domain.state import OrderState
+from orders.domain.validation import validate_name, validate_time
+
+TIME_TO_PAY: Final = timedelta(days=1)
+"""When an order that is not paid expires, if placing says nothing else."""
+
+
+def first_state(
+    draft: OrderDraft,
+    priced: Quote,
+    *,
+    order_id: OrderId,
+    number: str,
+    tenant: str,
+    customer_id: str | None,
+    expires_at: datetime | None,
+    by: Actor,
+    now: datetime,
+) -> OrderState:
+    """The state of a new order, before its first event."""
+    if not isinstance(order_id, UUID):
+        raise InvalidValue("order_id", "must be a UUID")
+    if not isinstance(by, Actor):
+        raise InvalidValue("by", "must be an Actor")
+    validate_time(now, "now")
+    return OrderState(
+        id=order_id,
+        tenant=validate_name(tenant, "tenant"),
+        number=validate_name(number, "number"),
+        placed_by=by.subject,
+        customer_id=None if customer_id is None else validate_name(customer_id, "customer_id"),
+        currency=draft.currency,
+        lines=priced.lines,
+        shipping=draft.shipping,
+        external_reference=draft.external_reference,
+        note=draft.note,
+        metadata=ReadOnlyDict(draft.metadata),
+        created_at=now,
+        updated_at=now,
+        expires_at=(
+            now + TIME_TO_PAY if expires_at is None else validate_time(expires_at, "expires_at")
+        ),
+        status=OrderStatus.PENDING,
+        payment_status=OrderPaymentStatus.UNPAID,
+        fulfillment_status=derive_fulfillment_status(priced.lines),
+        return_status=derive_return_status(priced.lines, ()),
+        totals=priced.totals,
+    )
+
+
+def created(state: OrderState) -> Steps[None]:
+    """The first event of an order."""
+    yield changed(
+        events.OrderCreated(
+            number=state.number,
+            currency=state.currency,
+            lines=len(state.lines),
+            gross=state.totals.gross,
+        )
+    )

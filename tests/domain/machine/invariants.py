@@ -1,0 +1,217 @@
+"""What is true of every order after every step, worked out apart from the code it judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from orders.domain.events import OrderCompleted, OrderSnapshot, RecordedEvent
+from orders.domain.lifecycle import OrderStatus
+from orders.domain.lines import Line
+from orders.domain.payments import (
+    IN_FLIGHT,
+    OperationKind,
+    Payment,
+    PaymentOperation,
+    PaymentStatus,
+    RefundStatus,
+)
+from orders.domain.pricing import Totals
+from orders.domain.state import OrderState
+
+ENDED = {OrderStatus.CANCELLED, OrderStatus.EXPIRED}
+MOVES = {
+    (OrderStatus.PENDING, OrderStatus.CONFIRMED),
+    (OrderStatus.PENDING, OrderStatus.CANCELLED),
+    (OrderStatus.PENDING, OrderStatus.EXPIRED),
+    (OrderStatus.CONFIRMED, OrderStatus.COMPLETED),
+    (OrderStatus.CONFIRMED, OrderStatus.CANCELLED),
+}
+
+
+def check(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
+    """Check one step and the events it has brought."""
+    check_lines(after)
+    assert sum(change.status == "proposed" for change in after.changes) <= 1
+    check_money(before, after)
+    check_events(before, after, news)
+    if after.status in ENDED:
+        check_ended(after)
+    check_due(after)
+
+
+def check_due(state: OrderState) -> None:
+    """Time asks for the calls without an answer, and for the end of what nobody pays."""
+    times = [call.next_attempt_at for call in state.ledger.operations]
+    if state.status is OrderStatus.PENDING and ends_by_time(state):
+        times.append(state.expires_at)
+    assert state.next_action_at == min(times, default=None)
+
+
+def ends_by_time(state: OrderState) -> bool:
+    """Nothing is kept or covers it, and what may still come has not been called off before."""
+    totals, calls = state.totals, state.ledger.operations
+    leaving = {call.payment_id for call in calls if call.kind is OperationKind.VOID}
+    cover = totals.net + sum(
+        _open(payment) for payment in state.ledger.payments if payment.id not in leaving
+    )
+    if totals.net > 0 or cover >= totals.due or any(c.kind is OperationKind.CAPTURE for c in calls):
+        return False
+    coming = [p for p in state.ledger.payments if _open(p) or p.status in IN_FLIGHT]
+    return not coming or any(
+        p.provider_id and not p.voids and p.status is not PaymentStatus.REVIEW for p in coming
+    )
+
+
+def check_lines(state: OrderState) -> None:
+    for line in state.lines:
+        assert 0 <= line.returned <= line.delivered <= line.shipped
+        assert 0 <= line.cancelled <= line.quantity
+        assert line.allocated >= 0
+        assert line.shipped + line.allocated <= line.quantity - line.cancelled
+
+
+def check_money(before: OrderState, after: OrderState) -> None:
+    assert after.totals == totals_by_unit(after)
+    known = {payment.id: payment for payment in before.ledger.payments}
+    for payment in after.ledger.payments:
+        old = known.get(payment.id, payment)
+        assert old.captured <= payment.captured <= payment.amount
+        assert old.refunded <= payment.refunded <= payment.captured
+        assert old.charged_back <= payment.charged_back
+        going = asked_back(after, payment, RefundStatus.REQUESTED, RefundStatus.SUCCEEDED)
+        assert going <= payment.captured, "more goes back than came"
+    check_refunds(before, after)
+
+
+def check_refunds(before: OrderState, after: OrderState) -> None:
+    """Each refund has its call until it is settled, and none began without money to give."""
+    called = {
+        call.refund_id for call in after.ledger.operations if call.kind is OperationKind.REFUND
+    }
+    for refund in after.ledger.refunds:
+        payment = after.ledger.payment(refund.payment_id)
+        requested = refund.status is RefundStatus.REQUESTED
+        assert (refund.id in called) <= requested
+        assert (refund.id in called) == requested or payment.status is PaymentStatus.REVIEW
+    for refund in after.ledger.refunds[len(before.ledger.refunds) :]:
+        payment = after.ledger.payment(refund.payment_id)
+        assert payment.status is not PaymentStatus.REVIEW
+        old = next((p for p in before.ledger.payments if p.id == payment.id), payment)
+        # One report may bring money and count a refund under way: what came is sent back first.
+        both = payment.captured > old.captured and payment.refunded > old.refunded
+        refunded = old.refunded if both else payment.refunded
+        kept = payment.captured - refunded - payment.charged_back
+        assert pending(after, payment) <= kept, "more is going back than is held"
+
+
+def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
+    """Events have no gap, tell of every move along the table, and the last one how it stands."""
+    numbers = [event.sequence for event in news]
+    assert numbers == list(range(before.sequence + 1, after.sequence + 1))
+    statuses = [before.status, *(event.after.status for event in news)]
+    assert all(pair in MOVES for pair in pairwise(statuses) if pair[0] is not pair[1])
+    for event in news:
+        assert event.version == after.version + 1
+        if isinstance(event.event, OrderCompleted):
+            assert event.after.totals.net == event.after.totals.due
+            assert event.after.totals.authorized == event.after.totals.pending_refunds == 0
+            assert all(line.delivered == line.live for line in after.lines if line.shippable)
+    last = news[-1].after if news else standing(before)
+    assert last == standing(after), "a change that no event tells"
+
+
+def check_ended(state: OrderState) -> None:
+    """Nothing is owed, nothing travels, and all that came is on its way back."""
+    totals = state.totals
+    assert totals.due == 0
+    assert totals.outstanding == 0 or totals.charged_back
+    assert not any(line.allocated or line.shipped or line.live for line in state.lines)
+    # What a person must look at: refunds that were refused, payments that contradict us.
+    refused = sum(r.amount for r in state.ledger.refunds if r.status is RefundStatus.FAILED)
+    reviewed = sum(p.captured for p in state.ledger.payments if p.status is PaymentStatus.REVIEW)
+    assert totals.refund_due <= refused + reviewed, "money is kept that nobody owes"
+
+
+def is_served(state: OrderState) -> bool:
+    """All is delivered and paid: an authorisation holds a payer's money for nothing."""
+    taken = state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
+    paid = state.totals.net >= state.totals.due
+    capturing = any(call.kind is OperationKind.CAPTURE for call in state.ledger.operations)
+    arrived = all(line.delivered == line.live for line in state.lines if line.shippable)
+    return taken and paid and arrived and not capturing
+
+
+def check_calls(calls: Iterable[PaymentOperation]) -> None:
+    """A key means one call for ever. Voids have no amount on the wire."""
+    meanings: dict[str, tuple[object, ...]] = {}
+    for call in calls:
+        meaning = (call.kind, call.payment_id, call.kind is OperationKind.VOID or call.amount)
+        assert meanings.setdefault(call.key, meaning) == meaning, "a key got a second meaning"
+
+
+def standing(state: OrderState) -> OrderSnapshot:
+    return OrderSnapshot(
+        status=state.status,
+        payment_status=state.payment_status,
+        fulfillment_status=state.fulfillment_status,
+        return_status=state.return_status,
+        totals=state.totals,
+    )
+
+
+def pending(state: OrderState, payment: Payment) -> int:
+    """What is on its way back of a payment, or may be."""
+    return asked_back(state, payment, RefundStatus.REQUESTED)
+
+
+def asked_back(state: OrderState, payment: Payment, *statuses: RefundStatus) -> int:
+    """What the refunds of a payment that have these statuses add up to."""
+    return sum(
+        refund.amount
+        for refund in state.ledger.refunds
+        if refund.payment_id == payment.id and refund.status in statuses
+    )
+
+
+def totals_by_unit(state: OrderState) -> Totals:
+    """The totals, unit by unit: each line's live units are its first ones."""
+    shipping = state.shipping.price if state.shipping else 0
+    subtotal = sum(line.unit_price * (line.quantity - line.cancelled) for line in state.lines)
+    tax = sum(_first(line.tax, line) for line in state.lines)
+    discount = sum(_first(line.discount + line.order_discount, line) for line in state.lines)
+    gross = subtotal + tax + shipping - discount
+    credits = sum(credit.amount for credit in state.credits)
+    payments = state.ledger.payments
+    return Totals(
+        subtotal=subtotal,
+        discount=discount,
+        tax=tax,
+        shipping=shipping,
+        gross=gross,
+        credits=credits,
+        due=0 if state.status in ENDED else max(0, gross - credits),
+        authorized=sum(_open(payment) for payment in payments),
+        captured=sum(payment.captured for payment in payments),
+        refunded=sum(payment.refunded for payment in payments),
+        charged_back=sum(payment.charged_back for payment in payments),
+        pending_refunds=sum(pending(state, payment) for payment in payments),
+    )
+
+
+def left(line: Line) -> int:
+    """Units that are wanted and in no shipment."""
+    return line.quantity - line.cancelled - line.allocated - line.shipped
+
+
+def _first(amount: int, line: Line) -> int:
+    """Hand an amount out unit by unit, and count what the live ones got."""
+    units = [amount // line.quantity] * line.quantity
+    for unit in range(amount - sum(units)):
+        units[unit] += 1
+    return sum(units[: line.quantity - line.cancelled])
+
+
+def _open(payment: Payment) -> int:
+    held = payment.status in {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
+    return payment.amount - payment.captured if held and not payment.released else 0
