@@ -10,7 +10,7 @@ from orders.application.ports import Backlog, LoggedEvent, QueueBacklog
 
 
 class InMemoryBacklog:
-    """Measures what waits in an outbox in memory, and which of its orders are overdue."""
+    """Measures the events that wait in an outbox in memory, and how late the due orders are."""
 
     def __init__(
         self, stored: InMemoryOutbox, *, publishers: Sequence[str] = ("rabbitmq", "kafka")
@@ -19,9 +19,9 @@ class InMemoryBacklog:
         self._publishers = publishers
 
     async def measure(self, *, now: datetime) -> Backlog:
-        """What waits now."""
+        """The backlog at `now`."""
         kept = [*self._stored.kept()]
-        due = [each.wake_at for each in kept if each.wake_at is not None and each.wake_at <= now]
+        due = [each.work_at for each in kept if each.work_at is not None and each.work_at <= now]
         new = [events for each in kept if (events := each.events(each.offered))]
         return Backlog(
             new=_queue(new, now),

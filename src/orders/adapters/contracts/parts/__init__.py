@@ -1,0 +1,1 @@
+"""Parts of the suites of `OrderRepository` and `EventOutbox`, one module for each topic."""
