@@ -33,8 +33,8 @@ from orders.domain.lifecycle import (
     derive_return_status,
 )
 from orders.domain.lines import Line
+from orders.domain.pricing import Totals
 from orders.domain.returns import Return, ReturnStatus
-from orders.domain.totals import Totals
 from orders.entrypoints.http.errors import EDGE_REFUSALS, STATUS
 from orders.entrypoints.observability.metrics import metrics_table
 from orders.entrypoints.settings.table import settings_table

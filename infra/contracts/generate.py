@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.messages import EVENTS, encode, event_name, schema_of
 from orders.entrypoints.published import asyncapi
 from orders.entrypoints.published.schema import graphql_text, text_of

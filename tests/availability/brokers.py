@@ -20,7 +20,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-untyped]
 from pymongo import MongoClient
 
-from orders.adapters.mongo.documents import AT_ONCE, CODEC, Document
+from orders.adapters.mongo.documents import CODEC, IMMEDIATELY, Document
 from tests.availability.figures import table
 from tests.availability.load import Kind, Load, Sending, request
 from tests.chaos.deliveries import Deliveries
@@ -213,8 +213,10 @@ class _Outage:
         assert left is None, f"nobody sees to {left}"
 
     def _waits(self) -> bool:
-        queues = ("relay.at", "behind.rabbitmq.at", "behind.kafka.at")
-        return any(self._orders.find_one({each: {"$gte": AT_ONCE}}, {"_id": 1}) for each in queues)
+        queues = ("outbox_claim.at", "publisher_lags.rabbitmq.at", "publisher_lags.kafka.at")
+        return any(
+            self._orders.find_one({each: {"$gte": IMMEDIATELY}}, {"_id": 1}) for each in queues
+        )
 
     async def _from_rabbit(self, wanted: Mapping[str, int], away: str) -> list[Got]:
         if away == "rabbitmq":

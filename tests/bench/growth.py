@@ -9,14 +9,14 @@ from typing import Final
 import bson
 import msgspec
 
-from orders.adapters.mongo.documents import CODEC, document_of
+from orders.adapters.mongo.documents import CODEC, to_document
 from orders.application.requests import Request, RequestKey, record_request
 from orders.domain.identifiers import Actor, derive_order_id, order_number
 from orders.domain.money import Money
 from orders.domain.order.order import KEPT_REQUESTS, Order
+from orders.domain.order.storing import restore
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.rules import refundable, returnable_units, shippable_units
-from orders.domain.storing import restore
 from orders.entrypoints.http.schemas.requests import PlaceOrderBody
 from tests.bench.days import Sale
 from tests.support.shop import PEOPLE
@@ -92,5 +92,5 @@ def _report(order: Order, reference: str) -> PaymentReport:
 def _bytes(order: Order) -> int:
     # A restored order has no new events: the relay has taken them.
     return len(
-        bson.encode(document_of(restore(order.state), traceparent=None), codec_options=CODEC)
+        bson.encode(to_document(restore(order.state), traceparent=None), codec_options=CODEC)
     )

@@ -20,7 +20,7 @@ from uuid import uuid4
 import pymongo
 import uvloop
 
-from orders.adapters.mongo.documents import CODEC, Document, listed_at
+from orders.adapters.mongo.documents import CODEC, Document, sort_key
 from orders.domain.identifiers import OrderId
 from tests.bench.days import Sale, sales_of
 from tests.bench.jobs import JOBS, Job
@@ -117,7 +117,7 @@ def _fill(uri: str, name: str, size: int) -> None:
     with pymongo.MongoClient[Document](uri) as client:
         orders = client.get_database(name, codec_options=CODEC)["orders"]
         missing = size - orders.estimated_document_count()
-        waiting = {"outbox": 0, "relay": 0, "wake": 0}
+        waiting = {"outbox": 0, "outbox_claim": 0, "work_claim": 0}
         copies = _copies(list(orders.find({}, waiting).limit(300)))
         while missing > 0:
             batch = list(islice(copies, min(_BATCH, missing)))
@@ -138,10 +138,10 @@ def _copies(originals: list[Document]) -> Iterator[Document]:
             "customer_id": customer,
             "owner": customer,
             "created_at": created_at,
-            "listed": listed_at(created_at, order_id),
+            "sort_key": sort_key(created_at, order_id),
             "status": "completed",
             "due_at": None,
-            "owes": False,
+            "has_outstanding": False,
         }
 
 

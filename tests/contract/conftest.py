@@ -15,8 +15,8 @@ from pymongo import MongoClient
 from testcontainers.core.container import DockerContainer
 
 from orders.adapters.mongo.connection import Database, open_mongo
-from orders.adapters.mongo.documents import Document
-from orders.adapters.mongo.schema import ORDER_EVENTS, ORDERS, migrate
+from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, Document
+from orders.adapters.mongo.schema import migrate
 from tests.support.database.failing_database import FailPoint, fail_point
 from tests.support.database.faulty_proxy import ForgetfulProxy
 

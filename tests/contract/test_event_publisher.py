@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord  # type: ignore[import-unt
 
 from orders.adapters.brokers.kafka import KafkaPublisher
 from orders.adapters.brokers.rabbitmq import UNROUTED, RabbitPublisher
-from orders.adapters.contracts.event_publisher import EventPublisherContract
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_publisher import EventPublisherContract
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryPublisher
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.ports import Published

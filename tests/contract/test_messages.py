@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.samples import STAFF
 from orders.adapters.messages import EVENTS, cloud_event, encode, event_name, schema_of
 from orders.application.ports import LoggedEvent

@@ -18,11 +18,11 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, stored_state
 from orders.domain.payments import ProviderStatus
 from orders.domain.rules import MAX_PARTS
-from orders.domain.storing import mark_stored, stored_state
 from orders.domain.validation import Shipping
-from tests.domain.invariants import standing
+from tests.domain.machine.invariants import standing
 from tests.support.orders import (
     CUSTOMER,
     EXPIRES,

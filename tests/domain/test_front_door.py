@@ -24,7 +24,7 @@ from orders.domain import (
     derive_order_id,
     order_number,
 )
-from orders.domain.storing import mark_stored, restore, stored_state, write_token
+from orders.domain.order.storing import mark_stored, restore, stored_state, write_token
 from tests.domain.conftest import refusals_named_by
 from tests.domain.test_wrong_kinds import Recorder
 from tests.support.orders import CUSTOMER, NOW, a_placed_order, carry_out

@@ -22,8 +22,8 @@ from orders.domain.lifecycle import (
 from orders.domain.lines import Line
 from orders.domain.operations import Ledger
 from orders.domain.payments import Payment, PaymentStatus
+from orders.domain.pricing import Totals
 from orders.domain.returns import Return, ReturnStatus
-from orders.domain.totals import Totals
 from tests.support.orders import NOW, items
 
 

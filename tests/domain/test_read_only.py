@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from orders.adapters.contracts.samples import an_order_with_everything
 from orders.domain import ChangeStatus, Order, OrderStatus
+from orders.domain.order.storing import restore
 from orders.domain.read_only import ReadOnlyDict
-from orders.domain.storing import restore
 from tests.support.orders import (
     a_placed_order,
     an_order_that_is,

@@ -24,7 +24,7 @@ from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.payments import PaymentReport, PaymentStatus, RefundStatus
 from orders.domain.state import OrderState
-from tests.domain.invariants import MOVES
+from tests.domain.machine.invariants import MOVES
 from tests.simulation.history import History
 from tests.simulation.remote import WatchedBroker
 

@@ -18,9 +18,9 @@ from orders.application.ports import Clock, LoggedEvent, Published
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, write_token
 from orders.domain.payments import PaymentReport
 from orders.domain.state import OrderState
-from orders.domain.storing import mark_stored, write_token
 from tests.simulation.world import Link, NoAnswer, Process
 
 STORE_SECONDS = 2.0

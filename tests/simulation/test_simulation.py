@@ -24,8 +24,8 @@ from orders.domain.identifiers import OrderId
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, restore, write_token
 from orders.domain.payments import PaymentOperation, PaymentReport
-from orders.domain.storing import mark_stored, restore, write_token
 from tests.simulation.history import run
 from tests.simulation.invariants import violations
 from tests.simulation.remote import RemoteStore, WatchedOrders

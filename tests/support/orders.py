@@ -22,10 +22,10 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine, Items
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.payments import PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
 from orders.domain.state import ProcessedRequest
-from orders.domain.storing import restore
 from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -22,8 +22,8 @@ from orders.application.ports import Clock, OrderRepository, PaymentGateway
 from orders.application.update_order import update_order
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore, stored_state
 from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport
-from orders.domain.storing import restore, stored_state
 
 
 class ExecutePaymentOperations:

@@ -25,8 +25,7 @@ RETRY_DELAY = timedelta(seconds=1)
 MAX_RETRY_DELAY = timedelta(seconds=8)
 """The longest wait before the next try of a publisher that cannot be reached."""
 MAX_REFUSALS = 5
-"""If a publisher refuses one event this many times, it gets no more events of that order: they are
-parked."""
+"""Refusals of one event after which the events of its order are parked for that publisher."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from orders.application.errors import ConcurrentUpdate
 from orders.application.ports import OrderRepository
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
-from orders.domain.storing import stored_state
+from orders.domain.order.storing import stored_state
 
 TRIES = 10
 """How many lost races in a row end an update."""

@@ -1,7 +1,7 @@
 """The rules of orders, as a library that depends on the standard library only.
 
 Everything that a caller needs is here; events by name are in `orders.domain.events`, and what a
-store needs is in `orders.domain.storing`.
+store needs is in `orders.domain.order.storing`.
 """
 
 from orders.domain.actions import Action
@@ -65,12 +65,11 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft, Quote, quote
+from orders.domain.pricing import OrderDraft, Quote, Totals, quote
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.totals import Totals
 from orders.domain.validation import Address, OrderLimits, Shipping
 
 __all__ = [

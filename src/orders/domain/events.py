@@ -16,7 +16,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
-from orders.domain.totals import Totals
+from orders.domain.pricing import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

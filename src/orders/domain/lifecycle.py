@@ -13,8 +13,8 @@ from orders.domain.actions import Action
 from orders.domain.lines import Line
 from orders.domain.operations import Ledger
 from orders.domain.payments import IN_FLIGHT, PaymentStatus
+from orders.domain.pricing import Totals
 from orders.domain.returns import AWAITED, Return
-from orders.domain.totals import Totals
 
 
 class OrderStatus(StrEnum):

@@ -1,14 +1,19 @@
-"""Drafts of orders: what a caller wants to order, and what it would cost."""
+"""Prices: what a draft would cost, what an order costs, and what is still owed by or to the
+customer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from orders.domain.errors import InvalidValue, TotalChanged
+from orders.domain.errors import AmountTooLarge, InvalidValue, TotalChanged
 from orders.domain.lines import DraftLine, Line, lines_of
-from orders.domain.money import exponent
-from orders.domain.totals import LineTotals, Totals, totals_of
+from orders.domain.money import AMOUNT_LIMIT, exponent
+from orders.domain.operations import Ledger
+from orders.domain.read_only import read_only
+from orders.domain.returns import Credit
 from orders.domain.validation import (
     MAX_NOTE,
     Address,
@@ -21,6 +26,113 @@ from orders.domain.validation import (
     validate_text,
     validate_whole,
 )
+
+
+@read_only
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """All amounts of an order, in minor units of its currency.
+
+    `subtotal`, `discount`, `tax`, `shipping` and `gross` count the units that are not cancelled:
+    subtotal - discount + tax + shipping = gross. `due` is gross less credits, at least 0.
+    `authorized` is what can still be captured.
+    """
+
+    subtotal: int
+    discount: int
+    tax: int
+    shipping: int
+    gross: int
+    credits: int = 0
+    due: int = 0
+    authorized: int = 0
+    captured: int = 0
+    refunded: int = 0
+    charged_back: int = 0
+    pending_refunds: int = 0
+
+    @property
+    def net(self) -> int:
+        """What was captured and neither refunded nor charged back."""
+        return self.captured - self.refunded - self.charged_back
+
+    @property
+    def outstanding(self) -> int:
+        """What the customer still has to pay."""
+        return max(0, self.due - self.net)
+
+    @property
+    def refund_due(self) -> int:
+        """What the shop owes the customer and has not begun to refund."""
+        return max(0, self.net - self.due - self.pending_refunds)
+
+    @property
+    def refundable(self) -> int:
+        """What is kept and not being refunded."""
+        return max(0, self.net - self.pending_refunds)
+
+    @property
+    def creditable(self) -> int:
+        """How much credit can still be granted, however much was captured."""
+        return max(0, self.gross - self.credits)
+
+
+class LineTotals(NamedTuple):
+    """What the live units of all lines cost: before tax and discounts, the tax, and the sum."""
+
+    subtotal: int
+    tax: int
+    gross: int
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> LineTotals:
+        """Add up lines."""
+        subtotal = tax = gross = 0
+        for line in lines:
+            live = line.live
+            subtotal += line.unit_price * live
+            tax += line.tax_of(live)
+            gross += line.value_of(live)
+        return cls(subtotal, tax, gross)
+
+    @classmethod
+    def known_from(cls, totals: Totals) -> LineTotals:
+        """The line totals that are part of known order totals."""
+        return cls(totals.subtotal, totals.tax, totals.gross - totals.shipping)
+
+
+def totals_of(
+    lines: LineTotals,
+    *,
+    shipping: int,
+    credits: Iterable[Credit] = (),
+    ledger: Ledger = Ledger(),  # noqa: B008 - frozen
+    ended_unpaid: bool = False,
+) -> Totals:
+    """Add up an order. `ended_unpaid`: it is cancelled or expired, so nothing is due.
+
+    Raises:
+        AmountTooLarge: If the total is 2**53 minor units or more.
+    """
+    subtotal, tax, lines_gross = lines
+    gross = lines_gross + shipping
+    if max(gross, subtotal + tax + shipping) >= AMOUNT_LIMIT:
+        raise AmountTooLarge
+    credited = sum(credit.amount for credit in credits)
+    return Totals(
+        subtotal=subtotal,
+        discount=subtotal + tax - lines_gross,
+        tax=tax,
+        shipping=shipping,
+        gross=gross,
+        credits=credited,
+        due=0 if ended_unpaid else max(0, gross - credited),
+        authorized=sum(payment.capturable_amount for payment in ledger.payments),
+        captured=sum(payment.captured for payment in ledger.payments),
+        refunded=sum(payment.refunded for payment in ledger.payments),
+        charged_back=sum(payment.charged_back for payment in ledger.payments),
+        pending_refunds=ledger.pending_refunds(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

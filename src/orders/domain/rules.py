@@ -30,10 +30,10 @@ from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import TRANSITIONS, OrderStatus
 from orders.domain.operations import Ledger
 from orders.domain.payments import IN_FLIGHT, Payment
+from orders.domain.pricing import Totals
 from orders.domain.returns import AWAITED, RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
 from orders.domain.state import OrderState
-from orders.domain.totals import Totals
 
 MAX_PARTS: Final = 250
 """The most parts of each kind that commands can add. An order without a bound would grow too large

@@ -16,10 +16,10 @@ from orders.domain.lifecycle import (
 from orders.domain.lines import Line
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.pricing import Totals
 from orders.domain.read_only import freeze, read_only
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
-from orders.domain.totals import Totals
 from orders.domain.validation import Shipping
 
 

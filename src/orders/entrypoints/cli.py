@@ -101,12 +101,8 @@ def _add_migrate(parser: _Parser) -> None:
 
 
 def _add_outbox(parser: _Parser) -> None:
-    parser.add_argument(
-        "--as",
-        dest="name",
-        metavar="NAME",
-        help="who does it, for the audit trail; left out: the user of the system",
-    )
+    about = "who runs it, for the audit trail; default: the user of the system"
+    parser.add_argument("--as", dest="name", metavar="NAME", help=about)
     choices, about = ["list", "resend", "drop"], "list parked events, resend or discard them"
     parser.add_argument("action", choices=choices, help=about)
     parser.add_argument("--order", type=UUID, help="one order only (resend)")
@@ -206,7 +202,7 @@ def _outbox(options: argparse.Namespace) -> int:
     from orders.entrypoints import outbox
     from orders.entrypoints.settings.table import Settings
 
-    settings, name = Settings.read(), options.name or _system_user()
+    settings, name = Settings.read(), options.name or outbox.system_user()
     actions = {
         "list": lambda: outbox.listed(settings, name=name),
         "resend": lambda: outbox.resend(settings, options.order, options.publisher, name=name),
@@ -215,16 +211,6 @@ def _outbox(options: argparse.Namespace) -> int:
     for line in asyncio.run(actions[options.action]()):
         print(line)
     return 0
-
-
-def _system_user() -> str:
-    """The name of the user that runs this process, or its number: a container may have no name."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # the one before Python 3.13, the other from then on
-        return f"uid {os.getuid()}"
 
 
 def _migrate(options: argparse.Namespace) -> int:

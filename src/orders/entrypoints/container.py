@@ -35,11 +35,13 @@ from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, connect
 from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.form_migration import OldFormLeft
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.schema import migrate as make_indexes
+from orders.adapters.mongo.schema import migrate as migrate_database
 from orders.adapters.mongo.spans import CommandSpans
+from orders.adapters.mongo.stored_forms import StoredForm
 from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.resilience import CallLimits
 from orders.adapters.payment_service.webhooks import WebhookVerifier
@@ -57,6 +59,7 @@ from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
+from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
@@ -175,11 +178,14 @@ class Container(containers.DeclarativeContainer):
     # The database
     pool_use = providers.Singleton(PoolUse)
     database = providers.Singleton(_database, settings, pool_use)
-    mongo_orders = providers.Singleton(MongoOrders, database, trace_context=trace_context)
+    stored_form = providers.Callable(StoredForm, settings.provided.stored_form)
+    mongo_orders = providers.Singleton(
+        MongoOrders, database, trace_context=trace_context, stored_form=stored_form
+    )
     orders = providers.Singleton(InstrumentedOrderRepository, mongo_orders)
-    outbox = providers.Singleton(MongoOutbox, database)
+    outbox = providers.Singleton(MongoOutbox, database, stored_form=stored_form)
     log = providers.Singleton(MongoEventLog, database)
-    backlog = providers.Singleton(MongoBacklog, database)
+    backlog = providers.Singleton(MongoBacklog, database, stored_form=stored_form)
     known_publishers = providers.Object(PUBLISHERS)
 
     # The payment service
@@ -296,5 +302,13 @@ async def opened(container: Container) -> AsyncIterator[None]:
 
 
 async def migrate(settings: Settings) -> None:
-    """Bring the database to the form this version needs. May be repeated, and run by several."""
-    await make_indexes(settings.mongo_uri, database=settings.database)
+    """Bring the database to the form that the settings name. May be repeated, and run by several.
+
+    Raises:
+        CommandFailed: If the form may not be changed yet.
+    """
+    form, uri = StoredForm(settings.stored_form), settings.mongo_uri
+    try:
+        await migrate_database(uri, database=settings.database, stored_form=form, report=print)
+    except OldFormLeft as error:
+        raise CommandFailed(str(error)) from error

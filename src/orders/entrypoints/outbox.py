@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -74,6 +76,14 @@ async def drop(settings: Settings, publisher: str | None, *, name: str) -> Seque
             "name a --publisher whose setting was removed: rabbitmq or kafka"
         ) from refusal
     return [f"{dropped} events will not be sent to {publisher}"]
+
+
+def system_user() -> str:
+    """The name of the user that runs this process, or its number: a container may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # before Python 3.13, and from then on
+        return f"uid {os.getuid()}"
 
 
 @asynccontextmanager

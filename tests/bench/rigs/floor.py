@@ -62,7 +62,7 @@ async def some(
     where = {"owner": request.headers["x-customer"]} if status is None else {"status": status}
     shown_of = {"outbox": 0, "requests": 0}
     found = request.app.state.orders.find({"tenant": "main", **where}, shown_of)
-    items = await found.sort("listed", -1).limit(limit).to_list()
+    items = await found.sort("sort_key", -1).limit(limit).to_list()
     return _json({"items": [shown(each) for each in items], "next_cursor": None})
 
 
@@ -82,11 +82,11 @@ async def cancel(request: Http, order_id: FromPath[UUID]) -> Response[bytes]:
         "totals": document["totals"] | {"subtotal": 0, "gross": 0, "due": 0},
         "updated_at": now,
         "due_at": None,
-        "owes": False,
+        "has_outstanding": False,
         "sequence": document["sequence"] + 1,
         "version": document["version"] + 1,
         "requests": [*document["requests"], answered(request.headers, now)],
-        "write": ObjectId(),
+        "write_token": ObjectId(),
     }
     document |= changes
     facts = [{"type": "OrderCancelled", "reason": "customer"}]
@@ -94,9 +94,9 @@ async def cancel(request: Http, order_id: FromPath[UUID]) -> Response[bytes]:
         {"_id": order_id, "version": document["version"] - 1},
         {
             "$set": changes,
-            "$unset": {"wake": ""},
+            "$unset": {"work_claim": ""},
             "$push": {"outbox": {"$each": events(document, facts, now)}},
-            "$max": {"relay.at": AT_ONCE},
+            "$max": {"outbox_claim.at": AT_ONCE},
         },
     )
     return _json(shown(document))
@@ -109,7 +109,9 @@ async def ready() -> None:
 
 async def relay(database: Any, *, limit: int) -> int:
     """Log the events of some orders, and take them out; how many there were."""
-    waiting = database["orders"].find({"relay.at": {"$lte": moment()}}, {"tenant": 1, "outbox": 1})
+    waiting = database["orders"].find(
+        {"outbox_claim.at": {"$lte": moment()}}, {"tenant": 1, "outbox": 1}
+    )
     documents = await waiting.limit(limit).to_list()
     if not documents:
         return 0
@@ -131,7 +133,7 @@ async def relay(database: Any, *, limit: int) -> int:
     for document in documents:
         sent = {"sequence": {"$lte": document["outbox"][-1]["sequence"]}}
         await database["orders"].update_one(
-            {"_id": document["_id"]}, {"$pull": {"outbox": sent}, "$unset": {"relay": ""}}
+            {"_id": document["_id"]}, {"$pull": {"outbox": sent}, "$unset": {"outbox_claim": ""}}
         )
     return len(events)
 
@@ -159,7 +161,7 @@ async def _pay(state: Any, document: Document) -> None:
         "due_at": None,
         "sequence": 4,
         "version": 2,
-        "write": ObjectId(),
+        "write_token": ObjectId(),
     }
     document |= changes
     facts: list[Document] = [
@@ -170,9 +172,9 @@ async def _pay(state: Any, document: Document) -> None:
         {"_id": document["_id"], "version": 1},
         {
             "$set": changes,
-            "$unset": {"wake": ""},
+            "$unset": {"work_claim": ""},
             "$push": {"outbox": {"$each": events(document, facts, now)}},
-            "$max": {"relay.at": AT_ONCE},
+            "$max": {"outbox_claim.at": AT_ONCE},
         },
     )
 

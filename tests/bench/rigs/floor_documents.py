@@ -13,7 +13,7 @@ from bson import ObjectId
 Document = dict[str, Any]
 AT_ONCE: Final = datetime.fromtimestamp(0, UTC)
 _COUNTERS: Final = ("order_discount", "cancelled", "allocated", "shipped", "delivered", "returned")
-_NOT_SHOWN: Final = frozenset({"outbox", "relay", "wake", "write", "requests"})
+_NOT_SHOWN: Final = frozenset({"outbox", "outbox_claim", "work_claim", "write_token", "requests"})
 
 
 def new_document(body: Document, headers: Mapping[str, str]) -> Document:
@@ -80,11 +80,11 @@ def new_document(body: Document, headers: Mapping[str, str]) -> Document:
         "due_at": expires_at,
         "schema": 1,
         "owner": body.get("customer_id") or "checkout",
-        "listed": f"{now.timestamp() * 1000:013.0f}{order_id.hex}",
-        "owes": True,
-        "relay": {"at": AT_ONCE},
-        "wake": {"at": expires_at},
-        "write": ObjectId(),
+        "sort_key": f"{now.timestamp() * 1000:013.0f}{order_id.hex}",
+        "has_outstanding": True,
+        "outbox_claim": {"at": AT_ONCE},
+        "work_claim": {"at": expires_at},
+        "write_token": ObjectId(),
     }
     facts: list[Document] = [
         {

@@ -18,8 +18,8 @@ from orders.application.publisher_queue import RELAY_LEASE, Relayed
 from orders.application.relay_events import RelayEvents
 from orders.domain.money import Money
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored
 from orders.domain.payments import PaymentOperation, PaymentReport
-from orders.domain.storing import mark_stored
 
 
 def a_new_key_for_an_unknown_outcome() -> None:
@@ -93,15 +93,15 @@ def events_stored_in_a_second_write() -> None:
     """An order is changed first, and told of then."""
     from bson import ObjectId
 
-    from orders.adapters.mongo.connection import answered
-    from orders.adapters.mongo.documents import changes_of
+    from orders.adapters.mongo.documents import to_update
+    from orders.adapters.mongo.driver_errors import translate_driver_errors
     from orders.adapters.mongo.orders import MongoOrders
     from orders.application.errors import ConcurrentUpdate
 
-    @answered
+    @translate_driver_errors
     async def save(self: MongoOrders, order: Order) -> None:
-        update = changes_of(order, traceparent=self._trace_context.current())
-        update["$set"]["write"] = mark = ObjectId()
+        update = to_update(order, traceparent=self._trace_context.current())
+        update["$set"]["write_token"] = mark = ObjectId()
         told: dict[str, Any] = {
             each: update.pop(each) for each in ("$push", "$max") if each in update
         }

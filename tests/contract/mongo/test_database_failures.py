@@ -21,10 +21,11 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo.backlog import MongoBacklog
-from orders.adapters.mongo.connection import Database, answered, open_mongo
+from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.driver_errors import translate_driver_errors
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
@@ -227,7 +228,7 @@ async def test_what_a_database_says_of_our_data_stays_what_it_is(
     ids=repr,
 )
 async def test_what_the_driver_says_is_an_outage(error: PyMongoError) -> None:
-    @answered
+    @translate_driver_errors
     async def fails() -> None:
         raise error
 
@@ -247,7 +248,7 @@ async def test_what_the_driver_says_is_an_outage(error: PyMongoError) -> None:
     ids=repr,
 )
 async def test_what_the_driver_will_never_send_stays_what_it_is(error: PyMongoError) -> None:
-    @answered
+    @translate_driver_errors
     async def fails() -> None:
         raise error
 

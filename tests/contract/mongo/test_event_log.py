@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orders.adapters.contracts.event_log import EventLogContract
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_log import EventLogContract
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryEventLog
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog

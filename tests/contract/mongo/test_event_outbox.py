@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from orders.adapters.contracts.event_outbox import TRACE, EventOutboxContract
-from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
-from orders.adapters.contracts.waiting_samples import (
+from orders.adapters.contracts.events.event_outbox import TRACE, EventOutboxContract
+from orders.adapters.contracts.events.waiting_samples import (
     FAR_AWAY,
     LEASE,
     ONE,
@@ -22,6 +21,7 @@ from orders.adapters.contracts.waiting_samples import (
     nothing,
     one_more_event,
 )
+from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.in_memory import (
     FixedClock,
     FixedTraceContext,

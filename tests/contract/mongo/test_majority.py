@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 from bson import ObjectId
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.mongo.connection import Database, open_mongo
+from orders.adapters.mongo.documents import ORDERS
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.adapters.mongo.schema import ORDERS
 from orders.application.errors import (
     ConcurrentUpdate,
     DuplicateOrder,
@@ -97,7 +97,7 @@ async def test_a_version_that_another_write_has_made_is_not_saved_over(database:
     orders = MongoOrders(database)
     await orders.add(order := a_new_order())
     seen = [await orders.get(order.id), await orders.get_durable(order.id), order]
-    await database[ORDERS].update_one({"_id": order.id}, {"$set": {"write": ObjectId()}})
+    await database[ORDERS].update_one({"_id": order.id}, {"$set": {"write_token": ObjectId()}})
 
     for each in seen:
         each.hold("address", by=STAFF, now=NOW)

@@ -16,11 +16,10 @@ from orders.adapters.contracts.samples import NOW, a_new_order
 from orders.adapters.mongo import backlog as watched
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, open_mongo
-from orders.adapters.mongo.documents import Document
+from orders.adapters.mongo.documents import ORDERS, Document
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.schema import ORDERS
 from orders.adapters.mongo.spans import CommandSpans
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import Backlog
@@ -153,7 +152,7 @@ async def look(database: Database, *, after: timedelta = timedelta()) -> Backlog
 async def test_the_oldest_is_found_behind_many_that_were_never_tried(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watched, "LOOKED_AT", 2)
+    monkeypatch.setattr(watched, "MAX_SCANNED", 2)
     orders, outbox = MongoOrders(database), MongoOutbox(database)
     await orders.add(a_new_order())
     await outbox.claim(now=NOW, lease=RELAY_LEASE, limit=1)
@@ -163,7 +162,7 @@ async def test_the_oldest_is_found_behind_many_that_were_never_tried(
 
 
 async def test_counts_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched, "COUNTED_AT_MOST", 2)
+    monkeypatch.setattr(watched, "MAX_COUNT", 2)
     for _ in range(3):
         await MongoOrders(database).add(a_new_order())
     assert (await look(database)).new.waiting_orders == 2

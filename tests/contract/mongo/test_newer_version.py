@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orders.adapters.contracts.event_samples import logged_events
+from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.adapters.mongo.orders import MongoOrders
@@ -27,7 +27,7 @@ from tests.support.shop import Shop
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 NEWER: dict[str, dict[str, Any]] = {
-    "schema": {"schema": 2},
+    "schema": {"schema": 3},
     "status": {"status": "teleported"},
     "form": {"lines": {"by": "sku"}},
 }

@@ -15,9 +15,10 @@ from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.in_memory import InMemoryOrders
 from orders.adapters.mongo.connection import Database, open_mongo
-from orders.adapters.mongo.listing import matching
+from orders.adapters.mongo.documents import ORDERS
+from orders.adapters.mongo.listing import list_query
 from orders.adapters.mongo.orders import MongoOrders, probe
-from orders.adapters.mongo.schema import ORDERS, OrderDocument, migrate, models_for
+from orders.adapters.mongo.schema import OrderDocument, migrate, models_for
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import OrderFilter, Position
 from orders.domain.lifecycle import (
@@ -176,18 +177,18 @@ LATER_PAGES = [
 async def test_no_list_scans_the_collection(
     database: Database, condition: Mapping[str, Any], after: Position | None
 ) -> None:
-    query = matching(OrderFilter(tenant="shop", **condition), newest_first=True, after=after)
+    query = list_query(OrderFilter(tenant="shop", **condition), newest_first=True, after=after)
 
-    stages = await _stages(database, query, "listed")
+    stages = await _stages(database, query, "sort_key")
 
     assert "COLLSCAN" not in stages
     index = stages[0].split()[-1]
-    assert index in {"number", "listed"} | {f"listed_by_{name}" for name in query}
-    if {*query} - {"tenant", "listed", "number"}:
-        assert index != "listed", "the filter's own index is not used"
+    assert index in {"number", "sort_key"} | {f"list_by_{name}" for name in query}
+    if {*query} - {"tenant", "sort_key", "number"}:
+        assert index != "sort_key", "the filter's own index is not used"
 
 
-@pytest.mark.parametrize("queue", ["relay", "wake"])
+@pytest.mark.parametrize("queue", ["outbox_claim", "work_claim"])
 async def test_no_work_queue_scans_the_collection(database: Database, queue: str) -> None:
     stages = await _stages(database, {f"{queue}.at": {"$lte": NOW}}, f"{queue}.at")
 
@@ -198,10 +199,10 @@ async def test_a_work_queues_index_holds_only_what_waits(database: Database) -> 
     information = await database["orders"].index_information()
 
     assert {name for name, index in information.items() if index.get("sparse")} == {
-        "behind_kafka",
-        "behind_rabbitmq",
-        "relay",
-        "wake",
+        "publisher_lag_kafka",
+        "publisher_lag_rabbitmq",
+        "outbox_claim",
+        "work_claim",
     }
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from orders.adapters.contracts.events.waiting_samples import claim, claim_for, keep, nothing
 from orders.adapters.contracts.samples import NOW, a_new_order
-from orders.adapters.contracts.waiting_samples import claim, claim_for, keep, nothing
 from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox

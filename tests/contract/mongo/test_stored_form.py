@@ -13,29 +13,29 @@ import bson
 import pytest
 from bson.json_util import RELAXED_JSON_OPTIONS, dumps, loads
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.samples import LATER, STAFF, a_new_order, an_order_with_everything
 from orders.adapters.mongo.documents import (
-    AT_ONCE,
     CODEC,
+    IMMEDIATELY,
     Document,
-    changes_of,
-    document_of,
-    event_document,
-    event_from,
-    found_in,
-    listed_at,
-    state_from,
+    all_events_in,
+    sort_key,
+    to_document,
+    to_event,
+    to_event_document,
+    to_state,
+    to_update,
 )
 from orders.application.errors import UnreadableOrder
 from orders.domain.events import OrderEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
-from orders.domain.storing import restore
 
-GOLDEN = Path(__file__).parent / "golden" / "order-document-v1.json"
+GOLDEN = Path(__file__).parent / "golden" / "order-document-v2.json"
 ORDER_ID = UUID("018e0000-0000-8000-8000-0123456789ab")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _JSON = RELAXED_JSON_OPTIONS.with_options(
@@ -52,10 +52,10 @@ def the_order() -> Order:
 
 def the_document() -> Document:
     """The order as the database gives it back, with every event there is in its outbox."""
-    document = document_of(the_order(), traceparent=None)
-    document["relay"] = {"at": AT_ONCE}
+    document = to_document(the_order(), traceparent=None)
+    document["outbox_claim"] = {"at": IMMEDIATELY}
     document["outbox"] = [
-        event_document(event.recorded, event.traceparent)
+        to_event_document(event.recorded, event.traceparent)
         for event in logged_events(order_id=ORDER_ID)
     ]
     return bson.decode(bson.encode(document, codec_options=CODEC), codec_options=CODEC)
@@ -82,11 +82,11 @@ def test_todays_form_is_the_golden_one() -> None:
 def test_the_golden_document_still_loads() -> None:
     order = the_order()
 
-    assert state_from(golden()) == dataclasses.replace(order.state, version=1)
+    assert to_state(golden()) == dataclasses.replace(order.state, version=1)
 
 
 def test_the_golden_outbox_still_loads() -> None:
-    assert found_in(golden()).events == logged_events(order_id=ORDER_ID)
+    assert all_events_in(golden()).events == logged_events(order_id=ORDER_ID)
 
 
 def test_the_sample_has_no_field_at_its_default() -> None:
@@ -120,26 +120,26 @@ def test_the_samples_hold_every_event() -> None:
 @pytest.mark.parametrize("event", logged_events(), ids=lambda e: type(e.recorded.event).__name__)
 def test_every_event_keeps_its_name_and_fields(event: Any) -> None:
     stored = bson.decode(
-        bson.encode(event_document(event.recorded, event.traceparent), codec_options=CODEC),
+        bson.encode(to_event_document(event.recorded, event.traceparent), codec_options=CODEC),
         codec_options=CODEC,
     )
 
-    assert event_from(stored, tenant=event.tenant, order_id=event.order_id) == event
+    assert to_event(stored, tenant=event.tenant, order_id=event.order_id) == event
     fields = {field.name for field in dataclasses.fields(event.recorded.event)}
     assert {*stored["event"]} == fields | {"type"}
 
 
 def test_amounts_come_back_as_plain_integers() -> None:
     """The driver's own integer type for large numbers must not get into the domain."""
-    state = state_from(the_document())
+    state = to_state(the_document())
 
     assert type(state.totals.gross) is int
     assert type(state.ledger.payments[0].amount) is int
 
 
 def test_a_document_of_another_schema_is_not_guessed_at() -> None:
-    with pytest.raises(UnreadableOrder, match="schema 2"):
-        state_from(golden() | {"schema": 2})
+    with pytest.raises(UnreadableOrder, match="schema 3"):
+        to_state(golden() | {"schema": 3})
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_document_of_another_schema_is_not_guessed_at() -> None:
 def test_a_value_that_is_not_known_is_not_guessed_at(member: str, value: object) -> None:
     """A newer version of the same schema may write one: a status, say."""
     with pytest.raises(UnreadableOrder, match=member):
-        state_from(golden() | {member: value})
+        to_state(golden() | {member: value})
 
 
 def test_an_event_of_another_version_is_not_guessed_at() -> None:
@@ -156,7 +156,7 @@ def test_an_event_of_another_version_is_not_guessed_at() -> None:
     document["outbox"][0]["event"]["type"] = "OrderTeleported"
     document["outbox"][1]["after"]["status"] = "teleported"
 
-    found = found_in(document)
+    found = all_events_in(document)
 
     assert [each.sequence for each in found.unreadable] == [1, 2]
     assert ["eleported" in each.reason for each in found.unreadable] == [True, True]
@@ -173,22 +173,30 @@ def test_an_event_whose_envelope_has_another_form_is_not_guessed_at(
     document = golden()
     document["outbox"][0][member] = value
 
-    found = found_in(document)
+    found = all_events_in(document)
 
     assert [each.sequence for each in found.unreadable] == [1]
     assert [*found.events] == logged_events(order_id=ORDER_ID)[1:]
 
 
 def test_a_change_sets_what_differs_and_no_more() -> None:
-    order = restore(state_from(document_of(a_new_order(), traceparent=None)))
+    order = restore(to_state(to_document(a_new_order(), traceparent=None)))
     order.add_note("Once more", by=STAFF, now=LATER)
 
-    update = changes_of(order, traceparent=TRACE)
+    update = to_update(order, traceparent=TRACE)
 
     assert {*update} == {"$set", "$push", "$max"}
     # The totals are added up anew with every change.
     assert {*update["$set"]} == {
-        *("notes", "sequence", "updated_at", "totals", "owes", "version", "wake"),
+        *(
+            "notes",
+            "sequence",
+            "updated_at",
+            "totals",
+            "has_outstanding",
+            "version",
+            "work_claim",
+        ),
     }
     (event,) = update["$push"]["outbox"]["$each"]
     assert (event["event"]["type"], event["traceparent"]) == ("NoteAdded", TRACE)
@@ -206,8 +214,8 @@ def test_places_in_a_list_sort_by_time_then_id() -> None:
 
     places = [(at, order_id) for at in times for order_id in ids]
 
-    assert sorted(places) == sorted(places, key=lambda place: listed_at(place[0], place[1]))
-    assert all(listed_at(at) < listed_at(at, ids[0]) for at in times)
+    assert sorted(places) == sorted(places, key=lambda place: sort_key(place[0], place[1]))
+    assert all(sort_key(at) < sort_key(at, ids[0]) for at in times)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ async def pay(payments: HttpPayments) -> PaymentReport:
 async def test_the_database_is_not_asked_any_more() -> None:
     database = connect("mongodb://127.0.0.1:1/", database="nowhere", timeout_seconds=30)
     async with database.client:
-        with within(Deadline(0)), pytest.raises(StoreUnavailable, match="time of the request"):
+        with within(Deadline(0)), pytest.raises(StoreUnavailable, match="deadline of the request"):
             await probe(database)
 
 

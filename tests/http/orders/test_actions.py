@@ -12,7 +12,7 @@ from orders.domain.actions import Action
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.order.order import Order
-from orders.domain.storing import restore
+from orders.domain.order.storing import restore
 from tests.support.api import Api, assert_problem
 from tests.support.api_commands import (
     BODIES,

@@ -8,7 +8,7 @@ import pytest
 
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
-from orders.domain.storing import restore
+from orders.domain.order.storing import restore
 from tests.support.api import Api
 from tests.support.api_commands import (
     BODIES,

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import msgspec
 import pytest
 
-from orders.adapters.mongo.documents import changes_of, document_of, state_from
+from orders.adapters.mongo.documents import to_document, to_state, to_update
 from orders.domain.order.order import Order
 from orders.entrypoints.http.middleware.overload import WHOLE_BODY
 from tests.support.api import Api, Front, a_body, a_line
@@ -161,8 +161,8 @@ async def test_a_request_takes_no_more_work_than_it_did(
 @pytest.mark.parametrize(
     ("call", "most"),
     [
-        pytest.param(lambda order: document_of(order, traceparent=None), 20, id="store"),
-        pytest.param(lambda order: changes_of(order, traceparent=None), 20, id="change"),
+        pytest.param(lambda order: to_document(order, traceparent=None), 20, id="store"),
+        pytest.param(lambda order: to_update(order, traceparent=None), 20, id="change"),
     ],
 )
 def test_storing_takes_no_work_for_each_line(call: Callable[[Order], object], most: int) -> None:
@@ -177,10 +177,10 @@ def test_storing_takes_no_work_for_each_line(call: Callable[[Order], object], mo
 
 def test_reading_takes_no_work_for_each_line() -> None:
     order = a_placed_order(lines=a_draft().lines * 100)
-    first, second = (document_of(order, traceparent=None) for _ in range(2))
-    state_from(first)
+    first, second = (to_document(order, traceparent=None) for _ in range(2))
+    to_state(first)
 
     with Work() as work:
-        state_from(second)
+        to_state(second)
 
     assert work.calls <= 5

@@ -33,6 +33,11 @@ class FailPoint:
         data = {"failCommands": list(commands), "appName": "orders", **how}
         self._configure(mode="alwaysOn", data=data)
 
+    def fail_once(self, *commands: str, **how: object) -> None:
+        """As `fail`, for the next of these commands only."""
+        data = {"failCommands": list(commands), "appName": "orders", **how}
+        self._configure(mode={"times": 1}, data=data)
+
     def off(self) -> None:
         """Fail no more."""
         self._configure(mode="off")

@@ -21,15 +21,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orders.adapters.contracts.parts.durable_orders import OUTAGE_SECONDS, DurableOrders
-from orders.adapters.contracts.parts.order_listing import OrderListing
-from orders.adapters.contracts.parts.scheduled_orders import LEASE, ScheduledOrders
+from orders.adapters.contracts.durable_orders import OUTAGE_SECONDS, DurableOrders
+from orders.adapters.contracts.order_listing import OrderListing
 from orders.adapters.contracts.samples import (
     NOW,
     STAFF,
     a_new_order,
     an_order_with_everything,
 )
+from orders.adapters.contracts.scheduled_orders import LEASE, ScheduledOrders
 from orders.application.errors import (
     ConcurrentUpdate,
     DuplicateOrder,

@@ -17,6 +17,7 @@ from orders.domain.lifecycle import (
 from orders.domain.lines import DraftLine, Line
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
     OperationKind,
@@ -26,12 +27,10 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft
+from orders.domain.pricing import OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.storing import restore
-from orders.domain.totals import Totals
 from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)

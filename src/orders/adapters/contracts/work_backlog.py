@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from orders.adapters.contracts.events.waiting_samples import LEASE, ONE, OTHER
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
-from orders.adapters.contracts.waiting_samples import LEASE, ONE, OTHER
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import Backlog, KeptEvents, Lag, QueueBacklog
 

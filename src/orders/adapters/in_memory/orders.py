@@ -26,9 +26,9 @@ from orders.application.ports import (
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, write_token
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
-from orders.domain.storing import mark_stored, write_token
 
 
 class InMemoryOrders(InMemoryOutbox):

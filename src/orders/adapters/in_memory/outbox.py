@@ -18,8 +18,8 @@ from orders.application.ports import (
 )
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
-from orders.domain.storing import restore
 
 _AT_ONCE = datetime.fromtimestamp(0, UTC)
 

@@ -1,37 +1,28 @@
-"""The connection to MongoDB: made by the process that owns it, and closed by it."""
+"""The connection to MongoDB. The process that opens it closes it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from orders.adapters.mongo.documents import CODEC, Document
-from orders.adapters.mongo.failures import described, is_refusal
-from orders.adapters.mongo.round_trips import shorten
-from orders.application.deadline import seconds_left
-from orders.application.errors import StoreUnavailable
 
 Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
 
 DURABLE = WriteConcern("majority", j=True)
-"""Acknowledged by a majority that has it on disk: what is acknowledged is never lost."""
+"""A majority of the servers has it on disk: what is acknowledged is never lost."""
 
-_REACHED_WITHIN_MILLISECONDS: Final = 5_000
-
-P = ParamSpec("P")
-T = TypeVar("T")
+_MAX_CONNECT_MILLISECONDS: Final = 5_000
 
 
 def connect(
@@ -42,22 +33,22 @@ def connect(
     timeout_seconds: float = 1.25,
     listeners: Sequence[CommandListener | ConnectionPoolListener] = (),
 ) -> Database:
-    """The database. Nothing is connected before the first call; close `database.client`.
+    """Return the database. The first call connects; the caller closes `database.client`.
 
-    `timeout_seconds` bounds every single call, with its retries and the search for a server,
-    which the driver gives up up to half a second late: it looks at the clock as often.
-    `pool_size` bounds the connections. It heals by itself when the database comes back.
+    `timeout_seconds` bounds every single call with its retries and the search for a server. The
+    driver may exceed it by 0.5 s, because it checks the time that often while it searches.
+    `pool_size` is the largest number of connections. The driver reconnects when the database
+    comes back.
     """
-    shorten()
     milliseconds = round(timeout_seconds * 1000)
-    to_reach_it = min(milliseconds, _REACHED_WITHIN_MILLISECONDS)
+    connect_milliseconds = min(milliseconds, _MAX_CONNECT_MILLISECONDS)
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
         appname="orders",
         maxPoolSize=pool_size,
         timeoutMS=milliseconds,
-        serverSelectionTimeoutMS=to_reach_it,
-        connectTimeoutMS=to_reach_it,
+        serverSelectionTimeoutMS=connect_milliseconds,
+        connectTimeoutMS=connect_milliseconds,
         event_listeners=listeners,
     )
     return client.get_database(
@@ -71,27 +62,7 @@ def connect(
 
 @asynccontextmanager
 async def open_mongo(uri: str, **options: Any) -> AsyncIterator[Database]:
-    """The database of `connect`, closed when the block is left."""
+    """Open the database as `connect` does, and close it at the end of the block."""
     database = connect(uri, **options)
     async with database.client:
         yield database
-
-
-def answered(call: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """A call to the database that raises `StoreUnavailable` for whatever fails, save a refusal.
-
-    Nothing is asked any more for a request whose deadline is over.
-    """
-
-    @wraps(call)
-    async def within(*args: P.args, **kwargs: P.kwargs) -> T:
-        if seconds_left() <= 0:
-            raise StoreUnavailable("the time of the request is over")
-        try:
-            return await call(*args, **kwargs)
-        except PyMongoError as error:
-            if is_refusal(error):
-                raise
-            raise StoreUnavailable(f"the database did not do it: {described(error)}") from error
-
-    return within

@@ -1,8 +1,8 @@
-"""An order as a document, and back; both directions, in one place.
+"""An order as a document, and back: both directions in one place.
 
-The stored form follows the domain's own names. It is a promise to every version of this service
-that runs at the same time, and a golden document in the tests keeps it. Money that is added up
-nowhere is stored nowhere: beside the state there is only what the database must search.
+A document has the fields of `OrderState` under their own names, and beside them only what the
+database must search. Every version of the service that runs at the same time relies on this form.
+A golden document in the tests keeps it.
 """
 
 from __future__ import annotations
@@ -18,40 +18,53 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 
 from orders.application.errors import UnreadableOrder
-from orders.application.ports import FoundEvents, LoggedEvent, Position, Unreadable, WaitingEvents
+from orders.application.ports import (
+    FoundEvents,
+    Lag,
+    LoggedEvent,
+    ParkedEvents,
+    Position,
+    Unreadable,
+    WaitingEvents,
+)
 from orders.domain.errors import OrderError
 from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import stored_state
 from orders.domain.rules import ready_to_ship
 from orders.domain.state import OrderState
-from orders.domain.storing import stored_state
 
 Document = dict[str, Any]
 
-SCHEMA: Final = 1
-"""Raised when a document of the form before can no longer be read as it is."""
+ORDERS: Final = "orders"
+ORDER_EVENTS: Final = "order_events"
+
+SCHEMA: Final = 2
+"""The number of the stored form. It goes up when older documents can no longer be read as they
+are; see `stored_forms`.
+"""
 CODEC: Final[CodecOptions[Document]] = CodecOptions(
     tz_aware=True, tzinfo=UTC, uuid_representation=UuidRepresentation.STANDARD
 )
-AT_ONCE: Final = datetime.fromtimestamp(0, UTC)
-"""The turn of what waits for nobody: before any clock's now."""
-NEVER: Final = datetime(5000, 1, 1, tzinfo=UTC)
-"""From here on are the turns of what waits for a person."""
+IMMEDIATELY: Final = datetime.fromtimestamp(0, UTC)
+"""The time of a queue entry that may be claimed at once: before any clock's now."""
+PARKED_FROM: Final = datetime(5000, 1, 1, tzinfo=UTC)
+"""Queue entries from this time on are parked: they wait for an operator."""
 PUBLISHERS: Final = ("rabbitmq", "kafka")
-"""Who may be behind: each has a queue of its own, and an index for it."""
+"""The publishers that may lag: each has its own queue, and an index for it."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _BSON_KNOWS = (datetime, UUID)
 _FIELDS = tuple(each.name for each in fields(OrderState) if each.name not in {"id", "version"})
 _EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(OrderEvent)}
-_FOUR_THOUSAND_YEARS: Final = timedelta(days=10 * 146_097)
-_NO_SUCH_FORM: Final = (KeyError, TypeError, ValueError, msgspec.MsgspecError, OrderError)
-"""What comes of a document that another version, or nobody, has written so."""
+_PARKED_OFFSET: Final = timedelta(days=10 * 146_097)
+_UNREADABLE: Final = (KeyError, TypeError, ValueError, msgspec.MsgspecError, OrderError)
+"""What reading raises for a form that this version does not know."""
 
 
-def document_of(order: Order, *, traceparent: str | None) -> Document:
-    """A new order as it is stored first, at version 1."""
+def to_document(order: Order, *, traceparent: str | None) -> Document:
+    """Return the document of a new order, at version 1."""
     state = order.state
     document: Document = _plain(state)
     document |= {
@@ -59,23 +72,23 @@ def document_of(order: Order, *, traceparent: str | None) -> Document:
         "schema": SCHEMA,
         "version": 1,
         "owner": state.customer_id if state.customer_id is not None else state.placed_by,
-        "listed": listed_at(state.created_at, state.id),
-        "owes": state.totals.outstanding > 0,
+        "sort_key": sort_key(state.created_at, state.id),
+        "has_outstanding": state.totals.outstanding > 0,
         "ready_to_ship": ready_to_ship(state),
         "outbox": _outbox_of(order, traceparent),
     }
     if order.new_events:
-        document["relay"] = {"at": AT_ONCE}
+        document["outbox_claim"] = {"at": IMMEDIATELY}
     if state.next_action_at is not None:
-        document["wake"] = {"at": state.next_action_at}
+        document["work_claim"] = {"at": state.next_action_at}
     return document
 
 
-def changes_of(order: Order, *, traceparent: str | None) -> Document:
-    """The update that takes the stored order to the state of this one, at the next version.
+def to_update(order: Order, *, traceparent: str | None) -> Document:
+    """Return the update that brings the stored order to this one's state, at the next version.
 
-    Only what differs is set, so a part that another version of the service added stays. The
-    outbox is only ever added to; what the relay has claimed stays claimed.
+    It sets only what differs, so fields that another version of the service added stay. It only
+    appends to the outbox, and leaves the relay's claim as it is.
     """
     state, stored = order.state, stored_state(order)
     changed = {
@@ -84,26 +97,26 @@ def changes_of(order: Order, *, traceparent: str | None) -> Document:
         if (value := getattr(state, name)) is not getattr(stored, name)
     }
     if "totals" in changed:
-        changed["owes"] = state.totals.outstanding > 0
+        changed["has_outstanding"] = state.totals.outstanding > 0
     if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
         changed["ready_to_ship"] = ready
     changed["version"] = order.version + 1
     update: Document = {"$set": changed}
     if state.next_action_at is None:
-        update["$unset"] = {"wake": ""}
+        update["$unset"] = {"work_claim": ""}
     else:
-        changed["wake"] = {"at": state.next_action_at}
+        changed["work_claim"] = {"at": state.next_action_at}
     if order.new_events:
         update["$push"] = {"outbox": {"$each": _outbox_of(order, traceparent)}}
-        update["$max"] = {"relay.at": AT_ONCE}
+        update["$max"] = {"outbox_claim.at": IMMEDIATELY}
     return update
 
 
-def state_from(document: Document) -> OrderState:
-    """All that a document says of its order. The document is used up.
+def to_state(document: Document) -> OrderState:
+    """Return the state that a document holds. This consumes the document.
 
     Raises:
-        UnreadableOrder: If it has a form of another version.
+        UnreadableOrder: If another version of the service wrote it in a form unknown to this one.
     """
     order_id = document.pop("_id")
     if document.get("schema") != SCHEMA:
@@ -111,58 +124,88 @@ def state_from(document: Document) -> OrderState:
     document["id"] = order_id
     try:
         return msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS)
-    except _NO_SUCH_FORM as error:
+    except _UNREADABLE as error:
         raise UnreadableOrder(order_id, str(error)) from error
 
 
-def listed_at(at: datetime, order_id: OrderId | None = None) -> str:
-    """The key that lists are sorted by: the time, and the id where times are equal.
+def sort_key(at: datetime, order_id: OrderId | None = None) -> str:
+    """Return the key that lists are sorted by: the time of creation, then the id.
 
-    Without an id it is before every order of that time, rounded up to the millisecond. One
-    string, because a place in a list is then one bound of one index. A time outside of what 13
-    digits hold, 1970 to 2286, is the first or the last of them: no order is from then.
+    It is one string, so that a position in a list is one bound of one index. Without an id it
+    sorts before every order of that time, which is rounded up to the millisecond. Times outside
+    1970 to 2286 (13 digits) become the first or the last of these.
     """
-    milliseconds = min(max(0, -((AT_ONCE - at) // _MILLISECOND)), 10**13 - 1)
+    milliseconds = min(max(0, -((IMMEDIATELY - at) // _MILLISECOND)), 10**13 - 1)
     return f"{milliseconds:013d}" + (order_id.hex if order_id is not None else "")
 
 
-def place_of(document: Document) -> Position:
-    """Where a document stands in a list, whatever else it says."""
-    at, order_id = document["listed"][:13], document["_id"]
-    return Position(at=AT_ONCE + int(at) * _MILLISECOND, order_id=order_id)
+def position_of(document: Document) -> Position:
+    """Return the position of a document in a list. It reads nothing but `sort_key` and `_id`."""
+    at, order_id = document["sort_key"][:13], document["_id"]
+    return Position(at=IMMEDIATELY + int(at) * _MILLISECOND, order_id=order_id)
 
 
-def parked_turn(at: datetime) -> datetime:
-    """The turn of what was parked then: after `NEVER`, the longest parked first."""
-    return at + _FOUR_THOUSAND_YEARS
+def lag_field(publisher: str) -> str:
+    """Return the field with what a publisher lacks. It is also that publisher's work queue."""
+    return f"publisher_lags.{publisher}"
 
 
-def new_in(document: Document) -> WaitingEvents | None:
-    """The events that were offered to no publisher yet; None if there are none.
+def lag_document(lag: Lag) -> Document:
+    """Return what `lag_field` holds."""
+    return {"at": lag.again_at, "confirmed": lag.confirmed, "refusals": lag.refusals}
 
-    Needs `tenant`, `schema`, `outbox`, `offered` and `behind` of the document.
+
+def parked_entry_time(at: datetime) -> datetime:
+    """Return the time of a queue entry that is parked at `at`: later than `PARKED_FROM`, and in
+    the order of parking.
     """
-    after = document.get("offered", 0)
+    return at + _PARKED_OFFSET
+
+
+def new_events_in(document: Document) -> WaitingEvents | None:
+    """Return the events that no publisher was offered yet; None if there are none.
+
+    Needs `tenant`, `schema`, `outbox`, `offered_sequence` and `publisher_lags` of the document.
+    """
+    after = document.get("offered_sequence", 0)
     waiting = _waiting(document, [e for e in document["outbox"] if e["sequence"] > after])
-    behind = frozenset(document.get("behind", ()))
+    behind = frozenset(document.get("publisher_lags", ()))
     return replace(waiting, behind=behind) if waiting.events or waiting.unreadable else None
 
 
-def lacking_in(document: Document, publisher: str) -> WaitingEvents:
-    """The events that were offered and that a publisher has not confirmed. Needs its `behind`."""
-    lag = document["behind"][publisher]
-    lacking = [e for e in document["outbox"] if lag["confirmed"] < e["sequence"]]
-    offered = [e for e in lacking if e["sequence"] <= document["offered"]]
-    return replace(_waiting(document, offered), refusals=lag.get("refusals", 0))
+def missing_events_in(document: Document, publisher: str) -> WaitingEvents:
+    """Return the events that were offered and that this publisher has not confirmed.
+
+    Needs the same fields as `new_events_in`.
+    """
+    lag = document["publisher_lags"][publisher]
+    first, last = lag["confirmed"] + 1, document["offered_sequence"]
+    missing = [e for e in document["outbox"] if first <= e["sequence"] <= last]
+    return replace(_waiting(document, missing), refusals=lag.get("refusals", 0))
 
 
-def found_in(document: Document) -> FoundEvents:
-    """All events in a document's outbox, in sequence. Needs `tenant`, `schema` and `outbox`."""
-    return sorted_out(_in_outbox(document, event) for event in document["outbox"])
+def parked_in(document: Document, publisher: str) -> ParkedEvents:
+    """Return what is parked for a publisher. Needs `tenant`, `outbox` and the `lag_field`."""
+    lag = document["publisher_lags"][publisher]
+    waiting = [e for e in document["outbox"] if e["sequence"] > lag["confirmed"]]
+    return ParkedEvents(
+        publisher=publisher,
+        tenant=document["tenant"],
+        order_id=document["_id"],
+        first=lag["confirmed"] + 1,
+        waiting=len(waiting),
+        reason=lag["reason"],
+        parked_at=lag["parked_at"],
+    )
 
 
-def sorted_out(read: Iterable[LoggedEvent | Unreadable]) -> FoundEvents:
-    """Those that could be read, and those that could not."""
+def all_events_in(document: Document) -> FoundEvents:
+    """Return all events in the outbox, in sequence. Needs `tenant`, `schema` and `outbox`."""
+    return split_unreadable(_in_outbox(document, event) for event in document["outbox"])
+
+
+def split_unreadable(read: Iterable[LoggedEvent | Unreadable]) -> FoundEvents:
+    """Separate the events that could be read from those that could not."""
     events: list[LoggedEvent] = []
     unreadable: list[Unreadable] = []
     for each in read:
@@ -174,7 +217,7 @@ def sorted_out(read: Iterable[LoggedEvent | Unreadable]) -> FoundEvents:
 
 
 def _waiting(document: Document, events: Iterable[Document]) -> WaitingEvents:
-    """The readable ones, up to the first that is not."""
+    """The events up to the first unreadable one: a publisher gets an order's events in order."""
     readable: list[LoggedEvent] = []
     for event in events:
         read = _in_outbox(document, event)
@@ -188,21 +231,21 @@ def _in_outbox(document: Document, event: Document) -> LoggedEvent | Unreadable:
     if document["schema"] != SCHEMA:
         reason = f"the order has schema {document['schema']}"
         return Unreadable(order_id=document["_id"], sequence=event["sequence"], reason=reason)
-    return event_from(event, tenant=document["tenant"], order_id=document["_id"])
+    return to_event(event, tenant=document["tenant"], order_id=document["_id"])
 
 
-def event_document(recorded: RecordedEvent, traceparent: str | None) -> Document:
-    """An event as the outbox and the log store it; `type` tells which event it is."""
+def to_event_document(recorded: RecordedEvent, traceparent: str | None) -> Document:
+    """Return an event as the outbox and the event log store it. `type` names the event class."""
     document: Document = _plain(recorded)
     document["event"]["type"] = type(recorded.event).__name__
     document["traceparent"] = traceparent
     return document
 
 
-def event_from(
+def to_event(
     document: Document, *, tenant: str, order_id: OrderId, position: int | None = None
 ) -> LoggedEvent | Unreadable:
-    """The event that a document holds, if this version knows its form."""
+    """Return the event that a document holds, or `Unreadable` if its form is unknown."""
     try:
         return LoggedEvent(
             tenant=tenant,
@@ -211,7 +254,7 @@ def event_from(
             traceparent=msgspec.convert(document["traceparent"], str | None),
             position=position,
         )
-    except _NO_SUCH_FORM as error:
+    except _UNREADABLE as error:
         reason = f"{type(error).__name__}: {error}"
         return Unreadable(order_id=order_id, sequence=document["sequence"], reason=reason)
 
@@ -231,7 +274,7 @@ def _recorded(document: Document) -> RecordedEvent:
 
 
 def _outbox_of(order: Order, traceparent: str | None) -> list[Document]:
-    return [event_document(recorded, traceparent) for recorded in order.new_events]
+    return [to_event_document(recorded, traceparent) for recorded in order.new_events]
 
 
 def _plain(value: object) -> Any:

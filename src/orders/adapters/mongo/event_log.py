@@ -11,74 +11,85 @@ from typing import Final
 from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
 
-from orders.adapters.mongo.connection import Database, answered
-from orders.adapters.mongo.documents import Document, event_document, event_from, sorted_out
-from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused, is_refusal
+from orders.adapters.mongo.connection import Database
+from orders.adapters.mongo.documents import (
+    ORDER_EVENTS,
+    Document,
+    split_unreadable,
+    to_event,
+    to_event_document,
+)
+from orders.adapters.mongo.driver_errors import (
+    DUPLICATE_KEY,
+    first_write_error,
+    is_refusal,
+    translate_driver_errors,
+)
 from orders.adapters.mongo.majority import MAJORITY
-from orders.adapters.mongo.schema import ORDER_EVENTS
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import FoundEvents, LoggedEvent, Unreadable
 from orders.domain.identifiers import OrderId
 
-_TRIES: Final = 200
+_MAX_ATTEMPTS: Final = 200
 
 
 class MongoEventLog:
     """The log of all events. Any number of processes may append to it.
 
-    A position is only ever written after the one before it, and only what a majority has is
-    read: whoever has seen a position has all before it, whatever the database loses.
+    A position is written only after the one before it, and only what a majority of the servers
+    has is read. So a consumer that has seen a position has seen all before it, whatever data the
+    database loses later.
     """
 
     def __init__(self, database: Database) -> None:
         self._events = database.get_collection(ORDER_EVENTS, read_concern=MAJORITY)
-        # A position that is surely taken. The end of the feed is looked for from there.
+        # The last position known to be taken. The search for the end of the feed starts there.
         self._known_end = 0
 
-    @answered
+    @translate_driver_errors
     async def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Log events at the end of the feed. One that is logged already is left as it is."""
+        """Append events to the feed, except those that it has already."""
         left = [_document(event) for event in events]
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             for position, document in enumerate(left, start=self._known_end + 1):
                 document["position"] = position
             left = await self._insert(left)
             if not left:
                 return
-        raise StoreUnavailable("others keep writing to the event log")
+        raise StoreUnavailable("other processes keep taking the next positions of the event log")
 
-    @answered
+    @translate_driver_errors
     async def timeline(self, order_id: OrderId) -> FoundEvents:
-        """An order's logged events, in sequence."""
+        """Return an order's logged events, in sequence."""
         found = self._events.find({"order_id": order_id}).sort("sequence", ASCENDING)
-        return sorted_out([_logged(document) async for document in found])
+        return split_unreadable([_logged(document) async for document in found])
 
-    @answered
+    @translate_driver_errors
     async def after(self, position: int, *, tenant: str, limit: int) -> FoundEvents:
-        """A tenant's events after a position of the feed, at most `limit`."""
+        """Return at most `limit` events of a tenant after a position of the feed."""
         later = {"tenant": tenant, "position": {"$gt": position}}
         found = await self._events.find(later).sort("position", ASCENDING).limit(limit).to_list()
         end = found[-1]["position"] if found else None
-        return replace(sorted_out(map(_logged, found)), end=end)
+        return replace(split_unreadable(map(_logged, found)), end=end)
 
-    @answered
+    @translate_driver_errors
     async def cause_of(self, order_id: OrderId) -> str | None:
-        """The traceparent of an order's first event; None if it has none, or is not logged yet."""
+        """Return the trace context of the request that placed an order; None if it is unknown."""
         first = {"order_id": order_id, "sequence": 1}
         found = await self._events.find_one(first, {"traceparent": 1})
         return None if found is None else found["traceparent"]
 
     async def _insert(self, documents: list[Document]) -> list[Document]:
-        """Write documents in order up to the first that cannot be; returns what is not logged."""
+        """Insert documents in order up to the first that fails; return those not in the log."""
         if not documents:
             return []
         try:
             await self._events.insert_many(documents, ordered=True)
         except BulkWriteError as error:
-            if first_refused(error)["code"] not in DUPLICATE_KEY and is_refusal(error):
+            if first_write_error(error)["code"] not in DUPLICATE_KEY and is_refusal(error):
                 raise
-            # An event that was logged before, a position that somebody else has taken, or two
-            # writers in each other's way: what is stored tells, for errors differ by engine.
+            # The event was logged before, another process has taken the position, or two writes
+            # conflicted. Engines report these differently, so ask what is stored.
             left = await self._not_logged(documents)
             if left:
                 await self._find_end()
@@ -93,14 +104,14 @@ class MongoEventLog:
         return [each for each in documents if each["_id"] not in logged]
 
     def _reached(self, written: Sequence[Document]) -> None:
-        # Several calls may be under way here: positions are compared, never counted.
+        # Calls may overlap, so compare positions instead of counting documents.
         self._known_end = max([self._known_end, *(each["position"] for each in written)])
 
     async def _find_end(self) -> None:
-        """Move the known end to the last position there is.
+        """Move the known end to the last position that is taken.
 
-        It asks for single positions, in steps that double: there are no gaps, so the end is a
-        few questions away, where a sort may read the whole feed.
+        It asks for single positions in steps that double. There are no gaps, so this takes few
+        queries, where a sort might read the whole feed.
         """
         start = end = self._known_end
         step = 1
@@ -112,13 +123,13 @@ class MongoEventLog:
                 step //= 2
         self._known_end = max(self._known_end, end)
         if self._known_end == start:
-            # Another's event is written and not yet at a majority: it will be in a moment.
-            await asyncio.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - to get out of step
+            # Another process has written the next position, and no majority has it yet.
+            await asyncio.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
 
 
 def _document(event: LoggedEvent) -> Document:
     return {
-        **event_document(event.recorded, event.traceparent),
+        **to_event_document(event.recorded, event.traceparent),
         "_id": event.id,
         "order_id": event.order_id,
         "tenant": event.tenant,
@@ -126,7 +137,7 @@ def _document(event: LoggedEvent) -> Document:
 
 
 def _logged(document: Document) -> LoggedEvent | Unreadable:
-    return event_from(
+    return to_event(
         document,
         tenant=document["tenant"],
         order_id=OrderId(document["order_id"]),

@@ -1,24 +1,24 @@
-"""Which documents a list shows, and as what. Each condition is the prefix of an index."""
+"""The queries of lists, and their pages. Each filter is the prefix of an index."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orders.adapters.mongo.documents import Document, listed_at, place_of, state_from
+from orders.adapters.mongo.documents import Document, position_of, sort_key, to_state
 from orders.application.errors import UnreadableOrder
 from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
 from orders.domain.state import OrderState
 
 
-def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) -> Document:
-    """The query for orders that fit a filter and come after a position."""
+def list_query(where: OrderFilter, *, newest_first: bool, after: Position | None) -> Document:
+    """Return the query for orders that match a filter and come after a position."""
     exact = {
         "owner": where.owner,
         "customer_id": where.customer_id,
         "number": where.number,
         "external_reference": where.external_reference,
-        "owes": where.outstanding,
+        "has_outstanding": where.outstanding,
         "placed_by": where.placed_by,
         "ready_to_ship": where.ready_to_ship,
     }
@@ -30,26 +30,26 @@ def matching(where: OrderFilter, *, newest_first: bool, after: Position | None) 
     }
     query: Document = {"tenant": where.tenant}
     query |= {name: value for name, value in exact.items() if value is not None}
-    query |= {name: _any(values) for name, values in any_of.items() if values}
+    query |= {name: _one_of(values) for name, values in any_of.items() if values}
     if bounds := _bounds(where, newest_first=newest_first, after=after):
-        query["listed"] = bounds
+        query["sort_key"] = bounds
     return query
 
 
-def page_of(documents: Sequence[Document], *, limit: int) -> OrderPage:
-    """The first `limit` documents of a list, and the place of the last if there are more."""
+def to_page(documents: Sequence[Document], *, limit: int) -> OrderPage:
+    """Return the first `limit` documents, and the position of the last if there are more."""
     page, orders, unreadable = documents[:limit], list[OrderState](), list[OrderId]()
-    end = place_of(page[-1]) if len(documents) > limit else None
+    end = position_of(page[-1]) if len(documents) > limit else None
     for document in page:
         order_id = document["_id"]
         try:
-            orders.append(state_from(document))
+            orders.append(to_state(document))
         except UnreadableOrder:
             unreadable.append(order_id)
     return OrderPage(orders=orders, unreadable=unreadable, next=end)
 
 
-def _any(values: Sequence[str]) -> object:
+def _one_of(values: Sequence[str]) -> object:
     plain = [str(value) for value in values]
     return plain[0] if len(plain) == 1 else {"$in": plain}
 
@@ -57,13 +57,13 @@ def _any(values: Sequence[str]) -> object:
 def _bounds(where: OrderFilter, *, newest_first: bool, after: Position | None) -> Document:
     bounds: Document = {}
     if where.created_from is not None:
-        bounds["$gte"] = listed_at(where.created_from)
+        bounds["$gte"] = sort_key(where.created_from)
     if where.created_before is not None:
-        bounds["$lt"] = listed_at(where.created_before)
+        bounds["$lt"] = sort_key(where.created_before)
     if after is not None:
-        place = listed_at(after.at, after.order_id)
+        position = sort_key(after.at, after.order_id)
         if newest_first:
-            bounds["$lt"] = min(place, bounds.get("$lt", place))
+            bounds["$lt"] = min(position, bounds.get("$lt", position))
         else:
-            bounds["$gt"] = place
+            bounds["$gt"] = position
     return bounds

@@ -1,6 +1,6 @@
-"""What a majority of the servers has: all that may be acknowledged without a write.
+"""Reads of what a majority of the servers has: all that a response may promise without a write.
 
-A primary that has lost the others still answers, and tells what they may never have.
+A primary that has lost the other servers still responds, with data that they may never get.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ from pymongo.read_concern import ReadConcern
 
 from orders.adapters.mongo.connection import Collection
 from orders.adapters.mongo.documents import Document
-from orders.adapters.mongo.round_trips import find_first
 from orders.application.deadline import seconds_left
 from orders.application.errors import StoreUnavailable
 
 MAJORITY: Final = ReadConcern("majority")
-PATIENCE_SECONDS: Final = 0.5
-"""How long a majority may take to have what one server has: milliseconds, while all is well."""
+MAX_WAIT_SECONDS: Final = 0.5
+"""How long a majority may lag behind one server. It is milliseconds while all servers are up."""
 _FIRST_PAUSE_SECONDS: Final = 0.005
 
 
-async def awaited(orders: Collection, query: Document, projection: Document) -> Document:
-    """The document, as soon as a majority has it.
+async def wait_for_majority(orders: Collection, query: Document, projection: Document) -> Document:
+    """Return the document as soon as a majority has it.
 
     Raises:
-        StoreUnavailable: If none has in time. The document may be lost yet.
+        StoreUnavailable: If no majority has it within 0.5 s. The write may still be lost.
     """
     durable = orders.with_options(read_concern=MAJORITY)
-    over_at = time.monotonic() + min(PATIENCE_SECONDS, seconds_left())
+    deadline = time.monotonic() + min(MAX_WAIT_SECONDS, seconds_left())
     pause = _FIRST_PAUSE_SECONDS
-    while (document := await find_first(durable, query, projection)) is None:
-        if time.monotonic() + pause > over_at:
-            raise StoreUnavailable("it is not at a majority yet")
+    while (document := await durable.find_one(query, projection)) is None:
+        if time.monotonic() + pause > deadline:
+            raise StoreUnavailable("no majority of the servers has it yet")
         await asyncio.sleep(pause)
         pause *= 2
     return document

@@ -11,19 +11,23 @@ from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
-from orders.adapters.mongo.claims import claim
-from orders.adapters.mongo.connection import Database, answered
+from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.documents import (
+    ORDERS,
     Document,
-    changes_of,
-    document_of,
-    state_from,
+    to_document,
+    to_state,
+    to_update,
 )
-from orders.adapters.mongo.failures import DUPLICATE_KEY, first_refused
-from orders.adapters.mongo.listing import matching, page_of
-from orders.adapters.mongo.majority import MAJORITY, awaited
-from orders.adapters.mongo.round_trips import find_first
-from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.driver_errors import (
+    DUPLICATE_KEY,
+    first_write_error,
+    translate_driver_errors,
+)
+from orders.adapters.mongo.leases import claim
+from orders.adapters.mongo.listing import list_query, to_page
+from orders.adapters.mongo.majority import MAJORITY, wait_for_majority
+from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
 from orders.application.ports import (
     UNTRACED,
@@ -34,159 +38,173 @@ from orders.application.ports import (
 )
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
+from orders.domain.order.storing import mark_stored, restore, write_token
 from orders.domain.state import OrderState
-from orders.domain.storing import mark_stored, restore, write_token
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
-_TO_LOOK_AT: Document = _WITHOUT_EVENTS | {"requests": 0}
+_STATE_ONLY: Document = _WITHOUT_EVENTS | {"requests": 0}
 _NO_ORDER: Final = UUID(int=0)
 
 
-@answered
+@translate_driver_errors
 async def probe(database: Database) -> None:
-    """Return once the database has answered a question about orders.
+    """Return once the database has answered a query on orders.
 
     Raises:
-        StoreUnavailable: If it did not in time, or refuses to.
+        StoreUnavailable: If it does not answer in time, or answers with an error.
     """
-    await find_first(database[ORDERS], {"_id": _NO_ORDER}, {"_id": 1})
+    await database[ORDERS].find_one({"_id": _NO_ORDER}, {"_id": 1})
 
 
 class MongoOrders:
-    """Orders in MongoDB. Whatever is about one order is one round trip.
+    """Orders in MongoDB. A call about one order is one round trip.
 
-    Every write leaves a mark of its own. The driver sends a write again when its answer was
-    lost, and a server that no longer knows the first try refuses the second: the mark tells
-    then that it was ours, once a majority has it. A mark is never used twice, so success is
-    never claimed for a write of somebody else's.
+    Every write stores a new `write_token`. The driver sends a write again when the response was
+    lost, and a server that has forgotten the first attempt refuses the second. A stored token
+    then shows that the first attempt was ours. A token is used once, so this class never reports
+    success for another process's write.
     """
 
-    def __init__(self, database: Database, *, trace_context: TraceContext = UNTRACED) -> None:
-        """Take the database, and what names the cause of the events that are stored."""
-        self._orders = database[ORDERS]
-        self._durable = database.get_collection(ORDERS, read_concern=MAJORITY)
+    def __init__(
+        self,
+        database: Database,
+        *,
+        trace_context: TraceContext = UNTRACED,
+        stored_form: StoredForm = StoredForm.TWO,
+    ) -> None:
+        """Keep the database, and the port that names the trace of the current request."""
+        self._orders = orders_in(database, stored_form)
+        self._durable = self._orders.with_options(read_concern=MAJORITY)
         self._trace_context = trace_context
 
-    @answered
+    @translate_driver_errors
     async def add(self, order: Order) -> None:
-        """Store a new order with its events, at version 1, or nothing.
+        """Store a new order with its events at version 1, or store nothing.
 
         Raises:
-            DuplicateOrder: If an order with this id is stored. It is left as it is.
-            ConcurrentUpdate: If another order has its number. Take a new one.
+            DuplicateOrder: If an order with this id is stored. It stays as it is.
+            ConcurrentUpdate: If another order has this number. Retry with a new one.
         """
-        document = document_of(order, traceparent=self._trace_context.current())
-        document["write"] = mark = ObjectId()
+        document = to_document(order, traceparent=self._trace_context.current())
+        document["write_token"] = token = ObjectId()
         try:
             await self._orders.insert_many([document])
         except BulkWriteError as error:
-            if first_refused(error)["code"] not in DUPLICATE_KEY:
+            if first_write_error(error)["code"] not in DUPLICATE_KEY:
                 raise
-            await self._require_ours(order.id, mark)
-        mark_stored(order, 1, write_token=mark)
+            await self._require_ours(order.id, token)
+        mark_stored(order, 1, write_token=token)
 
-    @answered
+    @translate_driver_errors
     async def get(self, order_id: OrderId) -> Order:
-        """The order as last stored.
+        """Return the order as last stored.
 
         Raises:
             OrderNotFound: If there is none.
         """
-        document = await find_first(self._orders, {"_id": order_id}, _WITHOUT_EVENTS)
+        document = await self._orders.find_one({"_id": order_id}, _WITHOUT_EVENTS)
         if document is None:
             raise OrderNotFound(order_id)
         return _order_from(document)
 
-    @answered
+    @translate_driver_errors
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
-        """The order at this version or a later one, as no failure can take it back.
+        """Return the order at this version or a later one, from a majority of the servers.
 
-        One round trip, unless a majority does not have it yet.
+        It takes one round trip, or more while the majority does not have that version yet.
 
         Raises:
             OrderNotFound: If there is none.
-            StoreUnavailable: If no majority has that version in a moment.
+            StoreUnavailable: If no majority has that version within 0.5 s.
         """
         query: Document = {"_id": order_id, "version": {"$gte": at_least}}
-        document = await find_first(self._durable, query, _WITHOUT_EVENTS)
+        document = await self._durable.find_one(query, _WITHOUT_EVENTS)
         if document is None:
-            if await find_first(self._orders, {"_id": order_id}, {"_id": 1}) is None:
+            if await self._orders.find_one({"_id": order_id}, {"_id": 1}) is None:
                 raise OrderNotFound(order_id)
-            document = await awaited(self._orders, query, _WITHOUT_EVENTS)
+            document = await wait_for_majority(self._orders, query, _WITHOUT_EVENTS)
         return _order_from(document)
 
-    @answered
+    @translate_driver_errors
     async def get_state(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, to look at.
+        """Return the state of the order as last stored.
 
         Raises:
             OrderNotFound: If there is none.
         """
-        return await self._one({"_id": order_id}, _TO_LOOK_AT, wanted=order_id)
+        return await self._one({"_id": order_id}, _STATE_ONLY, wanted=order_id)
 
-    @answered
+    @translate_driver_errors
     async def save(self, order: Order) -> None:
-        """Store a changed order with its new events, at the next version, or nothing.
+        """Store a changed order with its new events at the next version, or store nothing.
 
         Raises:
-            ConcurrentUpdate: If the stored order has another version than this one had, or the
-                same from another write, where the first was undone.
+            ConcurrentUpdate: If the stored order is no longer the one that this order was read
+                from: it has another version, or the same version from another write.
         """
-        update = changes_of(order, traceparent=self._trace_context.current())
-        update["$set"]["write"] = mark = ObjectId()
-        expected = {"_id": order.id, "version": order.version, "write": write_token(order)}
+        update = to_update(order, traceparent=self._trace_context.current())
+        update["$set"]["write_token"] = token = ObjectId()
+        expected = {
+            "_id": order.id,
+            "version": order.version,
+            "write_token": write_token(order),
+        }
         result = await self._orders.update_one(expected, update)
         if not result.matched_count:
-            ours: Document = {"_id": order.id, "write": mark}
-            if await find_first(self._orders, ours, {"_id": 1}) is None:
+            ours: Document = {"_id": order.id, "write_token": token}
+            if await self._orders.find_one(ours, {"_id": 1}) is None:
                 raise ConcurrentUpdate
-            await awaited(self._orders, ours, {"_id": 1})
-        mark_stored(order, order.version + 1, write_token=mark)
+            await wait_for_majority(self._orders, ours, {"_id": 1})
+        mark_stored(order, order.version + 1, write_token=token)
 
-    @answered
+    @translate_driver_errors
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
-        """The order with this number, to look at.
+        """Return the state of the order with this number.
 
         Raises:
             OrderNotFound: If the tenant has none.
         """
         query = {"tenant": tenant, "number": number}
-        return await self._one(query, _TO_LOOK_AT, wanted=number)
+        return await self._one(query, _STATE_ONLY, wanted=number)
 
-    @answered
+    @translate_driver_errors
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
     ) -> OrderPage:
-        """At most `limit` orders by time of creation and id, after a position, to look at."""
-        query = matching(where, newest_first=newest_first, after=after)
+        """Return at most `limit` orders after a position, by time of creation and id."""
+        query = list_query(where, newest_first=newest_first, after=after)
         direction = DESCENDING if newest_first else ASCENDING
-        # One more than asked for tells whether there is a next page.
-        found = self._orders.find(query, _TO_LOOK_AT).sort("listed", direction).limit(limit + 1)
-        return page_of(await found.to_list(), limit=limit)
+        # One more than asked for shows whether there is a next page.
+        found = self._orders.find(
+            query, _STATE_ONLY, sort=[("sort_key", direction)], limit=limit + 1
+        )
+        return to_page(await found.to_list(), limit=limit)
 
-    @answered
+    @translate_driver_errors
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
-        """Orders whose `due_at` has come, at most `limit`; each is claimed for `lease`."""
-        claimed = await claim(self._orders, "wake", {"_id": 1}, now=now, lease=lease, limit=limit)
+        """Claim at most `limit` orders whose `next_action_at` has come, for the time of `lease`."""
+        claimed = await claim(
+            self._orders, "work_claim", {"_id": 1}, now=now, lease=lease, limit=limit
+        )
         return [OrderId(document["_id"]) for document in claimed]
 
-    async def _require_ours(self, order_id: OrderId, mark: ObjectId) -> None:
-        """Return if an insert that was refused had happened before, with this mark."""
-        stored = await find_first(self._orders, {"_id": order_id}, {"write": 1})
+    async def _require_ours(self, order_id: OrderId, token: ObjectId) -> None:
+        """Return if the refused insert was stored by our first attempt, with this token."""
+        stored = await self._orders.find_one({"_id": order_id}, {"write_token": 1})
         if stored is None:
             raise ConcurrentUpdate
-        if stored["write"] != mark:
+        if stored["write_token"] != token:
             raise DuplicateOrder
-        await awaited(self._orders, {"_id": order_id, "write": mark}, {"_id": 1})
+        await wait_for_majority(self._orders, {"_id": order_id, "write_token": token}, {"_id": 1})
 
     async def _one(self, query: Document, without: Document, *, wanted: object) -> OrderState:
-        document = await find_first(self._orders, query, without)
+        document = await self._orders.find_one(query, without)
         if document is None:
             raise OrderNotFound(wanted)
-        return state_from(document)
+        return to_state(document)
 
 
 def _order_from(document: Document) -> Order:
-    return restore(state_from(document), write_token=document["write"])
+    return restore(to_state(document), write_token=document["write_token"])

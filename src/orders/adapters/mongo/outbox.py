@@ -1,8 +1,9 @@
 """`EventOutbox` on MongoDB: the events that were stored in one write with their order.
 
-New events wait in the queue `relay`. A publisher that has not confirmed what was offered to the
-others has a queue of its own, `behind.<name>`. An order in any of those says in `offered` up to
-where its events were offered; a publisher that is not behind has them all up to there.
+An order with new events is in the queue `outbox_claim`. A publisher that has not confirmed events
+that were offered to all has its own queue, `publisher_lags.<name>`. While any publisher lags,
+`offered_sequence` is the number of the last event that was offered; every other publisher has
+confirmed all events up to there.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ from typing import Final, TypeVar
 
 from pymongo import ASCENDING
 
-from orders.adapters.mongo.claims import claim
-from orders.adapters.mongo.connection import Database, answered
+from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.documents import (
-    AT_ONCE,
-    NEVER,
+    IMMEDIATELY,
+    PARKED_FROM,
     PUBLISHERS,
     Document,
-    found_in,
-    lacking_in,
-    new_in,
-    parked_turn,
+    all_events_in,
+    lag_document,
+    lag_field,
+    missing_events_in,
+    new_events_in,
+    parked_entry_time,
+    parked_in,
 )
-from orders.adapters.mongo.schema import ORDERS
+from orders.adapters.mongo.driver_errors import translate_driver_errors
+from orders.adapters.mongo.leases import claim
+from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.ports import (
     FoundEvents,
     KeptEvents,
@@ -39,229 +44,247 @@ from orders.domain.identifiers import OrderId
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-_EVENTS: Document = {"tenant": 1, "schema": 1, "outbox": 1, "offered": 1}
-_AT_ONCE: Document = {"at": AT_ONCE}
-_LOOKED_AT: Final = 10_000
-"""Orders among which unreadable events are looked for."""
-_TRIES: Final = 2
+_EVENTS: Document = {"tenant": 1, "schema": 1, "outbox": 1, "offered_sequence": 1}
+_CLAIM_IMMEDIATELY: Document = {"at": IMMEDIATELY}
+_ALL_CONFIRMED: Document = {"publisher_lags": "", "offered_sequence": ""}
+_MAX_SCANNED: Final = 10_000
+"""Orders among which unreadable events are searched."""
+_ATTEMPTS: Final = 2
 
 
 class MongoOutbox:
-    """The outboxes of all orders. It never touches an order's version."""
+    """The outboxes of all orders. It never changes the version of an order."""
 
-    def __init__(self, database: Database, *, publishers: Sequence[str] = PUBLISHERS) -> None:
-        """Take the database, and the names of all publishers that may ever be behind."""
-        self._orders = database[ORDERS]
+    def __init__(
+        self,
+        database: Database,
+        *,
+        publishers: Sequence[str] = PUBLISHERS,
+        stored_form: StoredForm = StoredForm.TWO,
+    ) -> None:
+        """Keep the database, and the names of all publishers that may ever lag."""
+        self._orders = orders_in(database, stored_form)
         self._publishers = publishers
 
-    @answered
+    @translate_driver_errors
     async def claim(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[WaitingEvents]:
-        """The new events of at most `limit` orders, the longest waiting first."""
-        wanted = _EVENTS | {"behind": 1, "sequence": 1}
-        claimed = await claim(self._orders, "relay", wanted, now=now, lease=lease, limit=limit)
-        waiting = [(document, new_in(document)) for document in claimed]
-        idle = [(each["_id"], each["sequence"]) for each, new in waiting if new is None]
-        # A relay whose lease was over has put them in the queue: another had offered all there is.
-        for last, those in _grouped(idle, by=lambda each: each[1]):
-            ids = [order_id for order_id, _ in those]
+        """Claim the new events of at most `limit` orders, the longest waiting first."""
+        wanted = _EVENTS | {"publisher_lags": 1, "sequence": 1}
+        claimed = await claim(
+            self._orders, "outbox_claim", wanted, now=now, lease=lease, limit=limit
+        )
+        waiting = [(document, new_events_in(document)) for document in claimed]
+        # A relay that continued after the end of its lease left these in the queue, although
+        # another relay had offered all of their events.
+        done = [(each["_id"], each["sequence"]) for each, new in waiting if new is None]
+        for last, group in _grouped(done, by=lambda each: each[1]):
+            ids = [order_id for order_id, _ in group]
             await self._orders.update_many(
-                {"_id": {"$in": ids}, "sequence": last}, {"$unset": {"relay": ""}}
+                {"_id": {"$in": ids}, "sequence": last}, {"$unset": {"outbox_claim": ""}}
             )
         return [new for _, new in waiting if new]
 
-    @answered
+    @translate_driver_errors
     async def remove(self, up_to: Mapping[OrderId, int]) -> None:
-        """End claims of new events that every publisher has confirmed, of each up to a number.
+        """End claims of new events that every publisher has confirmed, up to a number per order.
 
-        A round trip for each number that there is, however many orders: orders have few events.
+        It takes one round trip per different number, whatever the number of orders. Orders have
+        few events, so there are few numbers.
         """
-        for last, those in _grouped(up_to.items(), by=lambda each: each[1]):
-            await self._remove([order_id for order_id, _ in those], last)
+        for last, group in _grouped(up_to.items(), by=lambda each: each[1]):
+            await self._remove([order_id for order_id, _ in group], last)
 
     async def _remove(self, ids: Sequence[OrderId], up_to: int) -> None:
-        # `sequence` is that of the newest event, so it tells whether any is left.
+        # `sequence` is the number of the newest event, so it shows whether any is left.
         result = await self._orders.update_many(
             {"_id": {"$in": ids}, "sequence": {"$lte": up_to}},
-            _pulled(up_to) | {"$unset": {"relay": "", "behind": "", "offered": ""}},
+            _pull(up_to) | {"$unset": {"outbox_claim": "", **_ALL_CONFIRMED}},
         )
         if result.matched_count < len(ids):
             await self._orders.update_many(
                 {"_id": {"$in": ids}, "outbox.0.sequence": {"$lte": up_to}},
-                _pulled(up_to) | {"$set": {"relay": _AT_ONCE}},
+                _pull(up_to) | {"$set": {"outbox_claim": _CLAIM_IMMEDIATELY}},
             )
 
-    @answered
+    @translate_driver_errors
     async def keep(self, kept: Sequence[KeptEvents]) -> None:
         """End claims of new events that some publishers have not confirmed."""
-        for _, those in _grouped(kept, by=_kept_alike):
-            await self._keep(those[0], [each.order_id for each in those])
+        for _, group in _grouped(kept, by=_outcome_of):
+            await self._keep(group[0], [each.order_id for each in group])
 
     async def _keep(self, kept: KeptEvents, ids: Sequence[OrderId]) -> None:
         offered = kept.first - 1
-        # It fences off a relay whose lease is over: another may have offered them since. Those
-        # that were behind may have caught up since, and then nothing says what was offered.
+        # This excludes a relay that continued after the end of its lease: another relay may have
+        # offered these events since. If the lagging publishers have caught up since, the document
+        # has no `offered_sequence`.
         are_new: Document = {
             "_id": {"$in": ids},
-            "$or": [{"offered": offered}, {"offered": None, "outbox.0.sequence": kept.first}],
+            "$or": [
+                {"offered_sequence": offered},
+                {"offered_sequence": None, "outbox.0.sequence": kept.first},
+            ],
         }
-        told: Document = {f"behind.{name}": _stored(lag) for name, lag in kept.lags.items()}
-        told["offered"] = kept.last
-        changes: Document = {} if kept.behind else _pulled(_confirmed_by_all(kept))
+        progress: Document = {lag_field(name): lag_document(lag) for name, lag in kept.lags.items()}
+        progress["offered_sequence"] = kept.last
+        changes: Document = {} if kept.behind else _pull(_confirmed_by_all(kept))
         if kept.behind:
-            changes["$min"] = {f"behind.{name}.confirmed": offered for name in kept.behind}
-            changes["$max"] = {f"behind.{name}.at": AT_ONCE for name in kept.behind}
+            changes["$min"] = {f"{lag_field(name)}.confirmed": offered for name in kept.behind}
+            changes["$max"] = {f"{lag_field(name)}.at": IMMEDIATELY for name in kept.behind}
         result = await self._orders.update_many(
-            are_new | {"sequence": kept.last}, changes | {"$set": told, "$unset": {"relay": ""}}
+            are_new | {"sequence": kept.last},
+            changes | {"$set": progress, "$unset": {"outbox_claim": ""}},
         )
         if result.matched_count < len(ids):
             await self._orders.update_many(
                 are_new | {"sequence": {"$gt": kept.last}},
-                changes | {"$set": told | {"relay": _AT_ONCE}},
+                changes | {"$set": progress | {"outbox_claim": _CLAIM_IMMEDIATELY}},
             )
 
-    @answered
+    @translate_driver_errors
     async def claim_for(
         self, publisher: str, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[WaitingEvents]:
-        """What a publisher lacks of at most `limit` orders whose time has come."""
-        queue = _lag_of(publisher)
-        wanted = _EVENTS | {queue: 1}
-        claimed = await claim(self._orders, queue, wanted, now=now, lease=lease, limit=limit)
-        waiting = [lacking_in(document, publisher) for document in claimed]
-        gone = [each.order_id for each in waiting if not (each.events or each.unreadable)]
-        if gone:  # A relay whose lease was over had sent them after all.
-            offered = {document["_id"]: document["offered"] for document in claimed}
-            await self._confirm_all(publisher, {each: offered[each] for each in gone})
+        """Claim the events that a publisher lacks, of at most `limit` orders that are due."""
+        wanted = _EVENTS | {lag_field(publisher): 1}
+        claimed = await claim(
+            self._orders, lag_field(publisher), wanted, now=now, lease=lease, limit=limit
+        )
+        waiting = [missing_events_in(document, publisher) for document in claimed]
+        done = {each.order_id for each in waiting if not (each.events or each.unreadable)}
+        if done:  # A relay that continued after the end of its lease has published them.
+            offered = {each["_id"]: each["offered_sequence"] for each in claimed}
+            await self._confirm_all(publisher, {each: offered[each] for each in done})
         return [each for each in waiting if each.events or each.unreadable]
 
-    @answered
+    @translate_driver_errors
     async def confirm(self, publisher: str, up_to: Mapping[OrderId, int]) -> None:
-        """End a publisher's claims: it has confirmed all that was claimed, up to these numbers."""
+        """End a publisher's claims: it has confirmed all claimed events, up to these numbers."""
         await self._confirm_all(publisher, up_to)
 
     async def _confirm_all(self, publisher: str, up_to: Mapping[OrderId, int]) -> None:
-        for last, those in _grouped(up_to.items(), by=lambda each: each[1]):
-            left, ids = len(those), [order_id for order_id, _ in those]
-            for _ in range(_TRIES):  # Another publisher may catch up between two of the updates.
+        for last, group in _grouped(up_to.items(), by=lambda each: each[1]):
+            left, ids = len(group), [order_id for order_id, _ in group]
+            for _ in range(_ATTEMPTS):  # Another publisher may catch up between two updates.
                 if left > 0:
                     left -= await self._confirm(publisher, ids, last)
 
     async def _confirm(self, publisher: str, ids: Sequence[OrderId], last: int) -> int:
-        """How many orders it was told of."""
-        lag, ours = _lag_of(publisher), {"_id": {"$in": ids}}
-        has_all: Document = ours | {"offered": last, f"{lag}.confirmed": {"$lte": last}}
+        """Record the confirmation; return the number of orders that it was recorded for."""
+        lag, ours = lag_field(publisher), {"_id": {"$in": ids}}
+        has_all: Document = ours | {"offered_sequence": last, f"{lag}.confirmed": {"$lte": last}}
         ended = await self._orders.update_many(
-            has_all | self._alone(publisher),
-            _pulled(last) | {"$unset": {"behind": "", "offered": ""}},
+            has_all | self._alone(publisher), _pull(last) | {"$unset": _ALL_CONFIRMED}
         )
-        told = ended.matched_count
-        if told < len(ids):
+        recorded = ended.matched_count
+        if recorded < len(ids):
             caught_up = await self._orders.update_many(
                 has_all | self._with_others(publisher), {"$unset": {lag: ""}}
             )
-            told += caught_up.matched_count
-        if told < len(ids):
-            # More was offered to the others meanwhile.
-            lacks_more: Document = {"offered": {"$gt": last}, f"{lag}.confirmed": {"$lt": last}}
-            turn = _stored(Lag(confirmed=last, again_at=AT_ONCE))
-            result = await self._orders.update_many(ours | lacks_more, {"$set": {lag: turn}})
-            told += result.matched_count
-        return told
+            recorded += caught_up.matched_count
+        if recorded < len(ids):
+            # More events were offered to the other publishers meanwhile.
+            lacks_more: Document = {
+                "offered_sequence": {"$gt": last},
+                f"{lag}.confirmed": {"$lt": last},
+            }
+            entry = lag_document(Lag(confirmed=last, again_at=IMMEDIATELY))
+            result = await self._orders.update_many(ours | lacks_more, {"$set": {lag: entry}})
+            recorded += result.matched_count
+        return recorded
 
-    @answered
+    @translate_driver_errors
     async def defer(
         self, publisher: str, waiting: Sequence[WaitingEvents], *, until: datetime
     ) -> None:
-        """Give events to a publisher not before then, and remember the `refusals` of each."""
-        for (first, refusals), those in _grouped(waiting, by=lambda e: (e.first, e.refusals)):
-            turn = _stored(Lag(confirmed=first - 1, again_at=until, refusals=refusals))
-            await self._hold_back(publisher, [each.order_id for each in those], first, turn)
+        """Let events be claimed for a publisher from `until` on; store the `refusals` of each."""
+        for (first, refusals), group in _grouped(waiting, by=lambda e: (e.first, e.refusals)):
+            entry = lag_document(Lag(confirmed=first - 1, again_at=until, refusals=refusals))
+            await self._hold_back(publisher, [each.order_id for each in group], first, entry)
 
-    @answered
+    @translate_driver_errors
     async def park(
         self, publisher: str, waiting: WaitingEvents, *, reason: str, now: datetime
     ) -> None:
-        """As `defer`, until `resend`."""
-        turn = _stored(Lag(confirmed=waiting.first - 1, again_at=parked_turn(now)))
-        turn |= {"reason": reason, "parked_at": now}
-        await self._hold_back(publisher, [waiting.order_id], waiting.first, turn)
+        """Let events not be claimed for a publisher until `resend`."""
+        entry = lag_document(Lag(confirmed=waiting.first - 1, again_at=parked_entry_time(now)))
+        entry |= {"reason": reason, "parked_at": now}
+        await self._hold_back(publisher, [waiting.order_id], waiting.first, entry)
 
     async def _hold_back(
-        self, publisher: str, ids: Sequence[OrderId], first: int, turn: Document
+        self, publisher: str, ids: Sequence[OrderId], first: int, entry: Document
     ) -> None:
-        lag = _lag_of(publisher)
-        lacks_it: Document = {
+        lag = lag_field(publisher)
+        lacks_them: Document = {
             "_id": {"$in": ids},
             f"{lag}.confirmed": {"$lt": first},
-            f"{lag}.at": {"$lt": NEVER},
+            f"{lag}.at": {"$lt": PARKED_FROM},
         }
-        changes: Document = {"$set": {lag: turn}}
+        changes: Document = {"$set": {lag: entry}}
         result = await self._orders.update_many(
-            lacks_it | self._alone(publisher), changes | _pulled(first - 1)
+            lacks_them | self._alone(publisher), changes | _pull(first - 1)
         )
         if result.matched_count < len(ids):
-            await self._orders.update_many(lacks_it | self._with_others(publisher), changes)
+            await self._orders.update_many(lacks_them | self._with_others(publisher), changes)
 
-    @answered
+    @translate_driver_errors
     async def parked(self, *, limit: int, publisher: str | None = None) -> Sequence[ParkedEvents]:
-        """What is parked, for one publisher or any, at most `limit`, the longest parked first."""
+        """Return at most `limit` parked entries of one publisher or all, longest parked first."""
         found: list[ParkedEvents] = []
         for name in self._publishers if publisher is None else (publisher,):
-            lag = _lag_of(name)
+            lag = lag_field(name)
             wanted: Document = {"tenant": 1, lag: 1, "outbox.sequence": 1}
-            query = {f"{lag}.at": {"$gte": NEVER}}
-            documents = self._orders.find(query, wanted).sort(f"{lag}.at", ASCENDING).limit(limit)
-            found += [_parked_in(document, name) async for document in documents]
+            is_parked: Document = {f"{lag}.at": {"$gte": PARKED_FROM}}
+            documents = self._orders.find(
+                is_parked, wanted, sort=[(f"{lag}.at", ASCENDING)], limit=limit
+            )
+            found += [parked_in(document, name) async for document in documents]
         return sorted(found, key=lambda each: each.parked_at)[:limit]
 
-    @answered
+    @translate_driver_errors
     async def resend(self, order_id: OrderId, publisher: str) -> bool:
         """Let a publisher's parked events be claimed at once; False if none are parked."""
-        lag = _lag_of(publisher)
-        query: Document = {"_id": order_id, f"{lag}.at": {"$gte": NEVER}}
+        lag = lag_field(publisher)
+        query: Document = {"_id": order_id, f"{lag}.at": {"$gte": PARKED_FROM}}
         unparked = {"$unset": {f"{lag}.reason": "", f"{lag}.parked_at": ""}}
-        changes: Document = {"$set": {f"{lag}.at": AT_ONCE}} | unparked
+        changes: Document = {"$set": {f"{lag}.at": IMMEDIATELY}} | unparked
         return (await self._orders.update_one(query, changes)).matched_count == 1
 
-    @answered
+    @translate_driver_errors
     async def unreadable(self, *, limit: int) -> Sequence[Unreadable]:
-        """New events that this version cannot read, of at most `limit` orders."""
+        """Return new events that this version cannot read, of at most `limit` orders."""
         found: list[Unreadable] = []
-        waiting = self._orders.find({"relay.at": {"$gte": AT_ONCE}}, _EVENTS)
-        async for document in waiting.sort("relay.at", ASCENDING).limit(_LOOKED_AT):
-            new = new_in(document)
+        waiting = self._orders.find(
+            {"outbox_claim.at": {"$gte": IMMEDIATELY}},
+            _EVENTS,
+            sort=[("outbox_claim.at", ASCENDING)],
+            limit=_MAX_SCANNED,
+        )
+        async for document in waiting:
+            new = new_events_in(document)
             if new and new.unreadable:
                 found.append(new.unreadable)
             if len(found) == limit:
                 break
         return found
 
-    @answered
+    @translate_driver_errors
     async def waiting_of(self, order_id: OrderId) -> FoundEvents:
-        """An order's events that are still in the outbox, in sequence."""
+        """Return an order's events that are still in the outbox, in sequence."""
         document = await self._orders.find_one({"_id": order_id}, _EVENTS)
-        return FoundEvents() if document is None else found_in(document)
+        return FoundEvents() if document is None else all_events_in(document)
 
     def _alone(self, publisher: str) -> Document:
-        """No other publisher is behind: what this one has confirmed, all have."""
-        return {_lag_of(each): None for each in self._publishers if each != publisher}
+        """No other publisher lags: all have confirmed what this one has."""
+        return {lag_field(each): None for each in self._publishers if each != publisher}
 
     def _with_others(self, publisher: str) -> Document:
         others = [each for each in self._publishers if each != publisher]
-        return {"$or": [{_lag_of(each): {"$exists": True}} for each in others]}
+        return {"$or": [{lag_field(each): {"$exists": True}} for each in others]}
 
 
-def _lag_of(publisher: str) -> str:
-    return f"behind.{publisher}"
-
-
-def _stored(lag: Lag) -> Document:
-    return {"at": lag.again_at, "confirmed": lag.confirmed, "refusals": lag.refusals}
-
-
-def _pulled(up_to: int) -> Document:
+def _pull(up_to: int) -> Document:
     return {"$pull": {"outbox": {"sequence": {"$lte": up_to}}}}
 
 
@@ -269,7 +292,7 @@ def _confirmed_by_all(kept: KeptEvents) -> int:
     return min((lag.confirmed for lag in kept.lags.values()), default=kept.first - 1)
 
 
-def _kept_alike(kept: KeptEvents) -> Hashable:
+def _outcome_of(kept: KeptEvents) -> Hashable:
     return kept.first, kept.last, kept.behind, frozenset(kept.lags.items())
 
 
@@ -278,17 +301,3 @@ def _grouped(each: Iterable[T], *, by: Callable[[T], K]) -> Iterable[tuple[K, li
     for one in each:
         groups.setdefault(by(one), []).append(one)
     return groups.items()
-
-
-def _parked_in(document: Document, publisher: str) -> ParkedEvents:
-    lag = document["behind"][publisher]
-    waiting = [e for e in document["outbox"] if e["sequence"] > lag["confirmed"]]
-    return ParkedEvents(
-        publisher=publisher,
-        tenant=document["tenant"],
-        order_id=document["_id"],
-        first=lag["confirmed"] + 1,
-        waiting=len(waiting),
-        reason=lag["reason"],
-        parked_at=lag["parked_at"],
-    )

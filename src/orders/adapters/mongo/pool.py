@@ -1,4 +1,4 @@
-"""How the connections to the database are used, as the driver tells it."""
+"""Counts of the connections to the database, from the driver's events."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ from pymongo.monitoring import (
 
 
 class PoolUse(ConnectionPoolListener):
-    """Counts the connections of a client, over all of its servers."""
+    """The connections of one client, to all of its servers."""
 
     def __init__(self) -> None:
         self.open = 0
         self.in_use = 0
         self.waiting = 0
-        """Calls that want a connection and have none yet."""
+        """Calls that wait for a connection."""
 
     def connection_created(self, _: ConnectionCreatedEvent) -> None:
-        """A connection is there, or on its way."""
+        """A connection is being opened."""
         self.open += 1
 
     def connection_closed(self, _: ConnectionClosedEvent) -> None:
-        """A connection is gone."""
+        """A connection was closed."""
         self.open -= 1
 
     def connection_check_out_started(self, _: ConnectionCheckOutStartedEvent) -> None:
-        """A call wants a connection."""
+        """A call waits for a connection."""
         self.waiting += 1
 
     def connection_check_out_failed(self, _: ConnectionCheckOutFailedEvent) -> None:
-        """It gets none."""
+        """The call got no connection."""
         self.waiting -= 1
 
     def connection_checked_out(self, _: ConnectionCheckedOutEvent) -> None:
-        """It has one."""
+        """The call got a connection."""
         self.waiting -= 1
         self.in_use += 1
 
     def connection_checked_in(self, _: ConnectionCheckedInEvent) -> None:
-        """It gave it back."""
+        """The call returned its connection."""
         self.in_use -= 1
 
     def connection_ready(self, _: ConnectionReadyEvent) -> None:
-        """Counts for nothing."""
+        """Not counted."""
 
     def pool_created(self, _: PoolCreatedEvent) -> None:
-        """Counts for nothing."""
+        """Not counted."""
 
     def pool_ready(self, _: PoolReadyEvent) -> None:
-        """Counts for nothing."""
+        """Not counted."""
 
     def pool_cleared(self, _: PoolClearedEvent) -> None:
-        """Counts for nothing: each connection is told of by itself."""
+        """Not counted: the driver reports each connection as closed."""
 
     def pool_closed(self, _: PoolClosedEvent) -> None:
-        """Counts for nothing: each connection is told of by itself."""
+        """Not counted: the driver reports each connection as closed."""

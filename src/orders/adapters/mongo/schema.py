@@ -1,7 +1,6 @@
-"""What is searched and by which index: the declared schema of the collections.
+"""The searched fields of the collections and their indexes, declared for Beanie.
 
-Beanie keeps it: `migrate` has it make the indexes. The rest of a document is `OrderState` and
-`RecordedEvent`; see `documents`.
+`documents` has the rest of a document.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
 from orders.adapters.mongo.connection import open_mongo
-from orders.adapters.mongo.documents import PUBLISHERS
+from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, PUBLISHERS
+from orders.adapters.mongo.form_migration import Report, bring_to_form
+from orders.adapters.mongo.stored_forms import StoredForm
 
-ORDERS: Final = "orders"
-ORDER_EVENTS: Final = "order_events"
 _INDEX_SECONDS: Final = 3_600.0
 
 
@@ -27,66 +26,69 @@ def _index(name: str, *fields: str, **options: Any) -> IndexModel:
     return IndexModel([(field, ASCENDING) for field in fields], name=name, **options)
 
 
-def _listed_by(*fields: str, **options: Any) -> IndexModel:
-    """An index for lists: equal fields first, then the order that lists are in."""
-    return _index("listed_by_" + "_".join(fields), "tenant", *fields, "listed", **options)
+def _list_by(field: str, **options: Any) -> IndexModel:
+    """An index for lists: the fields that must be equal, then the one that lists are sorted by."""
+    return _index(f"list_by_{field}", "tenant", field, "sort_key", **options)
 
 
-def _given(field: str) -> dict[str, Any]:
-    """Only documents where a field that may be null is text."""
-    return {field: {"$gt": ""}}
+def _where_text(field: str) -> dict[str, Any]:
+    """Index only documents where this nullable field is text."""
+    return {"partialFilterExpression": {field: {"$gt": ""}}}
 
 
-class Turn(BaseModel):
-    """A place in a work queue: when a document's turn comes, and who has claimed it until then."""
+class QueueEntry(BaseModel):
+    """An entry of a work queue. `at` is when it may be claimed; see `leases`."""
 
     at: datetime
 
 
 class SearchedOrder(BaseModel):
-    """What is searched of an order."""
+    """The searched fields of an order."""
 
     id: UUID
     tenant: str
     number: str
     customer_id: str | None
     owner: str
-    """The customer, or who placed it for a guest."""
+    """The customer; for a guest, the user who placed the order."""
     status: str
     payment_status: str
     fulfillment_status: str
     return_status: str
     external_reference: str | None
-    owes: bool
-    """Whether anything is outstanding."""
+    has_outstanding: bool
+    """Whether the customer has to pay more."""
     placed_by: str
     ready_to_ship: bool | None
-    """Whether what is left to send may be sent; null where nothing is."""
-    listed: str
-    relay: Turn | None = None
-    """Since when new events wait to be relayed; absent while none does."""
-    behind: dict[str, Turn] = {}
-    """By publisher: when it is to get the events that it lacks; absent while none lacks any."""
-    wake: Turn | None = None
-    """When time asks for something; absent while it does not."""
+    """Whether what is left to ship may be shipped; null if nothing is left."""
+    sort_key: str
+    outbox_claim: QueueEntry | None = None
+    """Present while new events wait for the relay."""
+    publisher_lags: dict[str, QueueEntry] = {}
+    """By publisher, present while it lacks events that were offered to it."""
+    work_claim: QueueEntry | None = None
+    """Present while the order has a scheduled action."""
     version: int
 
 
 _ORDER_INDEXES: Final = (
-    _index("listed", "tenant", "listed"),
-    _listed_by("owner"),
-    _listed_by("status"),
-    _listed_by("payment_status"),
-    _listed_by("fulfillment_status"),
-    # Of orders with returns, not of the many without: "none" sorts before the others.
-    _listed_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
-    _listed_by("owes"),
-    _listed_by("ready_to_ship", partialFilterExpression={"ready_to_ship": {"$gte": False}}),
-    _listed_by("customer_id", partialFilterExpression=_given("customer_id")),
-    _listed_by("external_reference", partialFilterExpression=_given("external_reference")),
-    _index("relay", "relay.at", sparse=True),
-    *(_index(f"behind_{name}", f"behind.{name}.at", sparse=True) for name in PUBLISHERS),
-    _index("wake", "wake.at", sparse=True),
+    _index("sort_key", "tenant", "sort_key"),
+    _list_by("owner"),
+    _list_by("status"),
+    _list_by("payment_status"),
+    _list_by("fulfillment_status"),
+    # Only orders with returns: "none" sorts before the other values.
+    _list_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
+    _list_by("has_outstanding"),
+    _list_by("ready_to_ship", partialFilterExpression={"ready_to_ship": {"$gte": False}}),
+    _list_by("customer_id", **_where_text("customer_id")),
+    _list_by("external_reference", **_where_text("external_reference")),
+    _index("outbox_claim", "outbox_claim.at", sparse=True),
+    *(
+        _index(f"publisher_lag_{name}", f"publisher_lags.{name}.at", sparse=True)
+        for name in PUBLISHERS
+    ),
+    _index("work_claim", "work_claim.at", sparse=True),
 )
 
 
@@ -102,8 +104,8 @@ class OrderDocument(SearchedOrder, Document):  # type: ignore[misc]
 
 
 class ShardedOrderDocument(SearchedOrder, Document):  # type: ignore[misc]
-    """An order on a cluster that is sharded by id. A unique index would have to begin with the
-    shard key there: a number is unique by its 60 random bits alone.
+    """An order on a cluster that is sharded by id. MongoDB allows no unique index there that does
+    not begin with the shard key, so only the 60 random bits of a number make it unique.
     """
 
     class Settings:
@@ -115,7 +117,7 @@ class ShardedOrderDocument(SearchedOrder, Document):  # type: ignore[misc]
 
 
 class EventDocument(Document):
-    """What is searched of a logged event. Its id is the event's own, so it is logged once."""
+    """The searched fields of a logged event. It has the event's id, so it is logged once."""
 
     id: str  # type: ignore[assignment]
     tenant: str
@@ -132,21 +134,31 @@ class EventDocument(Document):
         ]
 
 
-async def migrate(uri: str, *, database: str) -> None:
-    """Make every index that is missing. May be repeated, and by several at once.
+async def migrate(
+    uri: str,
+    *,
+    database: str,
+    stored_form: StoredForm = StoredForm.TWO,
+    report: Report = lambda _: None,
+) -> None:
+    """Create the missing indexes, and bring the orders to the form of `ORDERS_STORED_FORM`.
 
-    Indexes are never dropped, and one is never changed under its name: a new one is added, and
-    the old one dropped by hand once no running version uses it.
+    It may be run again, and by several processes at once. It never changes an index under its
+    name: a new definition gets a new name.
 
     Raises:
-        PyMongoError: If the database cannot be reached, or an index cannot be made.
+        OldFormLeft: If processes with this setting would not see some of the orders.
+        PyMongoError: If the database cannot be reached, or an index cannot be created.
     """
     async with open_mongo(uri, database=database, timeout_seconds=_INDEX_SECONDS) as opened:
         models = models_for(await opened.command("hello"))
         await init_beanie(database=opened, document_models=models)
+        await bring_to_form(opened, stored_form, report)
 
 
 def models_for(hello: Mapping[str, Any]) -> list[type[Document]]:
-    """What is declared where a server says this of itself; `mongos` stands before a cluster."""
+    """Return the declared documents for a server with this `hello` response. Only `mongos`, which
+    stands in front of a sharded cluster, says `isdbgrid`.
+    """
     is_cluster = hello.get("msg") == "isdbgrid"
     return [ShardedOrderDocument if is_cluster else OrderDocument, EventDocument]

@@ -1,4 +1,4 @@
-"""Commands to the database as spans: which operation, on which collection, and nothing of it."""
+"""Commands to the database as spans: the operation and the collection, never the content."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-MOST_UNDER_WAY: Final = 1_000
-"""Commands whose end is waited for: one that never tells does not stay for ever."""
+MAX_OPEN_SPANS: Final = 1_000
+"""Commands whose spans are open at once. The oldest is ended when there are more."""
 
 _TRACER: Final = trace.get_tracer("orders.mongo")
 
 
 class CommandSpans(CommandListener):
-    """One span a command, where the work that sends it is recorded."""
+    """Makes one span per command, if the span of the caller is recorded."""
 
     def __init__(self) -> None:
-        self._under_way: OrderedDict[int, Span] = OrderedDict()
+        self._open: OrderedDict[int, Span] = OrderedDict()
 
     def started(self, event: CommandStartedEvent) -> None:
-        """A command was sent."""
+        """Start the span of a command."""
         if not trace.get_current_span().is_recording():
             return
         operation = event.command_name
@@ -41,18 +41,18 @@ class CommandSpans(CommandListener):
             attributes["db.collection.name"] = collection
         name = f"{operation} {collection}" if collection else operation
         span = _TRACER.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
-        self._under_way[event.request_id] = span
-        if len(self._under_way) > MOST_UNDER_WAY:
-            self._under_way.popitem(last=False)[1].end()
+        self._open[event.request_id] = span
+        if len(self._open) > MAX_OPEN_SPANS:
+            self._open.popitem(last=False)[1].end()
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """A command was answered."""
-        if span := self._under_way.pop(event.request_id, None):
+        """End the span of a command."""
+        if span := self._open.pop(event.request_id, None):
             span.end()
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """A command was refused, or had no answer. Its text may quote what was written."""
-        if span := self._under_way.pop(event.request_id, None):
+        """End the span with the error code. The error's text may quote what was written."""
+        if span := self._open.pop(event.request_id, None):
             failure: Any = event.failure
             span.set_attribute("error.type", str(failure.get("code", failure.get("errtype"))))
             span.set_status(Status(StatusCode.ERROR))

@@ -19,10 +19,10 @@ from orders.domain.lines import DraftLine, Items, Line, lines_of, move_units, re
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.pricing import LineTotals, totals_of
 from orders.domain.read_only import ReadOnlyDict
 from orders.domain.rules import cancellable_units, require_allowed
 from orders.domain.state import OrderState
-from orders.domain.totals import LineTotals, totals_of
 from orders.domain.validation import OrderLimits, validate_code, validate_whole
 
 

@@ -20,9 +20,9 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order._follow_ups import follow_ups, late_payments, steps_left
 from orders.domain.order._state_change import Fields, StateChange, Steps
+from orders.domain.pricing import LineTotals, Totals, totals_of
 from orders.domain.rules import next_action_at
 from orders.domain.state import OrderState
-from orders.domain.totals import LineTotals, Totals, totals_of
 from orders.domain.validation import validate_time
 
 R = TypeVar("R")

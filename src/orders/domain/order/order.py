@@ -37,7 +37,7 @@ KEPT_REQUESTS: Final = 256
 
 class Order:
     """An order. Each command keeps all the rules and records events, or raises an `OrderError`
-    and changes nothing. `Order.place` starts an order; `orders.domain.storing` restores one.
+    and changes nothing. `Order.place` starts an order; `orders.domain.order.storing` restores one.
 
     Commands take `by`, who acts, and `now`, an aware time in UTC. Amounts are whole minor units
     of the order's currency (cents of EUR), quantities are whole units; both are at least 1. Ids of
@@ -57,7 +57,7 @@ class Order:
     __hash__ = None  # type: ignore[assignment] # it changes
 
     def __init__(self, core: OrderCore) -> None:
-        """Not for callers: see `Order.place` and `orders.domain.storing.restore`."""
+        """Not for callers: see `Order.place` and `orders.domain.order.storing.restore`."""
         self._core = core
 
     def __eq__(self, other: object) -> bool:

@@ -135,7 +135,7 @@ def _shown(request: Http, error: GraphQLError) -> dict[str, Any]:
     """
     code = _code_of(error)
     if code_of(request.scope) not in REFUSALS:
-        # The audit trail is told of a refusal, whatever else was wrong.
+        # A refusal goes to the audit trail, whatever else failed.
         set_code(request.scope, code)
     formatted: dict[str, Any] = dict(error.formatted)
     formatted["message"] = error.message[:MAX_MESSAGE]

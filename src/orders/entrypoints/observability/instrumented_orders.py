@@ -23,8 +23,8 @@ from orders.domain.events import (
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
+from orders.domain.order.storing import stored_state
 from orders.domain.state import OrderState
-from orders.domain.storing import stored_state
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.unreadable import report_unreadable
 

@@ -59,10 +59,10 @@ class Settings:
     metrics_port: int = integer("port of /metrics; 0 turns it off", 9464, 0, 65_535)
     mongo_uri: str = url("MongoDB", addresses.as_mongo, "mongodb", "mongodb+srv", secret=True)
     database: str = setting(
-        "database in MongoDB",
-        "1 to 63 letters, digits, _ or -",
-        as_database,
-        default="orders",
+        "database in MongoDB", "1 to 63 letters, digits, _ or -", as_database, default="orders"
+    )
+    stored_form: str = choice(
+        "form of stored orders; 1 and both only during an upgrade", "2", "1", "both", "2"
     )
     mongo_pool_size: int = integer("connections to MongoDB per process", _POOL_SIZE, 1, 500)
     mongo_timeout_seconds: float = float_(

@@ -22,6 +22,7 @@ from orders.entrypoints.http.schemas.requests import Body
 from orders.entrypoints.http.schemas.responses import OrderResponse
 
 TAG: Final = "Commands"
+NO_PART: Final = PartId("")
 
 
 def command_handlers(read_command_request: CommandRequestReader) -> list[HTTPRouteHandler]:
@@ -38,7 +39,7 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
         order_id: UUID,
         data: Any,
         dry_run: bool,
-        part_id: str = "",
+        part_id: PartId = NO_PART,
     ) -> Response[OrderResponse]:
         conditions = read_command_request(
             request,
@@ -49,7 +50,7 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
         )
 
         def execute(order: Order, by: Actor, now: datetime) -> None:
-            command.execute(order, Given(body=data, part_id=PartId(part_id), by=by, now=now))
+            command.execute(order, Given(data, part_id, by, now))
 
         result = await change_order(
             OrderId(order_id), command.operation, execute, request=conditions
@@ -72,7 +73,7 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
         request: Http,
         change_order: NamedDependency[ChangeOrder],
         order_id: FromPath[UUID],
-        part_id: FromPath[str],
+        part_id: FromPath[PartId],
         data: Any,
         dry_run: DryRun = False,
     ) -> Response[OrderResponse]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from orders.application.access import Operation
 from orders.domain.identifiers import Actor, PartId
@@ -34,8 +34,7 @@ from orders.entrypoints.http.schemas.requests import (
 B = TypeVar("B", bound=Body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given(Generic[B]):
+class Given(NamedTuple, Generic[B]):
     """What a command was sent with. `part_id` is the part in its path, "" without one."""
 
     body: B
@@ -148,13 +147,7 @@ def request_return(order: Order, given: Given[ReturnBody]) -> None:
 
 # Without a type: mypy checks the body of each row against that of its function.
 _ROWS: Final = (
-    Command(
-        "/confirm",
-        Operation.CONFIRM,
-        EmptyBody,
-        of_order(Order.confirm),
-        "Confirm the order",
-    ),
+    Command("/confirm", Operation.CONFIRM, EmptyBody, of_order(Order.confirm), "Confirm the order"),
     Command(
         "/complete",
         Operation.COMPLETE,
@@ -162,19 +155,9 @@ _ROWS: Final = (
         of_order(Order.complete),
         "Complete a delivered and paid order",
     ),
+    Command("/cancel", Operation.CANCEL, CancelBody, cancel, "Cancel the order"),
     Command(
-        "/cancel",
-        Operation.CANCEL,
-        CancelBody,
-        cancel,
-        "Cancel the order",
-    ),
-    Command(
-        "/cancellations",
-        Operation.CANCEL_ITEMS,
-        CancelItemsBody,
-        cancel_items,
-        "Cancel some units",
+        "/cancellations", Operation.CANCEL_ITEMS, CancelItemsBody, cancel_items, "Cancel some units"
     ),
     Command(
         "/changes/{part_id:str}/apply",
@@ -191,14 +174,7 @@ _ROWS: Final = (
         of_part(Order.decline_change),
         "Decline a proposed change",
     ),
-    Command(
-        "/holds",
-        Operation.HOLD,
-        ReasonBody,
-        hold,
-        "Hold the order",
-        creates=True,
-    ),
+    Command("/holds", Operation.HOLD, ReasonBody, hold, "Hold the order", creates=True),
     Command(
         "/holds/{part_id:str}/release",
         Operation.RELEASE,
@@ -206,22 +182,8 @@ _ROWS: Final = (
         of_part(Order.release),
         "Release a hold",
     ),
-    Command(
-        "/notes",
-        Operation.ADD_NOTE,
-        NoteBody,
-        add_note,
-        "Add a note for staff",
-        creates=True,
-    ),
-    Command(
-        "/payments",
-        Operation.PAY,
-        PaymentBody,
-        pay,
-        "Pay",
-        creates=True,
-    ),
+    Command("/notes", Operation.ADD_NOTE, NoteBody, add_note, "Add a note for staff", creates=True),
+    Command("/payments", Operation.PAY, PaymentBody, pay, "Pay", creates=True),
     Command(
         "/payments/{part_id:str}/capture",
         Operation.CAPTURE,
@@ -253,12 +215,7 @@ _ROWS: Final = (
         creates=True,
     ),
     Command(
-        "/credits",
-        Operation.GRANT_CREDIT,
-        CreditBody,
-        grant_credit,
-        "Grant a credit",
-        creates=True,
+        "/credits", Operation.GRANT_CREDIT, CreditBody, grant_credit, "Grant a credit", creates=True
     ),
     Command(
         "/shipments",

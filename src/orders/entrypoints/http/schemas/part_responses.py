@@ -12,10 +12,10 @@ from msgspec import UNSET, Struct, UnsetType, convert
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change
 from orders.domain.payments import Payment, Refund
+from orders.domain.pricing import Totals
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
-from orders.domain.totals import Totals
 from orders.domain.validation import Address, Shipping
 from orders.entrypoints.http.schemas.requests import AddressBody
 
@@ -234,7 +234,7 @@ class CreditResponse(ResponsePart, frozen=True):
 
 
 class HoldResponse(ResponsePart, frozen=True):
-    """Something the order waits for. Only staff is told the reason."""
+    """Something the order waits for. Only staff may see the reason."""
 
     id: str
     placed_at: datetime

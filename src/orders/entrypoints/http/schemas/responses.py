@@ -172,7 +172,7 @@ class ActionResponse(ResponsePart, frozen=True):
 
 
 class EventResponse(ResponsePart, frozen=True):
-    """Something that happened. Only staff is told who it was by name, and why an order waits."""
+    """A domain event. Only staff may see the actor's name, and why an order waits."""
 
     id: str
     type: str

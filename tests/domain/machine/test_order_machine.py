@@ -1,7 +1,7 @@
 """An order keeps its promises whatever happens to it, in whatever order.
 
-`HYPOTHESIS_PROFILE=long python -m pytest tests/domain/test_order_machine.py` looks much longer,
-each time elsewhere.
+`HYPOTHESIS_PROFILE=long python -m pytest tests/domain/machine/test_order_machine.py` searches much
+longer, each time elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from hypothesis import settings
 
-from tests.domain.order_machine import OrderMachine
+from tests.domain.machine.order_machine import OrderMachine
 
 LONG: Final = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 

@@ -24,9 +24,9 @@ from uuid import uuid4
 
 import pytest
 
-from orders.adapters.contracts.event_samples import logged_events
-from orders.adapters.contracts.parts.held_back_events import HeldBackEvents
-from orders.adapters.contracts.parts.lagging_publishers import LaggingPublishers
+from orders.adapters.contracts.events.event_samples import logged_events
+from orders.adapters.contracts.events.held_back_events import HeldBackEvents
+from orders.adapters.contracts.events.lagging_publishers import LaggingPublishers
 from orders.adapters.contracts.samples import CUSTOMER, LATER, NOW, STAFF, a_new_order
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, StoreUnavailable
 from orders.application.ports import KeptEvents, LoggedEvent, WaitingEvents

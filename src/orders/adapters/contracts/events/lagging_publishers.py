@@ -8,8 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from orders.adapters.contracts.samples import LATER, NOW
-from orders.adapters.contracts.waiting_samples import (
+from orders.adapters.contracts.events.waiting_samples import (
     FAR_AWAY,
     LEASE,
     ONE,
@@ -23,6 +22,7 @@ from orders.adapters.contracts.waiting_samples import (
     nothing,
     one_more_event,
 )
+from orders.adapters.contracts.samples import LATER, NOW
 from orders.application.ports import Lag
 from orders.domain.identifiers import OrderId
 

@@ -16,7 +16,7 @@ from orders.domain.actions import Action
 from orders.domain.operations import Ledger
 from orders.domain.order import _core, _follow_ups, _shipments
 from orders.domain.state import OrderState
-from tests.domain.order_machine import OrderMachine
+from tests.domain.machine.order_machine import OrderMachine
 
 ENDED: Final = ("cancelled", "expired")
 

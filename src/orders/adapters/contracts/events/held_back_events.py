@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from orders.adapters.contracts.samples import LATER, NOW
-from orders.adapters.contracts.waiting_samples import (
+from orders.adapters.contracts.events.waiting_samples import (
     FAR_AWAY,
     LEASE,
     ONE,
@@ -22,6 +21,7 @@ from orders.adapters.contracts.waiting_samples import (
     nothing,
     one_more_event,
 )
+from orders.adapters.contracts.samples import LATER, NOW
 from orders.application.ports import ParkedEvents
 from orders.domain.identifiers import OrderId
 

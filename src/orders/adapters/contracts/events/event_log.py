@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import pytest
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.samples import NOW
 from orders.application.errors import StoreUnavailable
 from orders.domain.identifiers import OrderId

@@ -16,8 +16,8 @@ from orders.domain.payments import (
     PaymentStatus,
     RefundStatus,
 )
+from orders.domain.pricing import Totals
 from orders.domain.state import OrderState
-from orders.domain.totals import Totals
 
 ENDED = {OrderStatus.CANCELLED, OrderStatus.EXPIRED}
 MOVES = {

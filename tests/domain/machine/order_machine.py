@@ -16,12 +16,12 @@ from orders.domain.identifiers import PartId
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order.order import CANCEL_REASONS, Order
+from orders.domain.order.storing import mark_stored, restore
 from orders.domain.payments import PaymentOperation, PaymentStatus, ProviderStatus
 from orders.domain.state import OrderState
-from orders.domain.storing import mark_stored, restore
 from orders.domain.validation import Shipping
-from tests.domain import invariants
-from tests.domain.payment_model import FATES, Answer, PaymentModel
+from tests.domain.machine import invariants
+from tests.domain.machine.payment_model import FATES, Answer, PaymentModel
 from tests.support.orders import CUSTOMER, STAFF, a_placed_order
 
 PICK = st.integers(0, 5)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from orders.adapters.contracts.event_samples import EVERY_EVENT, logged_events
+from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.messages import encode
 from orders.application.ports import LoggedEvent, Published
 from orders.domain.events import NoteAdded, OrderCancelled

@@ -1,1 +1,0 @@
-"""Parts of the suites of `OrderRepository` and `EventOutbox`, one module for each topic."""
