@@ -36,8 +36,8 @@ Report = Callable[[str], None]
 _FOLDER: Final = Path(__file__).with_name("migrations")
 _MIGRATION: Final = "form_2_field_names.py"
 _LOG: Final = str(MigrationLog.Settings.name)
-_BATCH: Final = 500
-"""Documents per update: memory and locks stay bounded, however many orders there are."""
+_BATCH: Final = 100
+"""Documents per update. It bounds memory, and how long other writers may wait."""
 _MAX_PASSES: Final = 3
 _REPORT_SECONDS: Final = 2.0
 _report: ContextVar[Report] = ContextVar("report", default=lambda _: None)
