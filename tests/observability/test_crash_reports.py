@@ -41,9 +41,9 @@ async def once_up(_publish_backlog, stop):
 w._watch = once_up
 """
 MIGRATES = """
-import orders.entrypoints.sandbox.database as database, orders.entrypoints.container as container
+import orders.entrypoints.sandbox.database as database, orders.entrypoints.migration as migration
 database.answers_ping = lambda _: True
-container.migrate = fail_later
+migration.migrate = fail_later
 """
 CALLS_BACK = """
     asyncio.get_running_loop().call_soon(fail, {'name': 'canary7f3a'})
@@ -141,7 +141,7 @@ def test_a_command_says_that_the_database_does_not_answer(action: list[str]) -> 
     code, said = run("", "outbox", *action)
     assert code == 1
     (line,) = said.splitlines()
-    assert line.startswith("orders: the database did not do it: ")
+    assert line.startswith("orders: the database call failed: ")
     assert line.endswith(": see ORDERS_MONGO_URI")
 
 

@@ -216,7 +216,7 @@ def _outbox(options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     import asyncio
 
-    from orders.entrypoints.container import migrate
+    from orders.entrypoints.migration import migrate
     from orders.entrypoints.sandbox.database import answers_ping
     from orders.entrypoints.settings.table import Settings
 

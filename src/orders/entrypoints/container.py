@@ -35,11 +35,9 @@ from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, connect
 from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
-from orders.adapters.mongo.form_migration import OldFormLeft
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.schema import migrate as migrate_database
 from orders.adapters.mongo.spans import CommandSpans
 from orders.adapters.mongo.stored_forms import StoredForm
 from orders.adapters.payment_service.client import HttpPayments
@@ -59,7 +57,6 @@ from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
-from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
@@ -273,16 +270,3 @@ async def opened(container: Container) -> AsyncIterator[None]:
         for connection in container.connections():
             await stack.enter_async_context(connection)
         yield
-
-
-async def migrate(settings: Settings) -> None:
-    """Bring the database to the form that the settings name. May be repeated, and run by several.
-
-    Raises:
-        CommandFailed: If the form may not be changed yet.
-    """
-    form, uri = StoredForm(settings.stored_form), settings.mongo_uri
-    try:
-        await migrate_database(uri, database=settings.database, stored_form=form, report=print)
-    except OldFormLeft as error:
-        raise CommandFailed(str(error)) from error
