@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
-from orders.domain.identifiers import PartId
 from orders.domain.payments import (
     OperationKind,
     Payment,
@@ -89,7 +88,7 @@ class Ledger:
         return [p for p in self.payments if p.provider_id is not None and self.can_void(p)]
 
     @property
-    def capturable_ids(self) -> tuple[PartId, ...]:
+    def capturable_ids(self) -> tuple[str, ...]:
         """The payments of which something can be captured."""
         return tuple(
             payment.id
@@ -99,7 +98,7 @@ class Ledger:
         )
 
     @property
-    def voidable_ids(self) -> tuple[PartId, ...]:
+    def voidable_ids(self) -> tuple[str, ...]:
         """The payments that can be voided: no capture of them is pending."""
         return tuple(
             payment.id
@@ -108,12 +107,12 @@ class Ledger:
         )
 
     @property
-    def refundable_ids(self) -> tuple[PartId, ...]:
+    def refundable_ids(self) -> tuple[str, ...]:
         """The payments of which something can be refunded."""
         return tuple(payment.id for payment in self.payments if self.refundable(payment))
 
     @property
-    def doubtful_ids(self) -> tuple[PartId, ...]:
+    def doubtful_ids(self) -> tuple[str, ...]:
         """The payments that a person must review."""
         return tuple(p.id for p in self.payments if p.status is PaymentStatus.REVIEW)
 

@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.money import Money
 from orders.domain.read_only import read_only
-from orders.domain.validation import validate_str, validate_whole
+from orders.domain.validation import validate_kind, validate_str, validate_whole
 
 OPERATION_LEASE = timedelta(seconds=12)
 """How long an operation is left to the request that reserved it: its deadline of 10 s, plus 2 s."""
@@ -69,8 +68,7 @@ class PaymentReport:
             validate_whole(getattr(self, field), field)
         for field in ("provider_id", "reference"):
             validate_str(getattr(self, field), field)
-        if not isinstance(self.amount, Money):
-            raise InvalidValue("amount", "must be Money")
+        validate_kind(self.amount, Money, "amount")
 
     @property
     def contradicts_itself(self) -> bool:
