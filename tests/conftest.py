@@ -29,6 +29,8 @@ SLOWEST_FIRST = (
     "e2e/",
     "operating/",
     "clients/",
+    "fuzzing/",
+    "simulation/",
     "contract/",
     "http/",
     "",
