@@ -66,8 +66,8 @@ class Ledger:
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     @property
-    def pending_voids(self) -> int:
-        """What is authorised now and will be released by pending voids."""
+    def amount_being_voided(self) -> int:
+        """Minor units that pending voids will release."""
         leaving = {each.payment_id for each in self.operations if each.kind is OperationKind.VOID}
         return sum(payment.capturable_amount for payment in self.payments if payment.id in leaving)
 
@@ -84,7 +84,10 @@ class Ledger:
 
     @property
     def payments_to_void(self) -> Sequence[Payment]:
-        """Payments to void once nothing is owed: those that the payment service has named."""
+        """The payments that can be voided, have no pending void, and have a `provider_id`.
+
+        The payment service voids a payment by that id.
+        """
         return [p for p in self.payments if p.provider_id is not None and self.can_void(p)]
 
     @property
