@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -62,6 +63,9 @@ class Order:
 
     def __eq__(self, other: object) -> bool:
         return self.state == other.state if isinstance(other, Order) else NotImplemented
+
+    def __copy__(self) -> Order:
+        return Order(copy(self._core))
 
     def __repr__(self) -> str:
         state = self.state
