@@ -21,14 +21,16 @@ settings.load_profile("steady")
 
 
 SLOWEST_FIRST = (
-    "e2e/service/test_outages.py",
-    "e2e/service/test_crashes.py",
+    "e2e/service/failures/test_outages.py",
+    "e2e/service/failures/test_crashes.py",
     "chaos/",
-    "e2e/service/test_two_brokers.py",
+    "e2e/service/failures/",
     "e2e/service/test_payment_call_limits.py",
     "e2e/",
     "operating/",
     "clients/",
+    "fuzzing/",
+    "simulation/",
     "contract/",
     "http/",
     "",

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from orders.entrypoints.server.serve import TESTED_VERSIONS
+from tests.conftest import SLOWEST_FIRST, TESTS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "orders"
@@ -165,3 +166,8 @@ def test_modules_can_be_read_in_one_go() -> None:
         for path in SOURCE.rglob("*.py")
     }
     assert {name for name, lines in lengths.items() if lines > 300} == set(LONG_MODULES)
+
+
+def test_what_the_workers_begin_with_is_there() -> None:
+    """A file that has moved would be begun last, and waited for alone."""
+    assert [each for each in SLOWEST_FIRST if not (TESTS / each).exists()] == []

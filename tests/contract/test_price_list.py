@@ -90,8 +90,8 @@ class TestHttpPriceList(RemotePriceListContract):
         ('{"EUR": {"MUG": true}}', "EUR/MUG: must be a whole number"),
         ('{"EUR": {"MUG": -1}}', "EUR/MUG: must be a whole number"),
         ('{"EUR": {"MUG": 9007199254740992}}', "EUR/MUG: must be a whole number"),
-        ('{"EUR": {"MUG": 1, "MUG": 2}}', "MUG: is there twice"),
-        ('{"EUR": {}, "EUR": {}}', "EUR: is there twice"),
+        ('{"EUR": {"MUG": 1, "MUG": 2}}', "MUG: occurs twice"),
+        ('{"EUR": {}, "EUR": {}}', "EUR: occurs twice"),
         (b"\xff", "utf-8"),
     ],
     ids=repr,
@@ -181,7 +181,7 @@ async def test_keeps_a_bounded_number_of_prices_and_forgets_the_oldest() -> None
     asked = Asked()
     async with (
         a_catalogue(asked.answer) as address,
-        HttpPriceList(address, believe_at_most=3) as prices,
+        HttpPriceList(address, max_cached_prices=3) as prices,
     ):
         await prices.prices(["A", "B"], "EUR")
         assert await prices.prices(["C", "D", "E", "F"], "EUR") == dict.fromkeys("CDEF", 1)
@@ -201,7 +201,7 @@ async def test_so_many_wait_for_a_slow_catalogue_and_no_more() -> None:
         await may_answer.wait()
         return await from_the_list(request)
 
-    async with a_catalogue(slowly) as url, HttpPriceList(url, at_once=2) as price_list:
+    async with a_catalogue(slowly) as url, HttpPriceList(url, max_waiting_calls=2) as price_list:
         waiting = [asyncio.create_task(price_list.prices(["MUG"], "EUR")) for _ in range(2)]
         for _ in waiting:
             await asked.acquire()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.adapters.contracts.samples import an_order_with_everything
+from orders.adapters.contracts.samples import LATER, STAFF, an_order_with_everything
 from orders.domain import ChangeStatus, Order, OrderStatus
 from orders.domain.order.storing import restore
 from orders.domain.read_only import ReadOnlyDict
@@ -134,3 +134,11 @@ def test_a_copy_of_a_state_is_equal_and_as_read_only(clone: Callable[[Any], Any]
     assert type(copied.metadata) is type(copied.shipments[0].items) is ReadOnlyDict
     assert copied.changes[-1].status is ChangeStatus.PROPOSED
     assert restore(copied) == restore(state)
+
+
+def test_a_copy_of_an_order_is_independent() -> None:
+    order = an_order_that_is(OrderStatus.CONFIRMED)
+    for duplicate in (copy.copy(order), copy.deepcopy(order), pickle.loads(pickle.dumps(order))):
+        assert duplicate == order
+        duplicate.add_note("Only here", by=STAFF, now=LATER)
+        assert (len(order.state.notes), len(duplicate.state.notes)) == (0, 1)

@@ -41,4 +41,4 @@ def test_a_replica_that_alone_lost_its_database_is_told_apart(shop: RunningShop)
 def test_a_wrong_credential_is_told_as_ours(shop: RunningShop) -> None:
     course = play(INCIDENTS["refused"], shop)
     assert "OrdersPaymentsFailing" not in course.also
-    assert "payments authorize: the payment service answered 401" in shop.service.logged()
+    assert "payments authorize: the payment service returned 401" in shop.service.logged()

@@ -87,7 +87,7 @@ class WatchedPayments(InMemoryPayments):
 
     def books(self) -> dict[str, tuple[PaymentReport, int]]:
         """By reference: what the service says of each payment, and what it still holds of it."""
-        return {name: (each.report, each.open) for name, each in self._accounts.items()}
+        return {name: (each.report, each.capturable) for name, each in self._accounts.items()}
 
     def tell_news(self) -> None:
         """Send a webhook for each payment that has changed since the last one."""

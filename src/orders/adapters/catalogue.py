@@ -1,4 +1,4 @@
-"""`PriceList`: a catalogue service over HTTP, and a JSON file for development."""
+"""`PriceList` from a catalogue service over HTTP, or from a JSON file for development."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BODY_LIMIT: Final = 2**20
 
 
 class PriceListUnreadable(Exception):
-    """A price file cannot be used. The message names the file and what is wrong in it."""
+    """A price file is not valid. The message has its path and the error."""
 
 
 class JsonPriceList:
@@ -34,7 +34,7 @@ class JsonPriceList:
         """Read the file.
 
         Raises:
-            PriceListUnreadable: If it is not there, or is no list of prices.
+            PriceListUnreadable: If the file is missing or not a valid list of prices.
         """
         try:
             text = path.read_text("utf-8")
@@ -54,8 +54,8 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidValue(twice, "is there twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise InvalidValue(duplicate, "occurs twice")
     return members
 
 
@@ -72,17 +72,17 @@ def _checked(content: Any) -> Mapping[str, Mapping[str, int]]:
     return content
 
 
-class _Prices(msgspec.Struct, frozen=True):
+class _PricesResponse(msgspec.Struct, frozen=True):
     prices: dict[str, Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]]
 
 
 class HttpPriceList:
-    """Prices from a catalogue service: `GET {base}/prices?currency=EUR&sku=A&sku=B` answers
+    """Prices from a catalogue service: `GET {base}/prices?currency=EUR&sku=A&sku=B` returns
     `{"prices": {"A": 1250}}`.
 
-    Prices, and that there is none, are believed for `believe_seconds`. At most `at_once` calls of
-    `prices` wait for the service: a slow one makes no queue. Open it in the event
-    loop that uses it, and close it there.
+    Results are cached for `cache_seconds`, including that a SKU has no price. At most
+    `max_waiting_calls` calls of `prices` wait for the service: a slow service must not build a
+    queue. Open it in the event loop that uses it, and close it there.
     """
 
     def __init__(
@@ -90,20 +90,20 @@ class HttpPriceList:
         base_url: str,
         *,
         total_seconds: float = 2.0,
-        at_once: int = 256,
-        believe_seconds: float = 30.0,
-        believe_at_most: int = 20_000,
+        max_waiting_calls: int = 256,
+        cache_seconds: float = 30.0,
+        max_cached_prices: int = 20_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`total_seconds` bounds a call of `prices`; `believe_at_most` counts prices."""
+        """Take the address. `total_seconds` bounds one call of `prices`."""
         self._url = base_url.rstrip("/") + "/prices"
         self._total_seconds = total_seconds
-        self._at_once = at_once
+        self._max_waiting_calls = max_waiting_calls
         self._waiting = 0
-        self._believe_seconds = believe_seconds
-        self._believe_at_most = believe_at_most
+        self._cache_seconds = cache_seconds
+        self._max_cached_prices = max_cached_prices
         self._clock = clock
-        self._believed: dict[tuple[str, str], tuple[float, int | None]] = {}
+        self._cache: dict[tuple[str, str], tuple[float, int | None]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -128,58 +128,58 @@ class HttpPriceList:
         """Prices in minor units by SKU. A SKU without a price is left out.
 
         Raises:
-            PricesUnavailable: If there is no answer in time, or one that cannot be trusted.
+            PricesUnavailable: If there is no valid response in time.
         """
         now = self._clock()
-        unknown = [each for each in dict.fromkeys(skus) if not self._believes(currency, each, now)]
-        found = {each: self._believed[currency, each][1] for each in {*skus} - {*unknown}}
+        unknown = [each for each in dict.fromkeys(skus) if not self._is_cached(currency, each, now)]
+        found = {each: self._cache[currency, each][1] for each in {*skus} - {*unknown}}
         if unknown:
-            answers = await self._ask(unknown, currency)
-            news = {each: answers.get(each) for each in unknown}
-            self._believe(currency, news, now)
-            found |= news
+            fetched = await self._fetch(unknown, currency)
+            fresh = {each: fetched.get(each) for each in unknown}
+            self._store(currency, fresh, now)
+            found |= fresh
         return {each: price for each, price in found.items() if price is not None}
 
-    def _believes(self, currency: str, name: str, now: float) -> bool:
-        learnt_at, _ = self._believed.get((currency, name), (-math.inf, None))
-        return now - learnt_at < self._believe_seconds
+    def _is_cached(self, currency: str, name: str, now: float) -> bool:
+        fetched_at, _ = self._cache.get((currency, name), (-math.inf, None))
+        return now - fetched_at < self._cache_seconds
 
-    def _believe(self, currency: str, prices: Mapping[str, int | None], now: float) -> None:
+    def _store(self, currency: str, prices: Mapping[str, int | None], now: float) -> None:
         for name, price in prices.items():
-            self._believed.pop((currency, name), None)
-            self._believed[currency, name] = (now, price)
-        # What was learnt first comes first, and is the first to go.
-        while len(self._believed) > self._believe_at_most:
-            del self._believed[next(iter(self._believed))]
+            self._cache.pop((currency, name), None)
+            self._cache[currency, name] = (now, price)
+        # The dictionary is in the order of storing, so the oldest price is removed first.
+        while len(self._cache) > self._max_cached_prices:
+            del self._cache[next(iter(self._cache))]
 
-    async def _ask(self, skus: Sequence[str], currency: str) -> dict[str, int]:
-        """Ask the service, in several requests if the SKUs exceed the length of a URL."""
-        answers: dict[str, int] = {}
-        if self._waiting >= self._at_once:
-            raise PricesUnavailable("too many wait for the price list")
+    async def _fetch(self, skus: Sequence[str], currency: str) -> dict[str, int]:
+        """Ask the service for prices, in requests of at most 50 SKUs because a URL is limited."""
+        prices: dict[str, int] = {}
+        if self._waiting >= self._max_waiting_calls:
+            raise PricesUnavailable("too many calls wait for the price list")
         self._waiting += 1
         try:
             async with asyncio.timeout(self._total_seconds):
                 for start in range(0, len(skus), _SKUS_PER_REQUEST):
                     part = skus[start : start + _SKUS_PER_REQUEST]
                     body = await self._body([("currency", currency), *(("sku", s) for s in part)])
-                    answers |= msgspec.json.decode(body, type=_Prices).prices
+                    prices |= msgspec.json.decode(body, type=_PricesResponse).prices
         except (TimeoutError, aiohttp.ClientConnectionError) as error:
-            raise PricesUnavailable("the price list gave no answer in time") from error
+            raise PricesUnavailable("the price list gave no response in time") from error
         except (aiohttp.ClientError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise PricesUnavailable("the price list's answer cannot be read") from error
+            raise PricesUnavailable("the price list's response cannot be read") from error
         finally:
             self._waiting -= 1
-        return answers
+        return prices
 
     async def _body(self, query: list[tuple[str, str]]) -> bytes:
         assert self._session is not None, "the price list is not open"
         async with self._session.get(self._url, params=query, allow_redirects=False) as response:
             if response.status != 200:
-                raise PricesUnavailable(f"the price list answered {response.status}")
+                raise PricesUnavailable(f"the price list returned {response.status}")
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > _BODY_LIMIT:
-                    raise PricesUnavailable("the price list's answer is too long")
+                    raise PricesUnavailable("the price list's response is too long")
             return bytes(body)

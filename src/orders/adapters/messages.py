@@ -1,7 +1,7 @@
-"""The published form of events: CloudEvents 1.0 in JSON, structured mode.
+"""The published format of events: CloudEvents 1.0 in JSON, structured mode.
 
-This form is a promise to other services; `infra/contracts/events` holds it as schemas and golden
-messages. It has ids, codes, statuses and amounts; no personal data, no token, no name of an actor.
+Other services depend on it; `infra/contracts/events` has its schemas and golden messages. It
+contains ids, codes, statuses and amounts. It contains no personal data, token or name of an actor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orders.domain.lifecycle import (
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 EVENTS: Final[tuple[type[Any], ...]] = get_args(OrderEvent)
-"""The class of every event that there is."""
+"""The class of every event."""
 JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 
 E = TypeVar("E")
@@ -51,14 +51,14 @@ class After(msgspec.Struct, frozen=True, kw_only=True):
     refund_due: Balance
 
     @classmethod
-    def of(cls, standing: OrderSnapshot) -> After:
-        """The published part of how an order stood."""
-        totals = standing.totals
+    def of(cls, snapshot: OrderSnapshot) -> After:
+        """The published part of a snapshot."""
+        totals = snapshot.totals
         return cls(
-            status=standing.status,
-            payment_status=standing.payment_status,
-            fulfillment_status=standing.fulfillment_status,
-            return_status=standing.return_status,
+            status=snapshot.status,
+            payment_status=snapshot.payment_status,
+            fulfillment_status=snapshot.fulfillment_status,
+            return_status=snapshot.return_status,
             gross=totals.gross,
             due=totals.due,
             authorized=totals.authorized,
@@ -123,7 +123,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
 
 def cloud_event(logged: LoggedEvent) -> CloudEvent[Any]:
-    """An event as other services get it."""
+    """An event as other services receive it."""
     recorded = logged.recorded
     name = event_name(recorded)
     return CloudEvent(
@@ -146,33 +146,33 @@ def cloud_event(logged: LoggedEvent) -> CloudEvent[Any]:
 
 
 def encode(logged: LoggedEvent) -> bytes:
-    """The bytes of a message; the same event always gives the same bytes."""
+    """The bytes of a message. The same event always has the same bytes."""
     return msgspec.json.encode(cloud_event(logged), order="sorted")
 
 
 def event_name(recorded: RecordedEvent) -> str:
-    """The event's name, as in routing keys."""
+    """The name of the event, as in routing keys."""
     return type(recorded.event).__name__
 
 
 def message_type(name: str) -> str:
-    """The `type` of the messages of an event. A change of form gives it a new version."""
+    """The `type` of an event's messages. Its version changes with their format."""
     return f"orders.{name}.v1"
 
 
 def schema_id(name: str) -> str:
-    """The `dataschema` of an event's messages, which is also the `$id` of their schema."""
+    """The `dataschema` of an event's messages. It is also the `$id` of their schema."""
     return f"urn:{message_type(name).replace('.', ':')}"
 
 
 def data_of(recorded: RecordedEvent) -> dict[str, Any]:
-    """What changed, and how the order stood right after."""
+    """The change, and the state of the order after it."""
     change: dict[str, Any] = msgspec.to_builtins(recorded.event)
     return {"change": change, "after": msgspec.to_builtins(After.of(recorded.after))}
 
 
 def schema_of(event: type[Any]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of an event's messages: nothing but what it names is in them."""
+    """The JSON Schema (2020-12) of an event's messages. It allows no other members."""
     name = event.__name__
     (message,), parts = msgspec.json.schema_components(
         [CloudEvent[event]],  # type: ignore[valid-type] # a class at run time
@@ -188,9 +188,9 @@ def schema_of(event: type[Any]) -> dict[str, Any]:
 
 
 def _close(schema: Any) -> None:
-    """Say of every object that it has all of its members and no other, in place.
+    """Require all members of every object and forbid others. Changes `schema` in place.
 
-    msgspec leaves out members with a default from those required; here they are always sent.
+    msgspec does not require members with a default, but we always send them.
     """
     if isinstance(schema, list):
         for each in schema:

@@ -24,7 +24,7 @@ class Deadline:
         self.set()
 
     def set(self) -> None:
-        """Start the time again: the whole request has been received now."""
+        """Start the time again: the request has its slot now."""
         self._ends_at = time.monotonic() + self._seconds
 
     def seconds_left(self) -> float:

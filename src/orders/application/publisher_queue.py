@@ -37,7 +37,7 @@ class Relayed:
     published: Mapping[str, int] = field(default_factory=dict)
     """How many events each publisher confirmed."""
     parked: tuple[OrderId, ...] = ()
-    """The orders whose events were parked: a person has to look at them."""
+    """The orders whose events were parked: an operator must resend them."""
     unreadable: tuple[Unreadable, ...] = ()
     """Events that only a newer version can read. They stay in their queue."""
 
@@ -64,7 +64,7 @@ class PublisherQueue:
 
     @property
     def takes_new_events(self) -> bool:
-        """Whether new events may be sent now: as far as known, no older ones wait."""
+        """Whether new events may be sent now: no older ones are known to wait."""
         return not (self.is_unreachable or self._has_backlog or self._late)
 
     async def publish(self, waiting: Sequence[WaitingEvents]) -> Published:
@@ -86,7 +86,7 @@ class PublisherQueue:
     ) -> Lag | None:
         """What the publisher lacks of new events; None if nothing.
 
-        Without an outcome the events were not sent, and may be at once.
+        Without an outcome the events were not sent. They may be sent at once.
         """
         if outcome is None:
             return Lag(confirmed=waiting.first - 1, again_at=now)
@@ -103,10 +103,10 @@ class PublisherQueue:
         self._late = waiting, sending
 
     async def send_waiting(self, *, limit: int) -> Relayed:
-        """Send what waits for this publisher alone, of at most `limit` orders.
+        """Send the events in this publisher's queue, of at most `limit` orders.
 
-        A publisher that could not be reached is tried with one order, after a wait; before that
-        nothing is claimed.
+        If the publisher could not be reached, this does nothing until the wait is over. Then it
+        tries with one order.
         """
         if self._late is not None:
             return await self._finish_late()

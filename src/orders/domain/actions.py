@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """The commands that an order may refuse. Facts are not here: they are always recorded."""
+    """The commands that an order may refuse. Reports of the payment service are not here."""
 
     CONFIRM = "confirm"
     EXPIRE = "expire"

@@ -288,5 +288,5 @@ class OrderNotClosed(OrderError):
     code = "still-open"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"open: {what}")
+        super().__init__(f"not finished: {what}")
         self.what = what

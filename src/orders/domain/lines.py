@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceedsAvailable
-from orders.domain.identifiers import PartId
 from orders.domain.money import allocate, share_of_units
-from orders.domain.read_only import read_only
+from orders.domain.read_only import ReadOnlyDict, read_only
 from orders.domain.validation import (
     MAX_NAME,
     OrderLimits,
@@ -46,7 +45,7 @@ class Line:
     Always 0 <= returned <= delivered <= shipped and shipped + allocated <= live.
     """
 
-    id: PartId
+    id: str
     sku: str
     name: str
     quantity: int
@@ -91,8 +90,13 @@ class Line:
         return share_of_units(self.tax, units=units, of=self.quantity)
 
 
-Items = Mapping[PartId, int]
+Items = Mapping[str, int]
 """Units by line id, each 1 or more: what is cancelled, packed or returned."""
+
+
+def read_only_items(items: Items) -> Items:
+    """A copy that cannot be written."""
+    return ReadOnlyDict(items)
 
 
 def lines_of(
@@ -170,7 +174,7 @@ def move_units(
     )
 
 
-def require_units(lines: tuple[Line, ...], items: Items, available: Mapping[PartId, int]) -> None:
+def require_units(lines: tuple[Line, ...], items: Items, available: Mapping[str, int]) -> None:
     """Check that the lines have the units of `items` available.
 
     Raises:

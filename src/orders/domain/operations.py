@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
-from orders.domain.identifiers import PartId
 from orders.domain.payments import (
     OperationKind,
     Payment,
@@ -67,8 +66,8 @@ class Ledger:
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     @property
-    def pending_voids(self) -> int:
-        """What is authorised now and will be released by pending voids."""
+    def amount_being_voided(self) -> int:
+        """Minor units that pending voids will release."""
         leaving = {each.payment_id for each in self.operations if each.kind is OperationKind.VOID}
         return sum(payment.capturable_amount for payment in self.payments if payment.id in leaving)
 
@@ -85,11 +84,14 @@ class Ledger:
 
     @property
     def payments_to_void(self) -> Sequence[Payment]:
-        """Payments to void once nothing is owed: those that the payment service has named."""
+        """The payments that can be voided, have no pending void, and have a `provider_id`.
+
+        The payment service voids a payment by that id.
+        """
         return [p for p in self.payments if p.provider_id is not None and self.can_void(p)]
 
     @property
-    def capturable_ids(self) -> tuple[PartId, ...]:
+    def capturable_ids(self) -> tuple[str, ...]:
         """The payments of which something can be captured."""
         return tuple(
             payment.id
@@ -99,7 +101,7 @@ class Ledger:
         )
 
     @property
-    def voidable_ids(self) -> tuple[PartId, ...]:
+    def voidable_ids(self) -> tuple[str, ...]:
         """The payments that can be voided: no capture of them is pending."""
         return tuple(
             payment.id
@@ -108,12 +110,12 @@ class Ledger:
         )
 
     @property
-    def refundable_ids(self) -> tuple[PartId, ...]:
+    def refundable_ids(self) -> tuple[str, ...]:
         """The payments of which something can be refunded."""
         return tuple(payment.id for payment in self.payments if self.refundable(payment))
 
     @property
-    def doubtful_ids(self) -> tuple[PartId, ...]:
+    def doubtful_ids(self) -> tuple[str, ...]:
         """The payments that a person must review."""
         return tuple(p.id for p in self.payments if p.status is PaymentStatus.REVIEW)
 

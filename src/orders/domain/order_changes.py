@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from orders.domain.identifiers import PartId
 from orders.domain.lines import Items, Line
 from orders.domain.read_only import freeze, read_only
 
@@ -27,7 +26,7 @@ class Change:
     More units of an item are a new line: existing lines keep their price, tax and discounts.
     """
 
-    id: PartId
+    id: str
     removed: Items
     added: tuple[Line, ...]
     """The new lines, with their ids. No other lines are added while the change is open."""

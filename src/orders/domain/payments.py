@@ -1,9 +1,9 @@
 """One payment, one refund, one operation at the payment service, and what the service reports.
 
 Money moves in three steps: the order reserves a `PaymentOperation` and is stored, the payment
-service is called with the operation's key, and the result is recorded. Reports of the payment
-service are cumulative and merged by maximum: a report that comes twice, late or out of order
-changes nothing.
+service is called with the operation's key, and the result is recorded. Each report has the totals
+so far, and the order keeps the highest of each. So a repeated or older report changes nothing, and
+a newer one counts even if the order has ended. Reports about a payment under review are ignored.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import OrderId, PartId
 from orders.domain.money import Money
 from orders.domain.read_only import read_only
-from orders.domain.validation import validate_str, validate_whole
+from orders.domain.validation import validate_kind, validate_str, validate_whole
 
 OPERATION_LEASE = timedelta(seconds=12)
-"""How long an operation is left to the request that reserved it: its deadline of 10 s, plus 2 s."""
+"""No worker executes a new operation for this time: 10 s, the deadline of its request, plus 2 s."""
 
 UNKNOWN_OUTCOME_RETRY_SECONDS = (1, 2, 4, 8, 15)
 """Retry delays for an operation of unknown outcome, in seconds; the last one repeats.
 
-The outcome is known within 30 s after the payment service recovers: one delay and one call with
-its retries.
+After the payment service recovers, the outcome takes at most 15 s of delay and 8 s for the call
+with its retries (a second call if a look-up finds no payment), plus the worker's poll.
 """
 PENDING_POLL_SECONDS = (1, 2, 4, 8, 16, 30, 60)
 """Poll delays for a payment that the payment service has not decided yet, in seconds."""
@@ -69,12 +68,12 @@ class PaymentReport:
             validate_whole(getattr(self, field), field)
         for field in ("provider_id", "reference"):
             validate_str(getattr(self, field), field)
-        if not isinstance(self.amount, Money):
-            raise InvalidValue("amount", "must be Money")
+        validate_kind(self.amount, Money, "amount")
 
     @property
     def contradicts_itself(self) -> bool:
-        """Whether the status does not fit the money: captured with none, or money without captured.
+        """True if the status is captured and `captured` is 0, or if `captured` is above 0 and the
+        status is neither captured nor authorized.
 
         A payment of which a part was captured stays `captured` when the rest is voided.
         """
@@ -84,7 +83,11 @@ class PaymentReport:
 
 
 class PaymentStatus(StrEnum):
-    """How far one payment has come. REVIEW: a report contradicts what was asked for."""
+    """How far one payment has come.
+
+    DECLINED: the payment service refused it. FAILED: staff dismissed the review, and nothing was
+    captured. REVIEW: a report contradicts itself or what was requested.
+    """
 
     PENDING = "pending"
     REQUIRES_ACTION = "requires_action"
@@ -97,10 +100,11 @@ class PaymentStatus(StrEnum):
 
 
 IN_FLIGHT = frozenset({PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION, PaymentStatus.REVIEW})
+"""Payments that may still bring money: they are undecided or under review."""
 _UNDECIDED = IN_FLIGHT - {PaymentStatus.REVIEW}
 _REFUSED = frozenset({PaymentStatus.DECLINED, PaymentStatus.FAILED})
 _CAPTURABLE = frozenset({PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED})
-# A payment only moves to the right; reports that arrive late or twice are to the left.
+# A report never moves the status to the left. REVIEW is outside: only `dismiss_payment` ends it.
 _PROGRESS = (
     PaymentStatus.PENDING,
     PaymentStatus.REQUIRES_ACTION,
@@ -229,9 +233,11 @@ class OperationKind(StrEnum):
 class PaymentOperation:
     """An operation at the payment service that is reserved, and whose outcome is not known.
 
-    `key` is the reference and Idempotency-Key of its calls and never changes. Until
-    `next_attempt_at` only the request that reserved it may execute it, then any worker.
-    `amount` is minor units. `tries` counts the calls whose outcome is unknown.
+    `key` is the reference and Idempotency-Key of its calls and never changes. No worker takes the
+    operation before `next_attempt_at`. That is 12 s after the reservation, because the request that
+    reserved it may execute it. A webhook executes nothing, so a worker does it after 12 s.
+    `amount` is minor units. `tries` chooses the next delay. Each unknown outcome and each undecided
+    answer adds 1; after a call that was not sent, `tries` is at least 1.
     """
 
     key: str
@@ -245,7 +251,7 @@ class PaymentOperation:
     def after_unknown_outcome(
         self, now: datetime, waits: Sequence[int] = UNKNOWN_OUTCOME_RETRY_SECONDS
     ) -> PaymentOperation:
-        """The operation after a call whose outcome is unknown: retried after a growing delay."""
+        """The operation after an unknown outcome or an undecided answer, with the next delay."""
         wait = waits[min(self.tries, len(waits) - 1)]
         return replace(self, tries=self.tries + 1, next_attempt_at=now + timedelta(seconds=wait))
 

@@ -9,7 +9,6 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orders.domain.actions import Action
-from orders.domain.identifiers import PartId
 from orders.domain.lines import Items
 from orders.domain.read_only import freeze, read_only
 
@@ -47,7 +46,7 @@ RETURN_STEPS: Mapping[Action, tuple[frozenset[ReturnStatus], ReturnStatus]] = Ma
 class Return:
     """Units that the customer sends back. `credited`: minor units, set when they are received."""
 
-    id: PartId
+    id: str
     items: Items
     reason: str
     created_at: datetime
@@ -63,11 +62,11 @@ class Return:
 class Credit:
     """Minor units that the customer no longer owes. `return_id`: the return that is the reason."""
 
-    id: PartId
+    id: str
     amount: int
     reason: str
     created_at: datetime
-    return_id: PartId | None = None
+    return_id: str | None = None
 
 
 def awaited_units(returns: Iterable[Return], line_id: str) -> int:

@@ -71,7 +71,7 @@ def _covered(state: OrderState, _: datetime) -> OrderError | None:
 
 def _cover(ledger: Ledger, totals: Totals) -> int:
     """What pays for the order: captured, or authorised without a pending void."""
-    return totals.authorized - ledger.pending_voids + totals.net
+    return totals.authorized - ledger.amount_being_voided + totals.net
 
 
 def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
@@ -162,7 +162,7 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.ADD_NOTE: (_room_for("notes"),),
     Action.HOLD: (_room_for("holds"),),
     Action.PAY: (_something_to_pay, _room_for("payments")),
-    # This bounds commands only: refunds that follow from a fact are always made.
+    # This bounds commands only: refunds that follow from a report are always made.
     Action.REFUND: (_room_for("refunds"),),
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.REQUEST_RETURN: (_room_for("returns"),),

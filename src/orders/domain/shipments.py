@@ -9,7 +9,6 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orders.domain.actions import Action
-from orders.domain.identifiers import PartId
 from orders.domain.lines import Items
 from orders.domain.read_only import freeze, read_only
 from orders.domain.validation import Address
@@ -42,7 +41,7 @@ class Shipment:
     `address` is the order's address when the parcel was packed; later edits do not change it.
     """
 
-    id: PartId
+    id: str
     items: Items
     created_at: datetime
     address: Address | None = None

@@ -140,6 +140,12 @@ def validate_time(value: datetime, field: str) -> datetime:
     return value
 
 
+def validate_kind(value: object, kind: type, field: str) -> None:
+    """A value of one of the domain's classes."""
+    if not isinstance(value, kind):
+        raise InvalidValue(field, f"must be {kind.__name__}")
+
+
 def _is(value: object, kind: type) -> bool:
     # Callers without a type checker pass other kinds than the signatures say.
     return isinstance(value, kind)

@@ -3,13 +3,18 @@
 A request needs a slot to run, and waits in a queue for it. Once the CPU or the database is busy,
 more concurrent requests only slow each other down.
 
-Overload is a queue that has not been empty for `MAX_QUEUE_SECONDS`: the time in the queue decides,
-not its length, so that a short burst is served (controlled delay: RFC 8289, and B. Maurer, Fail at
-Scale, 2015). Under overload a request waits `MAX_QUEUE_SECONDS_OVERLOADED` at most, and is refused
-at once if it would wait longer. Overload ends `RECOVERY_SECONDS` after the last refusal.
+Overload starts when a queue has not been empty for 0.4 s. The time decides, not the number of
+waiting requests, so that a short burst is served (controlled delay: RFC 8289, and B. Maurer, Fail
+at Scale, 2015). Overload also starts when a request comes while `max_requests` requests run or
+wait.
 
-Lists are the most expensive and the least urgent requests. They have a queue of their own, which
-is served when the other one is empty, and they never use all slots.
+Under overload the service refuses every request in the queue that has waited 20 ms or longer. It
+refuses a new request at once if the oldest one in the queue has waited 10 ms, or if as many
+requests wait as there are slots. Overload ends 1 s after the last refusal.
+
+Lists are the most expensive and the least urgent requests. They have a separate queue, which is
+served when the other one is empty. Lists may use 60 % of the slots (at least 1), and a list is
+refused when 60 % of `max_requests` requests run or wait.
 """
 
 from __future__ import annotations
@@ -22,13 +27,15 @@ from contextvars import ContextVar, Token
 from typing import Final, NamedTuple, Self
 
 MAX_QUEUE_SECONDS: Final = 0.4
-"""Longest wait for a slot; a queue that is not empty for so long is overload."""
+"""The longest wait for a slot. A queue that has not been empty for this time is overloaded."""
 MAX_QUEUE_SECONDS_OVERLOADED: Final = 0.02
-"""Longest wait for a slot under overload."""
+"""The longest wait for a slot under overload."""
 RECOVERY_SECONDS: Final = 1.0
-"""Time without a refusal after which overload ends."""
+"""The time without a refusal after which overload ends."""
 LIST_SHARE: Final = 0.6
-"""Part of the slots that lists may use; the rest stays free for commands and reads of one order."""
+"""The share of the slots that lists may use (at least 1), and of `max_requests` at which they are
+refused. The rest stays free for commands and reads of one order.
+"""
 
 
 class QueueEntry(NamedTuple):
@@ -98,7 +105,7 @@ class AdmissionQueue:
         self._timer: asyncio.TimerHandle | None = None  # while a request waits
 
     def has_capacity(self) -> bool:
-        """Whether no request waits, and none would be refused now."""
+        """Whether no request waits, and a new one, even a list, would not be refused."""
         return not self._waiting() and self._running < self._max_requests_for_lists
 
     def is_overloaded(self, *, is_list: bool = False) -> bool:

@@ -288,7 +288,7 @@ async def test_due_work_goes_on_past_what_it_cannot_read_and_names_it(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unreadable, "_told", set())
+    monkeypatch.setattr(unreadable, "_reported", set())
     strange, other = await placed(api, 2)
     await rewrite(database, strange, newer)
 
@@ -306,7 +306,7 @@ async def test_what_cannot_be_read_is_counted_and_named_once(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unreadable, "_told", set())
+    monkeypatch.setattr(unreadable, "_reported", set())
 
     def counted(kind: str) -> float:
         found = metrics.REGISTRY.get_sample_value("orders_unreadable_total", {"kind": kind})

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import fcntl
+import struct
+import subprocess
+import sys
+import termios
+from typing import IO, Any
 
 import pytest
 
@@ -110,3 +115,27 @@ def test_is_done_by_the_user_of_the_system_unless_another_is_named(
     assert cli.main(["outbox", "list", *given]) == 0
 
     assert names == [name]
+
+
+AUDIT = """
+import logging
+from orders.entrypoints.observability.json_logging import configure_audit
+configure_audit()
+for number in range(4_000):
+    logging.getLogger("audit").info("record %s of what was done", number)
+"""
+
+
+def test_no_audit_record_of_a_command_is_lost_to_a_slow_reader() -> None:
+    with subprocess.Popen([sys.executable, "-c", AUDIT], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while process.poll() is None and _unread(process.stderr) < 60_000:
+            pass
+        lines = process.stderr.read().splitlines()
+    assert len(lines) == 4_000
+    assert process.returncode == 0
+
+
+def _unread(pipe: IO[bytes]) -> int:
+    size: int = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+    return size

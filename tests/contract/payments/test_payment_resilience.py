@@ -75,7 +75,7 @@ def fake() -> FakeTime:
     return FakeTime()
 
 
-NO_HURRY = CallLimits(read_seconds=60, total_seconds=60, slot_seconds=60)
+NO_HURRY = CallLimits(connect_seconds=60, read_seconds=60, total_seconds=60, slot_seconds=60)
 """For tests of anything but time limits: the machine may be busy with other things."""
 
 

@@ -19,8 +19,12 @@ from orders.entrypoints.http.routes.commands import COMMANDS
 from tests.support.api import Api, Front
 
 PUBLIC = {"livez", "readyz", "receive_payment_event"}
-NOT_COMMANDS = {"place_for_others", "state_prices", "see_notes"}
-"""Operations of the access table that are a way of doing another one, or a list of parts."""
+NOT_COMMANDS = {
+    *("place_for_others", "state_prices", "see_notes"),
+    *("see_outbox", "resend_events", "drop_events"),
+}
+"""Operations of the access table that are a way of doing another one, a list of parts, or done by
+`orders outbox` alone."""
 
 
 @pytest.fixture(scope="module")

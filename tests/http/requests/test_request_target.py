@@ -40,3 +40,10 @@ async def test_no_transfer_coding_but_chunked_is_read(api: Api, coding: str) -> 
     answer = await api.client.get("/v1/orders", headers=TOKEN | {"Transfer-Encoding": coding})
     assert_problem(answer, 400, "bad-request")
     assert answer.headers["connection"] == "close"
+
+
+async def test_a_request_has_one_length(api: Api) -> None:
+    lengths = {"Transfer-Encoding": "chunked", "Content-Length": "2"}
+    answer = await api.client.post("/v1/orders", content=b"{}", headers=TOKEN | lengths)
+    assert_problem(answer, 400, "bad-request")
+    assert answer.headers["connection"] == "close"

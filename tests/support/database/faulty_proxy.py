@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -111,8 +112,11 @@ class ForgetfulProxy:
             return
         finally:
             self._connections -= {writer, up_writer}
-            writer.close()
-            up_writer.close()
+            for each in (writer, up_writer):
+                each.close()
+                # Or its socket would outlive the event loop of the test.
+                with suppress(ConnectionError):
+                    await each.wait_closed()
 
     def _altered(self, message: bytes) -> bytes:
         if self._hidden and _OF_A_MAJORITY in message and _FIND_ORDERS in message:

@@ -1,1 +1,1 @@
-"""Publishers of events, by broker."""
+"""One `EventPublisher` for each broker."""

@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 
 class KafkaPublisher:
-    """Sends events to a topic, keyed by order, so that an order's are in one partition.
+    """Sends events to a topic. The key is the order id, so an order's events are in one partition.
 
-    A message counts once all replicas in sync have it. The topic must be there.
+    An event is confirmed once all in-sync replicas have it. The topic must exist.
 
-    Any failure ends the producer; the next call creates a new one. The old one would otherwise
-    retry events that the relay has sent again since.
+    Every failure ends the producer, and the next call makes a new one: the old one would still
+    send events in the background that the relay has sent again meanwhile.
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class KafkaPublisher:
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take some brokers' addresses; `publish_seconds` bounds a call, connecting included."""
+        """Take addresses of brokers. `publish_seconds` bounds a call, connecting included."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._publish_seconds = publish_seconds
         self._trace_context = trace_context
         self._producer: AIOKafkaProducer | None = None
-        self._works = False
-        self._turn = asyncio.Lock()
-        self._is_reported = False
-        """Whether the log has what ended this producer: once, not for each event."""
+        self._is_usable = False
+        self._one_call = asyncio.Lock()
+        self._failure_is_logged = False
+        """Whether the failure of this producer is in the log: once, not for each event."""
 
     async def __aenter__(self) -> Self:
-        """Connect to nothing yet: the brokers need not be up."""
+        """Return at once. The first call connects, so the brokers need not be up."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,33 +62,33 @@ class KafkaPublisher:
         await self._disconnect()
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
-        """Send events, each order's in the order given, and tell what became of them."""
-        async with self._turn:
+        """Send events, those of each order in the sequence given. Returns the outcome."""
+        async with self._one_call:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Be connected, with a producer id."""
-        if self._works:
+        """Connect and get a producer id, if the last producer has failed."""
+        if self._is_usable:
             return
         await self._disconnect()
-        self._is_reported = False
+        self._failure_is_logged = False
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id="orders",
             enable_idempotence=True,
             acks="all",
-            # An answer that takes longer than half of the time is asked for once more.
+            # If a response takes longer than half of the time, aiokafka requests it once more.
             request_timeout_ms=round(self._publish_seconds * 500),
         )
         try:
             await self._producer.start()
         except (KafkaError, OSError) as error:
-            raise self._doubt(error) from error
-        self._works = True
+            raise self._disconnected(error) from error
+        self._is_usable = True
 
     async def send(self, event: LoggedEvent) -> None:
         """Return once the brokers have confirmed the event."""
-        if self._producer is None or not self._works:
+        if self._producer is None or not self._is_usable:
             raise PublisherUnavailable("the connection to Kafka is lost")
         try:
             with self._trace_context.delivering(
@@ -101,29 +101,29 @@ class KafkaPublisher:
                     headers=_headers(traceparent),
                 )
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            self._works = False
+            self._is_usable = False
             raise EventRefused("too-large-for-kafka") from error
         except (KafkaError, OSError) as error:
-            raise self._doubt(error) from error
+            raise self._disconnected(error) from error
         except asyncio.CancelledError:
-            # Out of time: the producer still holds the event.
-            self._works = False
+            # The time is over, but the producer still has the event.
+            self._is_usable = False
             raise
 
-    def _doubt(self, error: BaseException) -> PublisherUnavailable:
-        self._works = False
-        if not self._is_reported:
+    def _disconnected(self, error: BaseException) -> PublisherUnavailable:
+        self._is_usable = False
+        if not self._failure_is_logged:
             _log.warning("Kafka: %s", type(error).__name__)
-            self._is_reported = True
+            self._failure_is_logged = True
         return PublisherUnavailable("Kafka did not confirm")
 
     async def _disconnect(self) -> None:
         producer, self._producer = self._producer, None
-        self._works = False
+        self._is_usable = False
         if producer is None:
             return
-        # Its `stop` waits until everything is sent, without limit if a broker is gone. No caller
-        # waits for anything here.
+        # `AIOKafkaProducer.stop` first waits until all is sent: indefinitely if a broker is gone.
+        # We do not wait for any event that is still here.
         producer._closed = True  # noqa: SLF001
         await producer.client.close()
         with contextlib.suppress(KafkaError, OSError):

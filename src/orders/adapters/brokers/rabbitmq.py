@@ -28,22 +28,22 @@ from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceCont
 
 EXCHANGE: Final = "orders.events"
 UNROUTED: Final = ".unrouted"
-"""Suffix of the exchange and the queue for what nobody has bound a queue for."""
+"""Suffix of the exchange and of the queue for events that match no other queue."""
 UNROUTED_AT_MOST: Final = 100_000
-"""Messages kept there; beyond them the oldest go."""
+"""The most messages in that queue. Beyond that, the broker drops the oldest."""
 
 _CLOSE_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
 class RabbitPublisher:
-    """Sends events to a durable topic exchange; the routing key is the event's name.
+    """Sends events to a durable topic exchange. The routing key is the name of the event.
 
-    A message counts once the broker has confirmed it. One that no queue is bound for goes to
-    the queue `<exchange>.unrouted`; one that not even that takes is refused.
+    An event is confirmed once the broker says so. If it matches no queue, it goes to the queue
+    `<exchange>.unrouted`. If that one does not take it either, it is refused.
 
-    Whatever goes wrong ends the connection. The next call makes a new one, and declares again
-    what may be gone.
+    Every failure ends the connection. The next call makes a new one, and declares the exchanges
+    and the queue again.
     """
 
     def __init__(
@@ -54,19 +54,19 @@ class RabbitPublisher:
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take the broker's address; `publish_seconds` bounds a call, connecting included."""
+        """Take the address of the broker. `publish_seconds` bounds a call, connecting included."""
         self._uri = uri
         self._name = exchange
         self._publish_seconds = publish_seconds
         self._trace_context = trace_context
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
-        self._turn = asyncio.Lock()
-        self._told = False
-        """Whether the log has what ended this connection: once, not for each event."""
+        self._one_call = asyncio.Lock()
+        self._failure_is_logged = False
+        """Whether the failure of this connection is in the log: once, not for each event."""
 
     async def __aenter__(self) -> Self:
-        """Connect to nothing yet: the broker need not be up."""
+        """Return at once. The first call connects, so the broker need not be up."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -74,22 +74,22 @@ class RabbitPublisher:
         await self._disconnect()
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
-        """Send events, each order's in the order given, and tell what became of them."""
-        async with self._turn:
+        """Send events, those of each order in the sequence given. Returns the outcome."""
+        async with self._one_call:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Be connected, with everything declared."""
+        """Connect and declare the exchanges and the queue, if the last connection has failed."""
         if self._exchange is not None:
             return
         await self._disconnect()
-        self._told = False
+        self._failure_is_logged = False
         try:
             self._connection = await aio_pika.connect(self._uri)
             channel = await self._connection.channel(on_return_raises=True)
             self._exchange = await self._declare(channel)
         except CONNECTION_EXCEPTIONS as error:
-            raise self._doubt(error) from error
+            raise self._disconnected(error) from error
 
     async def send(self, event: LoggedEvent) -> None:
         """Return once the broker has confirmed the event."""
@@ -108,13 +108,13 @@ class RabbitPublisher:
             self._exchange = None
             raise EventRefused("refused-by-rabbitmq") from error
         except PublishError as error:
-            # Returned: what would have caught it is gone. The next connection declares it again.
+            # The broker returned the event: the unrouted queue is gone. The next call declares it.
             self._exchange = None
             raise EventRefused("unroutable") from error
         except CONNECTION_EXCEPTIONS as error:
-            raise self._doubt(error) from error
+            raise self._disconnected(error) from error
         except asyncio.CancelledError:
-            # Out of time: whether the channel still works is not known.
+            # The time is over, and the channel may be in an unknown state.
             self._exchange = None
             raise
 
@@ -132,12 +132,12 @@ class RabbitPublisher:
             arguments={"alternate-exchange": name},
         )
 
-    def _doubt(self, error: BaseException) -> PublisherUnavailable:
+    def _disconnected(self, error: BaseException) -> PublisherUnavailable:
         self._exchange = None
-        if not self._told:
-            # Neither the address nor what the broker said: both may hold credentials.
+        if not self._failure_is_logged:
+            # Not the address nor the broker's message: both may contain credentials.
             _log.warning("RabbitMQ: %s", type(error).__name__)
-            self._told = True
+            self._failure_is_logged = True
         return PublisherUnavailable("RabbitMQ did not confirm")
 
     async def _disconnect(self) -> None:

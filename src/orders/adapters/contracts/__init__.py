@@ -1,1 +1,4 @@
-"""One test suite per port, for every adapter of it, also another team's."""
+"""One test suite for each port. Every adapter runs it, also one that another team has written.
+
+The suite of a port is in the module with its name; those of the event ports are in `events`.
+"""

@@ -1,4 +1,4 @@
-"""What `get_durable` promises: a part of `OrderRepositoryContract`."""
+"""The part of `OrderRepositoryContract` about `get_durable`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from orders.application.ports import OrderRepository
 
 OUTAGE_SECONDS = 2.0
-"""Seconds within which a lost store raises an error."""
+"""A call to a lost store raises `StoreUnavailable` within this time."""
 
 
 class DurableOrders:
-    """Nothing is vouched for that the store may still lose."""
+    """`get_durable` returns nothing that the store may still lose."""
 
     @pytest.fixture
     def lone_orders(self) -> OrderRepository:
-        """A repository, empty, whose store keeps what is written where it may be lost."""
+        """An empty repository. Its store returns what was written, but may still lose it."""
         raise NotImplementedError("override the fixture `lone_orders`")
 
-    async def test_vouches_for_all_that_add_and_save_have_stored(
+    async def test_returns_as_durable_what_add_and_save_have_stored(
         self, orders: OrderRepository
     ) -> None:
         await orders.add(order := a_new_order())
@@ -38,14 +38,16 @@ class DurableOrders:
             safe = await orders.get_durable(order.id, at_least=at_least)
             assert (safe.state, safe.new_events) == (order.state, ())
 
-    async def test_vouches_for_no_version_that_is_not_stored(self, orders: OrderRepository) -> None:
+    async def test_returns_as_durable_no_version_that_is_not_stored(
+        self, orders: OrderRepository
+    ) -> None:
         await orders.add(order := a_new_order())
 
         async with asyncio.timeout(OUTAGE_SECONDS):
             with pytest.raises(StoreUnavailable):
                 await orders.get_durable(order.id, at_least=2)
 
-    async def test_vouches_for_nothing_that_could_still_be_lost(
+    async def test_returns_as_durable_nothing_that_may_still_be_lost(
         self, lone_orders: OrderRepository
     ) -> None:
         with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""What every `OrderRepository` promises of finding orders; a part of its whole suite."""
+"""The part of `OrderRepositoryContract` about `find_by_number`, `get_state` and `list`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ TICK = timedelta(milliseconds=1)
 
 
 class OrderListing:
-    """By number, and in pages."""
+    """Orders are found by number, and listed in pages."""
 
-    async def test_finds_an_order_by_its_tenants_number(self, orders: OrderRepository) -> None:
+    async def test_finds_an_order_by_tenant_and_number(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order(number="SAME"))
         await orders.add(a_new_order(number="SAME", tenant="other"))
 
@@ -47,7 +47,7 @@ class OrderListing:
             with pytest.raises(OrderNotFound):
                 await orders.find_by_number(tenant, number)
 
-    async def test_shows_all_of_an_order_but_the_requests_it_has_answered(
+    async def test_reads_return_all_of_a_state_but_the_processed_requests(
         self, orders: OrderRepository
     ) -> None:
         order = an_order_with_everything(status=OrderStatus.CONFIRMED)
@@ -59,10 +59,10 @@ class OrderListing:
         (listed,) = page.orders
         assert (list(page.unreadable), page.next) == ([], None)
 
-        without_requests = replace(order.state, requests=())
-        assert listed == without_requests
-        assert await orders.get_state(order.id) == without_requests
-        assert await orders.find_by_number(tenant, number) == without_requests
+        expected = replace(order.state, requests=())
+        assert listed == expected
+        assert await orders.get_state(order.id) == expected
+        assert await orders.find_by_number(tenant, number) == expected
         assert (await orders.get(order.id)).state.requests == order.state.requests
 
     @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ class OrderListing:
         ],
         ids=str,
     )
-    async def test_lists_the_orders_that_fit(
+    async def test_lists_the_orders_that_match_the_filter(
         self, orders: OrderRepository, condition: dict[str, Any], numbers: str
     ) -> None:
         await _five_orders(orders)
@@ -125,7 +125,7 @@ class OrderListing:
 
         assert await _numbers(orders, OrderFilter(tenant="shop"), newest_first=True) == ""
 
-    async def test_lists_by_what_an_order_has_become(self, orders: OrderRepository) -> None:
+    async def test_lists_by_the_state_of_the_last_save(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order(number="A"))
         order.cancel("staff", by=STAFF, now=LATER)
         await orders.save(order)
@@ -139,7 +139,9 @@ class OrderListing:
             where = OrderFilter(tenant="shop", **condition)
             assert await _numbers(orders, where, newest_first=True) == numbers
 
-    async def test_lists_by_whether_what_is_left_may_be_sent(self, orders: OrderRepository) -> None:
+    async def test_lists_by_whether_the_rest_is_ready_to_ship(
+        self, orders: OrderRepository
+    ) -> None:
         await orders.add(order := a_new_order(number="A", discount=1_000))
         steps: tuple[tuple[Callable[[], None], str, str], ...] = (
             (lambda: order.hold("address", by=STAFF, now=LATER), "", "A"),
@@ -154,10 +156,10 @@ class OrderListing:
                 assert await _numbers(orders, where, newest_first=True) == numbers
 
     @pytest.mark.parametrize("newest_first", [True, False])
-    async def test_shows_each_order_on_one_page_while_new_ones_come(
+    async def test_each_order_is_on_one_page_while_new_orders_are_added(
         self, orders: OrderRepository, newest_first: bool
     ) -> None:
-        # Four of one millisecond, so that the id decides, and more than one page of others.
+        # Four were created in the same millisecond: their ids decide. The others fill more pages.
         times = [NOW + max(0, n - 3) * TICK for n in range(10)]
         there = [a_new_order(now=at) for at in times]
         await asyncio.gather(*map(orders.add, there))
@@ -182,7 +184,7 @@ class OrderListing:
 
 
 async def _five_orders(orders: OrderRepository) -> None:
-    """A plain; B cancelled; C free; D a guest's; E of another customer. A millisecond apart."""
+    """Created 1 ms apart: A plain; B cancelled; C free; D of a guest; E of another customer."""
     each = [
         a_new_order(number="A", external_reference="po-1"),
         a_new_order(number="B", customer_id="customer-2", now=NOW + TICK),

@@ -1,4 +1,4 @@
-"""What every `OrderRepository` promises. Subclass it and say how to make yours:
+"""What every `OrderRepository` promises. Subclass this suite and provide your adapter:
 
 class TestMyOrders(OrderRepositoryContract):
     @pytest.fixture
@@ -63,13 +63,13 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
 
     @pytest.fixture
     def lost_orders(self) -> OrderRepository:
-        """A repository whose store does not answer."""
+        """A repository whose store does not respond."""
         raise NotImplementedError("override the fixture `lost_orders`")
 
-    # -- keeping ----------------------------------------------------------------------------
+    # -- storing ----------------------------------------------------------------------------
 
     @pytest.mark.parametrize("status", OrderStatus)
-    async def test_gives_back_every_field_of_an_order_in_every_status(
+    async def test_returns_every_field_of_an_order_in_every_status(
         self, orders: OrderRepository, status: OrderStatus
     ) -> None:
         order = an_order_with_everything(status=status)
@@ -89,7 +89,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
         ],
         ids=lambda statuses: "-".join(statuses.values()),
     )
-    async def test_gives_back_every_derived_status(
+    async def test_returns_every_derived_status(
         self, orders: OrderRepository, statuses: dict[str, Any]
     ) -> None:
         order = an_order_with_everything(status=OrderStatus.CONFIRMED, **statuses)
@@ -98,9 +98,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
 
         assert (await orders.get(order.id)).state == order.state
 
-    async def test_gives_back_an_order_with_nothing_it_can_be_without(
-        self, orders: OrderRepository
-    ) -> None:
+    async def test_returns_an_order_without_optional_fields(self, orders: OrderRepository) -> None:
         order = a_new_order(customer_id=None)
 
         await orders.add(order)
@@ -124,14 +122,16 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
         assert loaded.state.ledger == full.state.ledger
         assert (await orders.get(other.id)).state == other.state
 
-    async def test_knows_no_order_that_was_never_added(self, orders: OrderRepository) -> None:
+    async def test_raises_for_an_order_that_was_never_added(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order())
 
-        for asked in (orders.get, orders.get_durable, orders.get_state):
+        for read in (orders.get, orders.get_durable, orders.get_state):
             with pytest.raises(OrderNotFound):
-                await asked(OrderId(uuid4()))
+                await read(OrderId(uuid4()))
 
-    async def test_what_is_handed_out_is_nobody_elses(self, orders: OrderRepository) -> None:
+    async def test_a_change_to_a_loaded_order_is_not_stored_without_a_save(
+        self, orders: OrderRepository
+    ) -> None:
         await orders.add(order := a_new_order())
 
         (await orders.get(order.id)).hold("address", by=STAFF, now=NOW)
@@ -152,7 +152,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
             assert (order.version, order.new_events) == (version, ())
             assert (await orders.get(order.id)).state == order.state
 
-    async def test_refuses_an_id_that_is_stored_and_leaves_that_order(
+    async def test_refuses_an_id_that_is_stored_and_keeps_the_stored_order(
         self, orders: OrderRepository
     ) -> None:
         await orders.add(first := a_new_order())
@@ -175,9 +175,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
             await orders.get(second.id)
         await orders.add(a_new_order(number=first.state.number, tenant="other"))
 
-    async def test_refuses_to_save_over_a_version_it_was_not_made_from(
-        self, orders: OrderRepository
-    ) -> None:
+    async def test_refuses_to_save_over_another_version(self, orders: OrderRepository) -> None:
         await orders.add(a_new_order(order_id=(order_id := uuid4())))
         mine, theirs = [await orders.get(OrderId(order_id)) for _ in range(2)]
         theirs.hold("theirs", by=STAFF, now=NOW)
@@ -190,14 +188,18 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
         assert mine.version == 1
         assert (await orders.get(mine.id)).state == theirs.state
 
-    async def test_saves_no_order_that_was_never_added(self, orders: OrderRepository) -> None:
+    async def test_refuses_to_save_an_order_that_was_never_added(
+        self, orders: OrderRepository
+    ) -> None:
         with pytest.raises(ConcurrentUpdate):
             await orders.save(order := a_new_order())
 
         with pytest.raises(OrderNotFound):
             await orders.get(order.id)
 
-    async def test_of_50_that_add_one_id_exactly_one_does(self, orders: OrderRepository) -> None:
+    async def test_of_50_concurrent_adds_of_one_id_one_succeeds(
+        self, orders: OrderRepository
+    ) -> None:
         order_id = uuid4()
         each = [a_new_order(order_id=order_id, number=f"N-{n}") for n in range(50)]
 
@@ -207,7 +209,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
         winner = each[outcomes.index(None)]
         assert (await orders.get(winner.id)).state == winner.state
 
-    async def test_of_50_that_save_one_version_exactly_one_does(
+    async def test_of_50_concurrent_saves_of_one_version_one_succeeds(
         self, orders: OrderRepository
     ) -> None:
         await orders.add(order := a_new_order())
@@ -222,9 +224,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
         assert (await orders.get(order.id)).state == winner.state
         assert winner.version == 2
 
-    async def test_loses_no_change_of_50_that_repeat_until_they_win(
-        self, orders: OrderRepository
-    ) -> None:
+    async def test_loses_no_change_of_50_writers_that_retry(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order())
 
         await asyncio.gather(*(_hold(orders, order.id, f"hold-{n}") for n in range(50)))
@@ -233,7 +233,7 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
         assert {hold.reason for hold in loaded.state.holds} == {f"hold-{n}" for n in range(50)}
         assert (loaded.version, loaded.state.sequence) == (51, 51)
 
-    async def test_keeps_the_requests_it_has_answered(self, orders: OrderRepository) -> None:
+    async def test_stores_processed_requests(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order())
         request = ProcessedRequest(key="a" * 32, fingerprint="b" * 64, answered_at=NOW)
         order.record_request(request)
@@ -241,9 +241,9 @@ class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
 
         assert (await orders.get(order.id)).find_request("a" * 32) == request
 
-    # -- loss -------------------------------------------------------------------------------
+    # -- outages ----------------------------------------------------------------------------
 
-    async def test_says_in_time_that_the_store_does_not_answer(
+    async def test_raises_in_time_if_the_store_does_not_respond(
         self, lost_orders: OrderRepository
     ) -> None:
         lost = lost_orders
@@ -276,7 +276,7 @@ async def _hold(orders: OrderRepository, order_id: UUID, reason: str) -> None:
 
 
 def _become(order: Order, other: Order) -> None:
-    """Give an order another's state, keeping what never changes, as many commands would."""
-    never = ("tenant", "number", "placed_by", "customer_id", "currency", "created_at", "version")
-    kept = {name: getattr(order.state, name) for name in never}
-    order._core.state = replace(other.state, **kept)  # noqa: SLF001 - no command sets every field
+    """Give an order the state of another, except for the fields that never change."""
+    fields = ("tenant", "number", "placed_by", "customer_id", "currency", "created_at", "version")
+    fixed = {name: getattr(order.state, name) for name in fields}
+    order._core.state = replace(other.state, **fixed)  # noqa: SLF001 - no command sets every field

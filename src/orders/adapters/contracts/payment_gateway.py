@@ -1,10 +1,11 @@
-"""What every `PaymentGateway` promises. Subclass it and say how to make yours:
+"""What every `PaymentGateway` promises. Subclass this suite and provide your adapter:
 
     class TestMyPayments(PaymentGatewayContract):
         @pytest.fixture
         async def gateway(self) -> AsyncIterator[PaymentGateway]: ...
 
-The methods are those of the sandbox; a gateway with other test methods overrides their names.
+The payment methods are those of the sandbox. If your gateway has other test methods, override the
+attributes that name them.
 """
 
 from __future__ import annotations
@@ -25,27 +26,27 @@ REST = Money(1299, "EUR")
 
 
 class PaymentGatewayContract:
-    """The suite. Each test pays under a separate reference, so that tests can share a service."""
+    """The suite. Each test pays with its own reference, so all tests can share one service."""
 
     ok_method = "tok_ok"
     declined_method = "tok_declined"
     decline_code = "card_declined"
     pending_method = "tok_pending"
-    lost_answer_method = "tok_timeout_booked"
-    """Books the payment, but the first answer never comes."""
-    lost_call_method = "tok_timeout_unbooked"
-    """Books nothing at the first call, and does not answer it."""
+    lost_response_method = "tok_timeout_booked"
+    """The first call makes the payment, but its response never comes."""
+    lost_request_method = "tok_timeout_unbooked"
+    """The first call makes no payment and gets no response."""
     refund_fails_method = "tok_refund_fails"
     refund_decline_code = "refund_failed"
 
     @pytest.fixture
     def gateway(self) -> PaymentGateway:
-        """The gateway under test, ready to be called."""
+        """The gateway under test, open."""
         raise NotImplementedError("override the fixture `gateway`")
 
     @pytest.fixture
     def reference(self) -> str:
-        """A reference as the domain makes them, never used before."""
+        """A new reference in the form of the domain."""
         return f"{uuid4()}:1"
 
     async def test_authorizes_without_taking_money(
@@ -64,7 +65,7 @@ class PaymentGatewayContract:
         )
         assert report.provider_id
 
-    async def test_captures_at_once_when_asked_to(
+    async def test_captures_at_once_if_requested(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         report = await self._captured(gateway, reference)
@@ -72,7 +73,7 @@ class PaymentGatewayContract:
         assert (report.status, report.captured) == (ProviderStatus.CAPTURED, 1999)
 
     @pytest.mark.parametrize("currency", ["JPY", "EUR", "BHD", "CLF"])
-    async def test_keeps_minor_units_and_currency_as_they_are(
+    async def test_keeps_minor_units_and_currency(
         self, gateway: PaymentGateway, reference: str, currency: str
     ) -> None:
         report = await gateway.authorize(
@@ -81,7 +82,7 @@ class PaymentGatewayContract:
 
         assert (report.amount, report.captured) == (Money(1234, currency), 1234)
 
-    async def test_the_same_reference_again_charges_nothing_more(
+    async def test_a_second_call_with_the_same_reference_charges_nothing(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         first = await self._captured(gateway, reference)
@@ -90,7 +91,7 @@ class PaymentGatewayContract:
         assert second == first
         assert await gateway.find(reference) == first
 
-    async def test_refuses_another_amount_under_the_same_reference(
+    async def test_refuses_another_amount_for_the_same_reference(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         first = await self._captured(gateway, reference)
@@ -101,7 +102,7 @@ class PaymentGatewayContract:
             )
         assert await gateway.find(reference) == first
 
-    async def test_a_decline_is_a_final_no_with_its_code(
+    async def test_a_decline_is_final_and_has_a_code(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         for _ in range(2):
@@ -116,16 +117,14 @@ class PaymentGatewayContract:
         assert (found.status, found.captured) == (ProviderStatus.DECLINED, 0)
         assert found.decline_code == self.decline_code
 
-    async def test_refuses_a_method_that_it_does_not_know(
-        self, gateway: PaymentGateway, reference: str
-    ) -> None:
+    async def test_refuses_an_unknown_method(self, gateway: PaymentGateway, reference: str) -> None:
         with pytest.raises(PaymentRefused):
             await gateway.authorize(
                 reference=reference, amount=AMOUNT, method="tok_no_such_method", capture=True
             )
         assert await gateway.find(reference) is None
 
-    async def test_finds_nothing_under_a_reference_never_used(
+    async def test_finds_nothing_for_an_unused_reference(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         await self._authorized(gateway, reference)
@@ -133,21 +132,21 @@ class PaymentGatewayContract:
         assert await gateway.find(f"{uuid4()}:1") is None
         assert await gateway.find(reference[:-1]) is None
 
-    async def test_finds_what_was_booked_without_an_answer(
+    async def test_finds_a_payment_whose_response_was_lost(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
-        await self._unanswered(gateway, reference, self.lost_answer_method)
+        await self._authorize_without_response(gateway, reference, self.lost_response_method)
 
         found = await gateway.find(reference)
         assert found is not None
         assert (found.status, found.captured) == (ProviderStatus.CAPTURED, 1999)
 
-    @pytest.mark.parametrize("method", ["lost_answer_method", "lost_call_method"])
-    async def test_repeating_after_no_answer_charges_once(
+    @pytest.mark.parametrize("method", ["lost_response_method", "lost_request_method"])
+    async def test_a_retry_after_no_response_charges_once(
         self, gateway: PaymentGateway, reference: str, method: str
     ) -> None:
         name = getattr(self, method)
-        await self._unanswered(gateway, reference, name)
+        await self._authorize_without_response(gateway, reference, name)
 
         again = await gateway.authorize(
             reference=reference, amount=AMOUNT, method=name, capture=True
@@ -156,9 +155,7 @@ class PaymentGatewayContract:
         assert (again.status, again.captured) == (ProviderStatus.CAPTURED, 1999)
         assert await gateway.find(reference) == again
 
-    async def test_says_when_the_outcome_is_still_open(
-        self, gateway: PaymentGateway, reference: str
-    ) -> None:
+    async def test_reports_a_pending_payment(self, gateway: PaymentGateway, reference: str) -> None:
         report = await gateway.authorize(
             reference=reference, amount=AMOUNT, method=self.pending_method, capture=True
         )
@@ -187,7 +184,7 @@ class PaymentGatewayContract:
             )
         await self._expect(gateway, reference, ProviderStatus.AUTHORIZED, captured=0)
 
-    async def test_voids_what_is_authorized(self, gateway: PaymentGateway, reference: str) -> None:
+    async def test_voids_an_authorization(self, gateway: PaymentGateway, reference: str) -> None:
         payment = (await self._authorized(gateway, reference)).provider_id
 
         first = await gateway.void(payment, reference=f"{reference}:void")
@@ -198,7 +195,7 @@ class PaymentGatewayContract:
         with pytest.raises(PaymentRefused):
             await gateway.capture(payment, amount=PART, reference=f"{reference}:capture:1")
 
-    async def test_voids_only_what_is_not_captured(
+    async def test_voids_only_the_part_that_is_not_captured(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         payment = (await self._authorized(gateway, reference)).provider_id
@@ -210,7 +207,7 @@ class PaymentGatewayContract:
         with pytest.raises(PaymentRefused):
             await gateway.capture(payment, amount=REST, reference=f"{reference}:capture:2")
 
-    async def test_refunds_in_parts_and_each_once(
+    async def test_refunds_in_parts_and_each_part_once(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         payment = (await self._captured(gateway, reference)).provider_id
@@ -246,7 +243,7 @@ class PaymentGatewayContract:
         assert refusal.value.decline_code == self.refund_decline_code
         await self._expect(gateway, reference, ProviderStatus.CAPTURED, captured=1999, refunded=0)
 
-    async def test_refuses_to_move_money_of_a_payment_that_is_not_there(
+    async def test_refuses_to_move_money_of_an_unknown_payment(
         self, gateway: PaymentGateway, reference: str
     ) -> None:
         with pytest.raises(PaymentRefused):
@@ -266,8 +263,10 @@ class PaymentGatewayContract:
             reference=reference, amount=AMOUNT, method=self.ok_method, capture=True
         )
 
-    async def _unanswered(self, gateway: PaymentGateway, reference: str, method: str) -> None:
-        # A gateway may retry, and so get the response in the end.
+    async def _authorize_without_response(
+        self, gateway: PaymentGateway, reference: str, method: str
+    ) -> None:
+        # A gateway may retry automatically, and so return a report after all.
         with contextlib.suppress(PaymentUnavailable):
             await gateway.authorize(reference=reference, amount=AMOUNT, method=method, capture=True)
 

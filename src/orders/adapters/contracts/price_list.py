@@ -1,4 +1,4 @@
-"""What every `PriceList` promises. Subclass it and say how to make yours from `PRICES`:
+"""What every `PriceList` promises. Subclass this suite and provide your adapter with `PRICES`:
 
 class TestMyPrices(PriceListContract):
     @pytest.fixture
@@ -29,7 +29,7 @@ PRICES: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
         "JPY": {"MUG": 1800},
     }
 )
-"""What the price list under test holds, in minor units."""
+"""The prices of the price list under test, in minor units."""
 OUTAGE_SECONDS = 3.0
 
 
@@ -38,10 +38,10 @@ class PriceListContract:
 
     @pytest.fixture
     def price_list(self) -> PriceList:
-        """The price list under test, holding `PRICES`."""
+        """The price list under test, with `PRICES`."""
         raise NotImplementedError("override the fixture `price_list`")
 
-    async def test_gives_prices_by_sku(self, price_list: PriceList) -> None:
+    async def test_returns_prices_by_sku(self, price_list: PriceList) -> None:
         wanted = ["MUG", "GIFT-WRAP", "shipping/standard", "A+B #1", "BIG"]
 
         assert await price_list.prices(wanted, "EUR") == {
@@ -52,12 +52,12 @@ class PriceListContract:
             "BIG": 2**40,
         }
 
-    async def test_gives_the_same_again(self, price_list: PriceList) -> None:
+    async def test_a_second_call_returns_the_same(self, price_list: PriceList) -> None:
         first = await price_list.prices(["MUG", "NONE"], "EUR")
 
         assert await price_list.prices(["MUG", "NONE"], "EUR") == first == {"MUG": 1450}
 
-    async def test_leaves_out_what_has_no_price(self, price_list: PriceList) -> None:
+    async def test_leaves_out_a_sku_without_a_price(self, price_list: PriceList) -> None:
         assert await price_list.prices(["NONE", "MUG", "mug"], "EUR") == {"MUG": 1450}
         assert await price_list.prices(["GIFT-WRAP"], "JPY") == {}
         assert await price_list.prices(["MUG"], "USD") == {}
@@ -76,14 +76,14 @@ class PriceListContract:
 
 
 class RemotePriceListContract(PriceListContract):
-    """The suite for a price list that can be lost."""
+    """The suite for a price list behind a network."""
 
     @pytest.fixture
     def lost_price_list(self) -> PriceList:
-        """A price list that does not answer."""
+        """A price list that does not respond."""
         raise NotImplementedError("override the fixture `lost_price_list`")
 
-    async def test_says_in_time_that_there_is_no_answer(self, lost_price_list: PriceList) -> None:
+    async def test_raises_in_time_if_there_is_no_response(self, lost_price_list: PriceList) -> None:
         async with asyncio.timeout(OUTAGE_SECONDS):
             with pytest.raises(PricesUnavailable):
                 await lost_price_list.prices(["MUG"], "EUR")

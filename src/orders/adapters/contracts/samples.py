@@ -1,4 +1,4 @@
-"""Orders to store: a plain new one, and one with every part there is."""
+"""Orders to store: a new one, and one in which every field has a value."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
 from orders.domain.validation import Address, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
-"""Milliseconds are what every store must keep."""
+"""Every store must keep milliseconds."""
 LATER = NOW + timedelta(hours=1, milliseconds=1)
 CUSTOMER = Actor.customer("customer-1")
 STAFF = Actor.staff("staff-1")
 TEXT = 'Zoë Ångström 東京 \U0001f4e6 "quoted" $set \\ a.b\n\tline two \u202e \u0301'
-"""Text that has broken stores: other planes, operators, paths, marks that combine and reverse."""
+"""Text that has broken stores: astral characters, operators, paths, combining and bidi marks."""
 LARGE = 2**53 - 1
-"""The largest amount there is, beyond what 32 bits hold."""
+"""The largest amount. It does not fit in 32 bits."""
 ADDRESS = Address(
     name=TEXT.split("\n", maxsplit=1)[0],
     line1="1 Mill Lane",
@@ -63,7 +63,7 @@ def a_new_order(
     number: str | None = None,
     **draft: Any,
 ) -> Order:
-    """A pending order of 2 x 500, never stored; its id and number are new unless given."""
+    """A pending order of 2 x 5.00 EUR, not stored yet. Its id and number are new by default."""
     line = DraftLine(sku="MUG", name="Mug", quantity=2, unit_price=500)
     order_id = order_id or uuid4()
     return Order.place(
@@ -86,10 +86,10 @@ def an_order_with_everything(
     return_status: OrderReturnStatus = OrderReturnStatus.PARTIALLY_RETURNED,
     order_id: UUID | None = None,
 ) -> Order:
-    """An order that no store has, in which no field has its default value.
+    """An order that is not stored yet, in which no field has its default value.
 
-    It holds every kind of part in every state. It is made by hand, so it need not add up: a
-    store keeps what it is given.
+    It has every kind of part in every status. Its amounts do not add up, since no command made
+    them: a store does not check them.
     """
     order_id = OrderId(order_id or uuid4())
     return restore(
@@ -177,7 +177,7 @@ def _changes() -> tuple[Change, ...]:
 
 
 def every_total() -> Totals:
-    """Totals that differ in every amount, the largest one among them."""
+    """Totals with a different value in each field, `LARGE` included."""
     return Totals(
         subtotal=LARGE,
         discount=2,
@@ -224,7 +224,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             failure_code="refund_failed",
         )
 
-    def call(place: int, kind: OperationKind) -> PaymentOperation:
+    def operation(place: int, kind: OperationKind) -> PaymentOperation:
         return PaymentOperation(
             key=f"{order_id}:{place}:{kind}",
             kind=kind,
@@ -238,7 +238,7 @@ def _ledger(order_id: OrderId) -> Ledger:
     return Ledger(
         payments=tuple(payment(place, each) for place, each in enumerate(PaymentStatus, 1)),
         refunds=tuple(refund(place, each) for place, each in enumerate(RefundStatus, 1)),
-        operations=tuple(call(place, each) for place, each in enumerate(OperationKind, 1)),
+        operations=tuple(operation(place, each) for place, each in enumerate(OperationKind, 1)),
     )
 
 

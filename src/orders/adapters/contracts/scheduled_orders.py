@@ -1,4 +1,4 @@
-"""What every `OrderRepository` promises of work that is due; a part of its whole suite."""
+"""The part of `OrderRepositoryContract` about `claim_scheduled`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TICK = timedelta(milliseconds=1)
 
 
 class ScheduledOrders:
-    """Claimed once per lease, whoever asks."""
+    """An order whose time has come is claimed once per lease, by one of all workers."""
 
-    async def test_claims_what_is_due_for_the_lease(self, orders: OrderRepository) -> None:
+    async def test_claims_a_due_order_for_the_lease(self, orders: OrderRepository) -> None:
         due = a_new_order()
         await orders.add(due)
         await orders.add(a_new_order(now=NOW + TICK))
@@ -33,7 +33,7 @@ class ScheduledOrders:
         assert await self._claim(orders, now + LEASE - TICK) != [due.id]
         assert due.id in await self._claim(orders, now + 2 * LEASE)
 
-    async def test_claims_at_most_as_many_as_asked_for(self, orders: OrderRepository) -> None:
+    async def test_claims_at_most_the_limit(self, orders: OrderRepository) -> None:
         each = [a_new_order() for _ in range(5)]
         for order in each:
             await orders.add(order)
@@ -45,9 +45,7 @@ class ScheduledOrders:
         assert (len(first), len(second)) == (3, 2)
         assert {*first, *second} == {order.id for order in each}
 
-    async def test_gives_each_order_to_one_of_many_that_claim(
-        self, orders: OrderRepository
-    ) -> None:
+    async def test_concurrent_claims_get_each_order_once(self, orders: OrderRepository) -> None:
         each = [a_new_order() for _ in range(20)]
         await asyncio.gather(*map(orders.add, each))
         now = each[0].state.expires_at
@@ -70,12 +68,12 @@ class ScheduledOrders:
         await orders.add(order := a_new_order())
         now = order.state.expires_at
         await self._claim(orders, now)
-        order.add_note("Looked at", by=STAFF, now=NOW)
+        order.add_note("Checked", by=STAFF, now=NOW)
         await orders.save(order)
 
         assert await self._claim(orders, now) == [order.id]
 
-    async def test_claims_nothing_that_time_no_longer_asks_for(
+    async def test_does_not_claim_an_order_without_a_next_action(
         self, orders: OrderRepository
     ) -> None:
         await orders.add(order := a_new_order())
@@ -85,7 +83,7 @@ class ScheduledOrders:
         assert order.state.next_action_at is None
         assert await self._claim(orders, order.state.expires_at + LEASE) == []
 
-    async def test_claims_by_the_time_that_was_saved_last(self, orders: OrderRepository) -> None:
+    async def test_claims_by_the_time_of_the_last_save(self, orders: OrderRepository) -> None:
         await orders.add(order := a_new_order())
         order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
         await orders.save(order)

@@ -1,4 +1,4 @@
-"""What every `TraceContext` promises. Subclass it and say how to make yours:
+"""What every `TraceContext` promises. Subclass this suite and provide your adapter:
 
 class TestMyTraceContext(TraceContextContract):
     @pytest.fixture
@@ -26,7 +26,7 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
-    """The trace that a traceparent names; fails for a text that is none."""
+    """The trace id in a traceparent. Fails if the text is not a traceparent."""
     if traceparent is None:
         return None
     found = _TRACEPARENT.fullmatch(traceparent)
@@ -44,10 +44,10 @@ class TraceContextContract:
 
     @pytest.fixture
     def working(self) -> str | None:
-        """Work for a trace during the test. Gives its id; None for what takes part in no trace."""
+        """Work in a trace during the test, and yield its id. None if your adapter has no traces."""
         raise NotImplementedError("override the fixture `working`")
 
-    def test_names_the_trace_of_the_work_in_progress(
+    def test_returns_the_trace_of_the_work_in_progress(
         self, working: str | None, trace_context: TraceContext
     ) -> None:
         assert trace_id_of(trace_context.current()) == working
@@ -69,7 +69,7 @@ class TraceContextContract:
             assert sent is None
         assert trace_id_of(trace_context.current()) == working
 
-    def test_a_delivery_leaves_the_work_in_progress_where_it_was(
+    def test_a_failed_delivery_does_not_change_the_current_trace(
         self, working: str | None, trace_context: TraceContext
     ) -> None:
         cause = f"00-{TRACE_ID}-b7ad6b7169203331-01"

@@ -1,4 +1,4 @@
-"""What every `WorkBacklog` promises. Subclass it and say how to make yours:
+"""What every `WorkBacklog` promises. Subclass this suite and provide your adapters:
 
 class TestMyBacklog(WorkBacklogContract):
     @pytest.fixture
@@ -41,7 +41,7 @@ OUTAGE_SECONDS: Final = 2.0
 
 
 class WorkBacklogContract:
-    """The suite. Each test starts with an empty store, and the publishers `ONE` and `OTHER`."""
+    """The suite. Each test starts with an empty store. The publishers are `ONE` and `OTHER`."""
 
     @pytest.fixture
     def orders(self) -> OrderRepository:
@@ -50,7 +50,7 @@ class WorkBacklogContract:
 
     @pytest.fixture
     def outbox(self) -> EventOutbox:
-        """Their outbox."""
+        """The outbox of `orders`."""
         raise NotImplementedError("override the fixture `outbox`")
 
     @pytest.fixture
@@ -60,15 +60,15 @@ class WorkBacklogContract:
 
     @pytest.fixture
     def lost_backlog(self) -> WorkBacklog:
-        """A backlog whose store does not answer."""
+        """A backlog whose store does not respond."""
         raise NotImplementedError("override the fixture `lost_backlog`")
 
-    async def test_nothing_waits_in_an_empty_store(self, backlog: WorkBacklog) -> None:
+    async def test_an_empty_store_has_no_backlog(self, backlog: WorkBacklog) -> None:
         assert await backlog.measure(now=NOW) == Backlog(
             new=NOTHING, behind={ONE: NOTHING, OTHER: NOTHING}, due_lag_seconds=0
         )
 
-    async def test_events_wait_from_when_they_happened_whoever_has_claimed_them(
+    async def test_new_events_count_from_when_they_occurred_also_while_claimed(
         self, orders: OrderRepository, outbox: EventOutbox, backlog: WorkBacklog
     ) -> None:
         for _ in range(3):
@@ -84,7 +84,7 @@ class WorkBacklogContract:
         await outbox.remove({each.order_id: each.last for each in waiting})
         assert (await backlog.measure(now=NOW + 9 * SECOND)).new == NOTHING
 
-    async def test_what_waits_for_one_publisher_is_counted_apart(
+    async def test_the_queue_of_each_publisher_is_counted_separately(
         self, orders: OrderRepository, outbox: EventOutbox, backlog: WorkBacklog
     ) -> None:
         await _behind(orders, outbox, ONE)
@@ -100,7 +100,7 @@ class WorkBacklogContract:
         await outbox.confirm(OTHER, {late.order_id: 2})
         assert (await backlog.measure(now=NOW)).behind[OTHER] == NOTHING
 
-    async def test_parked_events_are_counted_apart(
+    async def test_parked_orders_are_counted_separately(
         self, orders: OrderRepository, outbox: EventOutbox, backlog: WorkBacklog
     ) -> None:
         lacking = await _behind(orders, outbox, ONE)
@@ -112,7 +112,7 @@ class WorkBacklogContract:
         found = (await backlog.measure(now=NOW + SECOND)).behind[ONE]
         assert found == QueueBacklog(waiting_orders=1, oldest_event_seconds=1)
 
-    async def test_due_work_lags_until_a_worker_claims_it(
+    async def test_due_work_counts_until_a_worker_claims_it(
         self, orders: OrderRepository, backlog: WorkBacklog
     ) -> None:
         order = a_new_order()
@@ -125,7 +125,9 @@ class WorkBacklogContract:
         await orders.claim_scheduled(now=next_action_at + 5 * SECOND, lease=60 * SECOND, limit=1)
         assert (await backlog.measure(now=next_action_at + 6 * SECOND)).due_lag_seconds == 0
 
-    async def test_a_lost_store_is_told(self, lost_backlog: WorkBacklog) -> None:
+    async def test_raises_in_time_if_the_store_does_not_respond(
+        self, lost_backlog: WorkBacklog
+    ) -> None:
         async with asyncio.timeout(OUTAGE_SECONDS):
             with pytest.raises(StoreUnavailable):
                 await lost_backlog.measure(now=NOW)
@@ -134,7 +136,7 @@ class WorkBacklogContract:
 async def _behind(
     orders: OrderRepository, outbox: EventOutbox, publisher: str, *, confirmed: int = 0
 ) -> WaitingEvents:
-    """The two events of a new order, a second apart, that a publisher lacks and has claimed."""
+    """Store an order with two events, 1 s apart, and claim them for a publisher that lacks them."""
     order = a_new_order()
     order.hold("address", by=STAFF, now=NOW + SECOND)
     await orders.add(order)

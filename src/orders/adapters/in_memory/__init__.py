@@ -1,7 +1,7 @@
-"""Every port in memory, keeping the same contracts: for tests, and for trying things out.
+"""Every port in memory, for tests and for trying the service. They pass the same contract suites.
 
-Nothing in here outlives the process. `unavailable` switches stand for the loss of what the
-adapter replaces: while one is set, every call fails as the port says.
+All data is lost when the process ends. Set `unavailable` to simulate an outage: while it is true,
+every call raises the error that the port documents.
 """
 
 from orders.adapters.in_memory.backlog import InMemoryBacklog

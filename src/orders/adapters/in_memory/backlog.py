@@ -21,7 +21,7 @@ class InMemoryBacklog:
     async def measure(self, *, now: datetime) -> Backlog:
         """What waits now."""
         kept = [*self._stored.kept()]
-        due = [each.wake_at for each in kept if each.wake_at is not None and each.wake_at <= now]
+        due = [each.work_at for each in kept if each.work_at is not None]
         new = [events for each in kept if (events := each.events(each.offered))]
         return Backlog(
             new=_queue(new, now),

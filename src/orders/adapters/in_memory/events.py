@@ -13,9 +13,9 @@ from orders.domain.identifiers import OrderId
 
 
 class InMemoryEventLog:
-    """The log as a list: an event's position is its place in it.
+    """The log as a list: the position of an event is its place in the list.
 
-    `lose_majority` is as that of `InMemoryOrders`; nothing that is written then is read.
+    `lose_majority` works as in `InMemoryOutbox`, but no read returns what is written meanwhile.
     """
 
     def __init__(self) -> None:
@@ -24,23 +24,23 @@ class InMemoryEventLog:
         self._durable: dict[str, LoggedEvent] | None = None
 
     def lose_majority(self) -> None:
-        """Let what is written from now on reach nobody else."""
+        """Stop replicating: later writes fail, and stay on this server only."""
         self._durable = {**self._events}
 
     def regain_majority(self, *, undone: bool) -> None:
-        """Be followed again, with what was written since, or without it."""
+        """Replicate again, and either keep or undo what was written meanwhile."""
         if undone and self._durable is not None:
             self._events = self._durable
         self._durable = None
 
     async def append(self, events: Sequence[LoggedEvent]) -> None:
-        """Log events at the end of the feed. One that is logged already is left as it is."""
+        """Add events at the end of the feed. An event that is logged already stays as it is."""
         self._require_available()
         for event in events:
             if event.id not in self._events:
                 self._events[event.id] = replace(event, position=len(self._events) + 1)
         if self._durable is not None:
-            raise StoreUnavailable("it is not at a majority yet")
+            raise StoreUnavailable("the write has not reached a majority of the servers")
 
     async def timeline(self, order_id: OrderId) -> FoundEvents:
         """An order's logged events, in sequence."""
@@ -70,7 +70,7 @@ class InMemoryEventLog:
 
 
 class InMemoryPublisher:
-    """A broker that keeps what it was sent, in order, each delivery anew, in `published`.
+    """A publisher that appends each delivery to `published`, repeated ones included.
 
     It refuses messages of more than `max_bytes`.
     """
@@ -81,16 +81,16 @@ class InMemoryPublisher:
         self.published: list[LoggedEvent] = []
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
-        """Send events, each order's in the order given, and tell what became of them."""
+        """Send events, those of each order in the sequence given. Returns the outcome."""
         return await publish_in_order(events, self, within_seconds=1)
 
     async def ready(self) -> None:
-        """Be able to send, unless switched off."""
+        """Check that the broker is switched on."""
         if self.unavailable:
             raise PublisherUnavailable("the broker is switched off")
 
     async def send(self, event: LoggedEvent) -> None:
-        """Keep the event."""
+        """Append the event to `published`."""
         if self.unavailable:
             raise PublisherUnavailable("the broker is switched off")
         if len(encode(event)) > self.max_bytes:

@@ -1,4 +1,4 @@
-"""`OrderRepository` in memory, over its outbox."""
+"""`OrderRepository` in memory, with its outbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from orders.domain.state import OrderState
 
 
 class InMemoryOrders(InMemoryOutbox):
-    """Orders and their outboxes in one dictionary. No call gives way to another."""
+    """Orders and their outboxes in one dictionary. No call awaits, so each is atomic."""
 
     def __init__(self, *, trace_context: TraceContext = UNTRACED) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class InMemoryOrders(InMemoryOutbox):
         self._trace_context = trace_context
 
     async def add(self, order: Order) -> None:
-        """Store a new order with its events, at version 1, or nothing."""
+        """Store a new order with its events, at version 1."""
         self._require_available()
         if order.id in self._kept:
             raise DuplicateOrder
@@ -51,23 +51,23 @@ class InMemoryOrders(InMemoryOutbox):
         self._keep(order, version=1)
 
     async def get(self, order_id: OrderId) -> Order:
-        """The order as last stored."""
+        """The order as last stored, to change it."""
         return self._stored(order_id).order()
 
     async def get_durable(self, order_id: OrderId, *, at_least: int = 1) -> Order:
-        """The order at this version or a later one, as no failure can take it back."""
+        """The order at version `at_least` or later, once no failure can undo that version."""
         self._stored(order_id)
         kept = (self._kept if self._durable is None else self._durable).get(order_id)
         if kept is None or kept.state.version < at_least:
-            raise StoreUnavailable("it is not at a majority yet")
+            raise StoreUnavailable("the write has not reached a majority of the servers")
         return kept.order()
 
     async def get_state(self, order_id: OrderId) -> OrderState:
-        """The order as last stored, to look at."""
+        """The state as last stored, without its processed requests."""
         return _without_requests(self._stored(order_id).state)
 
     async def save(self, order: Order) -> None:
-        """Store a changed order with its new events, at the next version, or nothing."""
+        """Store a changed order with its new events, at the next version."""
         self._require_available()
         kept = self._kept.get(order.id)
         expected = order.version, write_token(order)
@@ -76,7 +76,7 @@ class InMemoryOrders(InMemoryOutbox):
         self._keep(order, version=order.version + 1)
 
     async def find_by_number(self, tenant: str, number: str) -> OrderState:
-        """The order with this number, to look at."""
+        """The state of the order with this number, without its processed requests."""
         self._require_available()
         for kept in self._all():
             if self._has_number(kept, tenant, number):
@@ -86,13 +86,15 @@ class InMemoryOrders(InMemoryOutbox):
     async def list(
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
     ) -> OrderPage:
-        """At most `limit` orders by time of creation and id, after a position, to look at."""
+        """At most `limit` orders after a position, sorted by time of creation and id."""
         self._require_available()
-        states = [kept.state for kept in self._all() if _fits(kept.state, where)]
-        states.sort(key=_place, reverse=newest_first)
+        states = [kept.state for kept in self._all() if _matches(kept.state, where)]
+        states.sort(key=_sort_key, reverse=newest_first)
         if after is not None:
             last = (after.at, after.order_id)
-            states = [s for s in states if (_place(s) < last if newest_first else _place(s) > last)]
+            states = [
+                s for s in states if (_sort_key(s) < last if newest_first else _sort_key(s) > last)
+            ]
         page = [_without_requests(state) for state in states[:limit]]
         has_next = len(states) > limit
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
@@ -103,10 +105,10 @@ class InMemoryOrders(InMemoryOutbox):
     ) -> builtins.list[OrderId]:
         """At most `limit` orders whose `next_action_at` has come, each claimed for `lease`."""
         self._require_available()
-        due = [(k.wake_at, k) for k in self._all() if k.wake_at is not None and k.wake_at <= now]
+        due = [(k.work_at, k) for k in self._all() if k.work_at is not None and k.work_at <= now]
         first = [kept for _, kept in sorted(due, key=lambda each: each[0])[:limit]]
         for kept in first:
-            kept.wake_at = now + lease
+            kept.work_at = now + lease
         self._require_majority()
         return [kept.state.id for kept in first]
 
@@ -121,9 +123,10 @@ class InMemoryOrders(InMemoryOutbox):
 
     def _keep(self, order: Order, *, version: int) -> None:
         state = replace(order.state, version=version)
-        news = tuple(self._logged(state, recorded) for recorded in order.new_events)
+        new_events = tuple(self._logged(state, recorded) for recorded in order.new_events)
         kept = self._kept[order.id]
-        kept.state, kept.outbox, kept.wake_at = state, (*kept.outbox, *news), state.next_action_at
+        kept.state, kept.work_at = state, state.next_action_at
+        kept.outbox = (*kept.outbox, *new_events)
         kept.write_token = next(self._write_tokens)
         self._require_majority()
         mark_stored(order, version, write_token=kept.write_token)
@@ -141,11 +144,11 @@ def _without_requests(state: OrderState) -> OrderState:
     return replace(state, requests=())
 
 
-def _place(state: OrderState) -> tuple[datetime, OrderId]:
+def _sort_key(state: OrderState) -> tuple[datetime, OrderId]:
     return state.created_at, state.id
 
 
-def _fits(state: OrderState, where: OrderFilter) -> bool:
+def _matches(state: OrderState, where: OrderFilter) -> bool:
     owner = state.customer_id if state.customer_id is not None else state.placed_by
     exact: tuple[tuple[object, object], ...] = (
         (where.owner, owner),

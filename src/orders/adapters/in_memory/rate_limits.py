@@ -1,4 +1,4 @@
-"""`RateLimiter` in the memory of one process: exact there, unknown to every other one."""
+"""`RateLimiter` in the memory of one process. Other processes count separately."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Callable
 from orders.application.ports import Admission, RatePolicy
 
 MAX_KEYS = 100_000
-"""Keys remembered at most. Beyond that the oldest are forgotten, and start anew."""
+"""The most keys in memory. Beyond that, the least recently used start again with a full burst."""
 
 
 class InMemoryRateLimiter:
-    """GCRA: each key has the one time at which all that it took will have been given back."""
+    """GCRA: stores for each key the time at which its full burst will be available again."""
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, max_keys: int = MAX_KEYS
     ) -> None:
-        """Start with nothing taken. `clock` counts seconds and never goes back."""
+        """Start with a full burst for every key. `clock` counts seconds and never goes back."""
         self._clock = clock
         self._max_keys = max_keys
         self._restored_at: dict[str, float] = {}
 
     @property
     def is_degraded(self) -> bool:
-        """False: one process is all that it was to count."""
+        """Always False: this limiter counts one process only, as intended."""
         return False
 
     def __len__(self) -> int:
-        """How many keys are remembered."""
+        """How many keys are in memory."""
         return len(self._restored_at)
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
-        """Take one of what `key` may do now."""
+        """Take one request from what `key` may send now."""
         now = self._clock()
         interval = 1 / policy.per_second
         restored_at = max(now, self._restored_at.pop(key, now)) + interval
-        # What is left until the key owes a whole burst; rounding must not cost a request.
+        # Seconds until the burst is used up. Rounding must not cost a request, so 1 ns is added.
         room = now + policy.burst * interval - restored_at + 1e-9
         if room < 0:
             self._restored_at[key] = restored_at - interval
@@ -50,7 +50,7 @@ class InMemoryRateLimiter:
         )
 
     def _forget(self, now: float) -> None:
-        """Look at the two keys that were used least recently: what owes nothing is not kept."""
+        """Delete up to two old keys: those whose full burst is available, or above `max_keys`."""
         for _ in range(2):
             oldest = next(iter(self._restored_at))
             if self._restored_at[oldest] > now and len(self._restored_at) <= self._max_keys:

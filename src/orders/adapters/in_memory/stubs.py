@@ -1,4 +1,4 @@
-"""Prices, tokens, a trace and the time, as a test sets them."""
+"""Prices, tokens, a trace and a clock with values that a test sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orders.application.ports import LoggedEvent
 
 
 class StaticPriceList:
-    """A `PriceList` of prices in minor units by currency and SKU."""
+    """A `PriceList` from a mapping: prices in minor units by currency and SKU."""
 
     def __init__(self, prices: Mapping[str, Mapping[str, int]]) -> None:
         self.unavailable = False
@@ -27,14 +27,14 @@ class StaticPriceList:
 
 
 class StaticTokens:
-    """A `TokenVerifier` that knows whom each token names."""
+    """A `TokenVerifier` from a mapping of tokens to callers."""
 
     def __init__(self, callers: Mapping[str, Caller]) -> None:
         self.unavailable = False
         self._callers = callers
 
     async def verify(self, token: str) -> Caller:
-        """The caller that a token names."""
+        """The caller of a token."""
         if self.unavailable:
             raise KeysUnavailable("the keys are switched off")
         if token not in self._callers:
@@ -59,12 +59,12 @@ class FixedTraceContext:
         broker: str,  # noqa: ARG002 - the port's
         destination: str,  # noqa: ARG002 - the port's
     ) -> AbstractContextManager[str | None]:
-        """The message carries the trace context of the event's cause."""
+        """Yield the trace context of the event's cause."""
         return nullcontext(event.traceparent)
 
 
 class FixedClock:
-    """A `Clock` that stands still until it is moved."""
+    """A `Clock` that changes only with `advance`."""
 
     def __init__(self, at: datetime) -> None:
         self._at = at
@@ -74,18 +74,18 @@ class FixedClock:
         return self._at
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock on."""
+        """Move the clock forward."""
         self._at += by
 
 
 class TickingClock(FixedClock):
-    """A `Clock` that moves on by `step` whenever it is read."""
+    """A `Clock` that moves forward by `step` with each read."""
 
     def __init__(self, at: datetime, *, step: timedelta = timedelta(milliseconds=1)) -> None:
         super().__init__(at)
         self._step = step
 
     def __call__(self) -> datetime:
-        """The time, a step after the last one."""
+        """The time, one step after the last read."""
         self.advance(self._step)
         return super().__call__()

@@ -1,4 +1,4 @@
-"""The auth service's keys as its JWKS endpoint lists them, kept up to date."""
+"""The public keys of the auth service, fetched from its JWKS endpoint and refreshed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ MAX_JWKS_BYTES: Final = 256 * 1024
 
 
 class JwksRing:
-    """The keys that a JWKS endpoint lists, fetched when they are used and never in their way.
+    """The keys of a JWKS endpoint. A request starts a fetch, and waits only if it lacks a key.
 
-    Keys older than `refresh_seconds` are refreshed beside the requests that use them. An unknown
-    `kid` gets a separate fetch, whatever was fetched before: a key may be a second old. All
-    unknown ones together cause at most one per `unknown_kid_seconds`. While the endpoint fails,
-    the last good keys count for `keep_seconds`, and are asked for again after `retry_seconds`.
-    There is one fetch at a time, of at most `timeout_seconds`, and redirects are not followed.
+    Keys older than `refresh_seconds` are refreshed in the background. An unknown `kid` starts a
+    fetch, even right after another one, because a key may be 1 s old. All unknown `kid`s together
+    start at most one fetch per `unknown_kid_seconds`. If a fetch fails, the next one comes after
+    `retry_seconds`, or after `cold_retry_seconds` while there are no keys; keys stay valid for
+    `keep_seconds` after the last successful fetch. There is one fetch at a time, which takes at
+    most `timeout_seconds`. Redirects are not followed.
     """
 
     def __init__(
@@ -49,12 +50,12 @@ class JwksRing:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._now = now
         self._keys: tuple[VerifyingKey, ...] = ()
-        self._fetched_at = self._tried_at = self._looked_at = float("-inf")
+        self._fetched_at = self._tried_at = self._unknown_kid_at = float("-inf")
         self._fetch: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Fetch nothing yet: the auth service need not be up."""
+        """Return at once. The first call fetches, so the auth service need not be up."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,7 +63,7 @@ class JwksRing:
         await self.close()
 
     async def ensure_keys(self) -> None:
-        """Have keys, fetching them if there are none, see `KeyRing`."""
+        """Fetch the keys if there are none, see `KeyRing`."""
         if self._now() - self._fetched_at > self._keep_seconds:
             self._keys = ()
         if not self._keys:
@@ -74,22 +75,22 @@ class JwksRing:
             raise KeysUnavailable("the auth service's keys could not be fetched")
 
     async def find(self, algorithm: str, kid: str | None) -> VerifyingKey:
-        """The one key that verifies tokens of this header, see `KeyRing`."""
+        """The one key that verifies tokens with this header, see `KeyRing`."""
         await self.ensure_keys()
-        for look_again in (self._wait_for_fetch, self._look_for_unknown):
+        for wait in (self._wait_for_fetch, self._fetch_unknown):
             try:
                 return only_match(self._keys, algorithm, kid)
             except InvalidToken:
-                await look_again()
+                await wait()
         return only_match(self._keys, algorithm, kid)
 
     def holds(self, key: VerifyingKey) -> bool:
-        """Whether the endpoint listed `key` when last asked; starts a refresh when it is due."""
+        """Whether the last successful fetch had `key`. Starts a refresh if one is due."""
         self._refresh_if_due()
         return key in self._keys and self._now() - self._fetched_at <= self._keep_seconds
 
     async def close(self) -> None:
-        """Stop a fetch under way and give the connection back. The ring may be used again."""
+        """Stop a fetch under way and close the connection. The ring may be used again."""
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
@@ -100,12 +101,12 @@ class JwksRing:
     async def _wait_for_fetch(self) -> None:
         """Wait for the fetch under way, if there is one."""
         if self._fetch is not None:
-            # Not awaited itself: who gives up waiting must not end what others wait for.
+            # Awaiting the task would cancel it with this request, while others wait for it too.
             await asyncio.wait([self._fetch])
 
-    async def _look_for_unknown(self) -> None:
-        if self._now() - self._looked_at >= self._unknown_kid_seconds:
-            self._looked_at = self._now()
+    async def _fetch_unknown(self) -> None:
+        if self._now() - self._unknown_kid_at >= self._unknown_kid_seconds:
+            self._unknown_kid_at = self._now()
             self._start()
         await self._wait_for_fetch()
 
@@ -135,11 +136,11 @@ class JwksRing:
         if self._session is None:
             jar = aiohttp.DummyCookieJar()
             self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=jar)
-        async with self._session.get(self._url, allow_redirects=False) as answer:
-            if answer.status != 200:
-                raise ValueError("the JWKS endpoint does not answer 200")
+        async with self._session.get(self._url, allow_redirects=False) as response:
+            if response.status != 200:
+                raise ValueError("the JWKS endpoint did not return 200")
             body = bytearray()
-            async for chunk in answer.content.iter_any():
+            async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > MAX_JWKS_BYTES:
                     raise ValueError("the JWKS is too large")

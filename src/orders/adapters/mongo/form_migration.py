@@ -18,6 +18,7 @@ from beanie.migrations.database import DBHandler
 from beanie.migrations.models import MigrationLog, RunningDirections, RunningMode
 from beanie.migrations.runner import MigrationNode
 from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.errors import OperationFailure
 
 from orders.adapters.mongo.connection import Collection, Database
 from orders.adapters.mongo.documents import ORDERS, PUBLISHERS, SCHEMA, Document
@@ -36,6 +37,9 @@ Report = Callable[[str], None]
 _FOLDER: Final = Path(__file__).with_name("migrations")
 _MIGRATION: Final = "form_2_field_names.py"
 _LOG: Final = str(MigrationLog.Settings.name)
+_CHECKED: Final[Document] = {"_id": "form 2 only"}
+"""Marks in the log that a run with the setting `2` has found no order in form 1."""
+_INDEX_NOT_FOUND: Final = 27
 _BATCH: Final = 100
 """Documents per update. It bounds memory, and how long other writers may wait."""
 _MAX_PASSES: Final = 3
@@ -80,8 +84,9 @@ async def bring_to_form(database: Database, form: StoredForm, report: Report) ->
         OldFormLeft: If the setting is `2`, and there are orders in form 1.
     """
     if form is StoredForm.TWO:
-        await _finish(database)
+        await _finish(database, report)
         return
+    await database[_LOG].delete_one(_CHECKED)
     await database[ORDERS].create_indexes([*OLD_INDEXES])
     _report.set(report)
     await _run(database, forward=form is StoredForm.BOTH)
@@ -197,14 +202,17 @@ async def _build(database: Database) -> tuple[MigrationNode, MigrationNode]:
     return migration, migration.prev_migration
 
 
-async def _finish(database: Database) -> None:
-    """Record that only form 2 is left, and drop the indexes of form 1; or refuse to."""
-    orders = database[ORDERS]
+async def _finish(database: Database, report: Report) -> None:
+    """Check that only form 2 is left. The next run then drops the indexes of form 1.
+
+    Not the first run: the chart's hook makes it before the processes with `both` are replaced, and
+    those search by these indexes.
+    """
+    orders, log = database[ORDERS], database[_LOG]
     existing = await orders.index_information()
     # The first of them goes last: while it is there, an interrupted drop is continued.
     names = [str(index.document["name"]) for index in reversed(OLD_INDEXES)]
-    recorded: Document = {"is_current": True, "name": _MIGRATION}
-    if names[-1] not in existing and await database[_LOG].find_one(recorded):
+    if names[-1] not in existing and await log.find_one({"is_current": True, "name": _MIGRATION}):
         return
     if left := await orders.count_documents({"schema": OLD_SCHEMA}):
         raise OldFormLeft(
@@ -213,6 +221,18 @@ async def _finish(database: Database) -> None:
         )
     migration, _ = await _build(database)
     await migration.update_current_migration()  # type: ignore[no-untyped-call]
+    if names[-1] in existing and await log.find_one(_CHECKED) is None:
+        await log.update_one(_CHECKED, {"$set": {"name": _MIGRATION}}, upsert=True)
+        report("no order is left in form 1: run this again when all processes have the setting 2")
+        return
     for name in names:
         if name in existing:
-            await orders.drop_index(name)
+            await _drop_index(orders, name)
+
+
+async def _drop_index(orders: Collection, name: str) -> None:
+    try:
+        await orders.drop_index(name)
+    except OperationFailure as error:
+        if error.code != _INDEX_NOT_FOUND:  # another run was faster
+            raise

@@ -45,6 +45,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _EVENTS: Document = {"tenant": 1, "schema": 1, "outbox": 1, "offered_sequence": 1}
+_CLAIM_IMMEDIATELY: Document = {"at": IMMEDIATELY}
 _ALL_CONFIRMED: Document = {"publisher_lags": "", "offered_sequence": ""}
 _MAX_SCANNED: Final = 10_000
 """Orders among which unreadable events are searched."""
@@ -104,7 +105,7 @@ class MongoOutbox:
         if result.matched_count < len(ids):
             await self._orders.update_many(
                 {"_id": {"$in": ids}, "outbox.0.sequence": {"$lte": up_to}},
-                _pull(up_to) | {"$set": {"outbox_claim": {"at": IMMEDIATELY}}},
+                _pull(up_to) | {"$set": {"outbox_claim": _CLAIM_IMMEDIATELY}},
             )
 
     @translate_driver_errors
@@ -138,7 +139,7 @@ class MongoOutbox:
         if result.matched_count < len(ids):
             await self._orders.update_many(
                 are_new | {"sequence": {"$gt": kept.last}},
-                changes | {"$set": progress | {"outbox_claim": {"at": IMMEDIATELY}}},
+                changes | {"$set": progress | {"outbox_claim": _CLAIM_IMMEDIATELY}},
             )
 
     @translate_driver_errors
@@ -234,11 +235,10 @@ class MongoOutbox:
         for name in self._publishers if publisher is None else (publisher,):
             lag = lag_field(name)
             wanted: Document = {"tenant": 1, lag: 1, "outbox.sequence": 1}
-            is_parked: Document = {f"{lag}.at": {"$gte": PARKED_FROM}}
-            documents = self._orders.find(
-                is_parked, wanted, sort=[(f"{lag}.at", ASCENDING)], limit=limit
-            )
-            found += [parked_in(document, name) async for document in documents]
+            at = f"{lag}.at"
+            is_parked: Document = {at: {"$gte": PARKED_FROM}}
+            found_now = self._orders.find(is_parked, wanted, sort=[(at, ASCENDING)], limit=limit)
+            found += [parked_in(document, name) async for document in found_now]
         return sorted(found, key=lambda each: each.parked_at)[:limit]
 
     @translate_driver_errors
@@ -255,8 +255,9 @@ class MongoOutbox:
         """Return new events that this version cannot read, of at most `limit` orders."""
         found: list[Unreadable] = []
         at = "outbox_claim.at"
-        is_new = {at: {"$gte": IMMEDIATELY}}
-        waiting = self._orders.find(is_new, _EVENTS, sort=[(at, ASCENDING)], limit=_MAX_SCANNED)
+        waiting = self._orders.find(
+            {at: {"$gte": IMMEDIATELY}}, _EVENTS, sort=[(at, ASCENDING)], limit=_MAX_SCANNED
+        )
         async for document in waiting:
             new = new_events_in(document)
             if new and new.unreadable:

@@ -1,6 +1,6 @@
-"""A circuit breaker: stops asking a service that fails, and lets few calls find out when it heals.
+"""A circuit breaker: stops calls to a service that fails, and lets a few probe it later.
 
-One event loop owns it; no method waits, so none needs a lock.
+One event loop uses it. No method awaits, so none needs a lock.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 
 class CircuitOpen(Exception):
-    """The service fails, or the probes are already under way. Nothing was sent."""
+    """The service fails, or enough probes are under way. Nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
     """When to open and when to try again.
 
-    It opens when at least `minimum_calls` ended within `window_seconds` and at least the share
-    `failure_ratio` of them failed; it stays open for `open_seconds`; then `probes` calls, at
-    most, find out. If all of them succeed it closes; the first failure opens it again.
+    It opens if at least `minimum_calls` ended within `window_seconds`, and at least the share
+    `failure_ratio` of them failed. It stays open for `open_seconds`. Then it lets at most `probes`
+    calls through: if all of them succeed it closes, and the first failure opens it again.
     """
 
     window_seconds: int = 30
@@ -41,7 +41,7 @@ class _Second:
 
 
 class CircuitBreaker:
-    """Ask `admit` before a call and tell `record` how it ended, exactly once."""
+    """Call `admit` before each call to the service, and `record` once when it has ended."""
 
     def __init__(
         self, rules: BreakerRules | None = None, *, clock: Callable[[], float] = time.monotonic
@@ -51,14 +51,14 @@ class CircuitBreaker:
         self._clock = clock
         self._window: deque[_Second] = deque()
         self._opened_at: float | None = None
-        # Raised with every change of state, so that a call which began before it cannot count.
+        # Incremented with every change of state, so that calls from before the change do not count.
         self._generation = 0
         self._probes_left = 0
         self._probes_passed = 0
 
     @property
     def state(self) -> str:
-        """Closed, open, or half-open once calls may find out whether the service has healed."""
+        """`closed`, `open`, or `half-open` while probes are allowed."""
         if self._opened_at is None:
             return "closed"
         waited = self._clock() - self._opened_at
@@ -68,7 +68,7 @@ class CircuitBreaker:
         """Let a call through; when half-open, as one of the probes.
 
         Returns:
-            What `record` wants to be given when the call has ended.
+            The admission, to pass to `record` when the call has ended.
 
         Raises:
             CircuitOpen: If the call must not be made.
@@ -81,7 +81,7 @@ class CircuitBreaker:
         return self._generation
 
     def record(self, admission: int, *, healthy: bool | None) -> None:
-        """Count how an admitted call ended; None if it was given up and tells nothing."""
+        """Count how an admitted call ended; None if the caller gave up, which says nothing."""
         if admission != self._generation:
             return
         if self._opened_at is not None:

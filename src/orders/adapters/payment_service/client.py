@@ -1,4 +1,4 @@
-"""The payment service over HTTP: the port's calls, as requests of its published contract."""
+"""`PaymentGateway` over HTTP: each call is a request of the service's published contract."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _TRACE_CONTEXT = TraceContextTextMapPropagator()
 class HttpPayments:
     """`PaymentGateway` over HTTP. Open it in the event loop that uses it, and close it there.
 
-    Every call sends its `reference` as the Idempotency-Key, and is repeated with the same one
-    only. The service gets our own credential and the trace, nothing else of the user's request.
+    Every call sends its `reference` as the Idempotency-Key, and every retry the same one. The
+    service gets our credential and the trace context, nothing else of the user's request.
     """
 
     def __init__(
@@ -39,20 +39,20 @@ class HttpPayments:
         """Take the address of the service, without `/v1`, and our credential there."""
         self._payments = url.rstrip("/") + "/v1/payments"
         self._credential = credential
-        self._sender = ResilientClient(limits or CallLimits(), timing or Timing())
+        self._client = ResilientClient(limits or CallLimits(), timing or Timing())
 
     @property
     def breaker_state(self) -> str:
         """Closed, half-open or open."""
-        return self._sender.breaker_state
+        return self._client.breaker_state
 
     async def open(self) -> None:
-        """Make the one session; nothing is connected before the first call."""
-        await self._sender.open(self._credential)
+        """Make the HTTP session. The first call connects."""
+        await self._client.open(self._credential)
 
     async def close(self) -> None:
         """Close all connections. Closing twice does nothing."""
-        await self._sender.close()
+        await self._client.close()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -69,12 +69,12 @@ class HttpPayments:
     async def authorize(
         self, *, reference: str, amount: Money, method: str, capture: bool
     ) -> PaymentReport:
-        """Authorise a payment, and capture it at once if asked to.
+        """Authorise a payment, and capture it at once if `capture` is true.
 
         Raises:
-            PaymentDeclined: The payer's bank said no. Final.
-            PaymentRefused: The service refused the request. Final; it was sent once.
-            PaymentUnavailable: The outcome is unknown. Repeat with the same reference.
+            PaymentDeclined: The payer's bank declined. Final.
+            PaymentRefused: The service refused the request. Final; it changed nothing.
+            PaymentUnavailable: The outcome is unknown. Retry with the same reference.
         """
         body = {
             "reference": reference,
@@ -86,30 +86,30 @@ class HttpPayments:
         return await self._post(self._payments, body, key=reference)
 
     async def capture(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
-        """Capture some or all of what is authorised. Raises as `authorize` does."""
+        """Capture some or all of the authorised amount. Raises as `authorize` does."""
         return await self._move(provider_id, "captures", {"amount": amount.minor}, reference)
 
     async def void(self, provider_id: str, *, reference: str) -> PaymentReport:
-        """Release what is authorised and not captured. Raises as `authorize` does."""
+        """Release the authorised amount that is not captured. Raises as `authorize` does."""
         return await self._move(provider_id, "voids", {}, reference)
 
     async def refund(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
-        """Give back some or all of what is captured. Raises as `authorize` does."""
+        """Refund some or all of the captured amount. Raises as `authorize` does."""
         return await self._move(provider_id, "refunds", {"amount": amount.minor}, reference)
 
     async def find(self, reference: str) -> PaymentReport | None:
-        """The payment authorised under a reference; None if the service has none.
+        """The payment with a reference; None if the service has none.
 
         Raises:
-            PaymentUnavailable: No answer that can be trusted, or none to us. A look-up that is
-                refused tells nothing of the payment. Repeat.
+            PaymentUnavailable: There is no valid response, or the service refused the look-up.
+                Neither says anything about the payment. May be repeated.
         """
         url = URL(f"{self._payments}?reference={quote(reference, safe='')}", encoded=True)
-        request = Request("GET", url, _traced({}))
+        request = Request("GET", url, _with_trace_context({}))
         try:
-            return await self._sender.send(request, lambda body: read_payments(body).get(reference))
+            return await self._client.send(request, lambda body: read_payments(body).get(reference))
         except (PaymentDeclined, PaymentRefused) as error:
-            raise PaymentUnavailable("the payment service refused to look it up") from error
+            raise PaymentUnavailable("the payment service refused the look-up") from error
 
     async def _move(
         self, provider_id: str, kind: str, body: Mapping[str, object], reference: str
@@ -118,12 +118,12 @@ class HttpPayments:
         return await self._post(url, {**body, "reference": reference}, key=reference)
 
     async def _post(self, url: str, body: Mapping[str, object], *, key: str) -> PaymentReport:
-        headers = _traced({"Idempotency-Key": key, "Content-Type": "application/json"})
+        headers = _with_trace_context({"Idempotency-Key": key, "Content-Type": "application/json"})
         request = Request("POST", URL(url, encoded=True), headers, msgspec.json.encode(body))
-        return await self._sender.send(request, read_payment)
+        return await self._client.send(request, read_payment)
 
 
-def _traced(headers: dict[str, str]) -> dict[str, str]:
-    # Not `propagate.inject`: it would send the caller's baggage to a third party, too.
+def _with_trace_context(headers: dict[str, str]) -> dict[str, str]:
+    # `propagate.inject` would send the caller's baggage to a third party as well.
     _TRACE_CONTEXT.inject(headers)
     return headers

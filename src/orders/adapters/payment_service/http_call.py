@@ -1,4 +1,4 @@
-"""One request to the payment service and the judgement of its answer."""
+"""One request to the payment service, and what its response means."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from orders.adapters.payment_service.schema import UnreadableResponse, read_decl
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
 
 BODY_LIMIT = 2**20
-_REPEATABLE = frozenset({408, 409, 425, 429})
+_RETRYABLE = frozenset({408, 409, 425, 429})
 
 T = TypeVar("T")
 
 
 class RetryableFailure(PaymentUnavailable):
-    """The outcome is unknown, and another try with the same key may settle it soon.
+    """The outcome is unknown. A retry with the same key may find it.
 
-    `healthy` says whether the service at least works; `retry_after` is in seconds.
+    `healthy` is true if the service works but asks to wait; `retry_after` is in seconds.
     """
 
     def __init__(self, message: str, *, retry_after: float = 0.0, healthy: bool = False) -> None:
@@ -34,7 +34,7 @@ class RetryableFailure(PaymentUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Everything that is sent, so that a repetition sends the same."""
+    """Everything that is sent, so that a retry sends the same."""
 
     method: str
     url: URL
@@ -45,13 +45,13 @@ class Request:
 async def call_once(
     session: aiohttp.ClientSession, request: Request, read: Callable[[bytes], T]
 ) -> T:
-    """Send a request once and read the answer with `read`.
+    """Send a request once, and read the response body with `read`.
 
     Raises:
-        PaymentDeclined: 402.
-        PaymentRefused: Any other 4xx that no repetition changes.
-        RetryableFailure: No answer, or one that asks to come back.
-        PaymentUnavailable: An answer that cannot be trusted: a redirect, an unreadable body.
+        PaymentDeclined: The status is 402.
+        PaymentRefused: Another 4xx that a retry would not change.
+        RetryableFailure: No response, or a status that allows a retry.
+        PaymentUnavailable: The response is not valid: a redirect, an unreadable body.
     """
     try:
         async with session.request(
@@ -61,21 +61,21 @@ async def call_once(
             data=request.body,
             allow_redirects=False,
         ) as response:
-            return await _judge(response, read)
+            return await _result(response, read)
     except (TimeoutError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-        raise RetryableFailure("the payment service gave no answer") from error
+        raise RetryableFailure("the payment service gave no response") from error
     except (aiohttp.ClientError, UnreadableResponse) as error:
-        raise PaymentUnavailable("the payment service's answer cannot be read") from error
+        raise PaymentUnavailable("the payment service's response cannot be read") from error
 
 
-async def _judge(response: aiohttp.ClientResponse, read: Callable[[bytes], T]) -> T:
+async def _result(response: aiohttp.ClientResponse, read: Callable[[bytes], T]) -> T:
     status = response.status
     if status in (200, 201):
         return read(await _body(response))
     if status == 402:
         raise PaymentDeclined(await _decline_code(response))
-    message = f"the payment service answered {status}"
-    if status in _REPEATABLE or (status >= 500 and status != 501):
+    message = f"the payment service returned {status}"
+    if status in _RETRYABLE or (status >= 500 and status != 501):
         wanted = retry_after_seconds(response.headers.get("Retry-After"), now=datetime.now(UTC))
         raise RetryableFailure(message, retry_after=wanted, healthy=status < 500)
     if 400 <= status < 500:

@@ -1,4 +1,4 @@
-"""Protects every request: deadline, bulkhead, circuit breaker, and bounded retries."""
+"""Around every request: a deadline, a bulkhead, the circuit breaker, and bounded retries."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
-    """What one call may take. `total_seconds` holds waiting for a slot and repeating, too.
+    """The bounds of one call. `total_seconds` includes the wait for a slot and all retries.
 
-    At most `waiting` wait for a slot, each for `slot_seconds` at most. Whoever gets none was not
-    asked for, and is soon tried again by a worker: a slow service makes no queue of requests.
+    At most `in_flight` calls have a slot. At most `waiting` calls wait for one, each for at most
+    `slot_seconds`. A call without a slot is not sent, and a worker soon retries it: a slow service
+    must not build a queue of requests.
     """
 
     connect_seconds: float = 1.0
@@ -51,9 +52,9 @@ class CallLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Where time and chance come from, so that a test can be exact.
+    """The sources of time and randomness. A test replaces them.
 
-    `clock` counts seconds and never goes back; `jitter` gives numbers from 0 to 1.
+    `clock` counts seconds and never goes back; `jitter` returns numbers from 0 to 1.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -66,7 +67,7 @@ class _NoSlot(Exception):
 
 
 class ResilientClient:
-    """Sends requests over one session. Made, opened, used and closed in one event loop."""
+    """Sends requests over one session. Create, open, use and close it in one event loop."""
 
     def __init__(self, limits: CallLimits, timing: Timing) -> None:
         self._limits = limits
@@ -83,12 +84,12 @@ class ResilientClient:
         return self._breaker.state
 
     async def open(self, credential: str | None) -> None:
-        """Make the session; nothing is connected before the first request."""
+        """Make the session. The first request connects."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if credential is not None:
             headers["Authorization"] = f"Bearer {credential}"
         self._session = aiohttp.ClientSession(
-            # The slots bound the connections; a second bound would only hide the first.
+            # The slots bound the connections already. A second bound would only hide the first.
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers | {"User-Agent": "orders"},
@@ -106,32 +107,32 @@ class ResilientClient:
             await session.close()
 
     async def send(self, request: Request, read: Callable[[bytes], T]) -> T:
-        """Send a request, several times if need be, and read the answer with `read`.
+        """Send a request, with retries if needed, and read the response body with `read`.
 
-        It takes no more of the current request's time than leaves enough to book the answer.
+        It leaves enough of the current request's time to store the result.
 
         Raises:
-            PaymentDeclined: A final no of the business.
-            PaymentRefused: A final no to the request, which was sent once.
+            PaymentDeclined: The payer's bank declined. Final.
+            PaymentRefused: The service refused the request, which was sent once. Final.
             PaymentUnavailable: The outcome is unknown; `PaymentNotAttempted` if nothing was sent.
         """
         seconds = min(self._limits.total_seconds, seconds_left() - TO_BOOK_SECONDS)
         if seconds <= 0:
-            raise PaymentUnavailable("there is no time left to ask the payment service")
+            raise PaymentUnavailable("there is no time left to call the payment service")
         self._budget.pay_in()
         retrying = self._retrying(seconds)
         try:
             async with asyncio.timeout(seconds) as deadline:
-                answer: T = await retrying(self._try, request, read, deadline)
-                return answer
+                result: T = await retrying(self._try, request, read, deadline)
+                return result
         except (CircuitOpen, _NoSlot) as error:
-            message = "the payment service fails, or is slow, and was not asked"
-            asked = retrying.statistics["attempt_number"] > 1
-            raise (PaymentUnavailable if asked else PaymentNotAttempted)(message) from error
+            message = "the payment service fails, or is slow, and was not called"
+            was_sent = retrying.statistics["attempt_number"] > 1
+            raise (PaymentUnavailable if was_sent else PaymentNotAttempted)(message) from error
         except TimeoutError as error:
-            raise PaymentUnavailable("the payment service gave no answer in time") from error
+            raise PaymentUnavailable("the payment service gave no response in time") from error
         except PaymentRefused as error:
-            # What an earlier try left behind is not undone by refusing a later one.
+            # An earlier try may have moved money, which the refusal of a later one does not undo.
             if retrying.statistics["attempt_number"] > 1:
                 raise PaymentUnavailable(str(error)) from error
             raise
@@ -139,13 +140,13 @@ class ResilientClient:
     async def _try(
         self, request: Request, read: Callable[[bytes], T], deadline: asyncio.Timeout
     ) -> T:
-        async with self._a_slot():
+        async with self._slot():
             admission = self._breaker.admit()
             healthy: bool | None = False
             try:
-                answer = await call_once(self._opened(), request, read)
+                result = await call_once(self._opened(), request, read)
                 healthy = True
-                return answer
+                return result
             except (PaymentDeclined, PaymentRefused):
                 healthy = True
                 raise
@@ -153,16 +154,16 @@ class ResilientClient:
                 healthy = error.healthy
                 raise
             except asyncio.CancelledError:
-                # Our deadline tells of the service; a caller who goes away does not.
+                # Our deadline says that the service is slow. A caller who gives up says nothing.
                 healthy = False if deadline.expired() else None
                 raise
             finally:
                 self._breaker.record(admission, healthy=healthy)
 
     @asynccontextmanager
-    async def _a_slot(self) -> AsyncIterator[None]:
+    async def _slot(self) -> AsyncIterator[None]:
         if self._slots.locked():
-            await self._wait_for_a_slot()
+            await self._wait_for_slot()
         else:
             await self._slots.acquire()  # without a wait
         try:
@@ -170,7 +171,7 @@ class ResilientClient:
         finally:
             self._slots.release()
 
-    async def _wait_for_a_slot(self) -> None:
+    async def _wait_for_slot(self) -> None:
         if self._waiting >= self._limits.waiting:
             raise _NoSlot
         self._waiting += 1
@@ -188,7 +189,7 @@ class ResilientClient:
         return self._session
 
     def _retrying(self, seconds: float) -> AsyncRetrying:
-        # A new one for each call, as it keeps the state of a call in itself.
+        # A new one for each call, because it holds the state of that call.
         ends_at = asyncio.get_running_loop().time() + seconds
         return AsyncRetrying(
             sleep=self._timing.sleep,
@@ -200,11 +201,11 @@ class ResilientClient:
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        wanted = error.retry_after if isinstance(error, RetryableFailure) else 0.0
-        return wait_seconds(state.attempt_number, wanted, jitter=self._timing.jitter())
+        retry_after = error.retry_after if isinstance(error, RetryableFailure) else 0.0
+        return wait_seconds(state.attempt_number, retry_after, jitter=self._timing.jitter())
 
     def _stop(self, state: RetryCallState, ends_at: float) -> bool:
-        """Whether to give up: no tries, no time, or no budget left. The budget is asked last."""
+        """Whether no tries, no time or no budget is left. Takes from the budget last."""
         return (
             state.attempt_number >= self._limits.tries
             or asyncio.get_running_loop().time() + state.upcoming_sleep >= ends_at

@@ -1,4 +1,4 @@
-"""When a call may be made again, and after how long a wait."""
+"""Whether a call may be retried, and after which wait."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LONGEST_WAIT_SECONDS = 2.0
 
 
 class RetryBudget:
-    """How many repetitions the calls made so far have paid for.
+    """Bounds the retries by the number of calls.
 
-    Each call pays in a tenth of a repetition, at most ten are kept: of n calls no more than
-    n/10 + 10 are repeated, so repeating never doubles the load on a service that fails.
-    A spent budget is full again after a minute in which no call wanted a repetition; otherwise
-    a quiet process would never repeat anything again.
+    Each call adds `ratio` of a retry, up to `reserve`. By default n calls cause at most n/10 + 10
+    retries, so retries never double the load on a service that fails. The budget is full again
+    after `calm_seconds` in which no call wanted a retry. Otherwise a process with few calls would
+    not retry for hours.
     """
 
     def __init__(
@@ -34,19 +34,19 @@ class RetryBudget:
         self._calm_seconds = calm_seconds
         self._clock = clock
         self._left = reserve
-        self._asked_at = clock()
+        self._wanted_at = clock()
 
     def pay_in(self) -> None:
-        """Count one call, its repetitions not included."""
+        """Count one call. Its retries do not count."""
         self._left = min(self._reserve, self._left + self._ratio)
 
     def take(self) -> bool:
-        """Take one repetition out; False if none is left."""
+        """Take one retry out of the budget; False if none is left."""
         now = self._clock()
-        if now - self._asked_at >= self._calm_seconds:
+        if now - self._wanted_at >= self._calm_seconds:
             self._left = self._reserve
-        self._asked_at = now
-        # Ten payments of 0.1 make 0.9999999999999999.
+        self._wanted_at = now
+        # Ten times 0.1 adds up to 0.9999999999999999.
         if self._left < 1 - 1e-9:
             return False
         self._left -= 1
@@ -54,10 +54,10 @@ class RetryBudget:
 
 
 def wait_seconds(attempt: int, retry_after: float, *, jitter: float) -> float:
-    """Return the seconds to wait after the n-th try (from 1), with full jitter (0 to 1).
+    """The wait after try number `attempt` (from 1), with full jitter (0 to 1).
 
-    Never less than the service's Retry-After; the jitter on top spreads the retries of clients
-    that got the same Retry-After.
+    It is never below `retry_after`. The jitter on top spreads the clients that got the same
+    Retry-After.
     """
     return retry_after + jitter * min(
         LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1)
@@ -65,9 +65,9 @@ def wait_seconds(attempt: int, retry_after: float, *, jitter: float) -> float:
 
 
 def retry_after_seconds(value: str | None, *, now: datetime) -> float:
-    """The seconds that a Retry-After field (RFC 9110, 10.2.3) asks for; 0 if it makes no sense.
+    """The seconds that a Retry-After field (RFC 9110, 10.2.3) asks for; 0 if it is not valid.
 
-    `now` is aware; a date in the past asks for nothing.
+    `now` is aware. A date in the past gives 0.
     """
     if value is None:
         return 0.0
@@ -78,6 +78,6 @@ def retry_after_seconds(value: str | None, *, now: datetime) -> float:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return 0.0
-    # A date in "-0000" comes back naive; it is UTC all the same.
+    # `parsedate_to_datetime` returns a naive date for the zone "-0000", which is UTC.
     aware = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())

@@ -1,4 +1,4 @@
-"""A payment as the payment service writes it; its form is published in `infra/contracts/`."""
+"""The JSON of the payment service. Its schema is published in `infra/contracts/`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orders.domain.payments import PaymentReport, ProviderStatus
 
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
 
-# `\Z`, as `$` lets a trailing newline through.
+# `$` would accept a trailing newline; `\Z` does not.
 _Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
 _Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Amount = Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class UnreadableResponse(Exception):
-    """The bytes are not of the published form. The message repeats nothing of them."""
+    """The body does not match the published schema. The message has no part of it."""
 
 
 class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
-    """One payment. Members that we do not know are ignored."""
+    """One payment. Unknown members are ignored."""
 
     id: _Id
     reference: _Reference
@@ -38,10 +38,10 @@ class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
     decline_code: str | None = None
 
     def to_report(self) -> PaymentReport:
-        """What the payment says, in words of the domain.
+        """The payment as a value of the domain.
 
         Raises:
-            UnreadableResponse: If the currency is none of ISO 4217.
+            UnreadableResponse: If the currency is not in ISO 4217.
         """
         try:
             amount = Money(self.amount, self.currency)
@@ -58,33 +58,33 @@ class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class _WirePayments(msgspec.Struct, frozen=True, gc=False):
+class _PaymentsMessage(msgspec.Struct, frozen=True, gc=False):
     payments: list[PaymentMessage]
 
 
-class _WireProblem(msgspec.Struct, frozen=True, gc=False):
+class _ProblemMessage(msgspec.Struct, frozen=True, gc=False):
     code: str
 
 
 _PAYMENT = msgspec.json.Decoder(PaymentMessage)
-_PAYMENTS = msgspec.json.Decoder(_WirePayments)
-_PROBLEM = msgspec.json.Decoder(_WireProblem)
+_PAYMENTS = msgspec.json.Decoder(_PaymentsMessage)
+_PROBLEM = msgspec.json.Decoder(_ProblemMessage)
 
 
 def read_payment(body: bytes) -> PaymentReport:
-    """Read the answer to a request about one payment.
+    """Read the response to a request about one payment.
 
     Raises:
-        UnreadableResponse: If it is not of the published form.
+        UnreadableResponse: If it does not match the published schema.
     """
     return decode(_PAYMENT, body).to_report()
 
 
 def read_payments(body: bytes) -> dict[str, PaymentReport]:
-    """Read the answer to a look-up: the payments by reference.
+    """Read the response to a look-up: the payments by reference.
 
     Raises:
-        UnreadableResponse: If it is not of the published form, or names a reference twice.
+        UnreadableResponse: If it does not match the published schema, or has a reference twice.
     """
     payments = decode(_PAYMENTS, body).payments
     found = {payment.reference: payment.to_report() for payment in payments}
@@ -94,7 +94,7 @@ def read_payments(body: bytes) -> dict[str, PaymentReport]:
 
 
 def read_decline_code(body: bytes) -> str:
-    """The code in the body of a 402; `declined` if there is none that we can read."""
+    """The code in the body of a 402; `declined` if there is no valid one."""
     try:
         return _safe_code(decode(_PROBLEM, body).code)
     except UnreadableResponse:
@@ -102,10 +102,10 @@ def read_decline_code(body: bytes) -> str:
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Read a body strictly: no text for a number, no fraction for an integer.
+    """Read a body strictly: a string is no number, a fraction is no integer.
 
     Raises:
-        UnreadableResponse: If it is not of the decoder's form.
+        UnreadableResponse: If it does not match the decoder's type.
     """
     try:
         return decoder.decode(body)
@@ -114,5 +114,5 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 
 def _safe_code(code: str) -> str:
-    """The code if it looks like one, else `declined`: no foreign text goes any further."""
+    """The code if it has the form of one, else `declined`: no foreign text gets into our data."""
     return code if _CODE.fullmatch(code) else "declined"

@@ -1,4 +1,4 @@
-"""Signed messages of the payment service (Standard Webhooks 1.0, symmetric signatures)."""
+"""Signed webhooks of the payment service (Standard Webhooks 1.0, symmetric signatures)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from orders.adapters.payment_service.schema import PaymentMessage, UnreadableRes
 from orders.application.errors import InvalidWebhook
 from orders.application.ports import PaymentEvent, PaymentEventType
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's prefix, no secret
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's prefix, not a secret
 _ID_LIMIT = 255
 
 
-class _WireEvent(msgspec.Struct, frozen=True, gc=False):
+class _WebhookMessage(msgspec.Struct, frozen=True, gc=False):
     type: PaymentEventType
     data: PaymentMessage
 
 
-_EVENT = msgspec.json.Decoder(_WireEvent)
+_EVENT = msgspec.json.Decoder(_WebhookMessage)
 
 
 class WebhookVerifier:
-    """Tells messages of the payment service from forgeries. Keeps nothing between calls."""
+    """Verifies the signature of webhooks. Has no state between calls."""
 
     def __init__(self, secrets: Sequence[str], *, tolerance_seconds: int = 300) -> None:
-        """Take the secrets (`whsec_…`, base64); two while one is replaced by the other.
+        """Take the secrets (`whsec_…`, base64): two while one replaces the other.
 
         Raises:
-            ValueError: If there is none, or one is not of that form or below 24 bytes.
+            ValueError: If there is none, or one is not of that form or has less than 24 bytes.
         """
         if not secrets:
             raise ValueError("a webhook verifier needs a secret")
@@ -42,13 +42,13 @@ class WebhookVerifier:
         self._tolerance_seconds = tolerance_seconds
 
     def verify(self, headers: Mapping[str, str], raw_body: bytes, now: datetime) -> PaymentEvent:
-        """Read a message after proving where it comes from. May be repeated.
+        """Verify the signature of a webhook, and read it. May be repeated.
 
-        `headers` are looked up by lower-case names, `raw_body` is as it came, `now` is aware.
+        The names in `headers` are in lower case, `raw_body` has the received bytes, `now` is aware.
 
         Raises:
-            InvalidWebhook: If a header is missing or malformed, it was signed more than the
-                tolerance ago or ahead, no signature fits, or the body is of no known form.
+            InvalidWebhook: If a header is missing or malformed, the timestamp differs from `now` by
+                more than the tolerance, no signature matches, or the body is not valid.
         """
         message_id = headers.get("webhook-id", "")
         timestamp = headers.get("webhook-timestamp", "")
@@ -61,24 +61,24 @@ class WebhookVerifier:
             event = decode(_EVENT, raw_body)
             return PaymentEvent(id=message_id, type=event.type, payment=event.data.to_report())
         except UnreadableResponse as error:
-            raise InvalidWebhook("the body is of no known form") from error
+            raise InvalidWebhook("the body is not valid") from error
 
     def _check_age(self, timestamp: str, now: datetime) -> None:
         if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
             raise InvalidWebhook("no webhook-timestamp")
         if abs(now.timestamp() - int(timestamp)) > self._tolerance_seconds:
-            raise InvalidWebhook("it was signed too long ago, or ahead of time")
+            raise InvalidWebhook("the timestamp is too far in the past or in the future")
 
     def _check_signature(self, given: str, signed: bytes) -> None:
         expected = [_signature(key, signed) for key in self._keys]
-        # All are compared, so that the time taken does not tell which one fits.
-        fits = [
+        # All are compared, so that the duration does not reveal which one matches.
+        matches = [
             hmac.compare_digest(one, candidate.encode(errors="replace"))
             for candidate in given.split(" ")
             for one in expected
         ]
-        if not any(fits):
-            raise InvalidWebhook("no signature fits")
+        if not any(matches):
+            raise InvalidWebhook("no signature matches")
 
 
 def _signature(key: bytes, signed: bytes) -> bytes:

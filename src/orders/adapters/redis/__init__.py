@@ -1,1 +1,1 @@
-"""What is shared in Redis."""
+"""State in Redis that all processes share."""

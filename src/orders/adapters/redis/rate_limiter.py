@@ -18,13 +18,13 @@ from redis.exceptions import RedisError
 from orders.application.ports import Admission, RateLimiter, RatePolicy
 
 TIMEOUT_SECONDS: Final = 0.02
-"""How long a batch waits for Redis at most."""
+"""The longest wait of a batch for Redis."""
 PAUSE_SECONDS: Final = 5.0
-"""How long Redis is not asked after it failed."""
+"""After a failure, the pause before the next call to Redis."""
 PREFIX: Final = "orders:rate:"
 
-# The generic cell rate algorithm (GCRA), for a batch: a key, and an interval and a burst for it.
-# Times are whole microseconds by the clock of Redis, since those of our machines may differ.
+# The generic cell rate algorithm (GCRA) for a batch. Each key has an interval and a burst.
+# Times are whole microseconds of the clock of Redis, because the clocks of our machines may differ.
 _GCRA: Final = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Batch:
-    """What is asked of Redis in one call. `losses` is how often Redis had been lost before."""
+    """The requests of one call to Redis. `losses` counts the failures of Redis before it."""
 
     def __init__(self, losses: int) -> None:
         self.losses = losses
@@ -55,7 +55,7 @@ class _Batch:
         self.rooms: asyncio.Task[list[int] | None]
 
     def add(self, key: str, interval: int, burst: int) -> int:
-        """Add a question. Returns the index of its answer."""
+        """Add a request. Returns the index of its result."""
         self.keys.append(key)
         self.args += (interval, burst)
         return len(self.keys) - 1
@@ -64,10 +64,10 @@ class _Batch:
 class RedisRateLimiter:
     """GCRA, atomic in Redis. Keys are stored as digests, so no name of a caller is in Redis.
 
-    There is one call at a time. What is asked meanwhile goes into the next one, so that a burst of
-    requests costs a few calls and not one each. If Redis fails or takes longer than 20 ms,
-    `fallback` counts for `PAUSE_SECONDS`. Then one request asks Redis again, and the others go on
-    with `fallback` until it answers. Leaving the context closes the connection.
+    There is one call to Redis at a time. Requests that arrive meanwhile share the next call, so a
+    burst of requests costs a few calls. If Redis fails or takes longer than `timeout_seconds`,
+    `fallback` counts for `PAUSE_SECONDS`. Then one request tries Redis again, and the others use
+    `fallback` until Redis responds. Leaving the context closes the connection.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class RedisRateLimiter:
         timeout_seconds: float = TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the address of Redis. Nothing is connected before the first call."""
-        # No timeouts of redis-py: they end a wait also if it was our own event loop that was late.
+        """Take the address of Redis. The first call connects."""
+        # The timeouts of redis-py would also end a wait if our own event loop was late.
         self._redis = Redis.from_url(
             uri, retry=Retry(NoBackoff(), 0), socket_connect_timeout=None, socket_timeout=None
         )
@@ -90,12 +90,12 @@ class RedisRateLimiter:
         self._one_call = asyncio.Lock()
         self._next: _Batch | None = None
         self._losses = 0
-        self._ask_again_at = float("-inf")
+        self._retry_at = float("-inf")
         self._is_shared = True
 
     @property
     def is_degraded(self) -> bool:
-        """Whether `fallback` counts, for this process alone, because Redis did not answer."""
+        """Whether `fallback` counts, for this process alone, because Redis did not respond."""
         return not self._is_shared
 
     async def __aenter__(self) -> Self:
@@ -107,17 +107,17 @@ class RedisRateLimiter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        async with self._one_call:  # after what still waits
+        async with self._one_call:  # after all batches
             await self._redis.aclose()
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
         """Take one request from what `key` may send now, in whichever process it arrives."""
         now = self._clock()
-        if now < self._ask_again_at:
+        if now < self._retry_at:
             return await self._fallback.take(key, policy)
         if not self._is_shared:
-            # Until this request has asked Redis, the others go on without it.
-            self._ask_again_at = now + PAUSE_SECONDS
+            # While this request tries Redis, the others use the fallback.
+            self._retry_at = now + PAUSE_SECONDS
         interval = max(1, round(1_000_000 / policy.per_second))
         room = await self._room(key, interval, policy.burst)
         if room is None:
@@ -125,14 +125,14 @@ class RedisRateLimiter:
         return _admission(room, interval)
 
     async def _room(self, key: str, interval: int, burst: int) -> int | None:
-        """Ask Redis: microseconds as the script returns them, None if Redis is lost."""
+        """The microseconds that the script returns for a key; None if Redis is lost."""
         batch = self._next
         if batch is None or len(batch.keys) >= _BATCH:
             batch = self._next = _Batch(self._losses)
             batch.rooms = asyncio.create_task(self._rooms(batch))
         digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         index = batch.add(PREFIX + digest, interval, burst)
-        # A request that is cancelled does not take the others of its batch with it.
+        # A cancelled request must not cancel the others of its batch.
         rooms = await asyncio.shield(batch.rooms)
         return None if rooms is None else rooms[index]
 
@@ -144,49 +144,49 @@ class RedisRateLimiter:
                 return None
             try:
                 rooms = await self._in_time(self._script(keys=batch.keys, args=batch.args))
-            except (RedisError, OSError) as trouble:  # a TimeoutError is an OSError
-                self._lose(trouble)
+            except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+                self._switch_to_fallback(error)
                 return None
-            self._find()
+            self._switch_to_redis()
             return rooms
 
     async def _in_time(self, call: Coroutine[Any, Any, list[int]]) -> list[int]:
-        """Wait for an answer, but not longer than `timeout_seconds`.
+        """Wait for a response, but not longer than `timeout_seconds`.
 
-        If our own event loop wakes up late, the answer may be there, unread: then wait again. A
-        burst of requests delays the loop, and must not be what puts the limit out of action.
+        If our own event loop wakes up late, the response may be there, unread: then wait again.
+        A burst of requests delays the loop, and must not switch the shared limit off.
         """
         loop = asyncio.get_running_loop()
-        asking = asyncio.ensure_future(call)
+        responding = asyncio.ensure_future(call)
         try:
             for _ in range(_LATE_LOOPS):
                 ends_at = loop.time() + self._timeout_seconds
-                await asyncio.wait([asking], timeout=self._timeout_seconds)
+                await asyncio.wait([responding], timeout=self._timeout_seconds)
                 is_late = loop.time() - ends_at > self._timeout_seconds / 10
-                if asking.done() or not is_late:
+                if responding.done() or not is_late:
                     break
-            if not asking.done():
+            if not responding.done():
                 raise TimeoutError
-            return asking.result()
+            return responding.result()
         finally:
-            asking.cancel()
+            responding.cancel()
 
-    def _lose(self, trouble: Exception) -> None:
+    def _switch_to_fallback(self, error: Exception) -> None:
         self._losses += 1
-        self._ask_again_at = self._clock() + PAUSE_SECONDS
+        self._retry_at = self._clock() + PAUSE_SECONDS
         if self._is_shared:
-            _log.warning("rate limits are counted locally: %s", type(trouble).__name__)
+            _log.warning("rate limits are counted locally: %s", type(error).__name__)
         self._is_shared = False
 
-    def _find(self) -> None:
-        self._ask_again_at = float("-inf")
+    def _switch_to_redis(self) -> None:
+        self._retry_at = float("-inf")
         if not self._is_shared:
             _log.warning("rate limits are counted in Redis again")
         self._is_shared = True
 
 
 def _admission(room: int, interval: int) -> Admission:
-    """Read the script's answer: the microseconds that are left until the burst is used up."""
+    """Read the script's result: the microseconds that are left until the burst is used up."""
     if room < 0:
         return Admission(admitted=False, remaining=0, next_after_seconds=-room / 1e6)
     return Admission(

@@ -15,12 +15,19 @@ from orders.domain.errors import (
     TotalChanged,
     WouldCancelWholeOrder,
 )
-from orders.domain.lines import DraftLine, Items, Line, lines_of, move_units, require_units
+from orders.domain.lines import (
+    DraftLine,
+    Items,
+    Line,
+    lines_of,
+    move_units,
+    read_only_items,
+    require_units,
+)
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.pricing import LineTotals, totals_of
-from orders.domain.read_only import ReadOnlyDict
 from orders.domain.rules import cancellable_units, require_allowed
 from orders.domain.state import OrderState
 from orders.domain.validation import OrderLimits, validate_code, validate_whole
@@ -45,7 +52,7 @@ def propose_change(
         raise TotalChanged(stated=expected_total, actual=gross)
     change = Change(
         id=next_id(state.changes),
-        removed=ReadOnlyDict(removed),
+        removed=read_only_items(removed),
         added=lines,
         reason=validate_code(reason, "reason"),
         base_version=state.version,

@@ -67,7 +67,12 @@ def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[No
 
 
 def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: bool) -> bool:
-    """Whether money that is authorised is needed no more: asked once for each time it comes."""
+    """Whether the order now voids every payment that it can void.
+
+    It does so when it is cancelled or expires, or when all is delivered and paid. After that, it
+    does so again each time a payment brings money or the payment service names an undecided
+    payment. It does not repeat a void only because the payment service refused it.
+    """
     if not state.ledger.payments:
         return False
     is_new = came or bool(_undecided(state.ledger) - _undecided(before.ledger))
@@ -75,13 +80,17 @@ def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: 
         return is_new or before.status not in ENDED_UNPAID
     if _needs_no_more(state):
         return is_new or not _needs_no_more(before)
-    # Also what the payment service would not void before it had decided.
+    # At `expires_at` the order voids each payment once. The payment service may refuse that while a
+    # payment is undecided. If the payment brings money later, the order voids it again, unless the
+    # order is covered then.
     return came and _is_too_late_to_pay(state, now)
 
 
 def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool:
-    """Whether captured money has to go back. A refund that failed is not begun again: it would
-    fail again.
+    """Whether the order now refunds captured money that nobody owes.
+
+    It does so when it is cancelled or expires, and after that each time money comes or a refund
+    succeeds. It does not repeat a refund only because it was refused: it would be refused again.
     """
     if state.status not in ENDED_UNPAID:
         return False
@@ -90,7 +99,11 @@ def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool
 
 
 def _money_that_came(before: Ledger, after: Ledger) -> dict[PartId, int]:
-    """What is newly authorised or captured, by payment; captured counts though it was held."""
+    """The minor units that each payment has brought between the two states.
+
+    It counts what was newly authorised and what was newly captured, even if the captured money was
+    authorised before.
+    """
     if before is after:
         return {}
     known = {payment.id: payment for payment in before.payments}

@@ -12,11 +12,10 @@ from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, WouldCancelWholeOrder
 from orders.domain.identifiers import Actor, ActorKind
-from orders.domain.lines import Items, Line, move_units, require_units
+from orders.domain.lines import Items, Line, move_units, read_only_items, require_units
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._payments import voids_of
 from orders.domain.order._state_change import Fields, StateChange, Steps, changed, moved
-from orders.domain.read_only import ReadOnlyDict
 from orders.domain.rules import (
     cancellable_units,
     is_packed,
@@ -83,7 +82,7 @@ def cancel_items(state: OrderState, items: Items, reason: str, now: datetime) ->
     require_units(state.lines, items, cancellable_units(state))
     if sum(items.values()) >= sum(line.live for line in state.lines):
         raise WouldCancelWholeOrder
-    cancelled = events.OrderItemsCancelled(items=ReadOnlyDict(items), reason=reason)
+    cancelled = events.OrderItemsCancelled(items=read_only_items(items), reason=reason)
     yield changed(cancelled, lines=move_units(state.lines, items, cancelled=1))
 
 

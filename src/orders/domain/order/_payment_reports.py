@@ -1,7 +1,8 @@
-"""Facts: what the payment service reports, as results of operations or by webhook.
+"""What the payment service reports, as the result of an operation or by webhook.
 
-A fact is never refused: it is recorded on an ended order too. A fact that comes twice, late or
-out of order changes nothing.
+The order accepts a report in every status. A repeated or older report changes nothing. A newer one
+counts even if the order has ended. While a payment is under review, the order ignores reports about
+it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from orders.domain.state import Hold, OrderState
 from orders.domain.validation import validate_flag, validate_str
 
 REVIEW_HOLD = "payment-mismatch"
-"""The hold on an order whose payment contradicts what was asked for."""
+"""The reason of the hold on an order with a payment under review."""
 
 
 def payment_report(
@@ -118,7 +119,7 @@ def _require_report(report: PaymentReport) -> None:
 def _succeeded(
     state: OrderState, operation: PaymentOperation, payment: Payment, now: datetime
 ) -> StateChange:
-    """An operation that the payment service has carried out, or taken on."""
+    """Record that the payment service has carried out an operation, or has not decided it yet."""
     ledger = state.ledger
     match operation.kind:
         case OperationKind.AUTHORIZE:

@@ -17,7 +17,6 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.pricing import OrderDraft, Quote
-from orders.domain.read_only import ReadOnlyDict
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_name, validate_time
 
@@ -54,7 +53,7 @@ def first_state(
         shipping=draft.shipping,
         external_reference=draft.external_reference,
         note=draft.note,
-        metadata=ReadOnlyDict(draft.metadata),
+        metadata=dict(draft.metadata),
         created_at=now,
         updated_at=now,
         expires_at=(

@@ -9,10 +9,9 @@ from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import CreditExceedsAvailable, IllegalStep
 from orders.domain.identifiers import PartId
-from orders.domain.lines import Items, move_units, require_units
+from orders.domain.lines import Items, move_units, read_only_items, require_units
 from orders.domain.order._parts import amount_within, next_id, part, replaced
 from orders.domain.order._state_change import StateChange, Steps, changed
-from orders.domain.read_only import ReadOnlyDict
 from orders.domain.returns import RETURN_STEPS, Credit, Return
 from orders.domain.rules import require_allowed, returnable_units
 from orders.domain.state import OrderState
@@ -34,7 +33,7 @@ def request_return(state: OrderState, items: Items, reason: str, now: datetime) 
     require_units(state.lines, items, returnable_units(state))
     a_return = Return(
         id=next_id(state.returns),
-        items=ReadOnlyDict(items),
+        items=read_only_items(items),
         reason=validate_code(reason, "reason"),
         created_at=now,
     )

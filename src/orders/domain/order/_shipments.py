@@ -8,10 +8,9 @@ from datetime import datetime
 from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import IllegalStep
-from orders.domain.lines import Items, move_units, require_units
+from orders.domain.lines import Items, move_units, read_only_items, require_units
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
-from orders.domain.read_only import ReadOnlyDict
 from orders.domain.rules import require_allowed, shippable_units
 from orders.domain.shipments import SHIPMENT_STEPS, Shipment
 from orders.domain.state import OrderState
@@ -26,7 +25,7 @@ def create_shipment(
     require_units(state.lines, items, shippable_units(state))
     shipment = Shipment(
         id=next_id(state.shipments),
-        items=ReadOnlyDict(items),
+        items=read_only_items(items),
         created_at=now,
         address=state.shipping.address if state.shipping else None,
         carrier=validate_optional_text(carrier, "carrier"),

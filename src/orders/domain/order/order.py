@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -48,7 +49,7 @@ class Order:
 
     A command that is called again does its work again, or is refused with `IllegalTransition` or
     `IllegalStep` because the work is done. To make a request repeatable, keep its key with
-    `record_request` and look for it with `find_request` first. Recording a fact may be repeated.
+    `record_request` and look for it with `find_request` first. Recording a report may be repeated.
 
     Two orders are equal if their states are: the same id, at the same point of the same history.
     """
@@ -62,6 +63,9 @@ class Order:
 
     def __eq__(self, other: object) -> bool:
         return self.state == other.state if isinstance(other, Order) else NotImplemented
+
+    def __copy__(self) -> Order:
+        return Order(copy(self._core))
 
     def __repr__(self) -> str:
         state = self.state
@@ -331,8 +335,9 @@ class Order:
     ) -> PaymentOperation:
         """Reserve a payment with the token of a payment method, never with card data.
 
-        `amount` is minor units; None is all that is outstanding. With `capture` the payment
-        service takes the money at once. Each call starts another payment.
+        `amount` is minor units; None is what is outstanding, less what is authorised or in flight.
+        With `capture` the payment service takes the money at once. Each call starts another
+        payment.
 
         Returns:
             The operation to execute, once the order is stored. Its key never changes.
@@ -372,7 +377,7 @@ class Order:
     def void(self, payment_id: str, *, by: Actor, now: datetime) -> None:
         """Reserve the void of a payment that is authorised or has no outcome yet.
 
-        The order can be paid in another way once the payment service has confirmed it.
+        The order can be paid in another way after the payment service has voided this payment.
 
         Raises:
             InvalidValue: If the id is not text, or `by` or `now` is not valid.
@@ -383,10 +388,11 @@ class Order:
         self._core.carry_out(_payments.void(self.state, payment_id, now), by, now)
 
     def dismiss_payment(self, payment_id: str, *, by: Actor, now: datetime) -> None:
-        """End the review of a payment. It counts as far as it was recorded before the review.
+        """End the review of a payment, as a decision of staff.
 
-        Settle anything else with the payment service by other means. Refunds of the payment
-        without an outcome count as failed.
+        The order keeps the amounts that it recorded before the review and ignores the rest, which
+        you settle with the payment service. Refunds of the payment without an outcome count as
+        failed. The hold stays: call `release`. No refund starts: call `refund`.
 
         Raises:
             InvalidValue: If the id is not text, or `by` or `now` is not valid.
@@ -419,7 +425,7 @@ class Order:
         steps = _payments.refund(self.state, amount, payment_id, reason, now)
         self._core.carry_out(steps, by, now)
 
-    # -- what the payment service reports: facts, which are never refused -----------------------
+    # -- what the payment service reports: accepted in every status -----------------------------
 
     def record_payment_report(
         self,
@@ -432,8 +438,8 @@ class Order:
         """Record what the payment service says of a payment. May be repeated, in any order.
 
         `charged_back`: the payer's bank took back all that is captured and not refunded. A
-        report that contradicts what was asked for puts the payment under review and the order
-        on hold.
+        report that contradicts itself or what was requested puts the payment under review and
+        the order on hold. During the review, reports about the payment are ignored.
 
         Raises:
             InvalidValue: If an argument is of another kind.

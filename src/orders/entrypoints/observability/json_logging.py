@@ -7,6 +7,7 @@ Writing a line never waits, see `line_writer`.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -90,10 +91,12 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 def configure_audit() -> None:
     """Send the audit trail to standard error as JSON, and leave all other logs as they are.
 
-    For a command whose other lines are for the person who runs it.
+    For a command whose other lines are for the person who runs it. A command serves no requests, so
+    it waits for a slow reader: no audit record of what it did may be lost.
     """
     audit = logging.getLogger("audit")
-    audit.handlers[:] = [JsonLines(_write_to(None))]
+    if (stream := sys.__stderr__) is not None:
+        audit.handlers[:] = [JsonLines(lambda line: _write_text(stream, line))]
     audit.setLevel(logging.INFO)
     audit.propagate = False
 

@@ -44,8 +44,9 @@ TESTED_VERSIONS: Final = {"uvicorn": "0.54", "httptools": "0.9"}
 """Minor versions that `uvicorn_protocol` works with. With others, uvicorn runs as it comes."""
 _STOCK_LACKS: Final = (
     "uvicorn runs without the service's own protocol, which was tested with %s, not with %s: a"
-    " slow request head or response has no time limit, a refusal under overload costs more, and a"
-    " malformed request gets a plain text response"
+    " slow request head or response has no time limit, a head may be larger and end its lines in a"
+    " bare LF, a refusal under overload costs more, and a malformed request gets a plain text"
+    " response"
 )
 _BACKLOG = 4_096
 _MAX_OPEN_FILES = 65_536
@@ -148,7 +149,7 @@ def server_config(
     return uvicorn.Config(
         app,
         interface="asgi3",
-        # h11 as the stock protocol: it limits heads, and reads the body behind an upgrade offer.
+        # h11 as the stock protocol: it reads the body behind an upgrade offer.
         http="h11" if _untested_versions() else _own_protocol(overload, is_draining),
         ws="none",
         loop="uvloop",

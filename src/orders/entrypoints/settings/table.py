@@ -204,8 +204,8 @@ class Settings:
         100_000,
     )
     max_in_flight: int = integer(
-        "requests per process that have a slot or wait for one; more get 503. Lists may be 60 % of "
-        "them. ORDERS_MONGO_POOL_SIZE requests have a slot at the same time. Requests that wait "
+        "requests per process that have a slot or wait for one; more get 503, lists already from "
+        "60 % on. ORDERS_MONGO_POOL_SIZE requests have a slot at the same time. Requests that wait "
         "for a body, the payment service or the catalogue do not count",
         256,
         1,
@@ -215,7 +215,7 @@ class Settings:
     # Times
     body_seconds: float = float_("limit for a request body to arrive", 10, 1, 60)
     request_seconds: float = float_(
-        "limit of a request from its arrival; later it starts no further work", 10, 1, 10
+        "limit of a request once it has a slot; later it starts no further work", 10, 1, 10
     )
     payment_connect_seconds: float = float_("limit to connect to the payment service", 1, 0.05, 10)
     payment_read_seconds: float = float_("limit for a response of the payment service", 5, 0.05, 20)

@@ -1,4 +1,4 @@
-"""What every `EventLog` promises. Subclass it and say how to make yours:
+"""What every `EventLog` promises. Subclass this suite and provide your adapter:
 
 class TestMyLog(EventLogContract):
     @pytest.fixture
@@ -43,15 +43,15 @@ class EventLogContract:
 
     @pytest.fixture
     def same_log(self) -> EventLog:
-        """The same log as another process has it."""
+        """A second adapter over the same log, as in another process."""
         raise NotImplementedError("override the fixture `same_log`")
 
     @pytest.fixture
     def lost_log(self) -> EventLog:
-        """A log whose store does not answer."""
+        """A log whose store does not respond."""
         raise NotImplementedError("override the fixture `lost_log`")
 
-    async def test_names_the_cause_of_an_order_once_it_is_logged(self, log: EventLog) -> None:
+    async def test_returns_the_cause_of_an_order_once_it_is_logged(self, log: EventLog) -> None:
         first, second, *_ = logged_events()
         cause = f"00-{7:032x}-{7:016x}-01"
         assert await log.cause_of(first.order_id) is None
@@ -61,7 +61,7 @@ class EventLogContract:
         assert await log.cause_of(first.order_id) == cause
         assert await log.cause_of(OrderId(uuid4())) is None
 
-    async def test_gives_back_every_event_there_is(self, log: EventLog) -> None:
+    async def test_returns_every_type_of_event_as_it_was_logged(self, log: EventLog) -> None:
         events = logged_events(EVERY_EVENT)
 
         await log.append(events)
@@ -71,7 +71,7 @@ class EventLogContract:
         assert [event.id for event in timeline] == [event.id for event in events]
         assert timeline[0].recorded.occurred_at.utcoffset() == NOW.utcoffset()
 
-    async def test_a_timeline_is_of_one_order_in_sequence(self, log: EventLog) -> None:
+    async def test_a_timeline_has_the_events_of_one_order_in_sequence(self, log: EventLog) -> None:
         one, other = logged_events(), logged_events()
         await log.append([*one[5:8], *other])
         await log.append(one[:5])
@@ -79,8 +79,8 @@ class EventLogContract:
         timeline = (await log.timeline(one[0].order_id)).events
 
         assert [event.recorded.sequence for event in timeline] == list(range(1, 9))
-        nobodys = await log.timeline(OrderId(uuid4()))
-        assert (list(nobodys.events), list(nobodys.unreadable)) == ([], [])
+        unknown = await log.timeline(OrderId(uuid4()))
+        assert (list(unknown.events), list(unknown.unreadable)) == ([], [])
 
     async def test_positions_count_every_event_from_1(self, log: EventLog) -> None:
         await log.append(logged_events()[:3])
@@ -89,7 +89,7 @@ class EventLogContract:
 
         assert _positions((await log.after(0, tenant="shop", limit=10)).events) == [1, 2, 3, 4, 5]
 
-    async def test_an_event_that_is_logged_is_left_as_it_is(self, log: EventLog) -> None:
+    async def test_an_event_that_is_logged_already_stays_as_it_is(self, log: EventLog) -> None:
         events = logged_events()
         await log.append(events[:4])
 
@@ -100,7 +100,7 @@ class EventLogContract:
         assert [replace(event, position=None) for event in feed] == events[:7]
         assert _positions(feed) == [1, 2, 3, 4, 5, 6, 7]
 
-    async def test_shows_what_comes_after_a_position(self, log: EventLog) -> None:
+    async def test_returns_the_events_after_a_position(self, log: EventLog) -> None:
         await log.append(logged_events()[:6])
 
         for after, positions in ((2, [3, 4, 5]), (5, [6]), (6, [])):
@@ -109,7 +109,7 @@ class EventLogContract:
             assert found.end == (positions[-1] if positions else None)
             assert not found.unreadable
 
-    async def test_shows_a_tenant_only_its_own(self, log: EventLog) -> None:
+    async def test_returns_only_the_events_of_the_tenant(self, log: EventLog) -> None:
         await log.append(logged_events()[:2])
         await log.append(logged_events(tenant="other")[:2])
         await log.append(logged_events()[:1])
@@ -118,7 +118,7 @@ class EventLogContract:
         assert _positions((await log.after(0, tenant="other", limit=1)).events) == [3]
         assert _positions((await log.after(0, tenant="nobody", limit=10)).events) == []
 
-    async def test_many_may_append_at_once(self, log: EventLog, same_log: EventLog) -> None:
+    async def test_concurrent_appends_lose_nothing(self, log: EventLog, same_log: EventLog) -> None:
         batches = [logged_events()[:5] for _ in range(10)]
 
         await asyncio.gather(
@@ -133,7 +133,7 @@ class EventLogContract:
             timeline = (await log.timeline(batch[0].order_id)).events
             assert [replace(event, position=None) for event in timeline] == batch
 
-    async def test_nothing_appears_before_what_a_reader_has_seen(
+    async def test_no_event_appears_before_one_that_a_reader_has_seen(
         self, log: EventLog, same_log: EventLog
     ) -> None:
         async def write() -> None:
@@ -149,7 +149,7 @@ class EventLogContract:
 
         assert seen == list((await same_log.after(0, tenant="shop", limit=100)).events)
 
-    async def test_says_in_time_that_the_store_does_not_answer(self, lost_log: EventLog) -> None:
+    async def test_raises_in_time_if_the_store_does_not_respond(self, lost_log: EventLog) -> None:
         calls: list[Awaitable[object]] = [
             lost_log.append(logged_events()[:1]),
             lost_log.timeline(OrderId(uuid4())),

@@ -1,5 +1,5 @@
-"""What every `EventOutbox` promises, with the `OrderRepository` that fills it. Subclass it and
-say how to make yours:
+"""What every `EventOutbox` promises, with the `OrderRepository` that fills it. Subclass this suite
+and provide your adapters:
 
     class TestMyOutbox(EventOutboxContract):
         @pytest.fixture
@@ -11,8 +11,8 @@ say how to make yours:
         @pytest.fixture
         async def lost_outbox(self) -> EventOutbox: ...
 
-`orders` reports `TRACE` as the trace of every request. The publishers that may be behind are called
-`rabbitmq` and `kafka`.
+`orders` stores `TRACE` as the traceparent of every event. The publishers are named `rabbitmq` and
+`kafka`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
 
     @pytest.fixture
     def orders(self) -> OrderRepository:
-        """A repository over the same store, empty."""
+        """An empty repository over the same store."""
         raise NotImplementedError("override the fixture `orders`")
 
     @pytest.fixture
@@ -57,7 +57,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
 
     @pytest.fixture
     def lost_outbox(self) -> EventOutbox:
-        """An outbox whose store does not answer."""
+        """An outbox whose store does not respond."""
         raise NotImplementedError("override the fixture `lost_outbox`")
 
     # -- filling ----------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         assert list(waiting) == expected
         assert [event.recorded.sequence for event in waiting] == [1, 2, 3, 4]
 
-    async def test_a_refused_write_leaves_no_event(
+    async def test_a_refused_write_stores_no_event(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         await orders.add(order := a_new_order())
@@ -88,20 +88,20 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
 
         assert await _left(outbox, order.id) == [1, 2]
 
-    async def test_a_change_without_an_event_adds_none(
+    async def test_a_change_without_an_event_stores_none(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         await orders.add(order := a_new_order())
-        call = order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+        operation = order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
         await orders.save(order)
         await outbox.remove({order.id: 2})
 
-        order.record_unknown_outcome(call.key, now=NOW)
+        order.record_unknown_outcome(operation.key, now=NOW)
         await orders.save(order)
 
         assert await _claimed(outbox) == []
 
-    async def test_knows_no_event_of_an_order_that_is_not_there(self, outbox: EventOutbox) -> None:
+    async def test_returns_no_event_of_an_unknown_order(self, outbox: EventOutbox) -> None:
         assert await _left(outbox, OrderId(uuid4())) == []
         await outbox.remove({OrderId(uuid4()): 1})
 
@@ -117,7 +117,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         by_order = {each.order_id: list(each.events) for each in claimed}
         assert by_order == {events[0].order_id: events for events in expected}
 
-    async def test_claims_at_most_as_many_orders_as_asked_for(
+    async def test_claims_at_most_the_limit_of_orders(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         ids = [(await _a_saved_order(orders))[0].order_id for _ in range(5)]
@@ -128,7 +128,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         assert (len(first), len(second)) == (3, 2)
         assert sorted(first + second) == sorted(ids)
 
-    async def test_gives_each_order_to_one_of_many_that_claim(
+    async def test_concurrent_claims_get_the_new_events_of_each_order_once(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         ids = [(await _a_saved_order(orders))[0].order_id for _ in range(10)]
@@ -149,7 +149,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         assert list(again.events) == expected
         assert await _claimed(outbox, now=NOW + LEASE) == []
 
-    async def test_an_event_that_comes_during_a_claim_does_not_end_it(
+    async def test_an_event_stored_during_a_claim_does_not_end_the_claim(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         expected = await _a_saved_order(orders)
@@ -177,7 +177,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
 
     # -- removing ---------------------------------------------------------------------------
 
-    async def test_what_is_removed_is_never_claimed_again(
+    async def test_removed_events_are_never_claimed_again(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         expected = await _a_saved_order(orders)
@@ -190,7 +190,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         assert await _left(outbox, order_id) == []
         assert await _claimed(outbox, now=NOW + 2 * LEASE) == []
 
-    async def test_events_that_came_meanwhile_stay_and_can_be_claimed_at_once(
+    async def test_events_stored_meanwhile_stay_and_can_be_claimed_at_once(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         expected = await _a_saved_order(orders)
@@ -205,7 +205,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         (batch,) = await outbox.claim(now=NOW, lease=LEASE, limit=10)
         assert [event.recorded.sequence for event in batch.events] == [5]
 
-    async def test_removes_of_many_orders_what_is_named_of_each(
+    async def test_removes_the_events_of_many_orders_up_to_a_number_each(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         ids = [(await _a_saved_order(orders))[0].order_id for _ in range(5)]
@@ -217,7 +217,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         assert left == [[], [3, 4], [], [4], [3, 4]]
         assert sorted(await _claimed(outbox)) == sorted([ids[1], ids[3], ids[4]])
 
-    async def test_a_late_repetition_disturbs_nothing(
+    async def test_a_late_retry_of_a_removal_changes_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         order_id = (await _a_saved_order(orders))[0].order_id
@@ -234,9 +234,9 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
         await orders.save(order)
         assert await _claimed(outbox) == [order_id]
 
-    # -- loss -------------------------------------------------------------------------------
+    # -- outages ----------------------------------------------------------------------------
 
-    async def test_says_in_time_that_the_store_does_not_answer(
+    async def test_raises_in_time_if_the_store_does_not_respond(
         self, lost_outbox: EventOutbox
     ) -> None:
         (event,) = logged_events()[:1]
@@ -263,7 +263,7 @@ class EventOutboxContract(LaggingPublishers, HeldBackEvents):
 
 
 async def _a_saved_order(orders: OrderRepository) -> list[LoggedEvent]:
-    """Store an order in three writes; returns its events."""
+    """Store an order in three writes, and return its events."""
     order = a_new_order()
     recorded = [*order.new_events]
     await orders.add(order)

@@ -1,4 +1,4 @@
-"""What every `EventPublisher` promises. Subclass it and say how to make yours, and your broker:
+"""What every `EventPublisher` promises. Subclass this suite and provide your adapter and a broker:
 
 class TestMyPublisher(EventPublisherContract):
     @pytest.fixture
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from orders.application.ports import EventPublisher
 
 BOUND_SECONDS = 20.0
-"""A call is back within this, whatever the broker does."""
+"""A call returns within this time, whatever the broker does."""
 POISON = OrderCancelled(reason="x" * 2_000_000)
-"""An event that every broker refuses: it is far too large."""
+"""An event of 2 MB. Every broker under test refuses it."""
 
 
 class Broker(Protocol):
     """The broker behind the publisher under test."""
 
     async def received(self) -> Sequence[bytes]:
-        """The bodies of all messages so far; those of one order as they came in."""
+        """The bodies of all messages so far, those of one order in the sequence of arrival."""
         ...
 
     async def lose(self) -> None:
-        """Make the broker stop answering."""
+        """Make the broker stop responding."""
         ...
 
     async def restore(self) -> None:
-        """Let it answer again, with all that it had confirmed."""
+        """Let it respond again. It still has all messages that it confirmed."""
         ...
 
 
@@ -58,7 +58,7 @@ class EventPublisherContract:
 
     @pytest.fixture
     def broker(self) -> Broker:
-        """What it sends to."""
+        """The broker that the publisher sends to."""
         raise NotImplementedError("override the fixture `broker`")
 
     async def test_sends_every_event_in_its_published_form_in_order(
@@ -66,9 +66,9 @@ class EventPublisherContract:
     ) -> None:
         events = logged_events()
 
-        told = await publisher.publish(events)
+        outcome = await publisher.publish(events)
 
-        assert told == Published(confirmed={events[0].order_id: len(EVERY_EVENT)})
+        assert outcome == Published(confirmed={events[0].order_id: len(EVERY_EVENT)})
         assert list(await broker.received()) == [encode(event) for event in events]
 
     async def test_keeps_each_order_in_order(
@@ -76,9 +76,11 @@ class EventPublisherContract:
     ) -> None:
         orders = [logged_events()[:5] for _ in range(20)]
 
-        told = await publisher.publish([events[place] for place in range(5) for events in orders])
+        outcome = await publisher.publish(
+            [events[place] for place in range(5) for events in orders]
+        )
 
-        assert told == Published(confirmed={events[0].order_id: 5 for events in orders})
+        assert outcome == Published(confirmed={events[0].order_id: 5 for events in orders})
         received = await broker.received()
         for events in orders:
             assert _of(events[0].order_id, received) == [encode(event) for event in events]
@@ -89,18 +91,18 @@ class EventPublisherContract:
         events = logged_events()[:3]
 
         for _ in range(2):
-            told = await publisher.publish(events)
-            assert told == Published(confirmed={events[0].order_id: 3})
+            outcome = await publisher.publish(events)
+            assert outcome == Published(confirmed={events[0].order_id: 3})
 
         assert list(await broker.received()) == [encode(event) for event in events] * 2
 
-    async def test_nothing_to_send_is_nothing(
+    async def test_sends_nothing_for_no_events(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
         assert await publisher.publish([]) == Published()
         assert list(await broker.received()) == []
 
-    async def test_what_the_broker_refuses_holds_up_its_own_order_only(
+    async def test_a_refused_event_stops_only_its_own_order(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
         note = NoteAdded(note_id=PartId("1"))
@@ -108,28 +110,30 @@ class EventPublisherContract:
         others = [logged_events()[:4] for _ in range(10)]
         events = [each for order in (*others[:5], poisoned, *others[5:]) for each in order]
 
-        told = await publisher.publish(events)
+        outcome = await publisher.publish(events)
 
         bad = poisoned[0].order_id
-        assert dict(told.confirmed) == {bad: 2} | {order[0].order_id: 4 for order in others}
-        assert list(told.refused) == [bad]
+        assert dict(outcome.confirmed) == {bad: 2} | {order[0].order_id: 4 for order in others}
+        assert list(outcome.refused) == [bad]
         received = await broker.received()
-        assert _firsts(bad, received) == [encode(event) for event in poisoned[:2]]
+        assert _first_deliveries(bad, received) == [encode(event) for event in poisoned[:2]]
         for order in others:
-            assert _firsts(order[0].order_id, received) == [encode(event) for event in order]
+            assert _first_deliveries(order[0].order_id, received) == [
+                encode(event) for event in order
+            ]
 
-    async def test_a_refusal_is_told_each_time(
+    async def test_reports_a_refusal_each_time(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
         poisoned = logged_events((POISON,))
 
         for _ in range(2):
-            told = await publisher.publish(poisoned)
-            assert (dict(told.confirmed), list(told.refused)) == ({}, [poisoned[0].order_id])
+            outcome = await publisher.publish(poisoned)
+            assert (dict(outcome.confirmed), list(outcome.refused)) == ({}, [poisoned[0].order_id])
 
         assert list(await broker.received()) == []
 
-    async def test_a_lost_broker_confirms_nothing_in_time_and_heals(
+    async def test_a_call_to_a_lost_broker_returns_in_time_and_later_ones_recover(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
         events = logged_events()[:3]
@@ -144,9 +148,11 @@ class EventPublisherContract:
 
         confirmed = await _publish_all(publisher, events[1:])
         assert confirmed == {events[0].order_id: 3}
-        assert _firsts(events[0].order_id, await broker.received()) == list(map(encode, events))
+        assert _first_deliveries(events[0].order_id, await broker.received()) == list(
+            map(encode, events)
+        )
 
-    async def test_nothing_is_lost_when_the_broker_is_lost_meanwhile(
+    async def test_loses_no_event_if_the_broker_is_lost_while_it_sends(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
         orders = [logged_events() for _ in range(40)]
@@ -156,21 +162,21 @@ class EventPublisherContract:
             await asyncio.wait([publishing], timeout=0)
 
         await broker.lose()
-        told = await publishing
+        outcome = await publishing
         await broker.restore()
-        left = [e for e in events if e.recorded.sequence > told.confirmed.get(e.order_id, 0)]
+        left = [e for e in events if e.recorded.sequence > outcome.confirmed.get(e.order_id, 0)]
         await _publish_all(publisher, left)
 
         received = await broker.received()
         assert set(received) == set(map(encode, events))
         for order in orders:
-            assert _firsts(order[0].order_id, received) == list(map(encode, order))
+            assert _first_deliveries(order[0].order_id, received) == list(map(encode, order))
 
 
 async def _publish_all(
     publisher: EventPublisher, events: Sequence[LoggedEvent]
 ) -> dict[OrderId, int]:
-    """Send until all are confirmed, as a relay does."""
+    """Send until the broker has confirmed all events, as the relay does."""
     confirmed: dict[OrderId, int] = {}
     left = list(events)
     while left:
@@ -184,6 +190,6 @@ def _of(order_id: OrderId, received: Iterable[bytes]) -> list[bytes]:
     return [body for body in received if own in body]
 
 
-def _firsts(order_id: OrderId, received: Iterable[bytes]) -> list[bytes]:
+def _first_deliveries(order_id: OrderId, received: Iterable[bytes]) -> list[bytes]:
     """An order's messages in the order of their first delivery."""
     return [*dict.fromkeys(_of(order_id, received))]

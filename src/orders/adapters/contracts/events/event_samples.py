@@ -1,4 +1,4 @@
-"""Every event there is, to store and to send."""
+"""One event of each type, to store and to send."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def logged_events(
     tenant: str = "shop",
     first: int = 1,
 ) -> list[LoggedEvent]:
-    """Events of one order in sequence, as a relay has them."""
+    """Events of one order in sequence, as the relay reads them from the outbox."""
     after = OrderSnapshot(
         status=OrderStatus.CONFIRMED,
         payment_status=OrderPaymentStatus.PARTIALLY_PAID,

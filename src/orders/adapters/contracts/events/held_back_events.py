@@ -1,6 +1,4 @@
-"""What every `EventOutbox` promises of events that a publisher that is behind does not take: a part
-of its suite.
-"""
+"""The part of `EventOutboxContract` about events that a publisher refuses: `defer` and `park`."""
 
 from __future__ import annotations
 
@@ -32,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class HeldBackEvents:
-    """Deferred for a while, parked until somebody looks."""
+    """Deferred events wait for a time, parked events for `resend`."""
 
     # -- deferring --------------------------------------------------------------------------
 
-    async def test_deferred_events_wait_and_remember_the_refusals(
+    async def test_deferred_events_wait_and_keep_the_count_of_refusals(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = await lacking_events(orders, outbox)
@@ -49,7 +47,7 @@ class HeldBackEvents:
         (again,) = await claim_for(ONE, outbox, until)
         assert (list(again.events), again.refusals) == (list(lacking.events), 2)
 
-    async def test_what_was_confirmed_before_the_deferred_is_not_given_again(
+    async def test_events_before_the_deferred_ones_count_as_confirmed(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = await lacking_events(orders, outbox)
@@ -60,7 +58,7 @@ class HeldBackEvents:
         (again,) = await claim_for(ONE, outbox)
         assert [e.recorded.sequence for e in again.events] == [2, 3]
 
-    async def test_remembers_the_refusals_of_each_of_many(
+    async def test_keeps_the_count_of_refusals_of_each_order(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = [await lacking_events(orders, outbox) for _ in range(3)]
@@ -71,7 +69,7 @@ class HeldBackEvents:
         found = {each.order_id: each.refusals for each in await claim_for(ONE, outbox)}
         assert found == {each.order_id: n for n, each in enumerate(lacking)}
 
-    async def test_a_late_deferral_of_what_was_confirmed_since_changes_nothing(
+    async def test_a_late_deferral_of_confirmed_events_changes_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = await lacking_events(orders, outbox)
@@ -89,7 +87,7 @@ class HeldBackEvents:
 
     # -- parking ----------------------------------------------------------------------------
 
-    async def test_parked_events_are_claimed_by_nobody_nor_those_that_come(
+    async def test_parked_events_and_later_ones_are_not_claimed(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = await lacking_events(orders, outbox)
@@ -99,13 +97,13 @@ class HeldBackEvents:
         await one_more_event(orders, lacking.order_id)
 
         assert await claim_for(ONE, outbox, NOW + FAR_AWAY) == []
-        # To the others they are new.
+        # The other publishers can still claim them as new events.
         (new,) = await claim(outbox)
         await keep(outbox, new, {})
         assert await claim_for(ONE, outbox, NOW + FAR_AWAY) == []
         assert await left(outbox, lacking.order_id) == [1, 2, 3, 4]
 
-    async def test_parking_for_one_does_not_park_for_the_other(
+    async def test_parking_affects_one_publisher(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -120,7 +118,7 @@ class HeldBackEvents:
         assert not await outbox.resend(waiting.order_id, OTHER)
         assert await left(outbox, waiting.order_id) == [1, 2, 3]
 
-    async def test_tells_what_is_parked_the_longest_parked_first(
+    async def test_lists_parked_orders_the_longest_parked_first(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = []
@@ -146,7 +144,7 @@ class HeldBackEvents:
         assert list(await outbox.parked(limit=9)) == [first, second, third]
         assert list(await outbox.parked(limit=9, publisher=ONE)) == [first, third]
 
-    async def test_what_is_sent_again_can_be_claimed_at_once(
+    async def test_resent_events_can_be_claimed_at_once(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = await lacking_events(orders, outbox)
@@ -161,7 +159,7 @@ class HeldBackEvents:
         assert [event.recorded.sequence for event in again.events] == [2, 3]
         assert again.refusals == 0
 
-    async def test_sends_nothing_again_that_is_not_parked(
+    async def test_resends_nothing_that_is_not_parked(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         assert not await outbox.resend(OrderId(uuid4()), ONE)
@@ -170,7 +168,7 @@ class HeldBackEvents:
         assert not await outbox.resend(lacking.order_id, ONE)
         assert await claim_for(ONE, outbox) == []
 
-    async def test_holding_back_changes_no_version(
+    async def test_deferring_and_parking_change_no_version(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         lacking = await lacking_events(orders, outbox)

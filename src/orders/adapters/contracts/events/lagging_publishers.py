@@ -1,6 +1,4 @@
-"""What every `EventOutbox` promises where one publisher falls behind the others, and catches up
-with them: a part of its suite.
-"""
+"""The part of `EventOutboxContract` about publishers that lag: `keep`, `claim_for`, `confirm`."""
 
 from __future__ import annotations
 
@@ -33,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class LaggingPublishers:
-    """What one lacks is kept for that one, and is new to nobody else."""
+    """Events that one publisher lacks wait in its queue. They are not new to the others."""
 
     # -- falling behind ---------------------------------------------------------------------
 
-    async def test_what_one_publisher_lacks_waits_for_it_alone(
+    async def test_events_that_one_publisher_lacks_wait_for_it_alone(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -52,7 +50,7 @@ class LaggingPublishers:
         assert list(lacking.events) == list(waiting.events[1:])
         assert lacking.refusals == 2
 
-    async def test_nothing_is_given_to_a_publisher_before_its_time_or_twice(
+    async def test_a_publisher_claims_nothing_before_its_time_or_twice(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -63,7 +61,7 @@ class LaggingPublishers:
         assert await claim_for(ONE, outbox, LATER + LEASE - TICK) == []
         assert len(await claim_for(ONE, outbox, LATER + LEASE)) == 1
 
-    async def test_gives_each_order_to_one_of_many_that_claim_first_come_first(
+    async def test_concurrent_claims_get_each_order_once_the_earliest_due_first(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         ids = []
@@ -77,7 +75,7 @@ class LaggingPublishers:
         rest = await asyncio.gather(*(claim_for(ONE, outbox) for _ in range(5)))
         assert sorted(e.order_id for claim in rest for e in claim) == sorted(ids[:7])
 
-    async def test_what_comes_later_is_new_to_the_others_and_waits_for_the_one(
+    async def test_later_events_are_new_to_the_others_and_wait_for_the_lagging_one(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -95,7 +93,7 @@ class LaggingPublishers:
         (lacking,) = await claim_for(ONE, outbox, NOW + LEASE)
         assert [e.recorded.sequence for e in lacking.events] == [1, 2, 3, 4]
 
-    async def test_events_that_came_during_the_claim_are_new_at_once(
+    async def test_events_stored_during_the_claim_can_be_claimed_at_once(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -106,7 +104,7 @@ class LaggingPublishers:
         (new,) = await claim(outbox)
         assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset({ONE}))
 
-    async def test_a_late_keeping_of_what_was_relayed_since_changes_nothing(
+    async def test_a_late_keep_of_removed_events_changes_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -120,7 +118,7 @@ class LaggingPublishers:
         (new,) = await claim(outbox)
         assert [e.recorded.sequence for e in new.events] == [4]
 
-    async def test_a_late_keeping_of_what_another_relay_has_kept_changes_nothing(
+    async def test_a_late_keep_after_that_of_another_relay_changes_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -134,10 +132,10 @@ class LaggingPublishers:
         assert await claim_for(ONE, outbox) == await claim_for(OTHER, outbox) == []
         assert len(await outbox.parked(limit=9)) == 1
 
-    async def test_a_late_removal_leaves_nothing_to_send_where_the_other_relay_failed(
+    async def test_a_late_removal_ends_the_lag_that_another_relay_has_stored(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
-        """The first relay was slow, and had a confirm of all; the second had none of one."""
+        """A slow relay had all confirms. A second one then missed the confirm of one publisher."""
         await new_events(orders, outbox)
         (again,) = await claim(outbox, NOW + LEASE)
         await keep(outbox, again, {ONE: nothing()})
@@ -150,7 +148,7 @@ class LaggingPublishers:
         (new,) = await claim(outbox)
         assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset())
 
-    async def test_a_late_removal_ends_the_lag_also_where_more_came_meanwhile(
+    async def test_a_late_removal_ends_the_lag_also_if_an_event_was_stored_meanwhile(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -163,7 +161,7 @@ class LaggingPublishers:
         (new,) = await claim(outbox)
         assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset())
 
-    async def test_late_removals_of_older_events_do_not_let_a_newer_one_be_forgotten(
+    async def test_a_late_removal_of_older_events_keeps_the_newer_ones(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -179,7 +177,7 @@ class LaggingPublishers:
 
     # -- catching up ------------------------------------------------------------------------
 
-    async def test_what_the_last_publisher_has_confirmed_is_taken_out(
+    async def test_events_are_removed_once_the_last_publisher_confirms_them(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -197,7 +195,7 @@ class LaggingPublishers:
         assert ([e.recorded.sequence for e in new.events], new.behind) == ([4], frozenset())
 
     @pytest.mark.parametrize("order", [(ONE, OTHER), (OTHER, ONE)])
-    async def test_it_stays_until_the_last_of_several_has_it(
+    async def test_events_stay_until_the_last_of_several_publishers_confirms_them(
         self, orders: OrderRepository, outbox: EventOutbox, order: tuple[str, str]
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -211,7 +209,7 @@ class LaggingPublishers:
 
         assert await left(outbox, waiting.order_id) == []
 
-    async def test_several_may_catch_up_at_once(
+    async def test_several_publishers_may_confirm_at_once(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = [await new_events(orders, outbox) for _ in range(20)]
@@ -220,14 +218,14 @@ class LaggingPublishers:
         done = {each.order_id: 3 for each in waiting}
 
         await asyncio.gather(*(outbox.confirm(name, done) for name in (ONE, OTHER)))
-        # Whoever lost a race is given its orders once more.
+        # A publisher that lost a race claims its orders once more.
         for name in (ONE, OTHER):
             again = await claim_for(name, outbox, NOW + LEASE)
             await outbox.confirm(name, {each.order_id: 3 for each in again})
 
         assert [await left(outbox, each.order_id) for each in waiting] == [[]] * 20
 
-    async def test_what_was_offered_meanwhile_can_be_claimed_at_once(
+    async def test_events_kept_meanwhile_can_be_claimed_at_once(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -242,7 +240,7 @@ class LaggingPublishers:
         (lacking,) = await claim_for(ONE, outbox)
         assert [e.recorded.sequence for e in lacking.events] == [4]
 
-    async def test_a_publisher_that_caught_up_during_a_claim_gets_what_was_claimed(
+    async def test_a_publisher_that_catches_up_during_a_claim_gets_the_claimed_events(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)
@@ -253,13 +251,13 @@ class LaggingPublishers:
         await claim_for(ONE, outbox)
         await outbox.confirm(ONE, {waiting.order_id: 3})
 
-        # Its relay has left ONE out, as the claim said that it was behind.
+        # The relay did not send to ONE, since the claim said that it was behind.
         await keep(outbox, new, {})
 
         (lacking,) = await claim_for(ONE, outbox)
         assert [e.recorded.sequence for e in lacking.events] == [4]
 
-    async def test_a_late_confirmation_disturbs_nothing(
+    async def test_a_late_confirmation_changes_nothing(
         self, orders: OrderRepository, outbox: EventOutbox
     ) -> None:
         waiting = await new_events(orders, outbox)

@@ -1,4 +1,4 @@
-"""Events that wait in an outbox, as the suites of `EventOutbox` begin with them."""
+"""What the tests of `EventOutbox` share: events that wait in an outbox, and short calls."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ONE, OTHER = "kafka", "rabbitmq"
 
 
 def nothing(*, again_at: datetime = NOW) -> Lag:
-    """A publisher has none of an order's events."""
+    """The lag of a publisher that has confirmed none of an order's events."""
     return Lag(confirmed=0, again_at=again_at)
 
 
 async def new_events(orders: OrderRepository, outbox: EventOutbox) -> WaitingEvents:
-    """The three new events of a new order, claimed now."""
+    """Store a new order with three events, and claim them at `NOW`."""
     order = a_new_order()
     order.hold("address", by=STAFF, now=NOW)
     order.release("1", by=STAFF, now=NOW)
@@ -40,7 +40,7 @@ async def new_events(orders: OrderRepository, outbox: EventOutbox) -> WaitingEve
 async def lacking_events(
     orders: OrderRepository, outbox: EventOutbox, publisher: str = ONE
 ) -> WaitingEvents:
-    """The three events of a new order, as a publisher that lacks them has claimed them now."""
+    """Store a new order with three events, and claim them for a publisher that lacks them."""
     await keep(outbox, await new_events(orders, outbox), {publisher: nothing()})
     (lacking,) = await claim_for(publisher, outbox)
     return lacking
@@ -76,6 +76,7 @@ async def left(outbox: EventOutbox, order_id: OrderId) -> list[int]:
 
 
 async def one_more_event(orders: OrderRepository, order_id: OrderId) -> None:
+    """Store one more event of an order."""
     order = await orders.get(order_id)
     order.add_note("Meanwhile", by=STAFF, now=LATER)
     await orders.save(order)

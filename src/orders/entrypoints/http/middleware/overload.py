@@ -34,14 +34,17 @@ _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9
 class OverloadProtection:
     """Runs a request of `app` once it has a slot, or refuses it with 503 and Retry-After.
 
-    A refusal must cost almost nothing, or refusing would overload the service. So it happens before
-    routing, tokens and bodies, without a log line; `metrics.sampled` counts all of them. GETs of
-    the paths `lists` wait behind everything else; requests to the paths `exempt` need no slot.
+    A refusal must cost almost nothing, or refusing would overload the service. So a refusal from
+    the head comes before routing, before the token is verified and before the body is read, and has
+    no log line. `metrics.overload` counts all refusals, and `metrics.sampled` publishes the number.
+    GETs of the paths `lists` wait behind everything else; requests to the paths `exempt` need no
+    slot.
 
-    A request whose body is still arriving has no slot: it is refused by its head alone, and waits
-    for a slot when the body is complete. `arrivals` bounds the memory of such bodies.
+    A request whose body is still arriving has no slot. Its head alone decides whether it is refused
+    at once. If not, it waits for a slot when its body is complete; a refusal then has a log line.
+    `arrivals` bounds the memory of such bodies.
 
-    The deadline of a request is `request_seconds` after it is complete.
+    The deadline of a request is `request_seconds` after it gets its slot.
     """
 
     def __init__(
@@ -78,7 +81,11 @@ class OverloadProtection:
         is_list = scope["method"] == "GET" and scope["path"] in self._lists
         is_whole = _is_whole(scope)
         with Slot(self._queue, is_list=is_list) as slot:
-            if not await slot.acquire() if is_whole else self._queue.refuses(is_list=is_list):
+            if is_whole:
+                is_admitted = await slot.acquire()
+            else:
+                is_admitted = not self._queue.refuses(is_list=is_list)
+            if not is_admitted:
                 await self._refuse(scope, send)
                 return
             with within(Deadline(self._request_seconds)) as deadline:
@@ -108,14 +115,15 @@ class OverloadProtection:
             arrival.end()
 
     def refuses_some(self) -> bool:
-        """Whether `refuses` needs to be called: for most requests it does not."""
+        """Whether `refuses` needs to be called. It does not while the queue has capacity."""
         return not self._queue.has_capacity()
 
     def refuses(self, method: bytes, target: bytes, headers: Headers) -> bool:
         """Whether a request is refused by its head alone; if so, the refusal is counted.
 
         The server calls this before it builds a request: most refusals under overload happen here.
-        It leaves requests with an unusual address, or from pages of other origins, to `__call__`.
+        It never refuses a request whose URL path has unusual characters, or that has an Origin
+        header (any value): `__call__` decides about those.
         """
         path = target.partition(b"?")[0]
         if path in self._raw_exempt or not _PLAIN.fullmatch(path):

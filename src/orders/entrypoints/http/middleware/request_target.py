@@ -21,10 +21,10 @@ _WITH_ID: Final = re.compile(
 class RequestTargetCheck(ASGIMiddleware):
     """Checks Host, transfer coding and path, which the server and the router read leniently.
 
-    An HTTP/1.1 request has exactly one Host (RFC 9112, 3.2), and no transfer coding but chunked
-    (RFC 9112, 6.1); otherwise its connection is closed, too. Each resource has one path, so that a
-    gateway can protect it by its path: no empty segment, no encoded slash, and an id in
-    hexadecimal digits only.
+    An HTTP/1.1 request has exactly one Host (RFC 9112, 3.2), no transfer coding but chunked, and
+    none beside a Content-Length (RFC 9112, 6.1); otherwise its connection is closed, too. Each
+    resource has one path, so that a gateway can protect it by its path: no empty segment, no
+    encoded slash, and an id in hexadecimal digits only.
 
     Raises:
         RequestRefused: 400, or 404 for the address.
@@ -41,6 +41,8 @@ class RequestTargetCheck(ASGIMiddleware):
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
             raise _ambiguous("The only supported transfer coding is chunked.")
+        if codings and any(name == b"content-length" for name, _ in scope["headers"]):
+            raise _ambiguous("Send Content-Length or Transfer-Encoding, not both.")
         # The router has normalised `path`; `raw_path` is what the client sent.
         path = scope["raw_path"].partition(b"?")[0]
         if _is_misspelled(path, has_id="order_id" in scope["path_params"]):
