@@ -116,6 +116,11 @@ SCOPED: Final = [
      "integer, float_, text, list_of, boolean"),
     ("entrypoints", r"\bclass (Traced|Exchange|MessageSize)\b", "what it does"),
 ]  # fmt: skip
+# The migration from the first stored form names its fields.
+FIRST_FORM: Final = {
+    SOURCE / "adapters/mongo/form_migration.py",
+    SOURCE / "adapters/mongo/stored_forms.py",
+}
 # Not in docstrings, comments and pages: an engineer reads a sentence once.
 PLAIN_ENGLISH: Final = {
     "told": "log, report, return, tell (say who acts)",
@@ -185,7 +190,8 @@ def test_no_word_of_the_dialect_is_in_the_code(word: str, say: str) -> None:
 
 @pytest.mark.parametrize(("scope", "pattern", "say"), SCOPED)
 def test_no_word_of_the_dialect_has_its_old_meaning(scope: str, pattern: str, say: str) -> None:
-    found = [place for path in sources(scope) for place in places(pattern, path, text_of(path))]
+    paths = set(sources(scope)) - FIRST_FORM
+    found = [place for path in sorted(paths) for place in places(pattern, path, text_of(path))]
     assert not found, f"say {say}: {found}"
 
 

@@ -139,7 +139,7 @@ def values_for(hint: Any) -> Sequence[object]:
 def parameters(function: Callable[..., object]) -> list[str]:
     hints = get_type_hints(function)
     trusted = {name for name, hint in hints.items() if hint is OrderLimits}
-    return [*hints.keys() - trusted - {"return"}]
+    return sorted(hints.keys() - trusted - {"return"})
 
 
 def test_every_command_is_tried() -> None:

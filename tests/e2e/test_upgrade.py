@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import signal
 import subprocess
 import sys
 import tarfile
@@ -46,6 +45,8 @@ STORED: Final = 500
 WORK_EVERY: Final = 21
 """Of so many, three have events that wait, are claimed or are parked, and work that is due."""
 CLIENTS: Final = 4
+PACE_SECONDS: Final = 0.2
+"""Between the commands of a client: the embedded database has one slow core."""
 STEP: Final = 12
 """Commands that each client gets done in every step of the upgrade."""
 OLD: Final = ("api-1", "worker-1")
@@ -115,6 +116,7 @@ class Clients:
                 while not self._stop.is_set():
                     self._act(client, own, dice)
                     self._done[number] += 1
+                    self._stop.wait(PACE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - told by the test
             self._failed.append(error)
 
@@ -243,8 +245,8 @@ class Upgrade:
         while self._orders.find_one({"schema": schema}) is None:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
 
     def migrate_twice_at_once(self, form: str) -> None:
         both = [self._migrate(form) for _ in range(2)]

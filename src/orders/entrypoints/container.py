@@ -66,6 +66,7 @@ from orders.entrypoints.observability.instrumented_orders import InstrumentedOrd
 from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
 from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
+from orders.entrypoints.settings import choices
 from orders.entrypoints.settings.table import Settings
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
@@ -85,17 +86,6 @@ def _database(settings: Settings, pool_use: PoolUse) -> Database:
         timeout_seconds=settings.mongo_timeout_seconds,
         listeners=[pool_use, *([CommandSpans()] if settings.otlp_endpoint else [])],
     )
-
-
-def _catalogue_kind(settings: Settings) -> str:
-    where = settings.price_list
-    if where is None:
-        return "none"
-    return "http" if where.startswith(("http://", "https://")) else "file"
-
-
-def _key_kind(settings: Settings) -> str:
-    return "jwks" if settings.jwt_hs256_secret is None else "secret"
 
 
 def _shared_secret(settings: Settings) -> SharedSecret:
@@ -119,26 +109,10 @@ def _token_rules(settings: Settings) -> TokenRules:
     )
 
 
-def _limiter_kind(settings: Settings) -> str:
-    return "memory" if settings.redis_uri is None else "redis"
-
-
 def _redis_limiter(settings: Settings, fallback: InMemoryRateLimiter) -> RedisRateLimiter:
     from orders.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415  # an extra
 
     return RedisRateLimiter(settings.redis_uri or "", fallback=fallback)
-
-
-def _broker_kinds(settings: Settings) -> str:
-    match settings.rabbitmq_uri is not None, bool(settings.kafka_bootstrap):
-        case True, True:
-            return "both"
-        case True, False:
-            return "rabbitmq"
-        case False, True:
-            return "kafka"
-        case _:
-            return "none"
 
 
 def _rabbitmq(settings: Settings, trace_context: TraceContext) -> RabbitPublisher:
@@ -208,7 +182,7 @@ class Container(containers.DeclarativeContainer):
     )
 
     # The catalogue
-    catalogue_kind = providers.Callable(_catalogue_kind, settings)
+    catalogue_kind = providers.Callable(choices.catalogue, settings)
     file_catalogue = providers.Singleton(
         JsonPriceList, providers.Factory(Path, settings.provided.price_list)
     )
@@ -220,14 +194,14 @@ class Container(containers.DeclarativeContainer):
     prices = providers.Singleton(SlotYieldingPriceList, catalogue)
 
     # Access tokens
-    key_kind = providers.Callable(_key_kind, settings)
+    key_kind = providers.Callable(choices.keys, settings)
     shared_secret = providers.Singleton(_shared_secret, settings)
     jwks = providers.Singleton(JwksRing, settings.provided.jwks_url)
     keys = providers.Selector(key_kind, secret=shared_secret, jwks=jwks)
     tokens = providers.Singleton(JwtVerifier, keys, providers.Callable(_token_rules, settings))
 
     # Rate limits
-    limiter_kind = providers.Callable(_limiter_kind, settings)
+    limiter_kind = providers.Callable(choices.limiter, settings)
     memory_limiter = providers.Singleton(InMemoryRateLimiter)
     redis_limiter = providers.Singleton(_redis_limiter, settings, memory_limiter)
     limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
@@ -236,7 +210,7 @@ class Container(containers.DeclarativeContainer):
     rabbitmq = providers.Singleton(_rabbitmq, settings, trace_context)
     kafka = providers.Singleton(_kafka, settings, trace_context)
     publishers = providers.Selector(
-        providers.Callable(_broker_kinds, settings),
+        providers.Callable(choices.brokers, settings),
         none=providers.Dict(),
         rabbitmq=providers.Dict(rabbitmq=rabbitmq),
         kafka=providers.Dict(kafka=kafka),

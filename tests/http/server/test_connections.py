@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orders.entrypoints.admission import AdmissionQueue
-from orders.entrypoints.http.middleware.overload import OverloadProtection
+from orders.entrypoints.http.middleware.overload import WHOLE_BODY, OverloadProtection
 from orders.entrypoints.http.middleware.response_headers import ALWAYS
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.server import head_limits, uvicorn_protocol
@@ -129,6 +129,24 @@ def test_what_nobody_reads_of_a_body_is_not_taken_for_a_request(line: Line) -> N
     assert line.hear()[2] == b"POST /unread 0"
     line.say(hidden + GET)
     assert line.hear()[2] == b"GET /a 0"
+
+
+def test_the_application_knows_whether_the_whole_body_has_arrived() -> None:
+    """Such a request waits for its slot before it runs, and an early refusal costs little."""
+
+    async def whole(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["path"] = "/whole" if WHOLE_BODY in scope.get("extensions", {}) else "/late"
+        await echo(scope, receive, send)
+
+    head = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+    with served(whole) as port, Line(port) as line:
+        line.say(head + b"abc")
+        assert line.hear()[2] == b"POST /whole 3"
+        line.say(head)
+        time.sleep(0.1)  # until the request runs without its body
+        line.say(b"abc")
+        assert line.hear()[2] == b"POST /late 3"
 
 
 def test_whoever_has_said_all_still_hears(line: Line) -> None:

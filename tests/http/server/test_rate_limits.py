@@ -249,10 +249,10 @@ async def held_up(shop: Shop, caller: Caller, count: int) -> AsyncIterator[None]
 async def test_too_much_at_once_is_refused_early(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(admission, "MAX_QUEUE_SECONDS", 60)
     ada = Caller(an_app(shop, max_in_flight=10))
     async with held_up(shop, ada, 10):
-        async with asyncio.timeout(30):  # sooner than whoever waits for a turn gives up
+        async with asyncio.timeout(30):  # before a waiting request is refused
             refused = await ada.place("one-too-many")
         assert_problem(refused, 503, "overloaded")
         assert refused.headers["retry-after"] == "1"

@@ -10,7 +10,7 @@ from orders.application.ports import Backlog, LoggedEvent, QueueBacklog
 
 
 class InMemoryBacklog:
-    """Measures the events that wait in an outbox in memory, and how late the due orders are."""
+    """Measures what waits in an outbox in memory, and which of its orders are overdue."""
 
     def __init__(
         self, stored: InMemoryOutbox, *, publishers: Sequence[str] = ("rabbitmq", "kafka")
@@ -19,7 +19,7 @@ class InMemoryBacklog:
         self._publishers = publishers
 
     async def measure(self, *, now: datetime) -> Backlog:
-        """The backlog at `now`."""
+        """What waits now."""
         kept = [*self._stored.kept()]
         due = [each.work_at for each in kept if each.work_at is not None]
         new = [events for each in kept if (events := each.events(each.offered))]

@@ -36,8 +36,8 @@ Report = Callable[[str], None]
 _FOLDER: Final = Path(__file__).with_name("migrations")
 _MIGRATION: Final = "form_2_field_names.py"
 _LOG: Final = str(MigrationLog.Settings.name)
-_BATCH: Final = 500
-"""Documents per update: memory and locks stay bounded, however many orders there are."""
+_BATCH: Final = 100
+"""Documents per update. It bounds memory, and how long other writers may wait."""
 _MAX_PASSES: Final = 3
 _REPORT_SECONDS: Final = 2.0
 _report: ContextVar[Report] = ContextVar("report", default=lambda _: None)
@@ -187,7 +187,7 @@ async def _run(database: Database, *, forward: bool) -> None:
 
 async def _build(database: Database) -> tuple[MigrationNode, MigrationNode]:
     """Beanie's node of the migration, and the one before."""
-    # Beanie would open a connection of its own, without our time limits and our form of UUIDs.
+    # Beanie would open another connection, without our time limits and our form of UUIDs.
     beanie_database: Any = DBHandler
     beanie_database.client, beanie_database.database = database.client, database
     current = await MigrationNode.build(_FOLDER)

@@ -235,11 +235,10 @@ class MongoOutbox:
         for name in self._publishers if publisher is None else (publisher,):
             lag = lag_field(name)
             wanted: Document = {"tenant": 1, lag: 1, "outbox.sequence": 1}
-            is_parked: Document = {f"{lag}.at": {"$gte": PARKED_FROM}}
-            documents = self._orders.find(
-                is_parked, wanted, sort=[(f"{lag}.at", ASCENDING)], limit=limit
-            )
-            found += [parked_in(document, name) async for document in documents]
+            at = f"{lag}.at"
+            is_parked: Document = {at: {"$gte": PARKED_FROM}}
+            found_now = self._orders.find(is_parked, wanted, sort=[(at, ASCENDING)], limit=limit)
+            found += [parked_in(document, name) async for document in found_now]
         return sorted(found, key=lambda each: each.parked_at)[:limit]
 
     @translate_driver_errors
@@ -255,11 +254,9 @@ class MongoOutbox:
     async def unreadable(self, *, limit: int) -> Sequence[Unreadable]:
         """Return new events that this version cannot read, of at most `limit` orders."""
         found: list[Unreadable] = []
+        at = "outbox_claim.at"
         waiting = self._orders.find(
-            {"outbox_claim.at": {"$gte": IMMEDIATELY}},
-            _EVENTS,
-            sort=[("outbox_claim.at", ASCENDING)],
-            limit=_MAX_SCANNED,
+            {at: {"$gte": IMMEDIATELY}}, _EVENTS, sort=[(at, ASCENDING)], limit=_MAX_SCANNED
         )
         async for document in waiting:
             new = new_events_in(document)
