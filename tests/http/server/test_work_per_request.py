@@ -135,8 +135,8 @@ async def _cancel(api: Api, meter: Meter, size: int) -> int:
 
 
 BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], int, int]]] = {
-    "place": (_place, 660, 31),
-    "place with a payment": (_place_paid, 1_110, 31),
+    "place": (_place, 660, 33),
+    "place with a payment": (_place_paid, 1_180, 33),
     "read": (_read, 340, 5),
     "list 20": (_list, 1_330, 68),
     "hold": (_hold, 590, 5),
@@ -161,8 +161,8 @@ async def test_a_request_takes_no_more_work_than_it_did(
 @pytest.mark.parametrize(
     ("call", "most"),
     [
-        pytest.param(lambda order: to_document(order, traceparent=None), 20, id="store"),
-        pytest.param(lambda order: to_update(order, traceparent=None), 20, id="change"),
+        pytest.param(lambda order: to_document(order, traceparent=None), 25, id="store"),
+        pytest.param(lambda order: to_update(order, traceparent=None), 25, id="change"),
     ],
 )
 def test_storing_takes_no_work_for_each_line(call: Callable[[Order], object], most: int) -> None:
@@ -183,4 +183,4 @@ def test_reading_takes_no_work_for_each_line() -> None:
     with Work() as work:
         to_state(second)
 
-    assert work.calls <= 5
+    assert work.calls <= 10  # of 100 lines
