@@ -135,12 +135,12 @@ async def _cancel(api: Api, meter: Meter, size: int) -> int:
 
 
 BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], int, int]]] = {
-    "place": (_place, 660, 33),
-    "place with a payment": (_place_paid, 1_180, 33),
+    "place": (_place, 690, 33),
+    "place with a payment": (_place_paid, 1_220, 33),
     "read": (_read, 340, 5),
     "list 20": (_list, 1_330, 68),
-    "hold": (_hold, 590, 5),
-    "cancel": (_cancel, 570, 19),
+    "hold": (_hold, 625, 5),
+    "cancel": (_cancel, 600, 19),
 }
 """For each request: the calls for an order of one line, and for each line more."""
 
