@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from orders.domain import Order, OrderState, ProviderStatus
+from orders.domain import Order, OrderState, ProviderStatus, TooManyParts
 from orders.domain.order import _core
-from orders.domain.order._follow_ups import steps_left
-from orders.domain.order._state_change import changed
+from orders.domain.order._follow_ups import is_nearer_the_end, steps_left
+from orders.domain.order._state_change import Steps, changed
 from tests.support.orders import (
     CUSTOMER,
     EXPIRES,
@@ -55,16 +55,14 @@ def test_each_consequence_brings_the_end_nearer(
     follow_ups: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    order, left = build(), list[int]()
+    order, falls = build(), list[tuple[int, int]]()
 
-    def measured(state: OrderState) -> int:
-        left.append(steps_left(state))
-        return left[-1]
+    def measured(before: OrderState, after: OrderState) -> bool:
+        falls.append((steps_left(before), steps_left(after)))
+        return is_nearer_the_end(before, after)
 
-    monkeypatch.setattr(_core, "steps_left", measured)
+    monkeypatch.setattr(_core, "is_nearer_the_end", measured)
     give(order)
-    # Two measures for each consequence: after it and before it.
-    falls = list(zip(left[1::2], left[::2], strict=True))
     assert len(falls) == follow_ups
     assert all(before > after >= 0 for before, after in falls)
 
@@ -79,3 +77,18 @@ def test_consequences_without_end_are_stopped(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(_core, "follow_ups", for_ever)
     with pytest.raises(AssertionError, match="must come to an end"):
         order.add_note("Checked", by=STAFF, now=NOW)
+
+
+def test_a_command_that_fails_half_way_has_changed_nothing() -> None:
+    """No command raises after its first change; if one did, the change would be taken back."""
+    order = a_placed_order()
+    before, new_events = order.state, order.new_events
+
+    def steps() -> Steps[None]:
+        yield changed(note="half")
+        raise TooManyParts("notes", most=1)
+
+    with pytest.raises(TooManyParts):
+        order._core.carry_out(steps(), STAFF, NOW)
+    assert (order.state, order.new_events) == (before, new_events)
+    assert order.state is before

@@ -69,6 +69,8 @@ class Ledger:
     def amount_being_voided(self) -> int:
         """Minor units that pending voids will release."""
         leaving = {each.payment_id for each in self.operations if each.kind is OperationKind.VOID}
+        if not leaving:
+            return 0
         return sum(payment.capturable_amount for payment in self.payments if payment.id in leaving)
 
     def has_pending_void(self, payment_id: str) -> bool:

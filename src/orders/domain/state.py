@@ -17,7 +17,7 @@ from orders.domain.lines import Line
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.pricing import Totals
-from orders.domain.read_only import freeze, read_only
+from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.validation import Shipping
@@ -107,7 +107,9 @@ class OrderState:
     """When a worker has to act: ask about a payment operation, or expire the order."""
 
     def __post_init__(self) -> None:
-        freeze(self, "metadata")
+        # A state is made with every change: most have the mapping of the one before.
+        if type(self.metadata) is not ReadOnlyDict:
+            freeze(self, "metadata")
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:

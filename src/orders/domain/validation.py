@@ -48,7 +48,9 @@ class OrderLimits:
 
 def validate_text(value: str, field: str, *, most: int) -> str:
     """Free text of 1 to `most` code points, without control characters."""
-    if not validate_str(value, field).strip():
+    if not isinstance(value, str):
+        raise InvalidValue(field, "must be text")
+    if not value.strip():
         raise InvalidValue(field, "must not be empty")
     if len(value) > most:
         raise InvalidValue(field, f"must have at most {most} characters")
@@ -135,7 +137,9 @@ def validate_flag(value: bool, field: str) -> bool:
 
 def validate_time(value: datetime, field: str) -> datetime:
     """A time with its offset from UTC."""
-    if not _is(value, datetime) or value.utcoffset() is None:
+    if not isinstance(value, datetime):
+        raise InvalidValue(field, "must be a time with a time zone")
+    if value.utcoffset() is None:
         raise InvalidValue(field, "must be a time with a time zone")
     return value
 
@@ -146,13 +150,10 @@ def validate_kind(value: object, kind: type, field: str) -> None:
         raise InvalidValue(field, f"must be {kind.__name__}")
 
 
-def _is(value: object, kind: type) -> bool:
-    # Callers without a type checker pass other kinds than the signatures say.
-    return isinstance(value, kind)
-
-
 def _matched(pattern: re.Pattern[str], value: str, field: str, problem: str) -> str:
-    if not _is(value, str) or not pattern.match(value):
+    if not isinstance(value, str):
+        raise InvalidValue(field, problem)
+    if not pattern.match(value):
         raise InvalidValue(field, problem)
     return value
 

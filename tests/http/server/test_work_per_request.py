@@ -7,6 +7,7 @@ needs more raises a bound in the same change, and says what for.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -34,11 +35,13 @@ class Work:
         self.calls = 0
 
     def __enter__(self) -> Self:
+        gc.disable()  # Hypothesis has a callback for each collection
         sys.setprofile(self._seen)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
+        gc.enable()
 
     def _seen(self, _: FrameType, event: str, __: object) -> None:
         self.calls += event == "call"
@@ -135,12 +138,12 @@ async def _cancel(api: Api, meter: Meter, size: int) -> int:
 
 
 BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], int, int]]] = {
-    "place": (_place, 690, 33),
-    "place with a payment": (_place_paid, 1_220, 33),
+    "place": (_place, 660, 31),
+    "place with a payment": (_place_paid, 1_110, 31),
     "read": (_read, 340, 5),
     "list 20": (_list, 1_330, 68),
-    "hold": (_hold, 625, 5),
-    "cancel": (_cancel, 600, 19),
+    "hold": (_hold, 590, 5),
+    "cancel": (_cancel, 570, 19),
 }
 """For each request: the calls for an order of one line, and for each line more."""
 
@@ -161,8 +164,8 @@ async def test_a_request_takes_no_more_work_than_it_did(
 @pytest.mark.parametrize(
     ("call", "most"),
     [
-        pytest.param(lambda order: to_document(order, traceparent=None), 25, id="store"),
-        pytest.param(lambda order: to_update(order, traceparent=None), 25, id="change"),
+        pytest.param(lambda order: to_document(order, traceparent=None), 20, id="store"),
+        pytest.param(lambda order: to_update(order, traceparent=None), 20, id="change"),
     ],
 )
 def test_storing_takes_no_work_for_each_line(call: Callable[[Order], object], most: int) -> None:
@@ -183,4 +186,4 @@ def test_reading_takes_no_work_for_each_line() -> None:
     with Work() as work:
         to_state(second)
 
-    assert work.calls <= 10  # of 100 lines
+    assert work.calls <= 5

@@ -18,7 +18,7 @@ from orders.domain.lifecycle import (
     derive_return_status,
     payment_status_of,
 )
-from orders.domain.order._follow_ups import follow_ups, late_payments, steps_left
+from orders.domain.order._follow_ups import follow_ups, is_nearer_the_end, late_payments
 from orders.domain.order._state_change import Fields, StateChange, Steps
 from orders.domain.pricing import LineTotals, Totals, totals_of
 from orders.domain.rules import next_action_at
@@ -65,7 +65,12 @@ class OrderCore:
         if not isinstance(by, Actor):
             raise InvalidValue("by", "must be an Actor")
         validate_time(now, "now")
-        return self._run(steps, by, now)
+        before = self.state, self.events
+        try:
+            return self._run(steps, by, now)
+        except BaseException:
+            self.state, self.events = before
+            raise
 
     def _run(self, steps: Steps[R], by: Actor, now: datetime, *, follows: bool = False) -> R:
         try:
@@ -73,7 +78,7 @@ class OrderCore:
             while True:
                 before = self.state
                 self.state, new_events = _applied(before, change, now)
-                if follows and steps_left(self.state) >= steps_left(before):
+                if follows and not is_nearer_the_end(before, self.state):
                     raise AssertionError("what follows from a change must come to an end")
                 self.events += _recorded(new_events, before.sequence, self.state, by)
                 self._run(follow_ups(before, self.state, now), SYSTEM, now, follows=True)
@@ -91,7 +96,8 @@ def _applied(
     new_events = change.events
     if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
         new_events += (OrderPaid(amount=derived["totals"].net),)
-    new_events += late_payments(before, change.fields.get("ledger", before.ledger))
+    if before.status in ENDED_UNPAID:
+        new_events += late_payments(before.ledger, change.fields.get("ledger", before.ledger))
     sequence = before.sequence + len(new_events)
     state = replace(before, **change.fields, **derived, updated_at=now, sequence=sequence)
     return state, new_events

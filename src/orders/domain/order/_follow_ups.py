@@ -41,11 +41,16 @@ def steps_left(state: OrderState) -> int:
     return _MOVES_LEFT.get(state.status, 0) + voids + ledger.total_refundable
 
 
-def late_payments(before: OrderState, ledger: Ledger) -> tuple[OrderEvent, ...]:
-    """An event for each payment that brought money to an order that had ended before."""
-    if before.status not in ENDED_UNPAID:
-        return ()
-    came = _money_that_came(before.ledger, ledger)
+def is_nearer_the_end(before: OrderState, after: OrderState) -> bool:
+    """Whether fewer changes can follow in the state `after`."""
+    if before.ledger is after.ledger:
+        return _MOVES_LEFT.get(after.status, 0) < _MOVES_LEFT.get(before.status, 0)
+    return steps_left(after) < steps_left(before)
+
+
+def late_payments(before: Ledger, after: Ledger) -> tuple[OrderEvent, ...]:
+    """An event for each payment that brought money to an order that has ended."""
+    came = _money_that_came(before, after)
     return tuple(PaymentReceivedLate(payment_id=id_, amount=came[id_]) for id_ in came)
 
 
@@ -75,15 +80,16 @@ def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: 
     """
     if not state.ledger.payments:
         return False
-    is_new = came or bool(_undecided(state.ledger) - _undecided(before.ledger))
     if state.status in ENDED_UNPAID:
-        return is_new or before.status not in ENDED_UNPAID
-    if _needs_no_more(state):
-        return is_new or not _needs_no_more(before)
-    # At `expires_at` the order voids each payment once. The payment service may refuse that while a
-    # payment is undecided. If the payment brings money later, the order voids it again, unless the
-    # order is covered then.
-    return came and _is_too_late_to_pay(state, now)
+        is_new = before.status not in ENDED_UNPAID
+    elif _needs_no_more(state):
+        is_new = not _needs_no_more(before)
+    else:
+        # At `expires_at` the order voids each payment once. The payment service may refuse that
+        # while a payment is undecided. If the payment brings money later, the order voids it again,
+        # unless the order is covered then.
+        return came and _is_too_late_to_pay(state, now)
+    return is_new or came or bool(_undecided(state.ledger) - _undecided(before.ledger))
 
 
 def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool:
@@ -107,15 +113,16 @@ def _money_that_came(before: Ledger, after: Ledger) -> dict[PartId, int]:
     if before is after:
         return {}
     known = {payment.id: payment for payment in before.payments}
-    came = {}
+    came: dict[PartId, int] = {}
     for payment in after.payments:
         old = known.get(payment.id)
         if old is payment:
             continue
         captured = payment.captured - (old.captured if old else 0)
         held = payment.capturable_amount - (old.capturable_amount if old else 0)
-        came[payment.id] = max(0, captured) + max(0, held)
-    return {payment_id: amount for payment_id, amount in came.items() if amount}
+        if amount := max(0, captured) + max(0, held):
+            came[payment.id] = amount
+    return came
 
 
 def _undecided(ledger: Ledger) -> set[PartId]:

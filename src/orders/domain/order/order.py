@@ -75,17 +75,17 @@ class Order:
     @property
     def id(self) -> OrderId:
         """The order's id."""
-        return self.state.id
+        return self._core.state.id
 
     @property
     def status(self) -> OrderStatus:
         """Pending, confirmed, completed, cancelled or expired."""
-        return self.state.status
+        return self._core.state.status
 
     @property
     def version(self) -> int:
         """The version in the store; 0 if the order was never stored."""
-        return self.state.version
+        return self._core.state.version
 
     @property
     def state(self) -> OrderState:

