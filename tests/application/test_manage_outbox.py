@@ -108,6 +108,19 @@ async def test_drops_all_that_waits_for_a_publisher_that_is_not_configured(shop:
     assert shop.other_publisher.published == []
 
 
+async def test_gives_what_it_drops_before_it_drops_it(shop: Shop) -> None:
+    """A process that dies meanwhile has put at least what is gone on record."""
+    outbox = ManageOutbox(shop.stored, KNOWN, ("rabbitmq",), shop.clock)
+    order_id = await a_parked_order(shop, "parked")
+
+    dropping = outbox.drop("kafka", caller=OPS)
+
+    assert (await anext(dropping)).order_id == order_id
+    assert await left(shop, order_id) == 4
+    assert [each async for each in dropping] == []
+    assert await left(shop, order_id) == 0
+
+
 @pytest.mark.parametrize("publisher", ["kafka", "carrier-pigeon", ""])
 async def test_drops_nothing_of_a_publisher_that_is_configured_or_unknown(
     shop: Shop, outbox: ManageOutbox, publisher: str

@@ -103,8 +103,10 @@ class ManageOutbox:
     async def drop(self, publisher: str, *, caller: Caller) -> AsyncIterator[DroppedEvents]:
         """Drop what waits for a publisher that is not configured any more.
 
-        Gives each order as soon as that is stored. Nothing else drops an event: one waits until its
-        publisher is configured again. Events that only a newer version can read are left to it.
+        Gives each order just before its events are dropped, so that whoever records them has
+        recorded no less than was dropped when the process dies. Nothing else drops an event: one
+        waits until its publisher is configured again. Events that only a newer version can read are
+        left to it.
 
         Raises:
             Forbidden: If the caller is no operator.
@@ -120,11 +122,11 @@ class ManageOutbox:
             publisher, now=later, lease=RELAY_LEASE, limit=PAGE
         ):
             ready = [each for each in claimed if each.events]
-            await self._outbox.confirm(publisher, {each.order_id: each.last for each in ready})
             for each in ready:
                 yield DroppedEvents(
                     order_id=each.order_id, publisher=publisher, first=each.first, last=each.last
                 )
+            await self._outbox.confirm(publisher, {each.order_id: each.last for each in ready})
 
     async def _resend_all(self, publisher: str) -> AsyncIterator[ResentEvents]:
         while page := await self._outbox.parked(limit=PAGE, publisher=publisher):

@@ -1,4 +1,7 @@
-"""`orders migrate`: bring the database to the form that this version needs."""
+"""`orders migrate`: bring the database to the form that this version needs.
+
+Beside the container, so that no process that serves imports Beanie.
+"""
 
 from __future__ import annotations
 

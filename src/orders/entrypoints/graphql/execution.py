@@ -35,7 +35,6 @@ from graphql.execution.values import (
 
 from orders.entrypoints.graphql.documents import too_costly
 
-_TYPENAME = "__typename"
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,8 +53,8 @@ HEALS_SECONDS = 10.0
 AT_ONCE_SECONDS = 5.0
 """What ends at once; the children of a process have to be told, and waited for."""
 ASKED = 3
-"""How often something is asked that must be answered in time. The quickest answer counts: a limit
-of ours delays each of them alike, and only a busy machine delays one more than another.
+"""How often something is asked that must be answered in time: the median counts, so that one
+response that a busy machine delays does not matter.
 """
 
 
@@ -175,7 +176,7 @@ def assert_refused(running: Running, known: str) -> None:
         asked = [timed(call) for _ in range(ASKED)]
         for _, answer in asked:
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
-        assert min(seconds for seconds, _ in asked) <= REFUSED_SECONDS
+        assert median(seconds for seconds, _ in asked) <= REFUSED_SECONDS
 
 
 @pytest.mark.parametrize("lost", ["dead", "frozen"])
@@ -221,7 +222,7 @@ def test_av_pay_and_the_auth_service_with_it(fleet: Fleet, lost: str) -> None:
     known = ada.placed()
     with fleet.without(sandbox) if lost == "dead" else fleet.frozen(sandbox):
         asked = at_once(*[lambda: timed(lambda: ada.placed(paid()))] * ASKED)
-        assert min(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
+        assert median(seconds for seconds, _ in asked) <= DEADLINE_SECONDS
         orders = [order for _, order in asked]
         for order in orders:
             assert (order["status"], order["payment_status"]) == ("pending", "pending")
@@ -405,7 +406,7 @@ def test_av_start(tmp_path_factory: pytest.TempPathFactory) -> None:
         api.start()
         worker.start()
         eventually(lambda: status_of(url, "/livez") == 200)
-        eventually(lambda: status_of(url, "/readyz") == 503)
+        assert status_of(url, "/readyz") == 503
         for name in ("sandbox", "database"):
             running.processes[name].start()
             running.processes[name].wait_until_up()

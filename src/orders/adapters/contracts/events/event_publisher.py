@@ -155,7 +155,7 @@ class EventPublisherContract:
     async def test_loses_no_event_if_the_broker_is_lost_while_it_sends(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:
-        orders = [logged_events() for _ in range(40)]
+        orders = [logged_events() for _ in range(100)]
         events = [event for order in orders for event in order]
         publishing = asyncio.ensure_future(publisher.publish(events))
         while not publishing.done() and not await broker.received():
