@@ -36,7 +36,6 @@ from graphql.execution.values import (
 from orders.entrypoints.graphql.documents import too_costly
 
 
-
 @dataclass(slots=True)
 class Selected:
     """A field under its name in the answer, with what is selected below it."""
