@@ -81,7 +81,8 @@ def _wait(holds: Callable[[], bool], what: str) -> None:
 
 
 def _is_drained(database: Any) -> bool:
-    return database[ORDERS].count_documents({"outbox_claim": {"$exists": True}}) == 0
+    waiting: int = database[ORDERS].count_documents({"outbox_claim": {"$exists": True}})
+    return not waiting
 
 
 def _feed_faults(database: Any) -> list[str]:

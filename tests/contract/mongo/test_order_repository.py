@@ -157,7 +157,8 @@ def filled(database_uri: str) -> Iterator[str]:
     documents = [to_document(a_new_order(), traceparent=None) for _ in range(3 * LIMIT)]
     client: MongoClient[Document]
     with closing(MongoClient(database_uri)) as client:
-        client.get_database(name, codec_options=CODEC)[ORDERS].insert_many(documents)
+        orders: Any = client.get_database(name, codec_options=CODEC)[ORDERS]
+        orders.insert_many(documents)
         yield name
         client.drop_database(name)
 

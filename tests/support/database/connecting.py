@@ -11,12 +11,13 @@ import asyncio
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
 from pymongo.asynchronous import pool
 
-_connect = pool._configured_protocol_interface
+_CONNECT: Final = "_configured_protocol_interface"
+_connect: Any = getattr(pool, _CONNECT)
 
 
 async def _connect_or_close(*arguments: Any) -> Any:
@@ -32,5 +33,5 @@ async def _connect_or_close(*arguments: Any) -> Any:
 @contextmanager
 def cancelled_connections_are_closed() -> Iterator[None]:
     """Close the socket of a connection that is cancelled before it is made."""
-    with patch.object(pool, "_configured_protocol_interface", _connect_or_close):
+    with patch.object(pool, _CONNECT, _connect_or_close):
         yield

@@ -23,6 +23,8 @@ _PING_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.1
 _OLDEST_VERSIONS: Final = ((7, 0, 35), (8, 0, 24))
 """The first releases of each line of MongoDB without known faults that matter here."""
+_PARTIAL: Final = "partialFilterExpression"
+_ONLY_SOME: Final = (_PARTIAL, "sparse")
 _AUTHENTICATION_FAILED: Final = frozenset({11, 18})
 _UNAUTHORIZED: Final = 13
 _ATLAS_ERROR: Final = 8000
@@ -74,7 +76,7 @@ async def migrate(
         try:
             models = models_for(is_sharded=await _is_sharded(opened))
             await _require_no_other_form(opened, models)
-            await _create_indexes(opened, models)
+            await _create_indexes(opened, models, report)
             await bring_to_form(opened, stored_form, report)
         except PyMongoError as error:
             raise CannotMigrate(_reason_of(error)) from error
@@ -93,18 +95,25 @@ async def _is_sharded(database: Database) -> bool:
     return bool(stats.get("sharded"))
 
 
-async def _create_indexes(database: Database, models: Sequence[type[Document]]) -> None:
+async def _create_indexes(
+    database: Database, models: Sequence[type[Document]], report: Report
+) -> None:
     try:
         await init_beanie(database=database, document_models=list(models))
     except OperationFailure as error:
         raise CannotMigrate(await _first_refused(database, models) or _reason_of(error)) from error
+    too_large = []
     async for collection, index, stored in _indexes(database, models):
-        if not _has_form(index, stored):
+        if stored is None or not _has_form(index, stored):
             raise CannotMigrate(
                 f"the database does not keep the {_kind_of(index)} index {index['name']} of "
                 f"{collection}, which the service needs: use another database (docs/operate.md, "
                 "Databases)"
             )
+        if any(option in index and option not in stored for option in _ONLY_SOME):
+            too_large.append(index["name"])
+    if too_large:
+        report(f"the database keeps all orders in indexes for some: {', '.join(too_large)}")
 
 
 async def _require_no_other_form(database: Database, models: Sequence[type[Document]]) -> None:
@@ -146,23 +155,21 @@ async def _indexes(
 
 def _declared(models: Sequence[type[Document]]) -> Iterator[tuple[str, IndexModel]]:
     for model in models:
-        settings: Any = model.Settings  # type: ignore[attr-defined]
+        settings: Any = model.Settings
         yield from ((settings.name, index) for index in settings.indexes)
 
 
-def _has_form(index: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+def _has_form(index: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     """Whether an index is what is declared, as far as being right depends on it."""
-    return (
-        stored is not None
-        and [*stored["key"]] == [*index["key"].items()]
-        and bool(stored.get("unique")) is bool(index.get("unique"))
+    return [*stored["key"]] == [*index["key"].items()] and bool(stored.get("unique")) is bool(
+        index.get("unique")
     )
 
 
 def _kind_of(index: Mapping[str, Any]) -> str:
     if index.get("unique"):
         return "unique"
-    return "partial" if "partialFilterExpression" in index else "plain"
+    return "partial" if _PARTIAL in index else "plain"
 
 
 async def _report_version(database: Database, report: Report) -> None:

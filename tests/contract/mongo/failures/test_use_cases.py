@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -241,6 +240,19 @@ WAYS: Final = {
 }
 
 
+async def without_failure(
+    case: Case, worlds: Callable[[], Awaitable[World]], trips: RoundTrips
+) -> tuple[list[str], dict[str, Any]]:
+    """The commands that a request sends to the database, and what it does."""
+    world = await worlds()
+    send = await case.prepare(world.api, world.orders)
+    trips.sent.clear()
+    assert (await send()).status_code in {200, 201}
+    commands = [*trips.sent]
+    await world.finish()
+    return commands, await world.effects()
+
+
 async def every_failure(
     case: Case,
     failing: Failing,
@@ -249,19 +261,13 @@ async def every_failure(
     point: FailPoint,
 ) -> None:
     """Let the first command of the request fail, then the second, and so on."""
-    world = await worlds()
-    send = await case.prepare(world.api, world.orders)
-    trips.sent.clear()
-    assert (await send()).status_code in {200, 201}
-    commands = [*trips.sent]
-    await world.finish()
-    wanted = await world.effects()
+    commands, wanted = await without_failure(case, worlds, trips)
     points = [each for each, command in enumerate(commands) if command in failing.commands]
     assert points
     # Up to its own write a request is refused. What follows a payment is left to the worker.
     own = next((n for n, command in enumerate(commands) if command in WRITES), len(commands))
 
-    for skipped, place in zip(count(), points, strict=False):
+    for skipped, place in enumerate(points):
         world = await worlds()
         send = await case.prepare(world.api, world.orders)
         if failing.is_repeated:
