@@ -1,10 +1,10 @@
-"""The last report of `make databases`, and what is told from it."""
+"""The last report of `make databases`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.databases.contracts import ROOT, Outcome, outcome_in
+from tests.databases.contracts import Outcome, outcome_in
 from tests.databases.report import REPORT, known, report
 
 RESULTS = """<testsuites><testsuite>
@@ -14,19 +14,6 @@ RESULTS = """<testsuites><testsuite>
 <testcase classname="tests.b" name="four"><skipped message="no fail points: none"/></testcase>
 <testcase classname="tests.b" name="five"><skipped message="no fail points: none"/></testcase>
 </testsuite></testsuites>"""
-
-
-def rows(page: str) -> list[str]:
-    """The rows of the table of engines."""
-    head = "| Engine | Version | Contract tests passed |"
-    after = page[page.index(head) :].splitlines()[2:]
-    return after[: after.index("")]
-
-
-def test_the_operators_guide_shows_the_last_report() -> None:
-    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
-
-    assert rows(guide) == rows(REPORT.read_text(encoding="utf-8"))
 
 
 def test_the_report_shows_what_was_seen() -> None:
