@@ -15,6 +15,12 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
 )
 
+from orders.adapters.brokers.kafka_security import (
+    PLAINTEXT,
+    KafkaSecurity,
+    why_not,
+    why_unreachable,
+)
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.errors import PublisherUnavailable
 from orders.application.ordered_publishing import EventRefused, publish_in_order
@@ -22,6 +28,7 @@ from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceCont
 
 _HEADERS: Final = [("content-type", CONTENT_TYPE.encode())]
 _CLOSE_SECONDS: Final = 1.0
+_REASON_SECONDS: Final = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -39,11 +46,18 @@ class KafkaPublisher:
         bootstrap: str,
         *,
         topic: str = "orders.events",
+        security: KafkaSecurity = PLAINTEXT,
+        connect_seconds: float = 10,
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take addresses of brokers. `publish_seconds` bounds a call, connecting included."""
+        """Take addresses of brokers, with commas.
+
+        `publish_seconds` bounds a call, and `connect_seconds` what a call needs to connect before.
+        """
         self._bootstrap = bootstrap
+        self._security = security
+        self._connect_seconds = connect_seconds
         self._topic = topic
         self._publish_seconds = publish_seconds
         self._trace_context = trace_context
@@ -67,8 +81,9 @@ class KafkaPublisher:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Connect and get a producer id, if the last producer has failed."""
-        if self._is_usable:
+        """Connect and get a producer id, if the last producer has failed or its token ends soon."""
+        loop = asyncio.get_running_loop()
+        if self._is_usable and loop.time() < self._security.used_until:
             return
         await self._disconnect()
         self._failure_is_logged = False
@@ -79,11 +94,16 @@ class KafkaPublisher:
             acks="all",
             # If a response takes longer than half of the time, aiokafka requests it once more.
             request_timeout_ms=round(self._publish_seconds * 500),
+            **self._security.options(),
         )
         try:
-            await self._producer.start()
+            async with asyncio.timeout(self._connect_seconds):
+                await self._producer.start()
         except (KafkaError, OSError) as error:
-            raise self._disconnected(error) from error
+            reason = await why_unreachable(
+                self._bootstrap, self._security, within_seconds=_REASON_SECONDS
+            )
+            raise self._disconnected(reason) from error
         self._is_usable = True
 
     async def send(self, event: LoggedEvent) -> None:
@@ -104,16 +124,16 @@ class KafkaPublisher:
             self._is_usable = False
             raise EventRefused("too-large-for-kafka") from error
         except (KafkaError, OSError) as error:
-            raise self._disconnected(error) from error
+            raise self._disconnected(why_not(error)) from error
         except asyncio.CancelledError:
             # The time is over, but the producer still has the event.
             self._is_usable = False
             raise
 
-    def _disconnected(self, error: BaseException) -> PublisherUnavailable:
+    def _disconnected(self, reason: str) -> PublisherUnavailable:
         self._is_usable = False
         if not self._failure_is_logged:
-            _log.warning("Kafka: %s", type(error).__name__)
+            _log.warning("Kafka: %s", reason)
             self._failure_is_logged = True
         return PublisherUnavailable("Kafka did not confirm")
 

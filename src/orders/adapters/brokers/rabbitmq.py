@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Final, Self
 
@@ -16,6 +17,12 @@ from aio_pika.exceptions import (
     PublishError,
 )
 
+from orders.adapters.brokers.rabbitmq_servers import (
+    CONNECT_SECONDS,
+    RabbitServers,
+    RabbitUnavailable,
+    why_not,
+)
 from orders.adapters.messages import (
     CONTENT_TYPE,
     encode,
@@ -51,11 +58,16 @@ class RabbitPublisher:
         uri: str,
         *,
         exchange: str = EXCHANGE,
+        tls: ssl.SSLContext | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take the address of the broker. `publish_seconds` bounds a call, connecting included."""
-        self._uri = uri
+        """Take the nodes, as `RabbitServers` does.
+
+        `publish_seconds` bounds a call, and `connect_seconds` a try to connect to a node before.
+        """
+        self._servers = RabbitServers(uri, tls=tls, connect_seconds=connect_seconds)
         self._name = exchange
         self._publish_seconds = publish_seconds
         self._trace_context = trace_context
@@ -85,10 +97,10 @@ class RabbitPublisher:
         await self._disconnect()
         self._failure_is_logged = False
         try:
-            self._connection = await aio_pika.connect(self._uri)
+            self._connection = await self._servers.connect()
             channel = await self._connection.channel(on_return_raises=True)
             self._exchange = await self._declare(channel)
-        except CONNECTION_EXCEPTIONS as error:
+        except (RabbitUnavailable, *CONNECTION_EXCEPTIONS) as error:
             raise self._disconnected(error) from error
 
     async def send(self, event: LoggedEvent) -> None:
@@ -135,8 +147,7 @@ class RabbitPublisher:
     def _disconnected(self, error: BaseException) -> PublisherUnavailable:
         self._exchange = None
         if not self._failure_is_logged:
-            # Not the address nor the broker's message: both may contain credentials.
-            _log.warning("RabbitMQ: %s", type(error).__name__)
+            _log.warning("RabbitMQ: %s", why_not(error))
             self._failure_is_logged = True
         return PublisherUnavailable("RabbitMQ did not confirm")
 

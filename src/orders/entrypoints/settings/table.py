@@ -108,8 +108,7 @@ class Settings:
     redis_uri: str | None = url(
         "Redis, for rate limits across all processes; without it each process counts alone",
         addresses.as_redis,
-        "redis",
-        "rediss",
+        *addresses.REDIS_SCHEMES,
         default=None,
         secret=True,
     )
