@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any, Final
 
-from orders.entrypoints.settings import addresses, tls
+from orders.entrypoints.settings import addresses, brokers, tls
 from orders.entrypoints.settings.environment import PREFIX, Texts, read_texts
 from orders.entrypoints.settings.kinds import parsed
 
@@ -41,6 +41,7 @@ def _together(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Return what only shows when the values are seen together, by setting."""
     yield from addresses.missing(values)
     yield from tls.problems(values)
+    yield from brokers.problems(values)
     pool_size = values.get("mongo_pool_size") or POOL_SIZE
     if problem := addresses.mongo_problem(values.get("mongo_uri"), pool_size=pool_size):
         yield "mongo_uri", f"cannot be used: {problem}"

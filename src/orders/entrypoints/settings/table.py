@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import SettingsError
-from orders.entrypoints.settings import addresses, tls
+from orders.entrypoints.settings import addresses, brokers, tls
 from orders.entrypoints.settings.environment import FROM_FILE
 from orders.entrypoints.settings.kinds import (
     as_algorithm,
@@ -50,7 +50,7 @@ class SettingRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(tls.TlsSettings):
+class Settings(brokers.BrokerSettings, tls.TlsSettings):
     """The settings of a process, read once at its start. No repr shows a secret."""
 
     # Where things are
