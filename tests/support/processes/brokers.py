@@ -41,38 +41,55 @@ def rabbitmq_is_installed() -> bool:
 class RabbitServer:
     """A RabbitMQ node of ours alone. It keeps its data and its port when it is killed."""
 
-    def __init__(self, directory: Path, largest_message: int = LARGEST_MESSAGE) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        largest_message: int = LARGEST_MESSAGE,
+        *,
+        plugins: Sequence[str] = (),
+    ) -> None:
         self._directory = directory
-        self.port, self._epmd_port, self._node_port = free_ports(3)
+        self.port, self.epmd_port, self._node_port = free_ports(3)
         self.uri = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.name = f"orders-{self.port}@localhost"
+        self.configuration: list[str] = []
+        """Further lines of rabbitmq.conf."""
+        self._largest_message = largest_message
         self._server: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "plugins").write_text("[].\n")
-        self._configure(largest_message)
+        (directory / "plugins").write_text(f"[{','.join(plugins)}].\n")
+        self._configure()
         # Erlang's port mapper, which the node would else start by itself and leave behind.
-        self._mapper = _spawn(
-            ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
+        self._mapper = spawn(
+            ["epmd", "-port", str(self.epmd_port), "-address", "127.0.0.1"],
             {**os.environ, "ERL_EPMD_ADDRESS": "127.0.0.1"},
             directory / "epmd.log",
         )
 
     def start(self) -> None:
         """Start the node; returns once it takes connections."""
-        self._server = _spawn(self.command, self.environ(), self._directory / "server.log")
-        _wait_until(self.answers, self._server, self._directory)
+        self.start_only()
+        wait_until(self.answers, self._started, self._directory)
+
+    def start_only(self) -> None:
+        """Start the node; `answers` says when it takes connections."""
+        self._configure()
+        self._server = spawn(self.command, self.environ(), self._directory / "server.log")
 
     def take_messages_of(self, size: int) -> None:
         """Start the node again with another limit, in bytes."""
         self.kill()
-        self._configure(size)
+        self._largest_message = size
         self.start()
 
-    def _configure(self, largest_message: int) -> None:
-        (self._directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"max_message_size = {largest_message}\n"
-            "disk_free_limit.absolute = 10MB\n"
-        )
+    def _configure(self) -> None:
+        lines = [
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}",
+            f"max_message_size = {self._largest_message}",
+            "disk_free_limit.absolute = 10MB",
+            *self.configuration,
+        ]
+        (self._directory / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
 
     def kill(self) -> None:
         """End the node at once, as a power cut would. Only `start` brings it back."""
@@ -91,8 +108,12 @@ class RabbitServer:
         _kill(self._mapper)
 
     def _signal(self, number: signal.Signals) -> None:
+        os.killpg(self._started.pid, number)
+
+    @property
+    def _started(self) -> subprocess.Popen[bytes]:
         assert self._server is not None
-        os.killpg(self._server.pid, number)
+        return self._server
 
     @property
     def command(self) -> Sequence[str]:
@@ -110,9 +131,9 @@ class RabbitServer:
             "PATH": os.environ["PATH"],
             "HOME": data,
             "LANG": "C.UTF-8",
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"orders-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_DIST_PORT": str(self._node_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": f"{data}/mnesia",
@@ -187,8 +208,8 @@ class KafkaServer:
     def restore(self) -> None:
         """Start the node; returns once it takes connections."""
         command = [*self._java, "kafka.Kafka", str(self._properties)]
-        self._server = _spawn(command, os.environ, self._directory / "server.log")
-        _wait_until(partial(_listens, self._port), self._server, self._directory)
+        self._server = spawn(command, os.environ, self._directory / "server.log")
+        wait_until(partial(listens, self._port), self._server, self._directory)
 
     def lose(self) -> None:
         """End the node at once, as a power cut would. Only `restore` brings it back."""
@@ -209,7 +230,7 @@ def kafka_jars() -> Path | None:
     return Path(where) if where and shutil.which("java") else None
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
@@ -223,7 +244,7 @@ def _speaks_amqp(port: int) -> bool:
     return False
 
 
-def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
+def wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not up():
         assert process.poll() is None, f"the broker ended; see {logs}"
@@ -232,9 +253,7 @@ def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: 
             process.wait(0.05)
 
 
-def _spawn(
-    command: Sequence[str], environ: Mapping[str, str], log: Path
-) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
