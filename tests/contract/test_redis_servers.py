@@ -6,15 +6,14 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from orders.adapters.contracts.rate_limiter import SLOW
-from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.redis.rate_limiter import PREFIX, RedisRateLimiter
 from orders.application.ports import RatePolicy
 from tests.support.certificates import Certificates, make_certificates
@@ -25,31 +24,10 @@ from tests.support.processes.redis_process import (
     redis_cluster,
     redis_process,
 )
+from tests.support.rate_limiting import limiting, until
 
-PATIENT = 2.0
-"""Seconds for a call of these tests, where it does not matter."""
 FAILOVER_SECONDS = 5.0
 """After a changed primary takes writes, it is used again within this time."""
-
-
-@asynccontextmanager
-async def limiting(
-    uri: str, *, tls: ssl.SSLContext | None = None, timeout_seconds: float = PATIENT
-) -> AsyncIterator[RedisRateLimiter]:
-    async with RedisRateLimiter(
-        uri,
-        tls=tls,
-        fallback=InMemoryRateLimiter(),
-        timeout_seconds=timeout_seconds,
-        pause_seconds=0.1,
-    ) as limiter:
-        yield limiter
-
-
-async def until(condition: Callable[[], object], *, seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what happens elsewhere gives no event
-            await asyncio.sleep(0.005)
 
 
 def is_shared(limiter: RedisRateLimiter) -> Callable[[], bool]:
