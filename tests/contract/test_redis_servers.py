@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from orders.adapters.contracts.rate_limiter import SLOW
+from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.redis.primary import CONNECTIONS
 from orders.adapters.redis.rate_limiter import PREFIX, RedisRateLimiter
 from orders.application.ports import RatePolicy
 from tests.support.certificates import Certificates, make_certificates
@@ -86,7 +87,7 @@ async def test_files_that_the_uri_names_count_instead(
     ("wrong", "reason"),
     [
         ("password", "it refuses the user name or the password"),
-        ("authority", "its certificate is refused: unable to get local issuer certificate"),
+        ("authority", "its certificate is refused: self-signed certificate in certificate chain"),
         ("certificate", "TLS failed: tlsv13 alert certificate required"),
         ("host", "its certificate is refused: Hostname mismatch"),
         ("plain", "it closed the connection"),
@@ -238,24 +239,28 @@ async def test_a_cluster_is_one_count_and_its_moved_keys_are_followed(tmp_path: 
 # -- Far away ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("milliseconds", [3, 10])
-async def test_a_redis_that_is_far_is_used_and_one_round_trip_is_the_price(
-    milliseconds: int, guarded_by_tls: RedisProcess, certificates: Certificates
+async def test_connecting_may_take_longer_than_a_call_and_no_call_waits_for_another(
+    guarded_by_tls: RedisProcess, certificates: Certificates
 ) -> None:
-    """With TLS and a password, connecting takes five round trips: more than a call may."""
-    async with at_a_distance(
-        guarded_by_tls.port, round_trip_seconds=milliseconds / 1_000
-    ) as distance:
+    """With TLS and a password, connecting takes at least five round trips."""
+    round_trip = 0.15  # seconds: `make brokers` measures 3 ms; here a busy machine makes no odds
+    async with at_a_distance(guarded_by_tls.port, round_trip_seconds=round_trip) as distance:
         uri = as_user(guarded_by_tls).replace(str(guarded_by_tls.port), str(distance.own_port))
-        limit = 4 * milliseconds / 1_000
-        async with limiting(uri, tls=certificates.context(), timeout_seconds=limit) as limiter:
+        async with RedisRateLimiter(
+            uri,
+            tls=certificates.context(),
+            fallback=InMemoryRateLimiter(),
+            timeout_seconds=4 * round_trip,
+            connect_seconds=30,
+            pause_seconds=30,
+        ) as limiter:
             await until(is_shared(limiter))
-            connections = distance.connected
-            began = time.perf_counter()
-            await asyncio.gather(*(one_after_another(limiter, f"far {n}") for n in range(3)))
-            each_took = (time.perf_counter() - began) / 40
+            connections, distance.most_waiting = distance.connected, 0
+            for n in range(3):
+                await asyncio.gather(*(later(limiter.take("far", SLOW), hops) for hops in range(9)))
+                assert not limiter.is_degraded, n
             assert distance.connected == connections, "no request waits for a connection"
-            assert each_took < 3 * milliseconds / 1_000, "three at once wait for each other"
+            assert distance.most_waiting == CONNECTIONS
 
 
 async def test_a_redis_that_is_too_far_is_not_used_and_said_so(
@@ -271,9 +276,11 @@ async def test_a_redis_that_is_too_far_is_not_used_and_said_so(
     assert caplog.messages == ["rate limits are counted locally: Redis: it does not answer in time"]
 
 
-async def one_after_another(limiter: RedisRateLimiter, key: str) -> None:
-    for _ in range(40):
-        await limiter.take(key, SLOW)
+async def later(call: Awaitable[object], hops: int) -> None:
+    """Wait for a call that begins a little later: each has a turn of the event loop for itself."""
+    for _ in range(2 * hops):
+        await asyncio.sleep(0)
+    await call
 
 
 def demote(server: RedisProcess, primary: RedisProcess) -> None:

@@ -45,7 +45,7 @@ _REASONS: Final[Sequence[tuple[type[Exception], str]]] = (
     (OutOfMemoryError, "its memory is full"),
     (BusyLoadingError, "it is loading its data"),
     (ClusterDownError, "its cluster is down"),
-    (MovedError, "its cluster sends us in a circle"),
+    (MovedError, "its cluster has moved the keys"),
     (AskError, "its cluster is moving the keys"),
     (TryAgainError, "its cluster is moving the keys"),
 )
