@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from aiokafka.errors import (  # type: ignore[import-untyped]
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -99,11 +100,13 @@ class KafkaPublisher:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 await self._producer.start()
-        except (KafkaError, OSError) as error:
+        except (KafkaConnectionError, OSError) as error:
             reason = await why_unreachable(
                 self._bootstrap, self._security, within_seconds=_REASON_SECONDS
             )
             raise self._disconnected(reason) from error
+        except KafkaError as error:
+            raise self._disconnected(why_not(error)) from error
         self._is_usable = True
 
     async def send(self, event: LoggedEvent) -> None:

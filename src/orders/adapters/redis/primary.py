@@ -177,7 +177,7 @@ class RedisServers:
         for address in addresses:
             try:
                 return await self._connect(address, accepts, moves=_MOST_MOVES)
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, UnicodeError) as error:  # a name that DNS cannot have
                 reasons[why_not(error)] = None
         raise RedisUnavailable(", ".join(reasons) or "the sentinels know no such primary")
 

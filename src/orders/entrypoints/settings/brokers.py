@@ -114,5 +114,5 @@ class BrokerSettings:
         "limit to connect to one Redis server; no request waits for that", 1, 0.05, 10
     )
     redis_read_seconds: float = float_(
-        "limit of a request's call to Redis; a round trip takes a tenth at most", 0.04, 0.005, 1
+        "limit of a call to Redis, which a request waits for: several round trips", 0.04, 0.005, 1
     )
