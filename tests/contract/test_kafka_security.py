@@ -183,7 +183,7 @@ async def test_no_event_waits_for_a_token_that_ends(
         ("password", "Kafka: it refuses the user name, the password or the token"),
         ("scram", "Kafka: it refuses the user name, the password or the token"),
         ("authority", "Kafka: its certificate is refused: unable to get local issuer certificate"),
-        ("certificate", "Kafka: TLS failed: tlsv13 alert certificate required"),
+        ("certificate", "Kafka: it closed the connection"),  # aiokafka does not say why
         ("token", "Kafka: the token endpoint answers 401"),
         ("port", "Kafka: it refuses connections"),
     ],

@@ -117,9 +117,11 @@ async def test_what_is_wrong_is_said_plainly_and_without_the_secret(
         "certificate": certificates.context(shown=False),
     }.get(wrong, certificates.context())
     async with limiting(uri, tls=tls) as limiter:
-        await until(lambda: caplog.messages)
+        await until(lambda: reason in caplog.text)
         assert (await limiter.take("k", SLOW)).remaining == 9
-    assert caplog.messages[0] == f"rate limits are counted locally: Redis: {reason}"
+    assert f"rate limits are counted locally: Redis: {reason}" in caplog.messages
+    # Who is refused for want of a certificate may see the connection closed before the reason.
+    assert len(caplog.messages) == 1 or wrong == "certificate"
     assert not [secret for secret in ("hunter2", "p@ss", "p%40ss") if secret in caplog.text]
 
 

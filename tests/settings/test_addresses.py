@@ -91,7 +91,11 @@ REFUSED = [
     ("REDIS_URI", f"redis+sentinel://:{SECRET}@guard,,guard2/rates", "the host is missing"),
     ("REDIS_URI", f"redis+sentinel://:{SECRET}@guard/", "the name that the sentinels have"),
     ("REDIS_URI", f"redis+sentinel://:{SECRET}@guard", "the name that the sentinels have"),
-    ("REDIS_URI", f"redis+sentinel://:{SECRET}@guard/rates/{SECRET}", "is not a number"),
+    (
+        "REDIS_URI",
+        f"redis+sentinel://:{SECRET}@guard/rates/{SECRET}",
+        "the database is not a number",
+    ),
     ("REDIS_URI", f"rediss+sentinel://:{SECRET}@guard/rates?protocol=9", OPTION),
     ("RABBITMQ_URI", f"amqp://orders:{SECRET}@broker,broker2:{SECRET}/", PORT),
     ("RABBITMQ_URI", f"amqp://orders:{SECRET}@broker,/", "the host is missing"),

@@ -27,7 +27,7 @@ async def limiting(
     async with RedisRateLimiter(
         uri,
         tls=tls,
-        fallback=fallback or InMemoryRateLimiter(),
+        fallback=InMemoryRateLimiter() if fallback is None else fallback,
         timeout_seconds=timeout_seconds,
         pause_seconds=pause_seconds,
     ) as limiter:
