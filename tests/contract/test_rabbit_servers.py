@@ -103,7 +103,7 @@ async def test_a_node_that_refuses_and_one_that_hangs_are_passed_over(
     ("wrong", "reason"),
     [
         ("password", "it refuses the user name or the password"),
-        ("vhost", "there is no such virtual host, or the user may not use it"),
+        ("vhost", "there is no such virtual host, it is full, or the user may not use it"),
         ("authority", "its certificate is refused: unable to get local issuer certificate"),
         ("certificate", "TLS failed: tlsv13 alert certificate required"),
         ("host", "its certificate is refused: Hostname mismatch"),

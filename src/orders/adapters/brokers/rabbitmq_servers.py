@@ -14,6 +14,7 @@ from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     AuthenticationError,
     IncompatibleProtocolError,
+    InvalidFrameError,
     ProbableAuthenticationError,
 )
 from aiormq.exceptions import (
@@ -30,10 +31,12 @@ _HEARTBEAT_SECONDS: Final = "20"
 _TLS_OPTIONS: Final = frozenset(
     {"cafile", "capath", "cadata", "certfile", "keyfile", "no_verify_ssl"}
 )
+_NO_VHOST: Final = "there is no such virtual host, it is full, or the user may not use it"
 _REASONS: Final[Sequence[tuple[type[Exception], str]]] = (
     (AuthenticationError, "it refuses the user name or the password"),
     (ProbableAuthenticationError, "it refuses the user name or the password"),
-    (ConnectionNotAllowed, "there is no such virtual host, or the user may not use it"),
+    (ConnectionNotAllowed, _NO_VHOST),
+    (InvalidFrameError, _NO_VHOST),  # what aiormq says if the virtual host is not opened
     (ChannelAccessRefused, "the user has no permission for the exchange"),
     (IncompatibleProtocolError, "it does not speak AMQP 0-9-1, or speaks it with TLS only"),
 )
