@@ -24,7 +24,7 @@ class Sender(Protocol):
     """Sends single events to a broker. One publisher calls it at a time."""
 
     async def ready(self) -> None:
-        """Connect, also again after a failure.
+        """Connect, also again after a failure, and declare what events are sent to.
 
         Raises:
             PublisherUnavailable: If the broker cannot be reached.
@@ -54,6 +54,15 @@ async def publish_in_order(
         async with asyncio.timeout(within_seconds):
             await sending.send_all(events)
     return Published(confirmed=sending.confirmed, refused=sending.refused)
+
+
+async def prepared(sender: Sender, *, within_seconds: float) -> bool:
+    """Let a sender connect. Returns whether it has, within the time."""
+    with contextlib.suppress(PublisherUnavailable, TimeoutError):
+        async with asyncio.timeout(within_seconds):
+            await sender.ready()
+            return True
+    return False
 
 
 class _Sending:

@@ -55,6 +55,7 @@ from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
+from orders.application.replay_events import ReplayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
@@ -115,14 +116,23 @@ def _redis_limiter(settings: Settings, fallback: InMemoryRateLimiter) -> RedisRa
 def _rabbitmq(settings: Settings, trace_context: TraceContext) -> RabbitPublisher:
     from orders.adapters.brokers.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
 
-    return RabbitPublisher(settings.rabbitmq_uri or "", trace_context=trace_context)
+    return RabbitPublisher(
+        settings.rabbitmq_uri or "",
+        declares=settings.broker_declare == "missing",
+        trace_context=trace_context,
+    )
 
 
 def _kafka(settings: Settings, trace_context: TraceContext) -> KafkaPublisher:
     from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
 
-    brokers = ",".join(settings.kafka_bootstrap)
-    return KafkaPublisher(brokers, topic=settings.kafka_topic, trace_context=trace_context)
+    return KafkaPublisher(
+        ",".join(settings.kafka_bootstrap),
+        topic=settings.kafka_topic,
+        declares=settings.broker_declare == "missing",
+        partitions=settings.kafka_partitions,
+        trace_context=trace_context,
+    )
 
 
 def _in_order(
@@ -261,6 +271,7 @@ class Container(containers.DeclarativeContainer):
     )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
     manage_outbox = providers.Singleton(ManageOutbox, outbox, known_publishers, publishers, now)
+    replay_events = providers.Singleton(ReplayEvents, log, outbox, publishers)
 
 
 @asynccontextmanager

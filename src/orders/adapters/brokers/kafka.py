@@ -15,9 +15,10 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     RecordListTooLargeError,
 )
 
+from orders.adapters.brokers.kafka_topic import create_missing_topic
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.errors import PublisherUnavailable
-from orders.application.ordered_publishing import EventRefused, publish_in_order
+from orders.application.ordered_publishing import EventRefused, prepared, publish_in_order
 from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceContext
 
 _HEADERS: Final = [("content-type", CONTENT_TYPE.encode())]
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 class KafkaPublisher:
     """Sends events to a topic. The key is the order id, so an order's events are in one partition.
 
-    An event is confirmed once all in-sync replicas have it. The topic must exist.
+    An event is confirmed once all in-sync replicas have it.
 
     Every failure ends the producer, and the next call makes a new one: the old one would still
     send events in the background that the relay has sent again meanwhile.
@@ -39,12 +40,20 @@ class KafkaPublisher:
         bootstrap: str,
         *,
         topic: str = "orders.events",
+        declares: bool = True,
+        partitions: int = 0,
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take addresses of brokers. `publish_seconds` bounds a call, connecting included."""
+        """Take addresses of brokers. `publish_seconds` bounds a call, connecting included.
+
+        A topic that is missing gets `partitions`, or with 0 the brokers' default number. Without
+        `declares`, the topic must exist, unless the brokers create it by themselves.
+        """
         self._bootstrap = bootstrap
         self._topic = topic
+        self._declares = declares
+        self._partitions = partitions
         self._publish_seconds = publish_seconds
         self._trace_context = trace_context
         self._producer: AIOKafkaProducer | None = None
@@ -61,13 +70,18 @@ class KafkaPublisher:
         """Close the connections."""
         await self._disconnect()
 
+    async def prepare(self) -> bool:
+        """Connect, and create a missing topic. Returns False if no broker can be reached."""
+        async with self._one_call:
+            return await prepared(self, within_seconds=self._publish_seconds)
+
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given. Returns the outcome."""
         async with self._one_call:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Connect and get a producer id, if the last producer has failed."""
+        """Connect, get a producer id and create a missing topic, if the last producer failed."""
         if self._is_usable:
             return
         await self._disconnect()
@@ -82,6 +96,8 @@ class KafkaPublisher:
         )
         try:
             await self._producer.start()
+            if self._declares:
+                await create_missing_topic(self._producer.client, self._topic, self._partitions)
         except (KafkaError, OSError) as error:
             raise self._disconnected(error) from error
         self._is_usable = True

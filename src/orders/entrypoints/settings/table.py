@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.settings import addresses
+from orders.entrypoints.settings.contradictions import contradictions
 from orders.entrypoints.settings.kinds import (
     as_algorithm,
     as_broker,
@@ -104,6 +105,14 @@ class Settings:
         "1 to 249 letters, digits, ., _ or -",
         as_topic,
         default="orders.events",
+    )
+    kafka_partitions: int = integer("partitions of a new topic; 0: brokers' default", 0, 0, 1_000)
+    broker_declare: str = choice(
+        "missing: the worker declares the exchange and creates the topic, if they are missing; "
+        "never: the account may not, and they must exist",
+        "missing",
+        "missing",
+        "never",
     )
     redis_uri: str | None = url(
         "Redis, for rate limits across all processes; without it each process counts alone",
@@ -248,7 +257,7 @@ class Settings:
             elif text:
                 problem, values[each.name] = parsed(text, **each.metadata)
                 problems += [f"{name} {problem}"] if problem else []
-        problems += _contradictions(environ)
+        problems += contradictions(environ)
         problems += [f"{_variable(name)} {need}" for name, need in addresses.missing(values)]
         if problem := addresses.mongo_problem(
             values.get("mongo_uri"), pool_size=values.get("mongo_pool_size") or _POOL_SIZE
@@ -281,20 +290,3 @@ def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return ", ".join(default) if isinstance(default, tuple) else str(default or "")
-
-
-def _contradictions(environ: Mapping[str, str]) -> list[str]:
-    """Problems of a combination of settings, one line each."""
-    algorithms, secret, keys = (
-        environ.get(name, "").strip()
-        for name in ("ORDERS_JWT_ALGORITHMS", "ORDERS_JWT_HS256_SECRET", "ORDERS_JWKS_URL")
-    )
-    wants_shared = "HS256" in algorithms
-    problems = []
-    if not keys and not secret:
-        problems.append("ORDERS_JWKS_URL is missing: the URL of the issuer's keys")
-    if wants_shared and not secret:
-        problems.append("ORDERS_JWT_HS256_SECRET is missing: ORDERS_JWT_ALGORITHMS names HS256")
-    if secret and not wants_shared:
-        problems.append("ORDERS_JWT_ALGORITHMS must name HS256 to use ORDERS_JWT_HS256_SECRET")
-    return problems
