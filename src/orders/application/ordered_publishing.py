@@ -24,7 +24,9 @@ class Sender(Protocol):
     """Sends single events to a broker. One publisher calls it at a time."""
 
     async def ready(self) -> None:
-        """Connect, also again after a failure, within time limits of its own.
+        """Connect, also again after a failure, and declare what events are sent to.
+
+        Has time limits of its own.
 
         Raises:
             PublisherUnavailable: If the broker cannot be reached.
@@ -56,6 +58,14 @@ async def publish_in_order(
         async with asyncio.timeout(within_seconds):
             await sending.send_all(events)
     return Published(confirmed=sending.confirmed, refused=sending.refused)
+
+
+async def prepared(sender: Sender) -> bool:
+    """Let a sender connect. Returns whether it has."""
+    with contextlib.suppress(PublisherUnavailable):
+        await sender.ready()
+        return True
+    return False
 
 
 class _Sending:

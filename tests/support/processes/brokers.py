@@ -15,6 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aio_pika
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractIncomingMessage
+
+from orders.adapters.brokers.rabbitmq import EXCHANGE
 from orders.entrypoints.server.child_processes import end_with, free_ports
 
 _PATIENCE_SECONDS = 60
@@ -22,6 +27,7 @@ _BINARIES = Path("/usr/lib/rabbitmq/bin")
 RABBITMQ_MISSING = "no RabbitMQ: run infra/setup/services.sh as root (Debian, Ubuntu)"
 KAFKA_MISSING = "no Apache Kafka: set ORDERS_TEST_KAFKA to the directory with its jars"
 LARGEST_MESSAGE = 65_536
+_KEPT = "kept"
 
 # librdkafka's mock: three brokers in memory that take idempotent producers with acks=all.
 _KAFKA_MOCK = """
@@ -46,22 +52,30 @@ class RabbitServer:
         directory: Path,
         largest_message: int = LARGEST_MESSAGE,
         *,
+        beside: RabbitServer | None = None,
         plugins: Sequence[str] = (),
     ) -> None:
+        """With `beside`, a node of the same cluster, which must be up."""
         self._directory = directory
-        self.port, self.epmd_port, self._node_port = free_ports(3)
+        self.port, self._epmd_port, self._node_port = free_ports(3)
+        self.node = f"orders-{self.port}@localhost"
+        self._beside = beside
         self.uri = f"amqp://guest:guest@127.0.0.1:{self.port}/"
-        self.name = f"orders-{self.port}@localhost"
         self.configuration: list[str] = []
         """Further lines of rabbitmq.conf."""
         self._largest_message = largest_message
         self._server: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "plugins").write_text(f"[{','.join(plugins)}].\n")
+        (directory / ".erlang.cookie").write_text("orders")
+        (directory / ".erlang.cookie").chmod(0o400)
         self._configure()
+        if beside is not None:
+            self._epmd_port, self._mapper = beside._epmd_port, beside._mapper
+            return
         # Erlang's port mapper, which the node would else start by itself and leave behind.
         self._mapper = spawn(
-            ["epmd", "-port", str(self.epmd_port), "-address", "127.0.0.1"],
+            ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
             {**os.environ, "ERL_EPMD_ADDRESS": "127.0.0.1"},
             directory / "epmd.log",
         )
@@ -87,9 +101,23 @@ class RabbitServer:
             f"listeners.tcp.1 = 127.0.0.1:{self.port}",
             f"max_message_size = {self._largest_message}",
             "disk_free_limit.absolute = 10MB",
+            *self._joining(),
             *self.configuration,
         ]
         (self._directory / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
+
+    def _joining(self) -> Sequence[str]:
+        if self._beside is None:
+            return []
+        key = "cluster_formation.classic_config.nodes"
+        return [f"{key}.1 = {self._beside.node}", f"{key}.2 = {self.node}"]
+
+    def evaluate(self, expression: str) -> str:
+        """Let the node evaluate Erlang: what an administrator does, without a plugin."""
+        command = [str(_BINARIES / "rabbitmqctl"), "eval", expression]
+        return subprocess.run(
+            command, env=self.environ(), check=True, capture_output=True, text=True
+        ).stdout
 
     def kill(self) -> None:
         """End the node at once, as a power cut would. Only `start` brings it back."""
@@ -131,9 +159,9 @@ class RabbitServer:
             "PATH": os.environ["PATH"],
             "HOME": data,
             "LANG": "C.UTF-8",
-            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self._node_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": f"{data}/mnesia",
@@ -156,6 +184,25 @@ def rabbit_server(
         yield server
     finally:
         server.close()
+
+
+async def keep_all(uri: str) -> None:
+    """Keep all that the exchange gets from now on, as a consumer of the AsyncAPI document does."""
+    async with await aio_pika.connect(uri) as connection:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
+        queue = await channel.declare_queue(_KEPT, durable=True)
+        await queue.bind(exchange, "#")
+
+
+async def messages(uri: str) -> list[AbstractIncomingMessage]:
+    """What has come since `keep_all` or the last call; it is taken out."""
+    found = []
+    async with await aio_pika.connect(uri) as connection:
+        queue = await (await connection.channel()).declare_queue(_KEPT, passive=True)
+        while message := await queue.get(no_ack=True, fail=False):
+            found.append(message)
+    return found
 
 
 class KafkaMock:
@@ -187,7 +234,7 @@ class KafkaMock:
 class KafkaServer:
     """One Apache Kafka node (KRaft). It keeps its data and its port when it is killed."""
 
-    def __init__(self, directory: Path, jars: Path) -> None:
+    def __init__(self, directory: Path, jars: Path, *properties: str) -> None:
         self._directory = directory
         self._java = ["java", "-Xmx384m", "-cp", f"{jars}/*"]
         self._port, controller = free_ports(2)
@@ -201,7 +248,7 @@ class KafkaServer:
             "controller.listener.names=CONTROLLER\n"
             f"log.dirs={directory / 'data'}\n"
             "num.partitions=3\noffsets.topic.replication.factor=1\n"
-            f"message.max.bytes={LARGEST_MESSAGE}\n"
+            f"message.max.bytes={LARGEST_MESSAGE}\n" + "\n".join(properties)
         )
         self._run("kafka.tools.StorageTool", "format", "-t", "b3JkZXJzLXRlc3RzLW9ubA", "-c")
 

@@ -1,4 +1,4 @@
-"""Brokers as production has them: a RabbitMQ of two nodes, and both kinds with TLS and logins."""
+"""Brokers as production has them: with TLS, logins and a virtual host."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import base64
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -56,39 +54,6 @@ listener.name.sasl.oauthbearer.sasl.oauthbearer.jwks.endpoint.url=$issuer/jwks
 listener.name.sasl.oauthbearer.sasl.oauthbearer.expected.audience=kafka
 listener.name.sasl.oauthbearer.sasl.oauthbearer.expected.issuer=$issuer
 """)
-
-
-class RabbitNode(RabbitServer):
-    """One of several nodes of a cluster: they find each other by name, and share a cookie."""
-
-    def __init__(self, directory: Path, *, names_of: RabbitNode | None = None) -> None:
-        super().__init__(directory)
-        if names_of is not None:
-            self.epmd_port = names_of.epmd_port
-        cookie = directory / ".erlang.cookie"
-        cookie.write_text("ORDERSTESTSONLY")
-        cookie.chmod(0o400)
-
-    def join(self, nodes: list[RabbitNode]) -> None:
-        """Be in a cluster with these, from the next start on."""
-        discovery = "cluster_formation.peer_discovery_backend = classic_config"
-        named = "cluster_formation.classic_config.nodes.{} = {}".format
-        self.configuration = [discovery, *(named(n + 1, each.name) for n, each in enumerate(nodes))]
-
-
-@contextmanager
-def rabbit_cluster(directory: Path) -> Iterator[list[RabbitNode]]:
-    """Two nodes of one cluster that are up."""
-    with ExitStack() as stack:
-        first = RabbitNode(directory / "first")
-        stack.callback(first.close)
-        second = RabbitNode(directory / "second", names_of=first)
-        stack.callback(second.close)
-        for each in (first, second):
-            each.join([first, second])
-        first.start()
-        second.start()
-        yield [first, second]
 
 
 class SecuredRabbit(RabbitServer):

@@ -54,6 +54,7 @@ from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
+from orders.application.replay_events import ReplayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
 from orders.entrypoints.container import extras
@@ -243,6 +244,7 @@ class Container(containers.DeclarativeContainer):
     )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
     manage_outbox = providers.Singleton(ManageOutbox, outbox, known_publishers, publishers, now)
+    replay_events = providers.Singleton(ReplayEvents, log, outbox, publishers)
 
 
 @asynccontextmanager

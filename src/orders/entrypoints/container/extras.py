@@ -36,7 +36,12 @@ def rabbitmq(settings: Settings, trace_context: TraceContext, tls: SSLContext) -
     """Make the publisher to RabbitMQ."""
     from orders.adapters.brokers.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
 
-    return RabbitPublisher(settings.rabbitmq_uri or "", tls=tls, trace_context=trace_context)
+    return RabbitPublisher(
+        settings.rabbitmq_uri or "",
+        tls=tls,
+        declares=settings.broker_declare == "missing",
+        trace_context=trace_context,
+    )
 
 
 def kafka(settings: Settings, trace_context: TraceContext, tls: SSLContext) -> KafkaPublisher:
@@ -47,6 +52,8 @@ def kafka(settings: Settings, trace_context: TraceContext, tls: SSLContext) -> K
         ",".join(settings.kafka_bootstrap),
         topic=settings.kafka_topic,
         security=_kafka_security(settings, tls),
+        declares=settings.broker_declare == "missing",
+        partitions=settings.kafka_partitions,
         trace_context=trace_context,
     )
 

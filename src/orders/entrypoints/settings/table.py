@@ -107,6 +107,14 @@ class Settings(brokers.BrokerSettings, tls.TlsSettings):
         as_topic,
         default="orders.events",
     )
+    kafka_partitions: int = integer("partitions of a new topic; 0: brokers' default", 0, 0, 1_000)
+    broker_declare: str = choice(
+        "missing: the worker declares the exchange and creates the topic, if they are missing; "
+        "never: the account may not, and they must exist",
+        "missing",
+        "missing",
+        "never",
+    )
     redis_uri: str | None = url(
         "Redis, for rate limits across all processes; without it each process counts alone",
         addresses.as_redis,
