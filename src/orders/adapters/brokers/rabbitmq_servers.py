@@ -13,7 +13,6 @@ from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     AuthenticationError,
-    IncompatibleProtocolError,
     InvalidFrameError,
     ProbableAuthenticationError,
 )
@@ -38,7 +37,6 @@ _REASONS: Final[Sequence[tuple[type[Exception], str]]] = (
     (ConnectionNotAllowed, _NO_VHOST),
     (InvalidFrameError, _NO_VHOST),  # what aiormq says if the virtual host is not opened
     (ChannelAccessRefused, "the user has no permission for the exchange"),
-    (IncompatibleProtocolError, "it does not speak AMQP 0-9-1, or speaks it with TLS only"),
 )
 _CLOSED: Final = (AMQPConnectionError, ChannelInvalidStateError)
 
