@@ -64,8 +64,8 @@ class OAuthIssuer:
             return 401, b'{"error": "invalid_client"}'
         self.forms.append(fields)
         now = int(time.time())
-        claims = {"iss": self.url, "sub": self.client[0], "aud": "kafka", "scope": "kafka"}
-        claims |= {"iat": now, "exp": now + self.lifetime_seconds}
+        lifetime = {"iat": now, "exp": now + self.lifetime_seconds}
+        claims = {"iss": self.url, "sub": self.client[0], "aud": "kafka", **lifetime}
         token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "1"})
         answer = {
             "access_token": token,

@@ -26,7 +26,7 @@ class Sender(Protocol):
     async def ready(self) -> None:
         """Connect, also again after a failure, and declare what events are sent to.
 
-        Has time limits of its own.
+        Has separate time limits.
 
         Raises:
             PublisherUnavailable: If the broker cannot be reached.

@@ -65,6 +65,7 @@ class RabbitServer:
         """Further lines of rabbitmq.conf."""
         self._largest_message = largest_message
         self._server: subprocess.Popen[bytes] | None = None
+        self._mapper: subprocess.Popen[bytes]
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "plugins").write_text(f"[{','.join(plugins)}].\n")
         (directory / ".erlang.cookie").write_text("orders")

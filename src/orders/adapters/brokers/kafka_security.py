@@ -58,7 +58,7 @@ def why_not(error: BaseException) -> str:
     return next(known, None) or reason_of(error)
 
 
-class _TokenAnswer(msgspec.Struct):
+class _TokenResponse(msgspec.Struct):
     access_token: str
     expires_in: float = 300
 
@@ -111,7 +111,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         """Return what the brokers want to know besides, such as Confluent's `logicalCluster`."""
         return self._extensions
 
-    async def _fetch(self) -> _TokenAnswer:
+    async def _fetch(self) -> _TokenResponse:
         timeout = aiohttp.ClientTimeout(total=_TOKEN_SECONDS)
         try:
             async with (
@@ -127,7 +127,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
                 if response.status != 200:
                     raise TokenUnavailable(f"the token endpoint answers {response.status}")
                 body = await response.content.read(_TOKEN_BYTES)
-                return msgspec.json.decode(body, type=_TokenAnswer)
+                return msgspec.json.decode(body, type=_TokenResponse)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise TokenUnavailable(f"the token endpoint: {reason_of(error)}") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

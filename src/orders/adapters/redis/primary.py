@@ -223,7 +223,7 @@ class RedisServers:
                 found = await client.sentinel_get_master_addr_by_name(self._uri.primary)
         finally:
             await close(client)
-        return None if found is None else (_text(found[0]), int(found[1]))
+        return (_text(found[0]), int(found[1])) if isinstance(found, tuple) else None
 
     def _client(self, address: Address, template: str) -> Redis:
         client: Redis = Redis.from_url(template, **self._options)
