@@ -40,7 +40,7 @@ def _row(folder: Path, guarded: Guarded, way: str) -> str:
         while not elected:
             shared, seconds = pair.are_sharing()
             slowest = max(slowest, seconds)
-            if guarded.replica.command("ROLE")[0] == b"master":
+            if guarded.replica.command("ROLE")[:1] == [b"master"]:
                 elected = time.monotonic() - began
             else:
                 assert not shared, "there is no primary"

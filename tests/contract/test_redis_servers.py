@@ -299,8 +299,8 @@ def others(nodes: Sequence[RedisProcess], node: RedisProcess) -> list[str]:
 
 
 def role_of(server: RedisProcess) -> bytes:
-    """`master` or `slave`."""
-    return server.command("ROLE")[0]
+    """`master` or `slave`; nothing if a sentinel ends the connection meanwhile."""
+    return b"".join(server.command("ROLE")[:1])
 
 
 def has_a_key(server: RedisProcess) -> bool:
