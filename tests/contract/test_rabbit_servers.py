@@ -137,7 +137,10 @@ async def test_what_is_wrong_is_said_plainly_and_without_the_secret(
     }.get(wrong, certificates.context())
     assert await confirmed(uri, tls) == 0
     own = [each.getMessage() for each in caplog.records if each.name.startswith("orders")]
-    assert own == [f"RabbitMQ: {reason}"]
+    # Who is refused for want of a certificate may see the connection closed before the reason.
+    reasons = {reason, "it closed the connection"} if wrong == "certificate" else {reason}
+    assert len(own) == 1
+    assert own[0].removeprefix("RabbitMQ: ") in reasons
     assert not [s for s in ("hunter2", PASSWORD, quote(PASSWORD, safe="")) if s in caplog.text]
 
 
