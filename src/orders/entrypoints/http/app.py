@@ -34,7 +34,14 @@ from orders.entrypoints.http.middleware.request_target import RequestTargetCheck
 from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
 from orders.entrypoints.http.middleware.strict_requests import StrictRequests
 from orders.entrypoints.http.openapi.bounds import PublishedLimits
-from orders.entrypoints.http.openapi.description import DOCS, DOCUMENT, openapi_config, published
+from orders.entrypoints.http.openapi.description import (
+    ASYNCAPI,
+    DOCS,
+    DOCUMENT,
+    EVENT_SCHEMAS,
+    openapi_config,
+    published,
+)
 from orders.entrypoints.http.pagination import Pagination
 from orders.entrypoints.http.preconditions import CommandRequestReader
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -61,7 +68,15 @@ two in a task group, which costs more than most use cases do; whatever else a ha
 argument of the function that makes it.
 """
 
-PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name:str}}"}
+PUBLIC = {
+    *HEALTH_PATHS,
+    f"/v1{PAYMENT_EVENTS}",
+    DOCUMENT,
+    DOCS,
+    f"{DOCS}/{{name:str}}",
+    ASYNCAPI,
+    EVENT_SCHEMAS,
+}
 """Paths that need no token."""
 
 LISTS = ("/v1/orders", "/v1/events")

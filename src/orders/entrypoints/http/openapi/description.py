@@ -31,6 +31,8 @@ from orders.entrypoints.http.problems import Problem
 TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
 DOCS: Final = "/schema/docs"
+ASYNCAPI: Final = "/schema/asyncapi.json"
+EVENT_SCHEMAS: Final = "/schema/events/{name:str}"
 HEALTH: Final = "Operation"
 """The tag of what an orchestrator asks: it reads no order."""
 _STRICT: Final = ("Body", "Response", "Page")

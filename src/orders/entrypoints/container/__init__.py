@@ -20,7 +20,7 @@ from contextlib import (
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from ssl import SSLContext
 
 from dependency_injector import containers, providers
 
@@ -48,15 +48,16 @@ from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.manage_outbox import ManageOutbox
 from orders.application.place_order import PlaceOrder
-from orders.application.ports import TraceContext
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.quote_order import QuoteOrder
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
+from orders.application.replay_events import ReplayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
+from orders.entrypoints.container import extras
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
@@ -65,12 +66,8 @@ from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings import choices
 from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.settings.tls import tls_context
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
-
-if TYPE_CHECKING:
-    from orders.adapters.brokers.kafka import KafkaPublisher
-    from orders.adapters.brokers.rabbitmq import RabbitPublisher
-    from orders.adapters.redis.rate_limiter import RedisRateLimiter
 
 Connection = AbstractAsyncContextManager[object]
 
@@ -106,23 +103,8 @@ def _token_rules(settings: Settings) -> TokenRules:
     )
 
 
-def _redis_limiter(settings: Settings, fallback: InMemoryRateLimiter) -> RedisRateLimiter:
-    from orders.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415  # an extra
-
-    return RedisRateLimiter(settings.redis_uri or "", fallback=fallback)
-
-
-def _rabbitmq(settings: Settings, trace_context: TraceContext) -> RabbitPublisher:
-    from orders.adapters.brokers.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
-
-    return RabbitPublisher(settings.rabbitmq_uri or "", trace_context=trace_context)
-
-
-def _kafka(settings: Settings, trace_context: TraceContext) -> KafkaPublisher:
-    from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
-
-    brokers = ",".join(settings.kafka_bootstrap)
-    return KafkaPublisher(brokers, topic=settings.kafka_topic, trace_context=trace_context)
+def _tls(settings: Settings) -> SSLContext:
+    return tls_context(settings.ca_file, settings.client_cert_file, settings.client_key_file)
 
 
 def _in_order(
@@ -135,6 +117,7 @@ class Container(containers.DeclarativeContainer):
     """Every part of one process, as its settings say. A port's adapter has the port's name."""
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    tls = providers.Singleton(_tls, settings)
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
     trace_context = providers.Singleton(SpanTraceContext)
@@ -200,12 +183,12 @@ class Container(containers.DeclarativeContainer):
     # Rate limits
     limiter_kind = providers.Callable(choices.limiter, settings)
     memory_limiter = providers.Singleton(InMemoryRateLimiter)
-    redis_limiter = providers.Singleton(_redis_limiter, settings, memory_limiter)
+    redis_limiter = providers.Singleton(extras.redis_limiter, settings, memory_limiter, tls)
     limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
 
     # Brokers, by the names that the outbox stores: those never change.
-    rabbitmq = providers.Singleton(_rabbitmq, settings, trace_context)
-    kafka = providers.Singleton(_kafka, settings, trace_context)
+    rabbitmq = providers.Singleton(extras.rabbitmq, settings, trace_context, tls)
+    kafka = providers.Singleton(extras.kafka, settings, trace_context, tls)
     publishers = providers.Selector(
         providers.Callable(choices.brokers, settings),
         none=providers.Dict(),
@@ -261,6 +244,7 @@ class Container(containers.DeclarativeContainer):
     )
     relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
     manage_outbox = providers.Singleton(ManageOutbox, outbox, known_publishers, publishers, now)
+    replay_events = providers.Singleton(ReplayEvents, log, outbox, publishers)
 
 
 @asynccontextmanager
