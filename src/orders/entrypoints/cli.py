@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     speak_plainly()
     try:
+        if command in {_dev, _demo, _sandbox}:
+            from orders.entrypoints.settings.inlined import inline_files
+
+            inline_files(os.environ)
         return command(options)
     except ModuleNotFoundError as error:
         missing = error.name or ""
@@ -70,8 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_token(add("token", _token, "Print a token of the sandbox"))
     _add_replay(add("replay", _replay, "Send the orders of a CSV file through the HTTP API"))
-    _add_demo(add("demo", _demo, "Start a separate stack, send a day of orders, show the balance"))
-    _add_schema(add("schema", _schema, "Print a published contract"))
+    demo = add("demo", _demo, "Start a separate stack, send a day of orders, show the balance")
+    demo.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
+    contract = add("schema", _schema, "Print a published contract")
+    contract.add_argument("kind", choices=["openapi", "asyncapi", "events", "graphql"])
     add("settings", _settings, "List every ORDERS_* variable")
     _add_sandbox(add("sandbox", _sandbox, "Run the sandbox's payment service and token issuer"))
     return parser
@@ -136,14 +142,6 @@ def _add_replay(parser: _Parser) -> None:
         "--ledger", help="payment sandbox to compare with; default: that of `orders dev`"
     )
     _add_data(parser)
-
-
-def _add_demo(parser: _Parser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
-
-
-def _add_schema(parser: _Parser) -> None:
-    parser.add_argument("kind", choices=["openapi", "asyncapi", "events", "graphql"])
 
 
 def _add_sandbox(parser: _Parser) -> None:
