@@ -120,7 +120,7 @@ def test_what_is_in_a_file_may_not_be_usable(content: bytes, reason: str, tmp_pa
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     pipe = tmp_path / SECRET
-    os.mkfifo(pipe)  # opening it would wait for ever
+    os.mkfifo(pipe)  # opening it would wait until somebody writes
     for path, reason in [
         (f"/{SECRET}", "there is no such file"),
         (URI, "there is no such file"),
