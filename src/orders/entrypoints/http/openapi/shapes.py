@@ -23,6 +23,8 @@ def shaped(description: Schema) -> Schema:
     """A copy of a description with every schema in these forms."""
     shown = _shaped(description)
     for name, schema in shown["components"]["schemas"].items():
+        # Some generators name a class by its title.
+        schema["title"] = name
         if name.endswith("Body"):
             schema["additionalProperties"] = False
         elif schema.get("type") == "object":
