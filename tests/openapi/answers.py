@@ -59,9 +59,11 @@ class Recorder(Api):
         super().__init__(front, shop)
         self.answers: list[dict[str, Any]] = []
 
-    async def call(self, method: str, path: str, *body: Any, **options: Any) -> httpx.Response:
+    async def call(
+        self, method: str, path: str, body: Any = None, **options: Any
+    ) -> httpx.Response:
         """Send one request, and keep its answer."""
-        answer = await super().call(method, path, *body, **options)
+        answer = await super().call(method, path, body, **options)
         self.answers.append(
             {
                 "method": method,

@@ -91,7 +91,7 @@ class StrictJson(AbstractDTO[Any]):
                 "Send the body without a content encoding.", {"accept-encoding": "identity"}
             )
         field = connection.route_handler.parsed_data_field
-        if field.has_default and value.strip(_JSON_SPACE) == b"null":
+        if value.strip(_JSON_SPACE) == b"null" and field.has_default:
             return field.default
         max_depth = connection.app.plugins.get(StrictRequests).max_depth
         return decode_json(value, field.annotation, max_depth=max_depth)

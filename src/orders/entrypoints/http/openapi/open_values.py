@@ -21,7 +21,7 @@ from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import PaymentStatus, RefundStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
-from orders.entrypoints.http.openapi.shapes import Schema
+from orders.entrypoints.http.openapi.shapes import GROWS, Schema
 from orders.entrypoints.http.openapi.texts import COMMANDS
 
 _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
@@ -48,6 +48,6 @@ def add_open_values(schemas: Schema) -> None:
         for member, values in members.items():
             known = [str(value) for value in values]
             schemas[name]["properties"][member] |= {
-                "description": f"One of {', '.join(known)}. Later versions may add values.",
+                "description": f"One of {', '.join(known)}. {GROWS}",
                 "x-extensible-enum": known,
             }
