@@ -62,6 +62,9 @@ sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
 	@$(PY) -m tests.fuzzing $(ARGS)
 
+clients: $(READY) ## Generate clients in six languages, and go through the main journey with each (ARGS="--only ogen")
+	@$(PY) -m tests.clients.generated $(ARGS)
+
 blue-green: $(READY) ## Switch colours under load, and count failures (ARGS=--compose)
 	@$(PY) -m tests.blue_green $(ARGS)
 
@@ -111,4 +114,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz sbom alerts availability blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz sbom alerts availability clients blue-green bench bench-compare bench-database check tools format lock clean
