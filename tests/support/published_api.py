@@ -1,4 +1,8 @@
-"""The published description of the API, as a judge of every answer."""
+"""The published description of the API, as a judge of every answer.
+
+The description leaves answers open, because they grow. The judge closes them: an answer with a
+member that is not described fails.
+"""
 
 from __future__ import annotations
 
@@ -65,10 +69,18 @@ class Published:
         self._validator(name, status, content[media_type]["schema"]).validate(answer.json())
 
     def validator_of(self, schema: dict[str, Any]) -> Draft202012Validator:
-        """A validator of a schema that may refer to the document's components."""
+        """A validator of a schema that may refer to the document's components, all closed."""
         return Draft202012Validator(
-            {**schema, "components": self.document["components"]}, format_checker=FormatChecker()
+            {**schema, "components": {"schemas": self._closed}}, format_checker=FormatChecker()
         )
+
+    @cached_property
+    def _closed(self) -> dict[str, Any]:
+        schemas = self.document["components"]["schemas"]
+        return {
+            name: {**schema, "additionalProperties": False} if "properties" in schema else schema
+            for name, schema in schemas.items()
+        }
 
     def _validator(self, name: str, status: int, schema: dict[str, Any]) -> Draft202012Validator:
         if (name, status) not in self._validators:

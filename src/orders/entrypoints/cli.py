@@ -143,7 +143,7 @@ def _add_demo(parser: _Parser) -> None:
 
 
 def _add_schema(parser: _Parser) -> None:
-    parser.add_argument("kind", choices=["openapi", "asyncapi", "events", "graphql"])
+    parser.add_argument("kind", choices=["openapi", "openapi-3.0", "asyncapi", "events", "graphql"])
 
 
 def _add_sandbox(parser: _Parser) -> None:

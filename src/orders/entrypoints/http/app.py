@@ -34,7 +34,14 @@ from orders.entrypoints.http.middleware.request_target import RequestTargetCheck
 from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
 from orders.entrypoints.http.middleware.strict_requests import StrictRequests
 from orders.entrypoints.http.openapi.bounds import PublishedLimits
-from orders.entrypoints.http.openapi.description import DOCS, DOCUMENT, openapi_config, published
+from orders.entrypoints.http.openapi.description import (
+    DOCS,
+    DOCUMENT,
+    DOCUMENT_3_0,
+    openapi_config,
+    published,
+)
+from orders.entrypoints.http.openapi.version_3_0 import as_openapi_3_0
 from orders.entrypoints.http.pagination import Pagination
 from orders.entrypoints.http.preconditions import CommandRequestReader
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -61,7 +68,11 @@ two in a task group, which costs more than most use cases do; whatever else a ha
 argument of the function that makes it.
 """
 
-PUBLIC = {*HEALTH_PATHS, f"/v1{PAYMENT_EVENTS}", DOCUMENT, DOCS, f"{DOCS}/{{name:str}}"}
+PUBLIC = {
+    *HEALTH_PATHS,
+    f"/v1{PAYMENT_EVENTS}",
+    *(DOCUMENT, DOCUMENT_3_0, DOCS, f"{DOCS}/{{name:str}}"),
+}
 """Paths that need no token."""
 
 LISTS = ("/v1/orders", "/v1/events")
@@ -93,7 +104,7 @@ def create_app(
     app = Litestar(
         route_handlers=[
             *_published_routes(reader, pagination),
-            document_handler(_published_limits(container)),
+            *document_handlers(_published_limits(container)),
             docs_router(path=DOCS, schema_url=DOCUMENT),
             *extra_routes(pagination),
         ],
@@ -187,18 +198,22 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
 
 
 @cache
-def _document(limits: PublishedLimits) -> bytes:
-    return msgspec.json.encode(description(limits))
+def _document(limits: PublishedLimits, path: str) -> bytes:
+    shown = description(limits)
+    return msgspec.json.encode(shown if path == DOCUMENT else as_openapi_3_0(shown))
 
 
-def document_handler(limits: PublishedLimits) -> HTTPRouteHandler:
-    """The handler that serves the description. It is made at the first request for it."""
+def document_handlers(limits: PublishedLimits) -> list[HTTPRouteHandler]:
+    """The handlers that serve the descriptions. Each is made at the first request for it."""
 
-    @get(DOCUMENT, include_in_schema=False)
-    async def openapi_document() -> Response[bytes]:
-        return Response(_document(limits), media_type="application/json")
+    def handler(path: str) -> HTTPRouteHandler:
+        @get(path, include_in_schema=False)
+        async def openapi_document() -> Response[bytes]:
+            return Response(_document(limits, path), media_type="application/json")
 
-    return openapi_document
+        return openapi_document
+
+    return [handler(DOCUMENT), handler(DOCUMENT_3_0)]
 
 
 def _published_limits(container: Container) -> PublishedLimits:

@@ -93,6 +93,7 @@ EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
         "version-required": (_S.PRECONDITION_REQUIRED, "The operation needs If-Match."),
         "rate-limited": (_S.TOO_MANY_REQUESTS, "Too many requests from this caller or address."),
         "internal-error": (_S.INTERNAL_SERVER_ERROR, "A fault of the service; quote the trace id."),
+        "draining": (_S.SERVICE_UNAVAILABLE, "The process is about to end: it is not ready."),
         "overloaded": (_S.SERVICE_UNAVAILABLE, "The service has more requests than it can serve."),
     }
 )

@@ -12,8 +12,8 @@ from orders.entrypoints.published import asyncapi
 
 
 def render(kind: str) -> str:
-    """The description of a kind: `openapi`, `asyncapi`, `graphql`, or `events`, the
-    schemas by type.
+    """The description of a kind: `openapi` (3.1), `openapi-3.0`, `asyncapi`, `graphql`, or
+    `events`, the schemas by type.
     """
     if kind == "graphql":
         return graphql_text()
@@ -42,6 +42,12 @@ def _openapi() -> dict[str, Any]:
     return description()
 
 
+def _openapi_3_0() -> dict[str, Any]:
+    from orders.entrypoints.http.openapi.version_3_0 import as_openapi_3_0  # noqa: PLC0415
+
+    return as_openapi_3_0(_openapi())
+
+
 def _events() -> dict[str, Any]:
     schemas = map(schema_of, EVENTS)
     return {schema["title"]: schema for schema in schemas}
@@ -49,6 +55,7 @@ def _events() -> dict[str, Any]:
 
 _KINDS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "openapi": _openapi,
+    "openapi-3.0": _openapi_3_0,
     "asyncapi": asyncapi.description,
     "events": _events,
 }

@@ -28,6 +28,7 @@ from orders.entrypoints.http.strict_json import MAX_DEPTH, decode_json, malforme
 BODY_TIMEOUT_SECONDS: Final = 10.0
 
 _JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
+_JSON_SPACE: Final = b" \t\r\n"
 _CUT_SHORT: Final = "The body ended before it was complete."
 
 # Litestar also accepts 1e1 as ten, False and 0 as false, and 0 as the year 1970.
@@ -53,7 +54,8 @@ class _QueryParameter(NamedTuple):
 class StrictJson(AbstractDTO[Any]):
     """Decodes every handler's `data`: one JSON text as the annotated type (`decode_json`).
 
-    An empty body means the handler's default.
+    An empty body means the handler's default. So does `null`, which several generated clients send
+    for a body that was left out.
 
     Raises:
         RequestRefused: 415 for another media type, charset or content encoding, and what
@@ -69,9 +71,11 @@ class StrictJson(AbstractDTO[Any]):
             raise _unsupported("Send the body as application/json in UTF-8.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise _unsupported("Send the body without a content encoding.")
-        expected = connection.route_handler.parsed_data_field.annotation
+        field = connection.route_handler.parsed_data_field
+        if field.has_default and value.strip(_JSON_SPACE) == b"null":
+            return field.default
         max_depth = connection.app.plugins.get(StrictRequests).max_depth
-        return decode_json(value, expected, max_depth=max_depth)
+        return decode_json(value, field.annotation, max_depth=max_depth)
 
     @classmethod
     def is_supported_model_type_field(

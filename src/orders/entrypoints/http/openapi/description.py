@@ -1,8 +1,9 @@
 """The published description of the API: OpenAPI 3.1, made from the handlers and completed here.
 
-Litestar describes what it reads from the handlers' signatures. This module adds the rest: that
-bodies take no unknown members and how long they may be (`bounds`), the problems of each operation,
-how to authenticate, the headers and links of responses (`links`), and examples.
+Litestar describes what it reads from the handlers' signatures. This module adds the rest: how long
+the members of bodies may be (`bounds`), the problems of each operation, how to authenticate, the
+headers and links of responses (`links`), examples, and forms that generators of clients read well
+(`shapes`).
 """
 
 import re
@@ -18,6 +19,7 @@ from litestar.routes import HTTPRoute
 from orders.entrypoints.http.openapi.bounds import PublishedLimits, add_bounds
 from orders.entrypoints.http.openapi.examples import EXAMPLES
 from orders.entrypoints.http.openapi.links import add_headers, add_links
+from orders.entrypoints.http.openapi.shapes import or_null, shaped
 from orders.entrypoints.http.openapi.webhooks import describe_webhook
 from orders.entrypoints.http.preconditions import (
     HEADERS,
@@ -30,10 +32,8 @@ from orders.entrypoints.http.problems import Problem
 
 TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
+DOCUMENT_3_0: Final = "/schema/openapi-3.0.json"
 DOCS: Final = "/schema/docs"
-HEALTH: Final = "Operation"
-"""The tag of what an orchestrator asks: it reads no order."""
-_STRICT: Final = ("Body", "Response", "Page")
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS: Final[Mapping[str, str]] = {
@@ -69,8 +69,6 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     schemas = description["components"]["schemas"]
     _add_problem(schemas)
     for name, schema in schemas.items():
-        if name.endswith(_STRICT):
-            schema["additionalProperties"] = False
         if name in EXAMPLES:
             schema["examples"] = [EXAMPLES[name]]
     description["components"]["securitySchemes"] = {
@@ -81,12 +79,12 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
             handler = handlers[operation["operationId"]]
-            _complete(operation, path, method, handler, schemas)
+            _complete(operation, path, method, handler)
     add_bounds(description, limits)
     add_headers(description)
     add_links(description)
     describe_webhook(description)
-    return description
+    return shaped(description)
 
 
 def _handlers(app: Litestar) -> Mapping[str, HTTPRouteHandler]:
@@ -106,13 +104,11 @@ def _complete(
     path: str,
     method: str,
     handler: HTTPRouteHandler,
-    schemas: dict[str, Any],
 ) -> None:
-    if body := operation.get("requestBody"):
+    if (body := operation.get("requestBody")) and handler.parsed_data_field.has_default:
+        body["required"] = False
         (content,) = body["content"].values()
-        name = content["schema"]["$ref"].rpartition("/")[2]
-        # Litestar notes there what a handler takes where no body comes.
-        body["required"] = "default" not in schemas[name]
+        content["schema"] = or_null(content["schema"])
     if is_public := handler.security == []:
         # Litestar leaves an empty list out, and the whole description's rule would hold here.
         operation["security"] = []
@@ -135,7 +131,7 @@ def _complete(
             "description": "Others placed several orders with it; `order_ids` lists them"
         }
     if path == "/readyz":
-        answers["503"] = answers["200"] | {
+        answers["503"] |= {
             "description": "Not ready: the process drains, or the database does not answer"
         }
 
@@ -180,9 +176,7 @@ def _problems_of(
     operation: dict[str, Any], path: str, method: str, *, is_public: bool
 ) -> list[str]:
     """The statuses of the problems that an operation can answer with."""
-    statuses = (
-        {"400", "431", "500"} if HEALTH in operation["tags"] else {"400", "431", "500", "503"}
-    )
+    statuses = {"400", "431", "500"} if path == "/livez" else {"400", "431", "500", "503"}
     if not is_public:
         statuses |= {"401", "403", "429"}
     if "{" in path or path.endswith("/orders"):

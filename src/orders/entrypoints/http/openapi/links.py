@@ -41,17 +41,15 @@ _PROBLEM_HEADERS: Final = {
 
 def add_headers(description: dict[str, Any]) -> None:
     """Declare the headers of responses."""
-    for path, methods in description["paths"].items():
+    for methods in description["paths"].values():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
-                if found := _headers(path, operation, status, answer):
+                if found := _headers(operation, status, answer):
                     answer["headers"] = found
 
 
-def _headers(
-    path: str, operation: dict[str, Any], status: str, answer: dict[str, Any]
-) -> dict[str, Any]:
-    if status in _PROBLEM_HEADERS and path != "/readyz":
+def _headers(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> dict[str, Any]:
+    if status in _PROBLEM_HEADERS:
         return dict([_PROBLEM_HEADERS[status]])
     found: dict[str, Any] = {}
     if status == "304" or ("OrderResponse" in str(answer) and status < "300"):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, convert
 
 from orders.adapters.messages import data_of
 from orders.application.access import View
@@ -18,7 +18,6 @@ from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote
-from orders.domain.rules import Bound
 from orders.domain.state import OrderState
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
@@ -152,13 +151,30 @@ class QuoteResponse(ResponsePart, frozen=True):
         )
 
 
+# A bound without a member here would be lost: it is refused instead.
+class ActionLimits(ResponsePart, frozen=True, forbid_unknown_fields=True):
+    """The bounds of a command's arguments; what it has no bound for is left out.
+
+    `amount` is the most minor units, `items` the most units by line id. The others are the ids of
+    the parts that the command is possible for.
+    """
+
+    amount: int | UnsetType = UNSET
+    items: dict[str, int] | UnsetType = UNSET
+    payments: list[str] | UnsetType = UNSET
+    shipments: list[str] | UnsetType = UNSET
+    returns: list[str] | UnsetType = UNSET
+    changes: list[str] | UnsetType = UNSET
+    holds: list[str] | UnsetType = UNSET
+
+
 class ActionResponse(ResponsePart, frozen=True):
     """A command: whether it would be taken, what blocks it, and the bounds of its arguments."""
 
     action: str
     allowed: bool
     blocked_by: list[str]
-    limits: dict[str, int | dict[str, int] | list[str]]
+    limits: ActionLimits
 
     @classmethod
     def of(cls, possible: PossibleAction) -> ActionResponse:
@@ -167,7 +183,7 @@ class ActionResponse(ResponsePart, frozen=True):
             action=possible.action,
             allowed=not possible.blocked_by,
             blocked_by=list(possible.blocked_by),
-            limits={name: _bound(bound) for name, bound in possible.limits.items()},
+            limits=convert(possible.limits, ActionLimits),
         )
 
 
@@ -205,9 +221,3 @@ class EventResponse(ResponsePart, frozen=True):
             order_id=logged.order_id,
             position=logged.position,
         )
-
-
-def _bound(bound: Bound) -> int | dict[str, int] | list[str]:
-    if isinstance(bound, dict):
-        return {str(line_id): units for line_id, units in bound.items()}
-    return bound if isinstance(bound, int) else list(bound)
