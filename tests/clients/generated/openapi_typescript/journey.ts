@@ -12,7 +12,6 @@ const { ORDERS_URL, ORDERS_TOKEN, ORDERS_CUSTOMER } = process.env;
 const client = createClient<paths>({
   baseUrl: ORDERS_URL,
   headers: { Authorization: `Bearer ${ORDERS_TOKEN}` },
-  querySerializer: { array: { style: "form", explode: true } },
 });
 
 const place = (price: number, quantity: number, key: string) =>
