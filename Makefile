@@ -62,8 +62,11 @@ sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
 	@$(PY) -m tests.fuzzing $(ARGS)
 
-clients: $(READY) ## Generate clients in six languages, and go through the main journey with each (ARGS="--only ogen")
+clients: $(READY) ## Generate clients in five languages, and go through the main journey with each (ARGS="--only ogen")
 	@$(PY) -m tests.clients.generated $(ARGS)
+
+lint-openapi: $(READY) ## Spectral, Redocly and validators in Go and Rust for the OpenAPI documents; needs Node
+	@$(PY) -m tests.openapi $(ARGS)
 
 blue-green: $(READY) ## Switch colours under load, and count failures (ARGS=--compose)
 	@$(PY) -m tests.blue_green $(ARGS)
@@ -114,4 +117,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz sbom alerts availability clients blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz lint-openapi sbom alerts availability clients blue-green bench bench-compare bench-database check tools format lock clean

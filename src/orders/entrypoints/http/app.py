@@ -22,12 +22,12 @@ from litestar.types import ControllerRouterHandler, Middleware
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
 from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.container import Container
-from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
 from orders.entrypoints.http.middleware.access_log import Observed
 from orders.entrypoints.http.middleware.authentication import Authentication
 from orders.entrypoints.http.middleware.body_arrival import Arrivals
 from orders.entrypoints.http.middleware.client_address import ClientAddresses
+from orders.entrypoints.http.middleware.head_requests import HeadRequests
 from orders.entrypoints.http.middleware.overload import CloseWhileDraining, OverloadProtection
 from orders.entrypoints.http.middleware.rate_limits import FailedAuthenticationLimit, PrincipalLimit
 from orders.entrypoints.http.middleware.request_target import RequestTargetCheck
@@ -96,9 +96,7 @@ def create_app(
     Nothing is connected here: `lifespan` opens and closes what the process needs.
     """
     settings = container.settings()
-    pagination = Pagination(
-        Cursors(settings.payment_webhook_secret[0].encode()), max_page=settings.max_page
-    )
+    pagination = Pagination(settings.payment_webhook_secret[0].encode(), max_page=settings.max_page)
     reader = CommandRequestReader(max_key_length=settings.max_key_length)
     readiness = Readiness(is_draining, container.readiness_checks())
     app = Litestar(
@@ -114,7 +112,10 @@ def create_app(
         },
         middleware=_middleware(settings, container.tokens(), container.limiter()),
         plugins=[
-            StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
+            StrictRequests(
+                max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds
+            ),
+            HeadRequests(),
         ],
         exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
         before_send=[ResponseHeaders(cors_origins=settings.cors_origins)],
@@ -182,7 +183,7 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
     """
     shown = limits or PublishedLimits()
     reader = CommandRequestReader(max_key_length=shown.key_length)
-    pagination = Pagination(Cursors(b""), max_page=shown.page)
+    pagination = Pagination(b"", max_page=shown.page)
     nothing = {
         name: Provide(lambda: None, sync_to_thread=False) for name in ("readiness", *USE_CASES)
     }

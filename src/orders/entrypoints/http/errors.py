@@ -14,7 +14,7 @@ from orders.application import errors as application
 from orders.application.errors import ApplicationError
 from orders.domain import errors as domain
 from orders.domain.errors import InvalidValue, OrderError
-from orders.entrypoints.http.problems import InvalidMember, Problem, problem
+from orders.entrypoints.http.problems import RETRY_AFTER_SECONDS, InvalidMember, Problem, problem
 
 _S: Final = HTTPStatus
 STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
@@ -99,7 +99,6 @@ EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
 )
 """Errors raised before a use case is called: code, status and published meaning."""
 
-RETRY_AFTER_SECONDS: Final = 1
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
     # Their messages are for our logs; texts of drivers and providers never reach a client.
     application.StoreUnavailable: "The database is not available at the moment. Retry the request.",

@@ -28,7 +28,7 @@ from orders.domain.validation import (
     TOKEN,
     OrderLimits,
 )
-from orders.entrypoints.http.openapi.shapes import NULL, Schema
+from orders.entrypoints.http.openapi.shapes import GROWS, NULL, Schema
 
 # No control characters, and not only white space. Regular expressions of Go, Java, JavaScript,
 # Python and Rust share no escape for these characters, so they stand as they are; all but the
@@ -72,7 +72,7 @@ def _value_of(schema: Schema) -> Schema:
 def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
     quantity = {"minimum": 1, "maximum": limits.quantity}
     draft: dict[str, Schema] = {
-        "currency": {"enum": sorted(EXPONENTS)},
+        "currency": {"enum": sorted(EXPONENTS), "description": f"ISO 4217. {GROWS}"},
         "lines": {"minItems": 1, "maxItems": limits.lines},
         "customer_id": _matching(REFERENCE),
         "discount": _AMOUNT,
@@ -104,7 +104,7 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "metadata": {"maxProperties": MAX_METADATA},
         },
         "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
-        "CancelBody": {"reason": {"enum": list(CANCEL_REASONS)}},
+        "CancelBody": {"reason": {"enum": list(CANCEL_REASONS), "description": GROWS}},
         "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},
         "ReturnBody": {"items": _SOME, "reason": _matching(CODE)},
         "ShipmentBody": {"items": _SOME, "carrier": _text(MAX_TEXT), "tracking": _text(MAX_TEXT)},

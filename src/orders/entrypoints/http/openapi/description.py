@@ -8,18 +8,28 @@ headers and links of responses (`links`), examples, and forms that generators of
 
 import re
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import License, Server, Tag
 from litestar.routes import HTTPRoute
 
 from orders.entrypoints.http.openapi.bounds import PublishedLimits, add_bounds
 from orders.entrypoints.http.openapi.examples import EXAMPLES
 from orders.entrypoints.http.openapi.links import add_headers, add_links
+from orders.entrypoints.http.openapi.open_values import add_open_values
 from orders.entrypoints.http.openapi.shapes import or_null, shaped
+from orders.entrypoints.http.openapi.texts import (
+    API,
+    COMMANDS,
+    TAGS,
+    describe_command,
+    schema_texts,
+)
 from orders.entrypoints.http.openapi.webhooks import describe_webhook
 from orders.entrypoints.http.preconditions import (
     HEADERS,
@@ -35,6 +45,7 @@ DOCUMENT: Final = "/schema/openapi.json"
 DOCUMENT_3_0: Final = "/schema/openapi-3.0.json"
 DOCS: Final = "/schema/docs"
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
+_PAGE: Final = re.compile(r"\w+Page")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS: Final[Mapping[str, str]] = {
     "400": "The request is malformed",
@@ -58,7 +69,17 @@ _PROBLEMS: Final[Mapping[str, str]] = {
 
 def openapi_config(version: str) -> OpenAPIConfig:
     """Litestar's part of the description. Litestar serves none: `openapi_document` does."""
-    return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
+    return OpenAPIConfig(
+        title=TITLE,
+        version=version,
+        description=API,
+        license=License("Apache-2.0", url="https://www.apache.org/licenses/LICENSE-2.0"),
+        # Relative to the document: wherever it was read from.
+        servers=[Server("/", description="The service that publishes this document.")],
+        tags=[Tag(name, description=text) for name, text in TAGS.items()],
+        use_handler_docstrings=True,
+        render_plugins=[],
+    )
 
 
 def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
@@ -66,11 +87,7 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     # Litestar names generic types by their modules.
     text = msgspec.json.encode(app.openapi_schema.to_schema()).decode()
     description: dict[str, Any] = msgspec.json.decode(_GENERIC.sub(r"\2Page", text))
-    schemas = description["components"]["schemas"]
-    _add_problem(schemas)
-    for name, schema in schemas.items():
-        if name in EXAMPLES:
-            schema["examples"] = [EXAMPLES[name]]
+    _complete_schemas(description["components"]["schemas"])
     description["components"]["securitySchemes"] = {
         "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
@@ -78,8 +95,7 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     handlers = _handlers(app)
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            handler = handlers[operation["operationId"]]
-            _complete(operation, path, method, handler)
+            _complete(operation, path, method, handlers[operation["operationId"]])
     add_bounds(description, limits)
     add_headers(description)
     add_links(description)
@@ -92,11 +108,20 @@ def _handlers(app: Litestar) -> Mapping[str, HTTPRouteHandler]:
     return {str(h.operation_id): h for route in routes for h in route.route_handlers}
 
 
-def _add_problem(schemas: dict[str, Any]) -> None:
+def _complete_schemas(schemas: dict[str, Any]) -> None:
     (_, components) = msgspec.json.schema_components(
         [Problem], ref_template="#/components/schemas/{name}"
     )
+    for schema in components.values():
+        schema["description"] = cleandoc(schema["description"])
     schemas.update(components)
+    texts = schema_texts()
+    for name, schema in schemas.items():
+        if text := texts.get(_PAGE.sub("Page", name)):
+            schema["description"] = text
+        if name in EXAMPLES:
+            schema["examples"] = [EXAMPLES[name]]
+    add_open_values(schemas)
 
 
 def _complete(
@@ -109,6 +134,8 @@ def _complete(
         body["required"] = False
         (content,) = body["content"].values()
         content["schema"] = or_null(content["schema"])
+    if (name := operation["operationId"]) in COMMANDS:
+        operation["description"] = describe_command(name)
     if is_public := handler.security == []:
         # Litestar leaves an empty list out, and the whole description's rule would hold here.
         operation["security"] = []

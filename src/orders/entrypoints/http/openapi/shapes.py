@@ -11,6 +11,7 @@ from typing import Any, Final
 
 Schema = dict[str, Any]
 
+GROWS: Final = "Later versions may add values."
 NULL: Final = {"type": "null"}
 
 
@@ -23,12 +24,15 @@ def shaped(description: Schema) -> Schema:
     """A copy of a description with every schema in these forms."""
     shown = _shaped(description)
     for name, schema in shown["components"]["schemas"].items():
+        # Some generators name a class by its title.
+        schema["title"] = name
         if name.endswith("Body"):
             schema["additionalProperties"] = False
         elif schema.get("type") == "object":
             # Answers grow. Our own tests close them, to notice what is not described.
             schema["additionalProperties"] = True
         if "enum" in schema:
+            schema["description"] += f" {GROWS}"
             # Constants of Go share one scope: `pending` is a status of orders and of payments.
             schema["x-enum-varnames"] = [name + _pascal_case(value) for value in schema["enum"]]
     return shown

@@ -53,15 +53,18 @@ def _lowered(node: Any) -> Any:
 def _without_null(node: Schema) -> Schema:
     """Say `nullable` instead of the type null."""
     if isinstance(types := node.get("type"), list):
-        node = {**node, "oneOf": [{"type": each} for each in types]}
-        del node["type"]
+        node = {**node, "type": _only([each for each in types if each != "null"])}
+        return {**node, "nullable": True} if "null" in types else node
     if NULL not in (choice := node.get("oneOf", ())):
         return node
-    others = [each for each in choice if each != NULL]
-    if len(others) != 1:
-        raise ValueError(f"not one schema or null: {choice}")
-    (only,) = others
+    only = _only([each for each in choice if each != NULL])
     # What stands beside a reference is ignored.
     schema = {"allOf": [only]} if "$ref" in only else only
     rest = {key: value for key, value in node.items() if key != "oneOf"}
     return {**schema, **rest, "nullable": True}
+
+
+def _only(others: list[Any]) -> Any:
+    if len(others) != 1:
+        raise ValueError(f"not one schema or null, but one of {others}")
+    return others[0]

@@ -8,8 +8,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from orders.entrypoints.http.errors import RETRY_AFTER_SECONDS
-from orders.entrypoints.http.problems import RequestRefused
+from orders.entrypoints.http.problems import RETRY_AFTER_SECONDS, RequestRefused
 
 TAGS: Final = ["Operation"]
 PATHS: Final = ("/livez", "/readyz")
