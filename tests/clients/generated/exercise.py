@@ -34,7 +34,7 @@ PRINTED: Final = """\
 placed 6000000000 authorized
 repeated: the same order, replayed
 captured 4500000000
-refused 409 amount-exceeds-authorized
+refused 409 amount-exceeds-due
 captured 2500 without a body
 listed 3 orders on 2 pages
 edited: Leave it with the neighbour

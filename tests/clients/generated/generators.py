@@ -54,7 +54,7 @@ _NODE: Final = Needed(
 )  # fmt: skip
 _GO: Final = Needed(
     program="go", argument="version",
-    pattern=r"go1\.(?:2[5-9]|[3-9]\d)", what="Go, 1.25 or newer",
+    pattern=r"go1\.(?:2[6-9]|[3-9]\d)", what="Go, 1.26 or newer",
 )  # fmt: skip
 _CARGO: Final = Needed(
     program="cargo", argument="--version",
@@ -106,8 +106,8 @@ GENERATORS: Final = (
         name="openapi-generator, go",
         folder="openapi_generator_go",
         needs=(_JAVA, _MAVEN, _GO),
-        pins=("pom.xml", "go.mod", "go.sum"),
-        install=f"{_JARS}\ngo mod download",
+        pins=("pom.xml", "go.mod"),
+        install=_JARS,
         version=f"{_OPENAPI_GENERATOR} version",
         output="orders",
         generate=(
@@ -140,6 +140,7 @@ GENERATORS: Final = (
         output="orders",
         generate=(
             "mkdir orders && go tool oapi-codegen -generate types,client -package orders"
+            " -response-type-suffix Result"
             " -o orders/orders.go openapi-3.0.json"
         ),
         compile="go vet ./... && go build -o journey .",

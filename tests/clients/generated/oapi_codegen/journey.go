@@ -23,7 +23,7 @@ func authorize(_ context.Context, request *http.Request) error {
 	return nil
 }
 
-func place(price int64, quantity int, key string) *orders.PlaceResponse {
+func place(price, quantity int64, key string) *orders.PlaceResult {
 	return must(client.PlaceWithResponse(ctx, &orders.PlaceParams{IdempotencyKey: &key}, orders.PlaceOrderBody{
 		Currency:   "EUR",
 		CustomerId: &customer,
@@ -32,7 +32,7 @@ func place(price int64, quantity int, key string) *orders.PlaceResponse {
 	}))
 }
 
-func capture(order *orders.OrderResponse, body orders.AmountBody) *orders.CaptureResponse {
+func capture(order *orders.OrderResponse, body orders.AmountBody) *orders.CaptureResult {
 	key := rand.Text()
 	return must(client.CaptureWithResponse(ctx, order.Id, "1", &orders.CaptureParams{IdempotencyKey: &key}, body))
 }
@@ -58,7 +58,7 @@ func main() {
 	all := capture(small, orders.AmountBody{}).JSON200
 	fmt.Println("captured", (*all.Payments)[0].Captured, "without a body")
 
-	found, pages, limit := 0, 0, 2
+	found, pages, limit := 0, 0, int64(2)
 	for query := (orders.ListParams{CustomerId: &customer, Limit: &limit}); ; pages++ {
 		page := must(client.ListWithResponse(ctx, &query)).JSON200
 		found += len(page.Items)
@@ -70,7 +70,7 @@ func main() {
 
 	etag := must(client.ReadWithResponse(ctx, order.Id, nil)).HTTPResponse.Header.Get("ETag")
 	note := "Leave it with the neighbour"
-	edit := func() *orders.EditResponse {
+	edit := func() *orders.EditResult {
 		return must(client.EditWithResponse(ctx, order.Id, &orders.EditParams{IfMatch: &etag}, orders.EditOrderBody{Note: &note}))
 	}
 	fmt.Println("edited:", *edit().JSON200.Note)

@@ -26,7 +26,7 @@ func configuration() *orders.Configuration {
 }
 
 func place(price int64, quantity int64, key string) (*orders.OrderResponse, *http.Response, error) {
-	line := orders.NewLineBody("Red mug", quantity, "MUG-RED")
+	line := orders.NewLineBody("MUG-RED", "Red mug", quantity)
 	line.SetUnitPrice(price)
 	body := orders.NewPlaceOrderBody("EUR", []orders.LineBody{*line})
 	body.SetCustomerId(customer)

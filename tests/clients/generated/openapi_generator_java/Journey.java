@@ -30,7 +30,7 @@ class Journey {
         commands = new CommandsApi(client);
     }
 
-    private ApiResponse<OrderResponse> place(long price, int quantity, String key) throws ApiException {
+    private ApiResponse<OrderResponse> place(long price, long quantity, String key) throws ApiException {
         LineBody line = new LineBody().sku("MUG-RED").name("Red mug").quantity(quantity).unitPrice(price);
         PlaceOrderBody body = new PlaceOrderBody()
                 .currency(PlaceOrderBody.CurrencyEnum.EUR)
@@ -85,8 +85,8 @@ class Journey {
         int pages = 0;
         String cursor = null;
         do {
-            OrderPage page = orders.list(
-                    null, null, null, null, customer, null, null, null, null, null, null, null, 2, cursor);
+            OrderPage page = orders.callList(
+                    null, null, null, null, customer, null, null, null, null, null, null, null, 2L, cursor);
             found.addAll(page.getItems());
             pages += 1;
             cursor = page.getNextCursor();
