@@ -35,7 +35,7 @@ placed 6000000000 authorized
 repeated: the same order, replayed
 captured 4500000000
 refused 409 amount-exceeds-due
-captured 2500 without a body
+captured 2500 without an amount
 listed 3 orders on 2 pages
 edited: Leave it with the neighbour
 refused 412 stale-version
@@ -80,7 +80,7 @@ def exercise(generator: Generator, running: Running) -> Exercised:
         seconds["journey"] = _journey(generator, home, running, running.url)
         with newer_service(running.url) as url:
             _journey(generator, home, running, url)
-        version = _step("version", generator.version, home)[1].split()[-1]
+        version = _step("version", generator.version, home)[1].split()[-1].removeprefix("v")
     return Exercised(version, seconds)
 
 

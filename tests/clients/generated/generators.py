@@ -83,7 +83,7 @@ GENERATORS: Final = (
             "openapi-python-client generate --path openapi.json --meta none"
             " --output-path orders_client"
         ),
-        compile="mypy --strict journey.py",
+        compile="mypy --strict --follow-imports=silent journey.py",
         journey="python journey.py",
     ),
     Generator(
@@ -153,7 +153,7 @@ GENERATORS: Final = (
         needs=(_GO,),
         pins=("go.mod", "go.sum"),
         install="go mod download",
-        version="go tool ogen -version",
+        version="go list -m -f '{{.Version}}' github.com/ogen-go/ogen",
         output="orders",
         generate="go tool ogen --package orders --target orders --clean openapi-3.0.json",
         compile="go vet ./... && go build -o journey .",
@@ -190,10 +190,11 @@ GENERATORS: Final = (
         needs=(_CARGO,),
         pins=("Cargo.toml",),
         install="cargo fetch --quiet",
-        version="cargo tree --quiet --depth 1 --invert progenitor | head -n 1",
+        version="cargo pkgid progenitor | sed 's/.*@//'",
         output="",
-        generate="true",
-        compile="cargo build --quiet --offline",
+        # A macro generates the client while it is compiled.
+        generate="cargo build --quiet",
+        compile="",
         journey="target/debug/journey",
     ),
 )

@@ -56,7 +56,7 @@ func main() {
 	place(2_500, 1, rand.Text())
 	small := place(2_500, 1, rand.Text()).JSON201
 	all := capture(small, orders.AmountBody{}).JSON200
-	fmt.Println("captured", (*all.Payments)[0].Captured, "without a body")
+	fmt.Println("captured", (*all.Payments)[0].Captured, "without an amount")
 
 	found, pages, limit := 0, 0, int64(2)
 	for query := (orders.ListParams{CustomerId: &customer, Limit: &limit}); ; pages++ {

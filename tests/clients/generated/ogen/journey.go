@@ -60,7 +60,7 @@ func main() {
 	place(2_500, 1, rand.Text())
 	small := place(2_500, 1, rand.Text()).Response
 	all := capture(small, orders.OptAmountBody{}).(*orders.OrderResponseHeaders)
-	fmt.Println("captured", all.Response.Payments[0].Captured, "without a body")
+	fmt.Println("captured", all.Response.Payments[0].Captured, "without an amount")
 
 	found, pages := 0, 0
 	query := orders.ListParams{CustomerID: orders.NewOptString(customer), Limit: orders.NewOptInt64(2)}

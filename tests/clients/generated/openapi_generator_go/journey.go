@@ -64,7 +64,7 @@ func main() {
 	check(err)
 	all, _, err := capture(small).Execute()
 	check(err)
-	fmt.Println("captured", all.Payments[0].Captured, "without a body")
+	fmt.Println("captured", all.Payments[0].Captured, "without an amount")
 
 	found, pages := 0, 0
 	for query := client.OrdersAPI.List(ctx).CustomerId(customer).Limit(2); ; pages++ {

@@ -35,7 +35,7 @@ const capture = (order: OrderResponse, amount?: number) =>
     orderId: order.id,
     partId: "1",
     idempotencyKey: randomUUID(),
-    amountBody: amount === undefined ? undefined : { amount },
+    amountBody: { amount }, // left out, it would announce a body that does not come
   });
 
 const edit = (order: OrderResponse, etag: string) =>
@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   await place(2_500, 1, randomUUID());
   const small = await (await place(2_500, 1, randomUUID())).value();
   const all = await capture(small);
-  console.log("captured", all.payments?.[0].captured, "without a body");
+  console.log("captured", all.payments?.[0].captured, "without an amount");
 
   const found: OrderResponse[] = [];
   let pages = 0;

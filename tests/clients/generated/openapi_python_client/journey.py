@@ -63,6 +63,7 @@ def captured(order: OrderResponse) -> int:
 
 key = new_key()
 order = order_of(place_order(3_000_000_000, 2, key))
+assert not isinstance(order.totals, Unset)
 print("placed", order.totals.due, order.payment_status)
 
 repeated = place_order(3_000_000_000, 2, key)
@@ -88,7 +89,7 @@ print("refused", refused.status, refused.code)
 
 place_order(2_500, 1, new_key())
 small = order_of(place_order(2_500, 1, new_key()))
-print("captured", captured(order_of(capture_payment(small.id, None))), "without a body")
+print("captured", captured(order_of(capture_payment(small.id, None))), "without an amount")
 
 found, pages = 0, 0
 cursor: str | Unset | None = UNSET

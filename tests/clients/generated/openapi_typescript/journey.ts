@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   await place(2_500, 1, randomUUID());
   const small = orderOf(await place(2_500, 1, randomUUID()));
   const all = orderOf(await capture(small));
-  console.log("captured", all.payments?.[0].captured, "without a body");
+  console.log("captured", all.payments?.[0].captured, "without an amount");
 
   const found: Order[] = [];
   let pages = 0;

@@ -86,7 +86,7 @@ async fn main() {
     shop.place(2_500, 1, &new_key()).await.unwrap();
     let small = shop.place(2_500, 1, &new_key()).await.unwrap();
     let all = shop.capture(&small, None).await.unwrap();
-    println!("captured {} without a body", all.payments[0].captured);
+    println!("captured {} without an amount", all.payments[0].captured);
 
     let (mut found, mut pages) = (0, 0);
     let mut cursor = None;
