@@ -24,7 +24,8 @@ published documents. With each generator it makes a client, compiles it with all
 language, and runs the main journey twice: against the service, and through a proxy that adds a
 member to every object of every answer. The journey places an order for 6 000 000 000 minor units,
 repeats it with the same `Idempotency-Key`, captures 4 500 000 000, is refused by a typed problem,
-captures without an amount, pages through a list, edits with `If-Match` and is refused for a stale one.
+captures without an amount, pages through a list, edits with `If-Match`, and is refused for a stale
+one.
 What each journey printed and what the payment service moved were compared to the unit.
 
 Each step's time is in seconds, on two cores that other work shared; "compile" has the checks of

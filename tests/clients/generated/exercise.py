@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import pytest
 
 from tests.clients.generated.generators import OPENAPI_3_0, OPENAPI_3_1, Generator
 from tests.clients.generated.newer_service import newer_service
@@ -112,7 +113,10 @@ def _install(generator: Generator, home: Path) -> float:
     if installed.exists() and installed.read_text() == wanted:
         return 0.0
     installed.unlink(missing_ok=True)
-    seconds, _ = _step("install", generator.install, home)
+    try:
+        seconds, _ = _step("install", generator.install, home)
+    except StepFailed as failed:
+        pytest.skip(f"{generator.name} is not installed, and cannot be: {failed}")
     installed.write_text(wanted)
     return seconds
 
@@ -126,6 +130,7 @@ def _journey(generator: Generator, home: Path, running: Running, url: str) -> fl
         "journey",
         generator.journey,
         home,
+        **NO_PROXY,
         ORDERS_URL=url,
         ORDERS_TOKEN=token,
         ORDERS_CUSTOMER=f"customer-{key()}",
@@ -156,7 +161,6 @@ def _step(name: str, command: str, home: Path, **environ: str) -> tuple[float, s
         cwd=home,
         env={
             **os.environ,
-            **NO_PROXY,
             "PATH": os.pathsep.join(map(str, programs)),
             "PYTHON": sys.executable,
             **environ,

@@ -61,7 +61,7 @@ _CARGO: Final = Needed(
     pattern=r"1\.(?:8[5-9]|9\d|\d{3})\.", what="Rust's cargo, 1.85 or newer",
 )  # fmt: skip
 
-_NPM_CI: Final = "npm ci --silent --ignore-scripts"
+_NPM_CI: Final = "npm ci --loglevel=error --ignore-scripts"
 _JARS: Final = "mvn --quiet --batch-mode generate-resources"
 _OPENAPI_GENERATOR: Final = "java -jar openapi-generator-cli.jar"
 _JAVAC: Final = "javac -d classes -cp 'jars/*' $(find client/src/main -name '*.java') Journey.java"

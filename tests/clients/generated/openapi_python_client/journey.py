@@ -79,7 +79,7 @@ def capture_payment(order_id: UUID, amount: int | None) -> Response[OrderRespons
         "1",
         client=client,
         idempotency_key=new_key(),
-        body=UNSET if amount is None else AmountBody(amount=amount),
+        body=AmountBody(amount=amount),
     )
 
 

@@ -2,7 +2,8 @@
 
 use std::env;
 
-use progenitor_client::{Error, ResponseValue};
+use futures_util::TryStreamExt;
+use progenitor_client::{ByteStream, Error, ResponseValue};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ mod orders {
     progenitor::generate_api!(spec = "openapi-3.0.json", interface = Builder);
 }
 
-type Answer = Result<ResponseValue<OrderResponse>, Error<Problem>>;
+type Answer = Result<ResponseValue<OrderResponse>, Error<ByteStream>>;
 
 struct Shop {
     client: orders::Client,
@@ -32,7 +33,7 @@ impl Shop {
         }
     }
 
-    async fn place(&self, price: i64, quantity: i64, key: &str) -> Answer {
+    async fn place(&self, price: i64, quantity: u64, key: &str) -> Answer {
         let line = LineBody::builder().sku("MUG-RED").name("Red mug").quantity(quantity).unit_price(price);
         let payment = InitialPaymentBody::builder().method("tok_ok");
         let body = PlaceOrderBody::builder()
@@ -43,7 +44,7 @@ impl Shop {
         self.client.place().idempotency_key(key).body(body).send().await
     }
 
-    async fn capture(&self, order: &OrderResponse, amount: Option<i64>) -> Answer {
+    async fn capture(&self, order: &OrderResponse, amount: Option<u64>) -> Answer {
         let part = AmountBody { amount: amount.map(|each| each.try_into().unwrap()) };
         let call = self.client.capture().order_id(order.id).part_id("1").idempotency_key(new_key());
         call.body(part).send().await
@@ -59,11 +60,10 @@ fn new_key() -> String {
     Uuid::new_v4().to_string()
 }
 
-fn refused(answer: Answer) -> Problem {
-    match answer {
-        Err(Error::ErrorResponse(problem)) => problem.into_inner(),
-        other => panic!("not refused: {other:?}"),
-    }
+async fn refused(answer: Answer) -> Problem {
+    let Err(Error::ErrorResponse(problem)) = answer else { panic!("not refused: {answer:?}") };
+    let chunks = problem.into_inner_stream().map_ok(|chunk| chunk.to_vec());
+    serde_json::from_slice(&chunks.try_concat().await.unwrap()).unwrap()
 }
 
 #[tokio::main]
@@ -80,7 +80,7 @@ async fn main() {
 
     let captured = shop.capture(&order, Some(4_500_000_000)).await.unwrap();
     println!("captured {}", captured.payments[0].captured);
-    let too_much = refused(shop.capture(&order, Some(4_500_000_000)).await);
+    let too_much = refused(shop.capture(&order, Some(4_500_000_000)).await).await;
     println!("refused {} {}", too_much.status, too_much.code);
 
     shop.place(2_500, 1, &new_key()).await.unwrap();
@@ -109,6 +109,6 @@ async fn main() {
     let etag = read.headers()["etag"].to_str().unwrap();
     let edited = shop.edit(&order, etag).await.unwrap();
     println!("edited: {}", edited.note.as_deref().unwrap());
-    let stale = refused(shop.edit(&order, etag).await);
+    let stale = refused(shop.edit(&order, etag).await).await;
     println!("refused {} {}", stale.status, stale.code);
 }
