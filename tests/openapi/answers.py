@@ -46,7 +46,7 @@ async def _placed(recorder: Recorder) -> None:
     await recorder.call("PATCH", path, {"note": "Ring once"})
     await recorder.get(path, headers={"If-None-Match": "*"})
     await recorder.get(path, who=None)
-    await recorder.get(path, who="ben")
+    await recorder.get(path, who="bob")
     await recorder.get(f"/orders/by-number/{order['number']}")
     await recorder.get("/orders", limit=1)
     await recorder.get("/events", who="root")

@@ -42,7 +42,7 @@ async def test_it_is_refused_as_get_is(api: Api) -> None:
 
     for who, path, status in (
         (None, f"/orders/{order['id']}", 401),
-        ("ben", f"/orders/{order['id']}", 404),
+        ("bob", f"/orders/{order['id']}", 404),
         ("ada", "/orders?colour=red", 400),
     ):
         assert (await api.call("HEAD", path, who=who)).status_code == status

@@ -241,7 +241,6 @@ def test_takes_json_in_utf8(client: TestClient[Litestar], media_type: str) -> No
         [("content-type", "application/json; v=1; CHARSET=utf-16")],
         [("content-type", "application/json; v")],
         [("content-type", 'application/json; v="1')],
-        [("content-type", 'application/json; v="1'), ("content-type", '"')],
         [("content-type", "application/json" + "; " * 10_000 + "x")],
         [("content-type", "application/json;" + " ;" + " \t" * 10_000 + "x")],
         [("content-type", "application/jsonp")],

@@ -26,7 +26,7 @@ _REPLAYED: Final = {
 _NEXT: Final = {"description": 'The next page (RFC 8288, rel="next").', "schema": _TEXT}
 _AUTHENTICATE: Final = {
     "description": "RFC 6750.",
-    "schema": {**_TEXT, "pattern": "^Bearer"},
+    "schema": {**_TEXT, "pattern": "^Bearer.*$"},
     "required": True,
 }
 _RETRY_AFTER: Final = {

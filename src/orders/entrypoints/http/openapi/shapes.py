@@ -52,6 +52,8 @@ def _shaped(node: Any) -> Any:
         key: _shaped(each)
         for key, each in node.items()
         if not (key == "default" and isinstance(each, dict | list | tuple | None))
+        # OpenAPI 3.0 allows no empty list.
+        and not (key == "required" and each == [])
     }
 
 
