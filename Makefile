@@ -62,7 +62,7 @@ sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
 	@$(PY) -m tests.fuzzing $(ARGS)
 
-clients: $(READY) ## Generate clients in five languages, and go through the main journey with each (ARGS="--only ogen")
+clients: $(READY) ## Generate ten clients in five languages, and go through the main journey with each (ARGS="--only ogen")
 	@$(PY) -m tests.clients.generated $(ARGS)
 
 lint-openapi: $(READY) ## Spectral, Redocly and validators in Go and Rust for the OpenAPI documents; needs Node

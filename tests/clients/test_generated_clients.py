@@ -12,12 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.clients.generated.exercise import HERE, exercise
+from tests.clients.generated.exercise import exercise, files_of
 from tests.clients.generated.generators import GENERATORS, Generator
 from tests.support.processes.cluster import UNHURRIED, Shape, cluster
 from tests.support.processes.service import Running
 
 QUICK = ("openapi_python_client", "openapi_typescript")
+SOURCES = {".go", ".java", ".py", ".rs", ".ts"}
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 
 
@@ -64,8 +65,10 @@ def test_the_page_gives_the_command_that_is_run(generator: Generator) -> None:
 
 @of_each_generator
 def test_the_page_shows_lines_of_the_journey_that_is_run(generator: Generator) -> None:
-    (journey,) = (HERE / generator.folder).glob("[jJ]ourney.*")
-    lines = iter([line.strip() for line in journey.read_text(encoding="utf-8").splitlines()])
+    files = sorted(files_of(generator), key=lambda file: file.name)
+    sources = [file for file in files if file.suffix in SOURCES]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sources)
+    lines = iter([line.strip() for line in text.splitlines()])
     (shown,) = re.findall(r"```(?:python|java|go|ts|rust)\n(.*?)```", section(generator), re.DOTALL)
     assert len(shown.splitlines()) >= 8
     for line in filter(None, map(str.strip, shown.splitlines())):

@@ -85,6 +85,14 @@ def exercise(generator: Generator, running: Running) -> Exercised:
     return Exercised(version, seconds)
 
 
+def files_of(generator: Generator) -> list[Path]:
+    """The journey, and what else the generator's folder begins with."""
+    places = (HERE / generator.folder, LOCKS, HERE)
+    own = [*places[0].iterdir()]
+    others = {*generator.pins, *generator.shared} - {file.name for file in own}
+    return own + [next(p / name for p in places if (p / name).exists()) for name in others]
+
+
 @contextmanager
 def _home(generator: Generator) -> Iterator[Path]:
     """The generator's folder with its files in it; nobody else uses it meanwhile."""
@@ -92,10 +100,8 @@ def _home(generator: Generator) -> Iterator[Path]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for file in (HERE / generator.folder).iterdir():
+        for file in files_of(generator):
             shutil.copy(file, home)
-        for name in {*generator.pins} - {file.name for file in home.iterdir()}:
-            shutil.copy(next(each / name for each in (LOCKS, HERE) if (each / name).exists()), home)
         yield home
 
 

@@ -30,6 +30,8 @@ class Generator:
     name: str
     folder: str
     document: str = OPENAPI_3_1
+    shared: tuple[str, ...] = ()
+    """Files beside this module that other generators use, too."""
     needs: tuple[Needed, ...]
     pins: tuple[str, ...]
     """The files that say which versions are installed."""
@@ -64,7 +66,7 @@ _CARGO: Final = Needed(
 _NPM_CI: Final = "npm ci --loglevel=error --ignore-scripts"
 _JARS: Final = "mvn --quiet --batch-mode generate-resources"
 _OPENAPI_GENERATOR: Final = "java -jar openapi-generator-cli.jar"
-_JAVAC: Final = "javac -d classes -cp 'jars/*' $(find client/src/main -name '*.java') Journey.java"
+_JAVAC: Final = "javac -d classes -cp 'jars/*' $(find client/src/main -name '*.java') *.java"
 
 GENERATORS: Final = (
     Generator(
@@ -89,6 +91,7 @@ GENERATORS: Final = (
     Generator(
         name="openapi-generator, java (native, Jackson)",
         folder="openapi_generator_java",
+        shared=("Journey.java",),
         needs=(_JAVA, _MAVEN),
         pins=("pom.xml",),
         install=_JARS,
@@ -96,6 +99,23 @@ GENERATORS: Final = (
         output="client classes",
         generate=(
             f"{_OPENAPI_GENERATOR} generate -i openapi.json -g java --library native -o client"
+            " --invoker-package shop.orders --api-package shop.orders.api"
+            " --model-package shop.orders.model"
+        ),
+        compile=_JAVAC,
+        journey="java -cp 'classes:jars/*' Journey",
+    ),
+    Generator(
+        name="openapi-generator, java (OkHttp, Gson)",
+        folder="openapi_generator_gson",
+        shared=("Journey.java",),
+        needs=(_JAVA, _MAVEN),
+        pins=("pom.xml",),
+        install=_JARS,
+        version=f"{_OPENAPI_GENERATOR} version",
+        output="client classes",
+        generate=(
+            f"{_OPENAPI_GENERATOR} generate -i openapi.json -g java -o client"
             " --invoker-package shop.orders --api-package shop.orders.api"
             " --model-package shop.orders.model"
         ),

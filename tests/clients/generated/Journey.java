@@ -18,17 +18,10 @@ import shop.orders.model.Problem;
 /** The main journey, over the client that openapi-generator generates for Java. */
 class Journey {
     private final String customer = System.getenv("ORDERS_CUSTOMER");
-    private final ApiClient client = new ApiClient();
-    private final OrdersApi orders;
-    private final CommandsApi commands;
-
-    Journey() {
-        client.updateBaseUri(System.getenv("ORDERS_URL"));
-        client.setRequestInterceptor(
-                request -> request.header("Authorization", "Bearer " + System.getenv("ORDERS_TOKEN")));
-        orders = new OrdersApi(client);
-        commands = new CommandsApi(client);
-    }
+    private final ApiClient client =
+            Connection.open(System.getenv("ORDERS_URL"), System.getenv("ORDERS_TOKEN"));
+    private final OrdersApi orders = new OrdersApi(client);
+    private final CommandsApi commands = new CommandsApi(client);
 
     private ApiResponse<OrderResponse> place(long price, long quantity, String key) throws ApiException {
         LineBody line = new LineBody().sku("MUG-RED").name("Red mug").quantity(quantity).unitPrice(price);
@@ -52,7 +45,7 @@ class Journey {
         try {
             call.run();
         } catch (ApiException refused) {
-            return client.getObjectMapper().readValue(refused.getResponseBody(), Problem.class);
+            return Connection.problem(client, refused);
         }
         throw new AssertionError("not refused");
     }
