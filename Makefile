@@ -62,6 +62,9 @@ sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
 	@$(PY) -m tests.fuzzing $(ARGS)
 
+gateways: $(READY) ## Put five real gateways in front of the service; 6 minutes (ARGS="--only nginx")
+	@$(PY) -m tests.gateways $(ARGS)
+
 blue-green: $(READY) ## Switch colours under load, and count failures (ARGS=--compose)
 	@$(PY) -m tests.blue_green $(ARGS)
 
@@ -87,7 +90,7 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) infra/chart/generate.py --check
 	@$(PY) -m infra.grafana --check
 
-tools: $(TOOLS)/.ready ## Install the tools that check chart and workflow, and Caddy (650 MB, in .venv-tools)
+tools: $(TOOLS)/.ready ## Install the tools that check chart and workflow, and gateways (900 MB, in .venv-tools)
 
 format: $(READY) ## Format the code, and fix what can be fixed
 	@$(PY) -m ruff check --fix .
@@ -111,4 +114,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz sbom alerts availability blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz sbom alerts availability gateways blue-green bench bench-compare bench-database check tools format lock clean
