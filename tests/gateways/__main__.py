@@ -32,6 +32,8 @@ from tests.support.processes.service import Running
 
 SETTINGS = {**UNHURRIED, "ORDERS_TRUSTED_PROXIES": "127.0.0.1/32", "ORDERS_DRAIN_SECONDS": "3"}
 
+AS_ENVOY_COMES = {"weaken_etag_on_compress: true": "weaken_etag_on_compress: false"}
+
 
 def main() -> int:
     """Return 1 if a promise was broken, or a gateway is not here."""
@@ -79,6 +81,8 @@ def _examine(name: str, folder: Path, service: Cluster, running: Running, rounds
                 found.lost[mode] = lost_answer(caller, between)
         if mode != "compressing":
             _examine_directly(found, name, mode, folder, service, running)
+    if name == "envoy":
+        _examine_without_tags(found, folder, service, running)
     _tell(f"{name}, draining")
     with (
         tempfile.TemporaryDirectory(dir=folder) as own_folder,
@@ -88,6 +92,22 @@ def _examine(name: str, folder: Path, service: Cluster, running: Running, rounds
         assert token
         found.load = rolling_restarts(service, address, token, rounds=rounds)
     return found
+
+
+def _examine_without_tags(
+    found: Findings, folder: Path, service: Cluster, running: Running
+) -> None:
+    """Envoy's compression as it comes: it removes the tag."""
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as own,
+        relay(service.apis[0]) as between,
+        gateway(
+            "envoy", Path(own), between.url, mode="compressing", changed=AS_ENVOY_COMES
+        ) as address,
+        shop(address, running) as caller,
+    ):
+        between.allows_compression = True
+        found.journeys["forced, without the guide's option"] = {"gzip": journey(caller, "gzip")}
 
 
 def _examine_directly(

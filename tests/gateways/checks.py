@@ -192,7 +192,10 @@ def ambiguous(shop: Shop) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What became of a command whose answer was lost before the gateway."""
+    """What became of a command whose answer was lost before the gateway.
+
+    A `status` of 0 is no answer.
+    """
 
     arrived: int
     status: int
@@ -209,14 +212,18 @@ def lost_answer(shop: Shop, relay: Relay) -> Lost:
     key = secrets.token_hex(8)
     relay.heard.clear()
     relay.answers_to_lose = 1
-    first = shop.client.post(f"/v1/orders/{order}/cancel", headers={"Idempotency-Key": key})
+    try:
+        first = shop.client.post(f"/v1/orders/{order}/cancel", headers={"Idempotency-Key": key})
+        status = first.status_code
+    except httpx.RemoteProtocolError:  # it closes the client's connection as its own was
+        status = 0
     arrived = len(relay.heard)
     relay.answers_to_lose = 0
     again = shop.client.post(f"/v1/orders/{order}/cancel", headers={"Idempotency-Key": key})
     events = shop.client.get(f"/v1/orders/{order}/events").json()["items"]
     return Lost(
         arrived,
-        first.status_code,
+        status,
         again.status_code,
         again.headers.get("idempotency-replayed") == "true",
         sum(each["type"] == "OrderCancelled" for each in events),

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-import pytest
-
-from orders.entrypoints.sandbox.stack import accepts
+from orders.entrypoints.sandbox.stack import is_ready
 from orders.entrypoints.server.child_processes import free_ports
 from tests.gateways.page import STOCK, configuration, placed
 from tests.operating.deployment.chart import tool
 from tests.support.processes.cluster import Process
-from tests.support.processes.gateway import nginx
+from tests.support.processes.gateway import debian_nginx, newest_nginx, nginx
+from tests.support.processes.haproxy import haproxy_program
 
 MODES: Final = ("stock", "documented", "compressing")
 
@@ -46,15 +45,8 @@ class Kind:
         return str(number)
 
 
-def _debian(name: str) -> str:
-    program = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip(f"no {name}: run infra/setup/services.sh as root (Debian, Ubuntu)")
-    return program
-
-
 def _haproxy(folder: Path) -> list[str]:
-    return [_debian("haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
+    return [haproxy_program(), "-db", "-f", str(folder / "haproxy.cfg")]
 
 
 def _caddy(folder: Path) -> list[str]:
@@ -71,7 +63,8 @@ def _envoy(folder: Path) -> list[str]:
 
 
 GATEWAYS: Final[Mapping[str, Kind]] = {
-    "nginx": Kind(["orders.conf"], lambda _: [_debian("nginx")], ["-v"]),
+    "nginx": Kind(["orders.conf"], lambda _: [debian_nginx()], ["-v"]),
+    "newer nginx": Kind(["orders.conf"], lambda _: [newest_nginx()], ["-v"]),
     "haproxy": Kind(["haproxy.cfg"], _haproxy, ["-v"]),
     "caddy": Kind(["Caddyfile"], _caddy, ["version"]),
     "traefik": Kind(["traefik.yaml", "orders.yaml"], _traefik, ["version"]),
@@ -80,8 +73,17 @@ GATEWAYS: Final[Mapping[str, Kind]] = {
 
 
 @contextmanager
-def gateway(kind: str, folder: Path, *urls: str, mode: str = "stock") -> Iterator[str]:
-    """The address of a gateway before replicas at `urls`, up until the block is left."""
+def gateway(
+    kind: str,
+    folder: Path,
+    *urls: str,
+    mode: str = "stock",
+    changed: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[str]:
+    """The address of a gateway before replicas at `urls`, up until the block is left.
+
+    Words of its configuration are `changed` to others.
+    """
     port, admin = free_ports(2)
     replicas = [int(url.rpartition(":")[2]) for url in urls]
     texts = {
@@ -92,6 +94,9 @@ def gateway(kind: str, folder: Path, *urls: str, mode: str = "stock") -> Iterato
         )
         for file in GATEWAYS[kind].files
     }
+    for old, new in changed.items():
+        assert any(old in text for text in texts.values()), old
+        texts = {file: text.replace(old, new) for file, text in texts.items()}
     process = _process(kind, folder, texts, port, admin)
     process.start()
     try:
@@ -102,9 +107,10 @@ def gateway(kind: str, folder: Path, *urls: str, mode: str = "stock") -> Iterato
 
 
 def _process(kind: str, folder: Path, texts: Mapping[str, str], port: int, admin: int) -> Process:
-    if kind == "nginx":
+    if "nginx" in kind:
         (text,) = texts.values()
-        return nginx(folder, f"access_log off;\n{text}", port)
+        (program,) = GATEWAYS[kind].command(folder)
+        return nginx(folder, f"access_log off;\n{text}", port, program)
     for file, text in texts.items():
         # A file that another names is found in any working directory.
         (folder / file).write_text(text.replace("filename: ", f"filename: {folder}/"))
@@ -114,5 +120,5 @@ def _process(kind: str, folder: Path, texts: Mapping[str, str], port: int, admin
         GATEWAYS[kind].command(folder),
         environ=os.environ | {name: str(value) for name, value in own.items()},
         log=folder / f"{kind}.log",
-        answers=partial(accepts, port),
+        answers=partial(is_ready, port),
     )

@@ -10,8 +10,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import BinaryIO
 
 
 class Relay(ThreadingTCPServer):
@@ -57,7 +57,7 @@ class _Handler(StreamRequestHandler):
                 return
 
 
-def _head(stream: BinaryIO) -> bytes:
+def _head(stream: BufferedIOBase) -> bytes:
     lines = []
     try:
         while line := stream.readline():
@@ -75,7 +75,7 @@ def _fields(head: bytes) -> tuple[str, dict[str, str]]:
     return line, {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def _body(stream: BinaryIO, fields: dict[str, str], back: BinaryIO) -> bytes:
+def _body(stream: BufferedIOBase, fields: dict[str, str], back: BufferedIOBase) -> bytes:
     """The body as it was framed."""
     if "100-continue" in fields.get("expect", "").lower():
         back.write(b"HTTP/1.1 100 Continue\r\n\r\n")

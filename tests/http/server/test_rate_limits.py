@@ -203,7 +203,7 @@ def client_seen(
 ) -> str:
     """The address that a request counts for."""
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-    return addresses.client_of({"client": (peer, 80), "headers": raw})  # type: ignore[typeddict-item]
+    return addresses.client_of({"client": (peer, 80), "headers": raw})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("lines", "client"), BELIEVED.values(), ids=BELIEVED)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -187,7 +188,7 @@ def test_what_has_arrived_when_the_server_stops_is_answered() -> None:
             line.say(request)
         process.terminate()
         for pid in workers_of(process):
-            eventually(lambda pid=pid: is_asked_to_stop(pid))
+            eventually(partial(is_asked_to_stop, pid))
             os.kill(pid, signal.SIGCONT)
         for line in (*kept, *fresh):
             assert line.hear()[0] == 200
