@@ -63,10 +63,11 @@ def _headers(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> 
         found |= _LIMITS
     if status == "401":
         found["WWW-Authenticate"] = _AUTHENTICATE
-    if status in {"429", "503"}:
-        found["Retry-After"] = {**_RETRY_AFTER, "required": True}
-    if status == "409" and operation["operationId"] != "read_by_reference":
-        # If the other request is still running, or another one was faster.
+    # 429 and 503 always have it, 409 if the other request is still running, or another one was
+    # faster. It is nowhere required: ogen has one type for all, and does not compile otherwise.
+    if status in {"429", "503"} or (
+        status == "409" and operation["operationId"] != "read_by_reference"
+    ):
         found["Retry-After"] = _RETRY_AFTER
     if status == "304" or ("OrderResponse" in str(answer) and status < "300"):
         found["ETag"] = _ETAG

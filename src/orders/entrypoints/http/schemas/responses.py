@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType, convert
 
-from orders.adapters.messages import data_of
+from orders.adapters.messages import FeedEvent, data_of
 from orders.application.access import View
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
@@ -147,6 +147,17 @@ class Page(ResponsePart, Generic[T], frozen=True):
 
     items: list[T]
     next_cursor: str | None
+    unreadable: int | UnsetType = UNSET
+
+
+class FeedPage(ResponsePart, frozen=True):
+    """A page of the feed. `next_cursor` is the `after` of the next one, also if that is empty yet.
+
+    `unreadable` is that of a `Page`.
+    """
+
+    items: list[FeedEvent]
+    next_cursor: str
     unreadable: int | UnsetType = UNSET
 
 
