@@ -132,7 +132,8 @@ def _complete(
     method: str,
     handler: HTTPRouteHandler,
 ) -> None:
-    if (body := operation.get("requestBody")) and handler.parsed_data_field.has_default:
+    if (sent := handler.parsed_data_field) is not None and sent.has_default:
+        body = operation["requestBody"]
         body["required"] = False
         (content,) = body["content"].values()
         content["schema"] = or_null(content["schema"])

@@ -58,7 +58,7 @@ def _without_null(node: Schema) -> Schema:
     if NULL not in (choice := node.get("oneOf", ())):
         return node
     only = _only([each for each in choice if each != NULL])
-    # What stands beside a reference is ignored, and `nullable` without a type. We refer to objects.
+    # 3.0 ignores keywords beside a reference, and `nullable` without a type. We refer to objects.
     schema = {"type": "object", "allOf": [only]} if "$ref" in only else only
     rest = {key: value for key, value in node.items() if key != "oneOf"}
     return {**schema, **rest, "nullable": True}
