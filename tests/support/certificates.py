@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import secrets
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ def make_certificates(folder: Path, *, host: str = "localhost") -> Certificates:
     folder.mkdir(parents=True, exist_ok=True)
     made = Certificates(folder / "authority.pem", folder / "certificate.pem", folder / "key.pem")
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = _certificate("tests' authority", authority_key, authority_key, None)
+    # Authorities of one name would be taken for each other, and fail with other words.
+    name = f"authority {secrets.token_hex(4)}"
+    authority = _certificate(name, authority_key, authority_key, None)
     own = _certificate(host, key, authority_key, authority)
     made.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     made.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))

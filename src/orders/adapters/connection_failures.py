@@ -32,9 +32,12 @@ def _innermost_first(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(error: BaseException) -> str | None:
     match error:
-        case ssl.SSLCertVerificationError():
+        # The error of aiohttp is one of these, and lacks the message: it is in its cause.
+        case ssl.SSLCertVerificationError(verify_message=str(message)):
             # After the comma, OpenSSL may name the host.
-            return f"its certificate is refused: {error.verify_message.partition(',')[0]}"
+            return f"its certificate is refused: {message.partition(',')[0]}"
+        case ssl.SSLCertVerificationError():
+            return None
         case ssl.SSLError():
             return f"TLS failed: {(error.reason or 'unknown').lower().replace('_', ' ')}"
         case socket.gaierror():

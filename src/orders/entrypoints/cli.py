@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     speak_plainly()
     try:
+        if command in {_dev, _demo, _sandbox}:
+            from orders.entrypoints.settings.inlined import inline_files
+
+            inline_files(os.environ)
         return command(options)
     except ModuleNotFoundError as error:
         missing = error.name or ""

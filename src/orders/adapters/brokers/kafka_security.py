@@ -28,6 +28,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 )
 
 from orders.adapters.connection_failures import reason_of
+from orders.adapters.http_client import DIRECT, HttpRoute, why
 
 _TOKEN_SECONDS: Final = 5.0
 _TOKEN_BYTES: Final = 65_536
@@ -78,7 +79,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         client_secret: str,
         parameters: Mapping[str, str] | None = None,
         extensions: Mapping[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
+        route: HttpRoute = DIRECT,
     ) -> None:
         """Take the endpoint, further `parameters` of its form, and SASL `extensions`."""
         names = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
@@ -86,7 +87,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         self._headers = {"Authorization": f"Basic {base64.b64encode(names.encode()).decode()}"}
         self._form = {"grant_type": "client_credentials", **(parameters or {})}
         self._extensions = dict(extensions or {})
-        self._tls = tls
+        self._route = route
         self._one_fetch = asyncio.Lock()
         self._token = ""
         self.used_until = float("-inf")
@@ -115,13 +116,9 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         timeout = aiohttp.ClientTimeout(total=_TOKEN_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+                self._route.session(timeout=timeout) as session,
                 session.post(
-                    self._url,
-                    data=self._form,
-                    headers=self._headers,
-                    ssl=self._tls or True,
-                    allow_redirects=False,
+                    self._url, data=self._form, headers=self._headers, allow_redirects=False
                 ) as response,
             ):
                 if response.status != 200:
@@ -129,7 +126,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
                 body = await response.content.read(_TOKEN_BYTES)
                 return msgspec.json.decode(body, type=_TokenResponse)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise TokenUnavailable(f"the token endpoint: {reason_of(error)}") from error
+            raise TokenUnavailable(f"the token endpoint: {why(error)}") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise TokenUnavailable("the token endpoint gives no token") from error
 

@@ -25,6 +25,7 @@ from ssl import SSLContext
 from dependency_injector import containers, providers
 
 from orders.adapters.catalogue import HttpPriceList, JsonPriceList
+from orders.adapters.http_client import HttpRoute
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.in_memory.stubs import StaticPriceList
 from orders.adapters.jwt.claims import TokenRules
@@ -107,6 +108,17 @@ def _tls(settings: Settings) -> SSLContext:
     return tls_context(settings.ca_file, settings.client_cert_file, settings.client_key_file)
 
 
+def _payment_tls(settings: Settings) -> SSLContext:
+    if settings.payment_client_cert_file is None:
+        return _tls(settings)
+    own = settings.payment_client_cert_file, settings.payment_client_key_file
+    return tls_context(settings.ca_file, *own)
+
+
+def _route(settings: Settings, url: str, tls: SSLContext) -> HttpRoute:
+    return HttpRoute(tls=tls, proxy=settings.proxy_for(url))
+
+
 def _in_order(
     *connections: Connection, publishers: Mapping[str, Connection]
 ) -> Sequence[Connection]:
@@ -147,6 +159,12 @@ class Container(containers.DeclarativeContainer):
         HttpPayments,
         settings.provided.payment_url,
         credential=settings.provided.payment_token,
+        route=providers.Callable(
+            _route,
+            settings,
+            settings.provided.payment_url,
+            providers.Callable(_payment_tls, settings),
+        ),
         limits=providers.Factory(
             CallLimits,
             connect_seconds=settings.provided.payment_connect_seconds,
@@ -166,7 +184,11 @@ class Container(containers.DeclarativeContainer):
     file_catalogue = providers.Singleton(
         JsonPriceList, providers.Factory(Path, settings.provided.price_list)
     )
-    http_catalogue = providers.Singleton(HttpPriceList, settings.provided.price_list)
+    http_catalogue = providers.Singleton(
+        HttpPriceList,
+        settings.provided.price_list,
+        route=providers.Callable(_route, settings, settings.provided.price_list, tls),
+    )
     no_catalogue = providers.Singleton(StaticPriceList, {})
     catalogue = providers.Selector(
         catalogue_kind, file=file_catalogue, http=http_catalogue, none=no_catalogue
@@ -176,7 +198,11 @@ class Container(containers.DeclarativeContainer):
     # Access tokens
     key_kind = providers.Callable(choices.keys, settings)
     shared_secret = providers.Singleton(_shared_secret, settings)
-    jwks = providers.Singleton(JwksRing, settings.provided.jwks_url)
+    jwks = providers.Singleton(
+        JwksRing,
+        settings.provided.jwks_url,
+        route=providers.Callable(_route, settings, settings.provided.jwks_url, tls),
+    )
     keys = providers.Selector(key_kind, secret=shared_secret, jwks=jwks)
     tokens = providers.Singleton(JwtVerifier, keys, providers.Callable(_token_rules, settings))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
+from orders.adapters.http_client import HttpRoute
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.application.ports import TraceContext
 from orders.entrypoints.settings.brokers import pairs
@@ -76,7 +77,7 @@ def _kafka_security(settings: Settings, tls: SSLContext) -> KafkaSecurity:
             client_secret=password,
             parameters=pairs(settings.kafka_token_parameters),
             extensions=pairs(settings.kafka_sasl_extensions),
-            tls=tls,
+            route=HttpRoute(tls=tls, proxy=settings.proxy_for(settings.kafka_token_url)),
         )
         if settings.kafka_token_url
         else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
@@ -33,52 +33,43 @@ class Texts:
         return name in self.sources
 
 
-def read_texts(environ: Mapping[str, str], known: Mapping[str, bool]) -> Texts:
-    """Read the settings with these names; true means that a file may hold the text.
+def read_texts(environ: Mapping[str, str], known: Mapping[str, str | None]) -> Texts:
+    """Read the settings with these variables, each with the variable of its file if it has one.
 
     An empty variable counts as not set. So do those that Kubernetes makes for a Service whose name
     begins with `orders`, and those of Compose and the tests.
     """
     texts = Texts()
-    links = _service_links(environ)
-    given = {
-        name: text.strip()
-        for name, text in environ.items()
-        if name.startswith(PREFIX) and text.strip() and name not in links
-    }
-    for name, has_file in known.items():
-        if has_file and name + FROM_FILE in given:
-            _read_file(texts, name, given)
+    given = _given(environ, known)
+    for name, file in known.items():
+        if file in given:
+            _read_file(texts, name, file, given)
         elif name in given:
             texts.by_name[name], texts.sources[name] = given[name], name
-    files = {name + FROM_FILE for name, has_file in known.items() if has_file}
-    texts.problems.extend(_unknown(given.keys() - known.keys() - files, {*known, *files}))
+    names = {*known, *filter(None, known.values())}
+    texts.problems.extend(_unknown(given.keys() - names, names))
     return texts
 
 
-def text_of(environ: Mapping[str, str], name: str) -> str | None:
-    """Return the text of one setting that a file may hold; None if it is not set.
-
-    Raises:
-        Unusable: If the file cannot be used.
-    """
-    own = {each: environ.get(each, "") for each in (name, name + FROM_FILE)}
-    texts = read_texts(own, {name: True})
-    if texts.problems:
-        raise Unusable(texts.problems[0])
-    return texts.by_name.get(name)
+def _given(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    others = [name for name in known if not name.startswith(PREFIX)]
+    given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    for name in _service_links(environ):
+        del given[name]
+    # Programs accept the variables of proxies in either case.
+    given |= {name: environ.get(name) or environ.get(name.lower(), "") for name in others}
+    return {name: text.strip() for name, text in given.items() if text.strip()}
 
 
-def _read_file(texts: Texts, name: str, given: Mapping[str, str]) -> None:
-    variable = name + FROM_FILE
-    texts.sources[name] = f"{name}, read from {variable},"
+def _read_file(texts: Texts, name: str, file: str, given: Mapping[str, str]) -> None:
+    texts.sources[name] = f"{name}, read from {file},"
     if name in given:
-        texts.problems.append(f"{name} and {variable} are both set: only one may be")
+        texts.problems.append(f"{name} and {file} are both set: only one may be")
         return
     try:
-        texts.by_name[name] = _content(given[variable])
+        texts.by_name[name] = _content(given[file])
     except Unusable as error:
-        texts.problems.append(f"{variable} cannot be used: {error}")
+        texts.problems.append(f"{file} cannot be used: {error}")
 
 
 def _content(path: str) -> str:
@@ -92,13 +83,16 @@ def _content(path: str) -> str:
     return text
 
 
-def _unknown(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+def _unknown(names: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    ours = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
     for name in sorted(names):
         if _OTHERS.fullmatch(name):
             continue
         shown = name if re.fullmatch("[A-Za-z0-9_]{1,80}", name) else f"{ascii(name[:80])[1:-1]}…"
-        near = get_close_matches(name[:80], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see `orders settings`"
+        near = get_close_matches(name[len(PREFIX) : 80].upper(), ours, n=1)
+        hint = f"did you mean {PREFIX}{near[0]}?" if near else "see `orders settings`"
+        if name.endswith(FROM_FILE) and name.removesuffix(FROM_FILE) in known:
+            hint = "only secrets and URLs are read from files"
         yield f"{shown} is not a setting: {hint}"
 
 

@@ -19,7 +19,7 @@ def read_file(path: str, *, limit: int) -> bytes:
         Unusable: If there is no such file, it cannot be read, or it has more than `limit` bytes.
     """
     try:
-        # Opening a pipe could block for ever.
+        # Opening a pipe waits until somebody writes to it.
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise Unusable("it is not a regular file")
         with Path(path).open("rb") as file:

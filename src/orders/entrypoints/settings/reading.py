@@ -6,24 +6,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field
 from typing import Any, Final
 
-from orders.entrypoints.settings import addresses, brokers, tls
-from orders.entrypoints.settings.environment import PREFIX, Texts, read_texts
+from orders.entrypoints.settings import addresses, brokers, telemetry, tls
+from orders.entrypoints.settings.environment import FROM_FILE, PREFIX, Texts, read_texts
 from orders.entrypoints.settings.kinds import parsed
 
 POOL_SIZE: Final = 16
 
 
-def variable(name: str) -> str:
+def variable(of: Field[Any]) -> str:
     """Return the environment variable of a setting."""
-    return PREFIX + name.upper()
+    return of.metadata["variable"] or PREFIX + of.name.upper()
+
+
+def file_variable(of: Field[Any]) -> str | None:
+    """Return the variable that may name a file with a secret, or a URL that may hold one."""
+    name = variable(of)
+    return None if of.repr or not name.startswith(PREFIX) else name + FROM_FILE
 
 
 def read_values(
     declared: Iterable[Field[Any]], environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the values by setting, and one line for each problem; no line holds a value."""
-    settings = {variable(each.name): each for each in declared}
-    texts = read_texts(environ, {name: not each.repr for name, each in settings.items()})
+    settings = {variable(each): each for each in declared}
+    texts = read_texts(environ, {name: file_variable(each) for name, each in settings.items()})
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, each in settings.items():
@@ -33,8 +39,17 @@ def read_values(
         elif each.default is MISSING and not texts.is_given(name):
             problems.append(f"{name} is missing: {each.metadata['meaning']}")
     problems += _keys(texts)
-    problems += [f"{texts.sources[variable(name)]} {need}" for name, need in _together(values)]
-    return values, [*problems, *texts.problems]
+    names = {each.name: name for name, each in settings.items()}
+    problems += [
+        f"{texts.sources[names[of]]} {need}"
+        for of, need in _together(values)
+        if values[of] is not None  # else it has a line already
+    ]
+    otel, unusable = telemetry.values_of(environ, texts.sources)
+    problems += [*unusable, *texts.problems]
+    if not problems:
+        values["mongo_uri"] = tls.with_certificates(values["mongo_uri"], values)
+    return values | otel, problems
 
 
 def _together(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,8 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import SettingsError
-from orders.entrypoints.settings import addresses, brokers, tls
-from orders.entrypoints.settings.environment import FROM_FILE
+from orders.entrypoints.settings import addresses
+from orders.entrypoints.settings.brokers import BrokerSettings
 from orders.entrypoints.settings.kinds import (
     as_algorithm,
     as_broker,
@@ -32,7 +32,10 @@ from orders.entrypoints.settings.kinds import (
     text,
     url,
 )
-from orders.entrypoints.settings.reading import POOL_SIZE, read_values, variable
+from orders.entrypoints.settings.proxies import ProxySettings
+from orders.entrypoints.settings.reading import POOL_SIZE, file_variable, read_values, variable
+from orders.entrypoints.settings.telemetry import as_collector
+from orders.entrypoints.settings.tls import TlsSettings
 
 
 class SettingRow(NamedTuple):
@@ -50,7 +53,7 @@ class SettingRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(brokers.BrokerSettings, tls.TlsSettings):
+class Settings(BrokerSettings, ProxySettings, TlsSettings):
     """The settings of a process, read once at its start. No repr shows a secret."""
 
     # Where things are
@@ -123,8 +126,9 @@ class Settings(brokers.BrokerSettings, tls.TlsSettings):
         secret=True,
     )
     otlp_endpoint: str | None = url(
-        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); not set: no spans",
-        addresses.as_http_base,
+        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); without it, and without "
+        "OTEL_EXPORTER_OTLP_ENDPOINT: no spans",
+        as_collector,
         "http",
         "https",
         default=None,
@@ -258,12 +262,12 @@ def settings_table() -> tuple[SettingRow, ...]:
     """Every setting as published in the documentation, in the order of declaration."""
     return tuple(
         SettingRow(
-            name=variable(each.name),
+            name=variable(each),
             default=None if each.default is MISSING else _shown(each.default),
             accepts=each.metadata["accepts"],
             meaning=each.metadata["meaning"],
             secret=each.metadata["secret"],
-            file=None if each.repr else variable(each.name) + FROM_FILE,
+            file=file_variable(each),
         )
         for each in _declared()
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from functools import cache
+from typing import Any, Final, NoReturn
+from urllib.parse import parse_qsl, urlencode
 
 from orders.entrypoints.settings.files import read_pem
 from orders.entrypoints.settings.kinds import Unusable, setting
@@ -79,6 +83,43 @@ def _why_no_pair(cert_file: str, key_file: object) -> str | None:
     except OSError:
         return "a file cannot be read"
     return None
+
+
+def with_certificates(mongo_uri: str, values: Mapping[str, Any]) -> str:
+    """Return a MongoDB URI with the options that name our certificates, if it uses TLS.
+
+    Options that the URI has already stay. The driver takes certificate and key from one file only.
+    """
+    options = dict(parse_qsl(mongo_uri.partition("?")[2], keep_blank_values=True))
+    own = {name.lower(): value for name, value in options.items()}
+    # Every other option for TLS turns it on, too.
+    implied = mongo_uri.startswith("mongodb+srv:") or any(name.startswith("tls") for name in own)
+    if own.get("tls", own.get("ssl", str(implied).lower())) != "true":
+        return mongo_uri
+    ca_file, cert_file = values.get("ca_file"), values.get("client_cert_file")
+    added = {}
+    if ca_file and "tlscafile" not in own:
+        added["tlsCAFile"] = ca_file
+    if cert_file and "tlscertificatekeyfile" not in own:
+        added["tlsCertificateKeyFile"] = _in_one_file(cert_file, values.get("client_key_file"))
+    if not added:
+        return mongo_uri
+    if "?" in mongo_uri:
+        return f"{mongo_uri.rstrip('&')}&{urlencode(added)}".replace("?&", "?")
+    slash = "" if "/" in mongo_uri.partition("://")[2] else "/"
+    return f"{mongo_uri}{slash}?{urlencode(added)}"
+
+
+@cache
+def _in_one_file(cert_file: str, key_file: str | None) -> str:
+    """Return a file with both. A file that is made for it has no name and ends with the process."""
+    if key_file is None:
+        return cert_file
+    with tempfile.TemporaryFile() as joined:
+        joined.write(read_pem(cert_file) + b"\n" + read_pem(key_file))
+        joined.flush()
+        # Nobody closes this: the driver may read it again.
+        return f"/dev/fd/{os.dup(joined.fileno())}"
 
 
 @dataclass(frozen=True, kw_only=True)
