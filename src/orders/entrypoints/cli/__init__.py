@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from orders.entrypoints import arguments
+from orders.entrypoints.cli import arguments
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.observability.crash_reports import flush, say, speak_plainly
 from orders.entrypoints.sandbox.data_directory import DataDirectory
@@ -137,7 +137,7 @@ def _worker(_: argparse.Namespace) -> int:
 def _outbox(options: argparse.Namespace) -> int:
     import asyncio
 
-    from orders.entrypoints import outbox
+    from orders.entrypoints.cli import outbox
     from orders.entrypoints.settings.table import Settings
 
     settings, name = Settings.read(), options.name or outbox.system_user()
@@ -158,7 +158,7 @@ def _events(options: argparse.Namespace) -> int:
 
     from orders.application.replay_events import EventSpan
     from orders.domain.identifiers import OrderId
-    from orders.entrypoints import outbox
+    from orders.entrypoints.cli import outbox
     from orders.entrypoints.settings.table import Settings
 
     what: OrderId | EventSpan
