@@ -246,18 +246,19 @@ async def test_head_of_a_list_waits_as_its_get_does(monkeypatch: pytest.MonkeyPa
         asked.append(is_list)
         return await acquire(is_list=is_list)
 
-    async def app(*_: object) -> None: ...
+    async def nothing(*_: object) -> Any: ...
 
     monkeypatch.setattr(queue, "acquire", noted)
-    protected = OverloadProtection(app, queue, request_seconds=9, lists=["/v1/orders"])
+    protected = OverloadProtection(nothing, queue, request_seconds=9, lists=["/v1/orders"])
     for method, path in (
         ("GET", "/v1/orders"),
         ("HEAD", "/v1/orders"),
         ("POST", "/v1/orders"),
         ("HEAD", "/v1/orders/1"),
     ):
-        scope: Any = {"type": "http", "method": method, "path": path}
-        await protected({**scope, "extensions": {WHOLE_BODY: {}}}, app, app)
+        whole = {"extensions": {WHOLE_BODY: {}}}
+        scope: Any = {"type": "http", "method": method, "path": path, **whole}
+        await protected(scope, nothing, nothing)
 
     assert asked == [True, True, False, False]
 
