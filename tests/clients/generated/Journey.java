@@ -72,7 +72,7 @@ class Journey {
 
         place(2_500, 1, newKey());
         OrderResponse small = place(2_500, 1, newKey()).getData();
-        print("captured", capture(small, null).getPayments().get(0).getCaptured(), "without an amount");
+        print("captured", capture(small, new AmountBody()).getPayments().get(0).getCaptured(), "without an amount");
 
         List<OrderResponse> found = new ArrayList<>();
         int pages = 0;

@@ -35,7 +35,7 @@ const capture = (order: OrderResponse, amount?: number) =>
     orderId: order.id,
     partId: "1",
     idempotencyKey: randomUUID(),
-    amountBody: { amount }, // left out, it would announce a body that does not come
+    amountBody: { amount },
   });
 
 const edit = (order: OrderResponse, etag: string) =>
