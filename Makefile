@@ -56,6 +56,9 @@ alerts: $(READY) ## Break a running service part by part; report which alerts fi
 availability: $(READY) ## Measure restarts, crashes, overload and steady load; an hour (ARGS="slow-bodies")
 	@$(PY) -m tests.availability $(ARGS)
 
+brokers: $(READY) ## Redis far away and lost, real brokers with TLS and logins (ARGS=far)
+	@$(PY) -m tests.brokers $(ARGS)
+
 sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 	@$(PY) -m infra.supply.sbom
 
@@ -117,4 +120,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz lint-openapi sbom alerts availability clients blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz lint-openapi sbom alerts availability brokers clients blue-green bench bench-compare bench-database check tools format lock clean

@@ -69,6 +69,7 @@ close_return     orders:write   .        all     all         .       .    .     
 see_outbox       orders:operate .        .       .           .       .    .       .          .     all
 resend_events    orders:operate .        .       .           .       .    .       .          .     all
 drop_events      orders:operate .        .       .           .       .    .       .          .     all
+replay_events    orders:operate .        .       .           .       .    .       .          .     all
 """  # noqa: E501
 
 

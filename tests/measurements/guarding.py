@@ -112,7 +112,7 @@ def _headers(name: str, keys: Iterator[int]) -> Iterator[Headers]:
 
 
 def _guarded(shop: Shop) -> Litestar:
-    rules = TokenRules(issuer="issuer", audience="orders")
+    rules = TokenRules(issuer="issuer", audiences=frozenset({"orders"}))
     return an_app(
         shop,
         InMemoryRateLimiter(),

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 HERE: Final = Path(__file__).parent
 NPM: Final = HERE.parents[1] / ".venv-tools" / "npm"
-PACKAGES: Final = {"@stoplight/spectral-cli": "6.15.0", "@redocly/cli": "2.11.1"}
+PACKAGES: Final = {"@stoplight/spectral-cli": "6.16.3", "@redocly/cli": "2.77.0"}
 SEVERITIES: Final = ("error", "warning", "information", "hint")
 
 
@@ -76,7 +76,7 @@ def linted(files: Sequence[Path]) -> Lint:
     """
     _install()
     findings = sorted(found for file in files for found in (*_spectral(file), *_redocly(file)))
-    excused = tomllib.loads((HERE / "excused.toml").read_text(encoding="utf-8"))["excused"]
+    excused = tomllib.loads((HERE / "excused.toml").read_text(encoding="utf-8")).get("excused", [])
     return Lint(tuple(findings), tuple(Excuse(**each) for each in excused))
 
 

@@ -155,3 +155,11 @@ def test_importing_makes_nothing_and_needs_no_extra() -> None:
         [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("declare", "declares"), [("missing", True), ("never", False)])
+def test_the_settings_say_whether_brokers_get_declarations(declare: str, declares: bool) -> None:
+    container = a_container(**RABBIT, **KAFKA, broker_declare=declare, kafka_partitions=7)
+    assert vars(container.rabbitmq())["_declares"] is declares
+    kafka = vars(container.kafka())
+    assert (kafka["_declares"], kafka["_partitions"]) == (declares, 7)

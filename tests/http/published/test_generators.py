@@ -273,6 +273,7 @@ def test_3_0_says_the_same() -> None:
         "nullable": True,
     }
     assert schemas["ShippingResponse"]["properties"]["address"] == {
+        "type": "object",
         "allOf": [{"$ref": "#/components/schemas/AddressResponse"}],
         "nullable": True,
     }
@@ -289,6 +290,9 @@ def test_3_0_has_no_word_of_3_1() -> None:
         assert node.get("type") != "null"
         assert not isinstance(node.get("type"), list)
         assert not isinstance(node.get("examples"), list)
+        if "allOf" in node:
+            (name,) = re.findall(r"schemas/(\w+)", node["allOf"][0]["$ref"])
+            assert node["type"] == DOCUMENT["components"]["schemas"][name]["type"]
 
 
 def test_what_3_0_has_no_word_for_is_refused() -> None:

@@ -35,9 +35,11 @@ from orders.entrypoints.http.middleware.response_headers import ResponseHeaders
 from orders.entrypoints.http.middleware.strict_requests import StrictRequests
 from orders.entrypoints.http.openapi.bounds import PublishedLimits
 from orders.entrypoints.http.openapi.description import (
+    ASYNCAPI,
     DOCS,
     DOCUMENT,
     DOCUMENT_3_0,
+    EVENT_SCHEMAS,
     openapi_config,
     published,
 )
@@ -72,6 +74,7 @@ PUBLIC = {
     *HEALTH_PATHS,
     f"/v1{PAYMENT_EVENTS}",
     *(DOCUMENT, DOCUMENT_3_0, DOCS, f"{DOCS}/{{name:str}}"),
+    *(ASYNCAPI, EVENT_SCHEMAS),
 }
 """Paths that need no token."""
 

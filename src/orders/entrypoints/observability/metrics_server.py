@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -82,7 +82,7 @@ def _served(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]
         _log.warning("no /metrics: port %d on %s: %s", port, host, error.strerror)
         yield
         return
-    server.set_app(_with_head(server.get_app()))
+    server.set_app(_with_head(cast("WSGIApplication", server.get_app())))
     # A forked child would keep the port open when its parent has ended.
     os.register_at_fork(after_in_child=lambda: _close(server.socket.fileno()))
     try:
@@ -100,7 +100,7 @@ def _with_head(app: WSGIApplication) -> WSGIApplication:
         is_head = environ["REQUEST_METHOD"] == "HEAD"
         started: list[Any] = []
         asked = {**environ, "REQUEST_METHOD": "GET"} if is_head else environ
-        body = list(app(asked, lambda *head: started.extend(head)))  # type: ignore[arg-type,return-value]
+        body = list(app(asked, lambda *head: started.extend(head)))  # type: ignore[arg-type]
         headers = {**dict(started[1]), "Content-Length": str(sum(map(len, body)))}
         if "Allow" in headers:
             headers["Allow"] = "GET, HEAD, OPTIONS"

@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
-from orders.adapters.messages import EVENTS, schema_of
+from orders.adapters.messages import EVENTS, message_type
 from orders.entrypoints.published import asyncapi
+from orders.entrypoints.published.event_schemas import schema_of
 
 
 def render(kind: str) -> str:
     """The description of a kind: `openapi` (3.1), `openapi-3.0`, `asyncapi`, `graphql`, or
-    `events`, the schemas by type.
+    `events`, the schemas of messages by type.
     """
     if kind == "graphql":
         return graphql_text()
@@ -49,8 +50,7 @@ def _openapi_3_0() -> dict[str, Any]:
 
 
 def _events() -> dict[str, Any]:
-    schemas = map(schema_of, EVENTS)
-    return {schema["title"]: schema for schema in schemas}
+    return {message_type(event.__name__): schema_of(event) for event in EVENTS}
 
 
 _KINDS: Mapping[str, Callable[[], dict[str, Any]]] = {

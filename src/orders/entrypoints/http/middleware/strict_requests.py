@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from litestar import Request
 from litestar.config.app import AppConfig
@@ -20,6 +20,7 @@ from litestar.exceptions import InternalServerException
 from litestar.openapi.spec import Reference, Schema
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
+from litestar.types import HTTPScope
 from litestar.typing import FieldDefinition
 
 from orders.entrypoints.http.problems import InvalidMember, RequestRefused
@@ -82,7 +83,8 @@ class StrictJson(AbstractDTO[Any]):
         if len(sent) != 1 or not self._media_type.fullmatch(sent[0]):
             accepted = ", ".join(self.media_types)
             # RFC 9110, 15.5.16 and RFC 5789, 2.2: what would have been taken.
-            names = ("accept", f"accept-{connection.scope['method'].lower()}")
+            method = cast("HTTPScope", connection.scope)["method"].lower()
+            names = ("accept", f"accept-{method}")
             raise _unsupported(
                 f"Send the body as {accepted} in UTF-8.", dict.fromkeys(names, accepted)
             )

@@ -44,6 +44,8 @@ TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
 DOCUMENT_3_0: Final = "/schema/openapi-3.0.json"
 DOCS: Final = "/schema/docs"
+ASYNCAPI: Final = "/schema/asyncapi.json"
+EVENT_SCHEMAS: Final = "/schema/events/{name:str}"
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
 _PAGE: Final = re.compile(r"\w+Page")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
@@ -130,7 +132,8 @@ def _complete(
     method: str,
     handler: HTTPRouteHandler,
 ) -> None:
-    if (body := operation.get("requestBody")) and handler.parsed_data_field.has_default:
+    if (sent := handler.parsed_data_field) is not None and sent.has_default:
+        body = operation["requestBody"]
         body["required"] = False
         (content,) = body["content"].values()
         content["schema"] = or_null(content["schema"])

@@ -22,7 +22,7 @@ def or_null(schema: Schema) -> Schema:
 
 def shaped(description: Schema) -> Schema:
     """A copy of a description with every schema in these forms."""
-    shown = _shaped(description)
+    shown: Schema = _shaped(description)
     for name, schema in shown["components"]["schemas"].items():
         # Some generators name a class by its title.
         schema["title"] = name

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from orders.domain import errors
 from orders.domain.order.order import Order
@@ -125,7 +125,7 @@ def schema_texts() -> dict[str, str]:
     return _OTHER_SCHEMAS | {each.__name__: inspect.getdoc(each) or "" for each in kinds}
 
 
-def _below(kind: type) -> Iterator[type]:
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
     for each in kind.__subclasses__():
         yield each
         yield from _below(each)

@@ -25,7 +25,7 @@ def as_openapi_3_0(description: Schema) -> Schema:
     for methods in shown["paths"].values():
         for operation in methods.values():
             for content in operation.get("requestBody", {}).get("content", {}).values():
-                if content["schema"].pop("nullable", False):
+                if "nullable" in content["schema"]:
                     (content["schema"],) = content["schema"]["allOf"]
     return shown
 
@@ -58,8 +58,8 @@ def _without_null(node: Schema) -> Schema:
     if NULL not in (choice := node.get("oneOf", ())):
         return node
     only = _only([each for each in choice if each != NULL])
-    # What stands beside a reference is ignored.
-    schema = {"allOf": [only]} if "$ref" in only else only
+    # 3.0 ignores keywords beside a reference, and `nullable` without a type. We refer to objects.
+    schema = {"type": "object", "allOf": [only]} if "$ref" in only else only
     rest = {key: value for key, value in node.items() if key != "oneOf"}
     return {**schema, **rest, "nullable": True}
 

@@ -16,7 +16,7 @@ from orders.domain.pricing import Totals
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
-from orders.domain.validation import Address, Shipping
+from orders.domain.validation import Address
 
 
 class ResponsePart(Struct, frozen=True, kw_only=True):
@@ -283,21 +283,6 @@ class NoteResponse(ResponsePart, frozen=True):
     def of(cls, note: Note) -> NoteResponse:
         """Show a note."""
         return cls(**{name: getattr(note, name) for name in cls.__struct_fields__})
-
-
-class ShippingResponse(ResponsePart, frozen=True):
-    """How it travels."""
-
-    address: AddressResponse | None
-    method: str | None
-    price: int | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
-        """Show the way of shipping, with its price or without."""
-        price = shipping.price if money else UNSET
-        address = AddressResponse.of(shipping.address)
-        return cls(address=address, method=shipping.method, price=price)
 
 
 def _items(items: Items) -> list[ItemResponse]:

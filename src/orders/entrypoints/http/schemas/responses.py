@@ -12,14 +12,16 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType, convert
 
-from orders.adapters.messages import data_of
+from orders.adapters.messages import FeedEvent, data_of
 from orders.application.access import View
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote
 from orders.domain.state import OrderState
+from orders.domain.validation import Shipping
 from orders.entrypoints.http.schemas.part_responses import (
+    AddressResponse,
     ChangeResponse,
     CreditResponse,
     HoldResponse,
@@ -29,7 +31,6 @@ from orders.entrypoints.http.schemas.part_responses import (
     ResponsePart,
     ReturnResponse,
     ShipmentResponse,
-    ShippingResponse,
     TotalsResponse,
 )
 
@@ -37,6 +38,21 @@ T = TypeVar("T")
 
 RISK_REASON: Final = "fraud"
 """The reason for cancelling that only staff may see."""
+
+
+class ShippingResponse(ResponsePart, frozen=True):
+    """How it travels."""
+
+    address: AddressResponse | None
+    method: str | None
+    price: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
+        """Show the way of shipping, with its price or without."""
+        price = shipping.price if money else UNSET
+        address = AddressResponse.of(shipping.address)
+        return cls(address=address, method=shipping.method, price=price)
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -131,6 +147,17 @@ class Page(ResponsePart, Generic[T], frozen=True):
 
     items: list[T]
     next_cursor: str | None
+    unreadable: int | UnsetType = UNSET
+
+
+class FeedPage(ResponsePart, frozen=True):
+    """A page of the feed. `next_cursor` is the `after` of the next one, also if that is empty yet.
+
+    `unreadable` is that of a `Page`.
+    """
+
+    items: list[FeedEvent]
+    next_cursor: str
     unreadable: int | UnsetType = UNSET
 
 
