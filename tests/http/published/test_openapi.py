@@ -22,10 +22,10 @@ REFERENCE = re.compile(r"#/components/schemas/([^']+)'")
 PUBLIC = {"livez", "readyz", "receive_payment_event"}
 NOT_COMMANDS = {
     *("place_for_others", "state_prices", "see_notes"),
-    *("see_outbox", "resend_events", "drop_events"),
+    *("see_outbox", "resend_events", "drop_events", "replay_events"),
 }
 """Operations of the access table that are a way of doing another one, a list of parts, or done by
-`orders outbox` alone."""
+`orders outbox` and `orders events` alone."""
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def _protected(app: Litestar, settings: Settings) -> OverloadProtection:
     """The application behind its access log and its admission queue."""
     observed = Observed(
         app.asgi_handler,
-        addresses=ClientAddresses(settings.trusted_proxies),
+        addresses=ClientAddresses(settings.trusted_proxies, settings.forwarded_header),
         quiet_paths=HEALTH_PATHS,
     )
     # The database takes `mongo_pool_size` calls at once: more requests would only wait there.

@@ -164,6 +164,13 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
         as_network,
         default=(),
     )
+    forwarded_header: str = choice(
+        "header in which the trusted proxies write the client's address; no other is read",
+        "X-Forwarded-For",
+        "X-Forwarded-For",
+        "Forwarded",
+        "X-Real-IP",
+    )
 
     # Limits
     max_body_bytes: int = integer("maximum bytes of a request body", 1_048_576, 1_024, 16_777_216)
