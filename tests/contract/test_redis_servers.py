@@ -18,7 +18,7 @@ from orders.adapters.redis.primary import CONNECTIONS
 from orders.adapters.redis.rate_limiter import PREFIX, RedisRateLimiter
 from orders.application.ports import RatePolicy
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.distance import at_a_distance
+from tests.support.network.distance import at_a_distance
 from tests.support.processes.redis_process import (
     RedisProcess,
     guarded_redis,
