@@ -253,6 +253,7 @@ async def test_connecting_may_take_longer_than_a_call_and_no_call_waits_for_anot
             connect_seconds=30,
             pause_seconds=30,
         ) as limiter:
+            limiter.connect()
             await until(is_shared(limiter))
             connections, distance.most_waiting = distance.connected, 0
             for n in range(3):

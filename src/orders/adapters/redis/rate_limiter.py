@@ -92,7 +92,7 @@ class RedisRateLimiter:
         timeout_seconds: float = TIMEOUT_SECONDS,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
-        """Take the servers, as `RedisServers` does. Entering the context starts to connect."""
+        """Take the servers, as `RedisServers` does. The first `take` begins to connect."""
         self._servers = RedisServers(uri, tls=tls, connect_seconds=connect_seconds)
         self._fallback = fallback
         self._timeout_seconds = timeout_seconds
@@ -100,6 +100,7 @@ class RedisRateLimiter:
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._next: _Batch | None = None
         self._calls: set[asyncio.Task[Any]] = set()
+        self._connecting: asyncio.Task[None] | None = None
         self._script: AsyncScript | None = None
         self._lost = asyncio.Event()
         self._is_used = False
@@ -110,11 +111,10 @@ class RedisRateLimiter:
     @property
     def is_degraded(self) -> bool:
         """Whether `fallback` counts, for this process alone, because Redis is not connected."""
-        return self._script is None
+        return self._connecting is not None and self._script is None
 
     async def __aenter__(self) -> Self:
-        """Return at once. Redis need not be up."""
-        self._connecting = asyncio.create_task(self._stay_connected())
+        """Return at once. A process that limits nobody, as a worker, never connects."""
         return self
 
     async def __aexit__(
@@ -124,12 +124,19 @@ class RedisRateLimiter:
         trace: TracebackType | None,
     ) -> None:
         await asyncio.gather(*self._calls, return_exceptions=True)
-        self._connecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._connecting
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+
+    def connect(self) -> None:
+        """Begin to connect, unless that has begun. The first `take` does it, too."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._stay_connected())
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
         """Take one request from what `key` may send now, in whichever process it arrives."""
+        self.connect()
         interval = max(1, round(1_000_000 / policy.per_second))
         room = await self._room(key, interval, policy.burst) if self._script else None
         if room is None:
