@@ -52,6 +52,7 @@ return rooms
 _PROBE: Final = PREFIX + "probe"
 _PROBE_ARGS: Final = [1, 1_000_000]
 """An interval of 1 µs: whoever else probes, the script writes."""
+_PROBES: Final = 3
 _BATCH: Final = 500
 _LATE_LOOPS: Final = 10
 _log = logging.getLogger(__name__)
@@ -218,10 +219,8 @@ class RedisRateLimiter:
 
     async def _use(self, script: AsyncScript) -> None:
         """Use a connection until it is lost, if Redis answers fast enough for requests."""
-        try:
-            await self._in_time(script(keys=[_PROBE], args=_PROBE_ARGS))
-        except (RedisError, OSError) as error:
-            self._switch_to_fallback(why_not(error))
+        if reason := await self._why_too_slow(script):
+            self._switch_to_fallback(reason)
             return
         self._lost.clear()
         self._script = script
@@ -232,6 +231,18 @@ class RedisRateLimiter:
                 await asyncio.wait_for(self._lost.wait(), self._pause_seconds)
             if not self._is_used:
                 await self._call([_PROBE], _PROBE_ARGS)
+
+    async def _why_too_slow(self, script: AsyncScript) -> str | None:
+        """Return why no call of a few was answered in time: one that was late proves nothing."""
+        reason = None
+        for _ in range(_PROBES):
+            try:
+                await self._in_time(script(keys=[_PROBE], args=_PROBE_ARGS))
+            except (RedisError, OSError) as error:
+                reason = why_not(error)
+            else:
+                return None
+        return reason
 
     def _switch_to_fallback(self, reason: str) -> None:
         self._script = None
