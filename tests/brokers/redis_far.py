@@ -37,8 +37,8 @@ def far(folder: Path) -> str:
         "round trip. *Shared after*: from the moment a restarted replica is ready until a new "
         "caller gets one burst from two replicas together, not one from each. Then lists of no "
         "orders were requested in turn from a replica that counts alone and from one that counts "
-        f"in Redis, {BLOCKS} blocks of {REQUESTS} each. Other work ran on the same two cores, so the "
-        "quietest block says most.\n\n"
+        f"in Redis, {BLOCKS} blocks of {REQUESTS} each. Other work ran on the same two cores, so "
+        "the quietest block says most.\n\n"
         "| Round trip | A PING takes | Shared after | p50 alone | p50 in Redis | Added | "
         "Added, median block |\n|---|---|---|---|---|---|---|\n" + "\n".join(rows)
     )
