@@ -30,7 +30,7 @@ BOTH: dict[str, Any] = {"rabbitmq": RabbitPublisher, "kafka": KafkaPublisher}
 IMPORTS = """
 import sys
 import orders.entrypoints.container, orders.entrypoints.http.app, orders.entrypoints.worker
-import orders.entrypoints.server.application, orders.entrypoints.outbox
+import orders.entrypoints.server.application, orders.entrypoints.cli.outbox
 import asyncio, threading
 assert threading.active_count() == 1, threading.enumerate()
 assert not {"aio_pika", "aiokafka", "redis", "graphql"} & sys.modules.keys()

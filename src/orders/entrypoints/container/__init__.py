@@ -36,10 +36,9 @@ from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, connect
 from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.monitoring import CommandSpans, PoolUse
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.spans import CommandSpans
 from orders.adapters.mongo.stored_forms import StoredForm
 from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.resilience import CallLimits
@@ -91,12 +90,19 @@ def _token_rules(settings: Settings) -> TokenRules:
     required = (pair.partition("=") for pair in settings.jwt_required)
     return TokenRules(
         issuer=settings.issuer,
-        audience=settings.audience,
-        default_tenant=settings.default_tenant,
-        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
-        required=tuple((claim, value) for claim, _, value in required),
+        audiences=frozenset(settings.audience),
+        audience_claims=settings.jwt_audience_claims,
+        subject_claims=settings.jwt_subject_claims,
+        tenant_claim=settings.jwt_tenant_claim,
+        default_tenant=None if settings.default_tenant == "none" else settings.default_tenant,
+        roles_claims=settings.jwt_roles_claim,
+        role_map=settings.jwt_role_map,
         scope_claims=settings.jwt_scope_claims,
+        scope_map=settings.jwt_scope_map,
         scopes_count=settings.jwt_scopes == "required",
+        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
+        required=tuple((claim, value or None) for claim, _, value in required),
+        takes_bound_tokens=settings.jwt_bound_tokens == "as_bearer",
         algorithms=frozenset(settings.jwt_algorithms),
         leeway_seconds=settings.jwt_leeway_seconds,
         max_lifetime_seconds=settings.jwt_max_lifetime_seconds,

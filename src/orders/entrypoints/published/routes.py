@@ -1,4 +1,4 @@
-"""The contracts of the events over HTTP: the AsyncAPI document, and each schema by itself."""
+"""The contracts of the events over HTTP: the AsyncAPI document, and each schema alone."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

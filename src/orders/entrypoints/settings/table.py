@@ -8,20 +8,15 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import SettingsError
-from orders.entrypoints.settings import addresses
+from orders.entrypoints.settings import addresses, tokens
 from orders.entrypoints.settings.brokers import BrokerSettings
 from orders.entrypoints.settings.kinds import (
-    as_algorithm,
     as_broker,
-    as_claim,
-    as_claim_and_value,
     as_credential,
     as_database,
     as_host,
     as_network,
     as_origin,
-    as_shared_secret,
-    as_token_type,
     as_topic,
     as_webhook_secret,
     choice,
@@ -136,7 +131,7 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
 
     # Access
     issuer: str = text("the only accepted iss of a token")
-    audience: str = text("the only accepted aud of a token")
+    audience: tuple[str, ...] = tokens.AUDIENCE
     jwks_url: str | None = url(
         "signing keys of the issuer (JWKS); required without a shared secret",
         addresses.as_http,
@@ -144,48 +139,22 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
         "https",
         default=None,
     )
-    jwt_algorithms: tuple[str, ...] = list_of(
-        "accepted signature algorithms",
-        "RS256, PS256, ES256, EdDSA or HS256",
-        as_algorithm,
-        default=("RS256", "PS256", "ES256", "EdDSA"),
-    )
-    jwt_hs256_secret: str | None = setting(
-        "shared secret, needed for HS256 only",
-        "at least 32 bytes",
-        as_shared_secret,
-        default=None,
-        secret=True,
-    )
-    jwt_types: tuple[str, ...] = list_of(
-        "accepted typ of a token; others than at+jwt need a scope claim (it may be empty), or "
-        "ORDERS_JWT_REQUIRED",
-        "at+jwt, JWT or none",
-        as_token_type,
-        default=("at+jwt",),
-    )
-    jwt_required: tuple[str, ...] = list_of(
-        "further claims of every token, such as token_use=access; a list must contain the value",
-        "claim=value",
-        as_claim_and_value,
-        default=(),
-    )
-    jwt_scope_claims: tuple[str, ...] = list_of(
-        "claims with a token's scopes, as text or as a list; two of them must not contradict "
-        "each other",
-        "a claim's name",
-        as_claim,
-        default=("scope", "scp"),
-    )
-    jwt_scopes: str = choice(
-        "required: an operation needs its scope; ignored: roles alone decide",
-        "required",
-        "required",
-        "ignored",
-    )
+    jwt_algorithms: tuple[str, ...] = tokens.ALGORITHMS
+    jwt_hs256_secret: str | None = tokens.HS256_SECRET
+    jwt_types: tuple[str, ...] = tokens.TYPES
+    jwt_required: tuple[str, ...] = tokens.REQUIRED
+    jwt_audience_claims: tuple[str, ...] = tokens.AUDIENCE_CLAIMS
+    jwt_subject_claims: tuple[str, ...] = tokens.SUBJECT_CLAIMS
+    jwt_roles_claim: tuple[str, ...] = tokens.ROLES_CLAIM
+    jwt_role_map: tuple[tuple[str, str], ...] = tokens.ROLE_MAP
+    jwt_scope_claims: tuple[str, ...] = tokens.SCOPE_CLAIMS
+    jwt_scope_map: tuple[tuple[str, str], ...] = tokens.SCOPE_MAP
+    jwt_scopes: str = tokens.SCOPES
+    jwt_bound_tokens: str = tokens.BOUND_TOKENS
     jwt_leeway_seconds: int = integer("tolerated clock difference in seconds", 10, 0, 30)
     jwt_max_lifetime_seconds: int = integer("maximum of exp - iat", 86_400, 60, 31_536_000)
-    default_tenant: str = text("tenant of a token without a tenant", "main")
+    jwt_tenant_claim: str = tokens.TENANT_CLAIM
+    default_tenant: str = tokens.DEFAULT_TENANT
     cors_origins: tuple[str, ...] = list_of(
         "browser origins that may call the API", "https://host", as_origin, default=()
     )
@@ -194,6 +163,13 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
         "networks such as 10.0.0.0/8",
         as_network,
         default=(),
+    )
+    forwarded_header: str = choice(
+        "header in which the trusted proxies write the client's address; no other is read",
+        "X-Forwarded-For",
+        "X-Forwarded-For",
+        "Forwarded",
+        "X-Real-IP",
     )
 
     # Limits

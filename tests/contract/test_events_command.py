@@ -18,7 +18,8 @@ from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.event_log import MongoEventLog
 from orders.application.replay_events import EventSpan
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import cli, outbox
+from orders.entrypoints import cli
+from orders.entrypoints.cli import outbox
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.settings.table import Settings
 from tests.support.observed_api import Lines, logged

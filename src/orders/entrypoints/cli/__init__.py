@@ -6,10 +6,9 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 
-from orders.entrypoints import arguments
+from orders.entrypoints.cli import arguments
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.observability.crash_reports import flush, say, speak_plainly
 from orders.entrypoints.sandbox.data_directory import DataDirectory
@@ -138,7 +137,7 @@ def _worker(_: argparse.Namespace) -> int:
 def _outbox(options: argparse.Namespace) -> int:
     import asyncio
 
-    from orders.entrypoints import outbox
+    from orders.entrypoints.cli import outbox
     from orders.entrypoints.settings.table import Settings
 
     settings, name = Settings.read(), options.name or outbox.system_user()
@@ -159,7 +158,7 @@ def _events(options: argparse.Namespace) -> int:
 
     from orders.application.replay_events import EventSpan
     from orders.domain.identifiers import OrderId
-    from orders.entrypoints import outbox
+    from orders.entrypoints.cli import outbox
     from orders.entrypoints.settings.table import Settings
 
     what: OrderId | EventSpan
@@ -195,15 +194,9 @@ def _migrate(options: argparse.Namespace) -> int:
     import asyncio
 
     from orders.entrypoints.migration import migrate
-    from orders.entrypoints.sandbox.database import answers_ping
     from orders.entrypoints.settings.table import Settings
 
-    settings = Settings.read()
-    deadline = time.monotonic() + options.wait
-    while not answers_ping(settings.mongo_uri):
-        if time.monotonic() > deadline:
-            raise CommandFailed("the database does not answer: see ORDERS_MONGO_URI")
-    asyncio.run(migrate(settings))
+    asyncio.run(migrate(Settings.read(), wait_seconds=options.wait))
     return 0
 
 
