@@ -123,8 +123,8 @@ signal.sigwait = lambda of: next(waits, sigwait)(of)
     ("planted", "arguments"),
     [
         (MIGRATES, ["migrate"]),
-        ("import orders.entrypoints.outbox as o; o.listed = fail_later", ["outbox", "list"]),
-        ("import orders.entrypoints.outbox as o; o.resend = fail_later", ["outbox", "resend"]),
+        ("import orders.entrypoints.cli.outbox as o; o.listed = fail_later", ["outbox", "list"]),
+        ("import orders.entrypoints.cli.outbox as o; o.resend = fail_later", ["outbox", "resend"]),
         ("import orders.entrypoints.published.schema as s; s.render = fail", ["schema", "events"]),
     ],
 )

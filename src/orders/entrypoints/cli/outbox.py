@@ -1,4 +1,4 @@
-"""`orders outbox`: list the events that do not leave, send them again, or drop them."""
+"""`orders outbox` and `orders events replay`: what an operator does with stored events."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from orders.application.access import Operation, Role, operator
-from orders.application.errors import StoreUnavailable
+from orders.application.errors import PublisherUnavailable, StoreUnavailable
 from orders.application.manage_outbox import (
     DroppedEvents,
-    ManageOutbox,
     NotDroppable,
     ResentEvents,
 )
 from orders.application.ports import ParkedEvents, Unreadable
+from orders.application.replay_events import EventSpan, Replayed
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.container import Container, opened
 from orders.entrypoints.failures import CommandFailed
@@ -30,8 +30,8 @@ _audit: Final = logging.getLogger("audit")
 
 async def listed(settings: Settings, *, name: str) -> Sequence[str]:
     """A line for each parked event, the longest parked first, and for each unreadable one."""
-    async with _opened(settings) as outbox:
-        found = await outbox.list(caller=operator(name))
+    async with _opened(settings) as container:
+        found = await container.manage_outbox().list(caller=operator(name))
     return [*map(_parked_line, found.parked), *map(_unreadable_line, found.unreadable)]
 
 
@@ -47,9 +47,11 @@ async def resend(
     """
     wanted = None if order_id is None else OrderId(order_id)
     lines: list[str] = []
-    async with _opened(settings) as outbox:
-        resent = outbox.resend(order_id=wanted, publisher=publisher, caller=operator(name))
-        async for each in resent:
+    async with _opened(settings) as container:
+        manage = container.manage_outbox()
+        async for each in manage.resend(
+            order_id=wanted, publisher=publisher, caller=operator(name)
+        ):
             _record(Operation.RESEND_EVENTS, each, name)
             lines.append(f"{each.order_id} will be sent to {each.publisher} again")
     if order_id is not None and not lines:
@@ -67,8 +69,9 @@ async def drop(settings: Settings, publisher: str | None, *, name: str) -> Seque
     """
     dropped = 0
     try:
-        async with _opened(settings) as outbox:
-            async for each in outbox.drop(publisher or "", caller=operator(name)):
+        async with _opened(settings) as container:
+            manage = container.manage_outbox()
+            async for each in manage.drop(publisher or "", caller=operator(name)):
                 _record(Operation.DROP_EVENTS, each, name)
                 dropped += each.count
     except NotDroppable as refusal:
@@ -76,6 +79,33 @@ async def drop(settings: Settings, publisher: str | None, *, name: str) -> Seque
             "name a --publisher whose setting was removed: rabbitmq or kafka"
         ) from refusal
     return [f"{dropped} events will not be sent to {publisher}"]
+
+
+async def replay(
+    settings: Settings, what: OrderId | EventSpan, publisher: str | None, *, name: str
+) -> AsyncIterator[str]:
+    """Send the events of an order or a span of time again, to one publisher or to all.
+
+    Returns a line for each page, as soon as it is sent. The audit trail has a record of each
+    publisher before anything is sent to it.
+
+    Raises:
+        CommandFailed: If there is no such publisher or event, or the publisher does not confirm.
+    """
+    async with _opened(settings) as container:
+        known, caller = [*container.publishers()], operator(name)
+        chosen = known if publisher is None else [publisher]
+        if not known or not {*chosen} <= {*known}:
+            raise CommandFailed("no such broker is configured: see ORDERS_RABBITMQ_URI", 2)
+        for each in chosen:
+            _record_replay(what, each, name)
+            count = _ReplayCount(each)
+            try:
+                async for page in container.replay_events()(what, publisher=each, caller=caller):
+                    yield count.line_after(page)
+            except PublisherUnavailable as error:
+                raise CommandFailed(f"{error}, after {count.sent} events: repeat this") from error
+            count.require_success()
 
 
 def system_user() -> str:
@@ -87,14 +117,48 @@ def system_user() -> str:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[ManageOutbox]:
+async def _opened(settings: Settings) -> AsyncIterator[Container]:
     configure_audit()
     container = Container(settings=settings)
     try:
         async with opened(container):
-            yield container.manage_outbox()
+            yield container
     except StoreUnavailable as error:
         raise CommandFailed(f"{error}: see ORDERS_MONGO_URI") from error
+
+
+class _ReplayCount:
+    """What one publisher has had so far."""
+
+    def __init__(self, publisher: str) -> None:
+        self._publisher = publisher
+        self.sent = self._waiting = self._left = 0
+
+    def line_after(self, page: Replayed) -> str:
+        self.sent += page.sent
+        self._waiting += page.waiting
+        self._left += len(page.refused) + len(page.unreadable)
+        place = "" if page.position is None else f", the feed up to position {page.position}"
+        reasons = [f"; {order_id} is refused: {why}" for order_id, why in page.refused.items()]
+        reasons += [f"; {each.id} needs a newer version" for each in page.unreadable]
+        if self._waiting:
+            reasons.append(f"; {self._waiting} left out: the worker is still to send them")
+        return f"{self._publisher}: {self.sent} events sent{place}{''.join(reasons)}"
+
+    def require_success(self) -> None:
+        if self._left:
+            raise CommandFailed(f"{self._left} of them cannot be sent to {self._publisher}")
+        if not self.sent and not self._waiting:
+            raise CommandFailed("there is no such event")
+
+
+def _record_replay(what: OrderId | EventSpan, publisher: str, name: str) -> None:
+    record = {"action": Operation.REPLAY_EVENTS, "actor": name, "roles": [Role.OPERATOR]}
+    if isinstance(what, EventSpan):
+        span = {"from": what.start.isoformat(), "to": what.end.isoformat()}
+    else:
+        span = {"order_id": str(what)}
+    _audit.info("replayed", extra=record | {"publisher": publisher} | span)
 
 
 def _record(action: Operation, events: ResentEvents | DroppedEvents, name: str) -> None:

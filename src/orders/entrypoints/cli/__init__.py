@@ -7,20 +7,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from uuid import UUID
 
+from orders.entrypoints.cli import arguments
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.observability.crash_reports import flush, say, speak_plainly
-from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, DataDirectory
+from orders.entrypoints.sandbox.data_directory import DataDirectory
 
-_DATA = Path(".orders")
 _EXAMPLES = """\
 examples:
   orders dev                                    everything, on this machine; Ctrl-C ends it
   orders token --sub ada --role customer        a token for it
   orders replay day.csv                         send it a day's orders
   ORDERS_MONGO_URI=... orders serve             one part, in production
+  orders events sample --type OrderCreated      a message, to test a consumer with
   orders settings                               every ORDERS_* variable
 """
 
@@ -31,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     speak_plainly()
     try:
+        if command in {_dev, _demo, _sandbox}:
+            from orders.entrypoints.settings.inlined import inline_files
+
+            inline_files(os.environ)
         return command(options)
     except ModuleNotFoundError as error:
         missing = error.name or ""
@@ -55,104 +58,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> _Parser:
-        added: _Parser = commands.add_parser(name, help=text, description=f"{text}.")
+    def add(
+        name: str, command: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=f"{text}."
+        )
         added.set_defaults(command=command)
         return added
 
-    _add_dev(add("dev", _dev, "Run the whole stack on this machine; data is stored in .orders/"))
-    _add_serve(add("serve", _serve, "Serve the HTTP API, by ORDERS_* variables"))
+    arguments.add_dev(
+        add("dev", _dev, "Run the whole stack on this machine; data is stored in .orders/")
+    )
+    arguments.add_serve(add("serve", _serve, "Serve the HTTP API, by ORDERS_* variables"))
     add("worker", _worker, "Publish events and process scheduled work, by ORDERS_* variables")
-    _add_outbox(add("outbox", _outbox, "List, resend or drop parked events"))
-    _add_migrate(
+    arguments.add_outbox(add("outbox", _outbox, "List, resend or drop parked events"))
+    arguments.add_events(
+        add("events", _events, "Print sample messages, or send stored events again")
+    )
+    arguments.add_migrate(
         add("migrate", _migrate, "Migrate the database to this version: indexes and documents")
     )
-    _add_token(add("token", _token, "Print a token of the sandbox"))
-    _add_replay(add("replay", _replay, "Send the orders of a CSV file through the HTTP API"))
-    _add_demo(add("demo", _demo, "Start a separate stack, send a day of orders, show the balance"))
-    _add_schema(add("schema", _schema, "Print a published contract"))
+    arguments.add_token(add("token", _token, "Print a token of the sandbox"))
+    arguments.add_replay(
+        add("replay", _replay, "Send the orders of a CSV file through the HTTP API")
+    )
+    arguments.add_demo(
+        add("demo", _demo, "Start a separate stack, send a day of orders, show the balance")
+    )
+    arguments.add_schema(add("schema", _schema, "Print a published contract"))
     add("settings", _settings, "List every ORDERS_* variable")
-    _add_sandbox(add("sandbox", _sandbox, "Run the sandbox's payment service and token issuer"))
+    arguments.add_sandbox(
+        add("sandbox", _sandbox, "Run the sandbox's payment service and token issuer")
+    )
     return parser
-
-
-_Parser = argparse.ArgumentParser
-
-
-def _add_dev(parser: _Parser) -> None:
-    parser.add_argument("--host", default=os.environ.get("ORDERS_HOST", "127.0.0.1"))
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=os.environ.get("ORDERS_PORT", "8000"),
-        help="port of the API; the others follow it. 0: free ports for all (%(default)s)",
-    )
-    parser.add_argument("--ready-file", type=Path, help="write the addresses here when ready")
-    _add_data(parser)
-
-
-def _add_serve(parser: _Parser) -> None:
-    parser.add_argument("--workers", help="API processes; default ORDERS_WORKERS or 1")
-
-
-def _add_migrate(parser: _Parser) -> None:
-    parser.add_argument("--wait", type=float, default=0, help="maximum seconds (%(default)s)")
-
-
-def _add_outbox(parser: _Parser) -> None:
-    about = "who runs it, for the audit trail; default: the user of the system"
-    parser.add_argument("--as", dest="name", metavar="NAME", help=about)
-    choices, about = ["list", "resend", "drop"], "list parked events, resend or discard them"
-    parser.add_argument("action", choices=choices, help=about)
-    parser.add_argument("--order", type=UUID, help="one order only (resend)")
-    known, about = ["rabbitmq", "kafka"], "one publisher only (resend, drop)"
-    parser.add_argument("--publisher", choices=known, help=about)
-
-
-def _add_data(parser: _Parser) -> None:
-    parser.add_argument("--data", type=Path, default=_DATA, help="data directory (%(default)s)")
-
-
-def _add_token(parser: _Parser) -> None:
-    parser.add_argument("--sub", required=True, help="subject of the token")
-    parser.add_argument("--role", action="append", default=[], help="may be repeated")
-    parser.add_argument(
-        "--scope",
-        action="extend",
-        nargs="*",
-        help="may be repeated; empty: none. Default: all of the roles (integrator: none)",
-    )
-    parser.add_argument("--tenant", help="default: the service's default tenant")
-    parser.add_argument("--ttl", type=int, default=3600, help="lifetime in seconds (%(default)s)")
-    _add_data(parser)
-
-
-def _add_replay(parser: _Parser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
-    parser.add_argument("--url", help="URL of the API; default: the running `orders dev`")
-    parser.add_argument("--token", help="default: a token of the sandbox")
-    parser.add_argument(
-        "--ledger", help="payment sandbox to compare with; default: that of `orders dev`"
-    )
-    _add_data(parser)
-
-
-def _add_demo(parser: _Parser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="invoice lines as CSV")
-
-
-def _add_schema(parser: _Parser) -> None:
-    parser.add_argument("kind", choices=["openapi", "asyncapi", "events", "graphql"])
-
-
-def _add_sandbox(parser: _Parser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="address (%(default)s)")
-    parser.add_argument("--payments-port", type=int, default=8001, help="port (%(default)s)")
-    parser.add_argument("--issuer-port", type=int, default=8002, help="port (%(default)s)")
-    parser.add_argument("--webhook-url", help="where webhooks are sent; default: nowhere")
-    parser.add_argument("--issuer", default=ISSUER, help="iss of the tokens (%(default)s)")
-    parser.add_argument("--audience", default=AUDIENCE, help="aud of the tokens (%(default)s)")
-    _add_data(parser)
 
 
 def _dev(options: argparse.Namespace) -> int:
@@ -198,7 +137,7 @@ def _worker(_: argparse.Namespace) -> int:
 def _outbox(options: argparse.Namespace) -> int:
     import asyncio
 
-    from orders.entrypoints import outbox
+    from orders.entrypoints.cli import outbox
     from orders.entrypoints.settings.table import Settings
 
     settings, name = Settings.read(), options.name or outbox.system_user()
@@ -209,6 +148,45 @@ def _outbox(options: argparse.Namespace) -> int:
     }
     for line in asyncio.run(actions[options.action]()):
         print(line)
+    return 0
+
+
+def _events(options: argparse.Namespace) -> int:
+    if options.action == "sample":
+        return _sample(None if options.all else options.type)
+    import asyncio
+
+    from orders.application.replay_events import EventSpan
+    from orders.domain.identifiers import OrderId
+    from orders.entrypoints.cli import outbox
+    from orders.entrypoints.settings.table import Settings
+
+    what: OrderId | EventSpan
+    match options.order, options.start, options.end:
+        case order, None, None if order is not None:
+            what = OrderId(order)
+        case None, start, end if start is not None and end is not None and start < end:
+            what = EventSpan(start=start, end=end)
+        case _:
+            return _fail("name either --order, or --from and a later --to", 2)
+    settings, name = Settings.read(), options.name or outbox.system_user()
+
+    async def replay() -> None:
+        async for line in outbox.replay(settings, what, options.publisher, name=name):
+            print(line, flush=True)
+
+    asyncio.run(replay())
+    return 0
+
+
+def _sample(wanted: str | None) -> int:
+    from orders.entrypoints.published.event_samples import MESSAGES
+
+    name = (wanted or "").removeprefix("orders.").removesuffix(".v1")
+    if wanted is not None and name not in MESSAGES:
+        return _fail(f"there is no event {wanted}: choose from {', '.join(MESSAGES)}", 2)
+    for message in MESSAGES.values() if wanted is None else [MESSAGES[name]]:
+        print(message.decode())
     return 0
 
 
