@@ -30,13 +30,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.brokers", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all by default")
     names = parser.parse_args().names or [*EXPERIMENTS]
-    sections = []
+    sections: list[str] = []
     for name in names:
         sys.stdout.write(f"{name} …\n")
         sys.stdout.flush()
         with tempfile.TemporaryDirectory(prefix="orders-brokers-") as folder:
             sections.append(EXPERIMENTS[name](Path(folder)))
         sys.stdout.write(f"{sections[-1]}\n\n")
+        _write(names, sections)
+    return 0
+
+
+def _write(names: list[str], sections: list[str]) -> None:
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     command = " ".join(["python -m tests.brokers", *names])
     REPORT.write_text(
@@ -45,7 +50,6 @@ def main() -> int:
         f"load average at the end {load}.\n\n" + "\n\n".join(sections) + "\n",
         encoding="utf-8",
     )
-    return 0
 
 
 if __name__ == "__main__":
