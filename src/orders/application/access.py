@@ -75,6 +75,7 @@ class Operation(StrEnum):
     SEE_OUTBOX = "see_outbox"
     RESEND_EVENTS = "resend_events"
     DROP_EVENTS = "drop_events"
+    REPLAY_EVENTS = "replay_events"
 
 
 class Scope(StrEnum):
@@ -104,6 +105,10 @@ class Role(StrEnum):
     ADMIN = "admin"
     OPERATOR = "operator"
 
+
+TOKEN_ROLES: Final[frozenset[str]] = frozenset(role.value for role in Role) - {Role.OPERATOR}
+TOKEN_SCOPES: Final[frozenset[str]] = frozenset(scope.value for scope in Scope) - {Scope.OPERATE}
+"""What a token can give. The rest belongs to the person who runs the service, see `operator`."""
 
 _CU, _SU, _FU, _FI, _RI, _AU, _IN, _AD, _OP = Role
 _ALL = frozenset(Role) - {_OP}
@@ -157,6 +162,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.SEE_OUTBOX: (Scope.OPERATE, _OPERATORS),
         Operation.RESEND_EVENTS: (Scope.OPERATE, _OPERATORS),
         Operation.DROP_EVENTS: (Scope.OPERATE, _OPERATORS),
+        Operation.REPLAY_EVENTS: (Scope.OPERATE, _OPERATORS),
     }
 )
 """The scope and the roles of every operation. A customer reaches only their own orders."""

@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
-from orders.adapters.redis.rate_limiter import RedisRateLimiter
 from orders.entrypoints import admission
 from orders.entrypoints.http.middleware.client_address import ClientAddresses, network_of
 from tests.support.api import assert_problem
 from tests.support.observed_api import Caller, an_app
 from tests.support.processes.redis_process import redis_process
+from tests.support.rate_limiting import sharing
 from tests.support.shop import Shop
 
 SLOW = {"rate_per_second": 0.1, "rate_burst": 5, "auth_failures_per_second": 1.0}
@@ -334,10 +334,8 @@ async def test_three_replicas_on_one_redis_admit_what_one_does(tmp_path: Path) -
     async with contextlib.AsyncExitStack() as stack:
         redis = stack.enter_context(redis_process(tmp_path))
         limiters = [
-            await stack.enter_async_context(
-                # This is about sharing: on a busy machine Redis itself may be late.
-                RedisRateLimiter(redis.uri, fallback=InMemoryRateLimiter(), timeout_seconds=5)
-            )
+            # This is about sharing: on a busy machine Redis itself may be late.
+            await stack.enter_async_context(sharing(redis.uri, timeout_seconds=5))
             for _ in range(3)
         ]
         # All have a turn at once: on a busy machine some would wait too long for one.

@@ -55,7 +55,11 @@ _GC_THRESHOLDS = (10_000, 20, 100)
 """A page of orders makes some thousand objects: the defaults would collect several times for it."""
 _KEEP_ALIVE_SECONDS = 10
 """The gateway closes idle connections after 5 s, so never while we close them. Only stock uvicorn
-reads this: in our protocol an idle connection waits for a head."""
+reads this: in our protocol an idle connection waits for a head, as long."""
+KEEP_ALIVE: Final = ("keep-alive", f"timeout={_KEEP_ALIVE_SECONDS - 1}")
+"""Tells clients how long they may keep an idle connection: a second less than this side does, so
+that none sends a request over a connection that is just being closed.
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -183,6 +187,7 @@ def server_config(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=[KEEP_ALIVE],
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=end_within_seconds,
     )

@@ -16,7 +16,7 @@ from tests.support.processes.service import Caller, Running, body, key
 def test_h_405(ada: Caller, method: str) -> None:
     answer = ada(method, "/v1/orders")
     assert answer.status_code == 405
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "OPTIONS", "POST"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
 
 @pytest.mark.parametrize(
