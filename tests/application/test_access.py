@@ -69,6 +69,7 @@ close_return     orders:write   .        all     all         .       .    .     
 see_outbox       orders:operate .        .       .           .       .    .       .          .     all
 resend_events    orders:operate .        .       .           .       .    .       .          .     all
 drop_events      orders:operate .        .       .           .       .    .       .          .     all
+replay_events    orders:operate .        .       .           .       .    .       .          .     all
 """  # noqa: E501
 
 
@@ -235,7 +236,12 @@ def test_an_integrators_scopes_are_named_and_not_its_roles() -> None:
 
 
 def test_an_operator_may_do_nothing_but_look_after_the_outbox_and_nobody_else_may() -> None:
-    outbox = {Operation.SEE_OUTBOX, Operation.RESEND_EVENTS, Operation.DROP_EVENTS}
+    outbox = {
+        Operation.SEE_OUTBOX,
+        Operation.RESEND_EVENTS,
+        Operation.DROP_EVENTS,
+        Operation.REPLAY_EVENTS,
+    }
     everything = a_caller(Role.OPERATOR, scopes=[*Scope])
     assert {each for each in Operation if is_allowed(everything, each)} == {
         *outbox,

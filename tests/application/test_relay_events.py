@@ -91,6 +91,7 @@ async def test_whatever_ends_the_relay_every_event_arrives_in_order(
 async def test_whatever_ends_the_relay_while_a_publisher_is_away_every_event_arrives_in_order(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str, moment: str
 ) -> None:
+    await shop.relay()  # prepares both publishers
     shop.other_publisher.unavailable = True
     if step != "keep":
         await shop.place(method="tok_ok", key="key-0")
@@ -358,3 +359,29 @@ async def test_a_publisher_that_is_added_gets_what_is_relayed_from_then_on(shop:
     assert published(shop)[first] == [1, 2, 3, 4, 5]
     assert got_by(shop.other_publisher)[first] == [5]
     assert await left(shop, first) == 0
+
+
+async def test_a_publisher_is_prepared_before_the_first_event_and_until_it_is_there(
+    shop: Shop,
+) -> None:
+    attempts: list[bool] = []
+
+    async def prepare() -> bool:
+        attempts.append(not shop.publisher.unavailable)
+        return attempts[-1]
+
+    shop.publisher.prepare = prepare  # type: ignore[method-assign]
+    shop.publisher.unavailable = True
+    await shop.relay()
+    await shop.relay()
+    assert attempts == [False]  # the next try waits
+    shop.clock.advance(LATER)
+    await shop.relay()
+    shop.publisher.unavailable = False
+    shop.clock.advance(LATER)
+    await shop.relay()
+    order_id = (await shop.place(method="tok_ok")).order.id
+    await shop.relay()
+
+    assert attempts == [False, False, True]
+    assert published(shop)[order_id] == [1, 2, 3, 4]

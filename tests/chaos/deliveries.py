@@ -13,7 +13,7 @@ from typing import Any
 import aio_pika
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
-from orders.adapters.brokers.rabbitmq import EXCHANGE, UNROUTED
+from orders.adapters.brokers.rabbitmq import EXCHANGE
 
 _AGAIN_SECONDS = 0.5
 
@@ -68,10 +68,7 @@ class Deliveries:
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=200)
             exchange = await channel.declare_exchange(
-                EXCHANGE,
-                aio_pika.ExchangeType.TOPIC,
-                durable=True,
-                arguments={"alternate-exchange": EXCHANGE + UNROUTED},
+                EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
             )
             queue = await channel.declare_queue("chaos", durable=True)
             await queue.bind(exchange, "#")

@@ -201,7 +201,7 @@ def _money(evidence: Evidence) -> Iterator[str]:
 
 def feed_violations(feed: Sequence[Json], ids: set[str]) -> Iterator[str]:
     """I3: the feed has every event once, without a gap, and none that was not delivered."""
-    positions = [event["position"] for event in feed]
+    positions = [int(event["position"]) for event in feed]
     if positions != [*range(1, len(positions) + 1)]:
         yield "I3 the feed's positions have gaps, or are not in order"
     counted = Counter(event["id"] for event in feed)

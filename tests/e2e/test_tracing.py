@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.brokers import RabbitServer, messages
 from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
 from tests.support.processes.otlp_receiver import OtlpReceiver
 from tests.support.processes.service import Caller, Running, eventually, paid
-from tests.support.traces import ADDRESS, CANARY, Told, messages, named
+from tests.support.traces import ADDRESS, CANARY, Told, named
 
 
 @pytest.fixture(scope="module")

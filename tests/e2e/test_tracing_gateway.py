@@ -12,12 +12,12 @@ import httpx
 import msgspec
 import pytest
 
-from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.brokers import RabbitServer, messages
 from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
 from tests.support.processes.gateway import Gateway, gateway
 from tests.support.processes.otlp_receiver import OtlpReceiver
 from tests.support.processes.service import Caller, Running, eventually, paid
-from tests.support.traces import ADDRESS, CANARY, Told, messages, named
+from tests.support.traces import ADDRESS, CANARY, Told, named
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
 

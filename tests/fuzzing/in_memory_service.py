@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from orders.adapters.in_memory import InMemoryEventLog, InMemoryOrders, InMemoryPayments
 from orders.entrypoints.container import Container
 from orders.entrypoints.http.app import create_app
-from orders.entrypoints.server.application import graphql_routes
+from orders.entrypoints.server.application import extra_routes
 from orders.entrypoints.server.serve import serve
 from orders.entrypoints.settings.table import Settings
 
@@ -40,7 +40,7 @@ def build(settings: Settings, *, is_draining: Callable[[], bool]) -> Litestar:
     return create_app(
         container,
         is_draining=is_draining,
-        extra_routes=graphql_routes,
+        extra_routes=extra_routes,
         lifespan=[lambda _: _worked(container)],
     )
 

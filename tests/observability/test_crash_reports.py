@@ -41,8 +41,7 @@ async def once_up(_publish_backlog, stop):
 w._watch = once_up
 """
 MIGRATES = """
-import orders.entrypoints.sandbox.database as database, orders.entrypoints.migration as migration
-database.answers_ping = lambda _: True
+import orders.entrypoints.migration as migration
 migration.migrate = fail_later
 """
 CALLS_BACK = """
@@ -124,8 +123,8 @@ signal.sigwait = lambda of: next(waits, sigwait)(of)
     ("planted", "arguments"),
     [
         (MIGRATES, ["migrate"]),
-        ("import orders.entrypoints.outbox as o; o.listed = fail_later", ["outbox", "list"]),
-        ("import orders.entrypoints.outbox as o; o.resend = fail_later", ["outbox", "resend"]),
+        ("import orders.entrypoints.cli.outbox as o; o.listed = fail_later", ["outbox", "list"]),
+        ("import orders.entrypoints.cli.outbox as o; o.resend = fail_later", ["outbox", "resend"]),
         ("import orders.entrypoints.published.schema as s; s.render = fail", ["schema", "events"]),
     ],
 )

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.brokers import RabbitServer, messages
 from tests.support.processes.cluster import Cluster, Shape, cluster
 from tests.support.processes.gateway import Gateway, gateway
 from tests.support.processes.jaeger_process import Jaeger, Shown, jaeger_process
 from tests.support.processes.service import Running, eventually, paid
-from tests.support.traces import messages, traced_rabbit
+from tests.support.traces import traced_rabbit
 
 EVENTS = {"OrderCreated", "OrderPaid", "OrderConfirmed"}
 LAST = {"POST /v1/payment-events", *(f"publish {each}" for each in EVENTS)}

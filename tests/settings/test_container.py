@@ -30,7 +30,7 @@ BOTH: dict[str, Any] = {"rabbitmq": RabbitPublisher, "kafka": KafkaPublisher}
 IMPORTS = """
 import sys
 import orders.entrypoints.container, orders.entrypoints.http.app, orders.entrypoints.worker
-import orders.entrypoints.server.application, orders.entrypoints.outbox
+import orders.entrypoints.server.application, orders.entrypoints.cli.outbox
 import asyncio, threading
 assert threading.active_count() == 1, threading.enumerate()
 assert not {"aio_pika", "aiokafka", "redis", "graphql"} & sys.modules.keys()
@@ -155,3 +155,11 @@ def test_importing_makes_nothing_and_needs_no_extra() -> None:
         [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("declare", "declares"), [("missing", True), ("never", False)])
+def test_the_settings_say_whether_brokers_get_declarations(declare: str, declares: bool) -> None:
+    container = a_container(**RABBIT, **KAFKA, broker_declare=declare, kafka_partitions=7)
+    assert vars(container.rabbitmq())["_declares"] is declares
+    kafka = vars(container.kafka())
+    assert (kafka["_declares"], kafka["_partitions"]) == (declares, 7)

@@ -47,6 +47,7 @@ def test_a_complete_environment_is_read() -> None:
             "ORDERS_JWT_SCOPES": "ignored",
             "ORDERS_CORS_ORIGINS": "https://shop.example, https://admin.example:8443",
             "ORDERS_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+            "ORDERS_FORWARDED_HEADER": "Forwarded",
         }
     )
     assert settings.mongo_uri == "mongodb://writer:hunter2@db/"
@@ -72,6 +73,7 @@ def test_a_complete_environment_is_read() -> None:
     assert settings.jwt_scopes == "ignored"
     assert settings.cors_origins == ("https://shop.example", "https://admin.example:8443")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.forwarded_header == "Forwarded"
 
 
 def test_a_token_has_no_right_without_a_scope_unless_told_otherwise() -> None:

@@ -197,6 +197,10 @@ class RemoteBroker(Remote):
         """Send events, each order's in the order given."""
         return await publish_in_order(events, self, within_seconds=BROKER_SECONDS * 2)
 
+    async def prepare(self) -> bool:
+        """Be able to send."""
+        return True
+
     async def ready(self) -> None:
         """Be able to send."""
 

@@ -14,7 +14,7 @@ from orders.application.errors import StoreUnavailable
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.entrypoints.http.app import create_app, description
-from orders.entrypoints.server.application import graphql_routes
+from orders.entrypoints.server.application import extra_routes
 from tests.support.published_api import Published
 from tests.support.shop import Shop
 
@@ -48,7 +48,7 @@ class Front:
         self.container = shop.container
         self.container.readiness_checks.override([self._require_store])
         self.app: Litestar = create_app(
-            self.container, is_draining=lambda: self.is_draining, extra_routes=graphql_routes
+            self.container, is_draining=lambda: self.is_draining, extra_routes=extra_routes
         )
         self.published = Published(description())
 

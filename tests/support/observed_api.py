@@ -15,7 +15,7 @@ from litestar import Litestar
 from orders.application.ports import RateLimiter
 from orders.entrypoints.http.app import create_app
 from orders.entrypoints.observability import json_logging as logs
-from orders.entrypoints.server.application import graphql_routes
+from orders.entrypoints.server.application import extra_routes
 from tests.support.api import a_body
 from tests.support.shop import Shop, some_settings
 
@@ -40,7 +40,7 @@ def an_app(
         shop.container.limiter.override(limiter)
     if tokens is not None:
         shop.container.tokens.override(tokens)
-    return create_app(shop.container, is_draining=is_draining, extra_routes=graphql_routes)
+    return create_app(shop.container, is_draining=is_draining, extra_routes=extra_routes)
 
 
 class Recorded(logging.Handler):

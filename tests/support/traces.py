@@ -9,22 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import aio_pika
 import pytest
 
-from orders.adapters.brokers.rabbitmq import EXCHANGE
 from tests.support.processes.brokers import (
     RABBITMQ_MISSING,
     RabbitServer,
+    keep_all,
     rabbit_server,
     rabbitmq_is_installed,
 )
 from tests.support.processes.otlp_receiver import Received
-
-QUEUE = "traced"
-
 
 CANARY = f"canary{secrets.token_hex(4)}"
 ADDRESS = {
@@ -43,30 +39,8 @@ def traced_rabbit(folder: Path) -> Iterator[RabbitServer]:
     if not rabbitmq_is_installed():
         pytest.skip(RABBITMQ_MISSING)
     with rabbit_server(folder) as server:
-        asyncio.run(bind(server.uri))
+        asyncio.run(keep_all(server.uri))
         yield server
-
-
-async def bind(uri: str) -> None:
-    """Keep all that the exchange gets."""
-    async with await aio_pika.connect(uri) as connection:
-        channel = await connection.channel()
-        arguments: dict[str, Any] = {"alternate-exchange": f"{EXCHANGE}.unrouted"}
-        exchange = await channel.declare_exchange(
-            EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True, arguments=arguments
-        )
-        queue = await channel.declare_queue(QUEUE, durable=True)
-        await queue.bind(exchange, "#")
-
-
-async def messages(uri: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
-    """What came; it is taken out."""
-    found = []
-    async with await aio_pika.connect(uri) as connection:
-        queue = await (await connection.channel()).declare_queue(QUEUE, passive=True)
-        while message := await queue.get(no_ack=True, fail=False):
-            found.append(message)
-    return found
 
 
 def named(spans: list[Received], name: str) -> Received:

@@ -26,14 +26,13 @@ from orders.domain.lifecycle import (
 CONTENT_TYPE: Final = "application/cloudevents+json"
 EVENTS: Final[tuple[type[Any], ...]] = get_args(OrderEvent)
 """The class of every event."""
-JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 
 E = TypeVar("E")
-Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-Balance = Annotated[int, Meta(ge=0, le=2**53)]
+Amount = Annotated[int, Meta(ge=1 - 2**53, le=2**53 - 1)]
+Balance = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
-class After(msgspec.Struct, frozen=True, kw_only=True):
+class OrderAfter(msgspec.Struct, frozen=True, kw_only=True):
     """How the order stood right after the change; amounts in minor units of its currency."""
 
     status: OrderStatus
@@ -51,7 +50,7 @@ class After(msgspec.Struct, frozen=True, kw_only=True):
     refund_due: Balance
 
     @classmethod
-    def of(cls, snapshot: OrderSnapshot) -> After:
+    def of(cls, snapshot: OrderSnapshot) -> OrderAfter:
         """The published part of a snapshot."""
         totals = snapshot.totals
         return cls(
@@ -75,7 +74,7 @@ class Data(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """What changed, and how the order stood right after."""
 
     change: E
-    after: After
+    after: OrderAfter
     version: Annotated[int, Meta(ge=1, description="the version of the order after the change")]
     actor: Annotated[ActorKind, Meta(description="the role in which the change was made")]
 
@@ -83,22 +82,35 @@ class Data(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """An event of an order. Everything is equal on every delivery."""
 
-    specversion: Literal["1.0"] = "1.0"
+    specversion: Literal["1.0"]
     id: Annotated[
         str, Meta(min_length=1, description="unique; the same on every delivery of the event")
     ]
     type: str
-    source: Annotated[str, Meta(min_length=1, description="the tenant and its order")]
+    source: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            extra_json_schema={"format": "uri-reference"},
+            description="the tenant and its order",
+        ),
+    ]
     subject: Annotated[UUID, Meta(description="the order's id")]
     time: Annotated[
         str,
         Meta(
-            pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+            extra_json_schema={"format": "date-time"},
             description="time of the change: RFC 3339, UTC, milliseconds",
         ),
     ]
-    datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: str
+    datacontenttype: Literal["application/json"]
+    dataschema: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"format": "uri"},
+            description="the schema of `data`; the HTTP API has it under /schema/events/",
+        ),
+    ]
     sequence: Annotated[
         str,
         Meta(
@@ -107,7 +119,7 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
             "zeros so that it sorts as text",
         ),
     ]
-    sequencetype: Literal["Integer"] = "Integer"
+    sequencetype: Literal["Integer"]
     partitionkey: Annotated[UUID, Meta(description="the order's id")]
     traceparent: (
         Annotated[
@@ -122,27 +134,54 @@ class CloudEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     data: Data[E]
 
 
+class FeedEventData(Data[Any], frozen=True, kw_only=True):
+    """What changed, and how the order stood right after. `type` says which members `change` has."""
+
+    change: dict[str, Any]
+
+
+class FeedEvent(CloudEvent[Any], frozen=True, kw_only=True):
+    """An event in the feed: the same as brokers deliver, and its position."""
+
+    data: FeedEventData
+    position: Annotated[
+        str, Meta(pattern="^[0-9]+$", description="`after` of a request for the events after it")
+    ]
+
+
 def cloud_event(logged: LoggedEvent) -> CloudEvent[Any]:
     """An event as other services receive it."""
+    return CloudEvent(**_attributes(logged, Data))
+
+
+def feed_event(logged: LoggedEvent) -> FeedEvent:
+    """An event as the feed has it. It must have a position."""
+    return FeedEvent(**_attributes(logged, FeedEventData), position=str(logged.position))
+
+
+def _attributes(logged: LoggedEvent, data: type[Data[Any]]) -> dict[str, Any]:
     recorded = logged.recorded
     name = event_name(recorded)
-    return CloudEvent(
-        id=logged.id,
-        type=message_type(name),
-        source=f"/tenants/{quote(logged.tenant, safe='')}/orders/{logged.order_id}",
-        subject=logged.order_id,
-        time=recorded.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        dataschema=schema_id(name),
-        sequence=f"{recorded.sequence:010d}",
-        partitionkey=logged.order_id,
-        traceparent=logged.traceparent or UNSET,
-        data=Data(
+    return {
+        "specversion": "1.0",
+        "id": logged.id,
+        "type": message_type(name),
+        "source": f"/tenants/{quote(logged.tenant, safe='')}/orders/{logged.order_id}",
+        "subject": logged.order_id,
+        "time": recorded.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "dataschema": data_schema_id(name),
+        "sequence": f"{recorded.sequence:010d}",
+        "sequencetype": "Integer",
+        "partitionkey": logged.order_id,
+        "traceparent": logged.traceparent or UNSET,
+        "data": data(
             change=recorded.event,
-            after=After.of(recorded.after),
+            after=OrderAfter.of(recorded.after),
             version=recorded.version,
             actor=recorded.actor.kind,
         ),
-    )
+    }
 
 
 def encode(logged: LoggedEvent) -> bytes:
@@ -160,44 +199,12 @@ def message_type(name: str) -> str:
     return f"orders.{name}.v1"
 
 
-def schema_id(name: str) -> str:
-    """The `dataschema` of an event's messages. It is also the `$id` of their schema."""
+def data_schema_id(name: str) -> str:
+    """The `dataschema` of an event's messages. It is also the `$id` of the schema of their data."""
     return f"urn:{message_type(name).replace('.', ':')}"
 
 
 def data_of(recorded: RecordedEvent) -> dict[str, Any]:
     """The change, and the state of the order after it."""
     change: dict[str, Any] = msgspec.to_builtins(recorded.event)
-    return {"change": change, "after": msgspec.to_builtins(After.of(recorded.after))}
-
-
-def schema_of(event: type[Any]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of an event's messages. It allows no other members."""
-    name = event.__name__
-    (message,), parts = msgspec.json.schema_components(
-        [CloudEvent[event]],  # type: ignore[valid-type] # a class at run time
-        ref_template="#/$defs/{name}",
-    )
-    own = parts.pop(message["$ref"].rpartition("/")[2])
-    own["properties"]["type"] = {"const": message_type(name)}
-    own["properties"]["dataschema"] = {"const": schema_id(name)}
-    schema = {"$schema": JSON_SCHEMA, "$id": schema_id(name), **own, "title": message_type(name)}
-    schema["$defs"] = parts
-    _close(schema)
-    return schema
-
-
-def _close(schema: Any) -> None:
-    """Require all members of every object and forbid others. Changes `schema` in place.
-
-    msgspec does not require members with a default, but we always send them.
-    """
-    if isinstance(schema, list):
-        for each in schema:
-            _close(each)
-    elif isinstance(schema, dict):
-        for each in schema.values():
-            _close(each)
-        if isinstance(properties := schema.get("properties"), dict) and "type" in schema:
-            schema["additionalProperties"] = False
-            schema["required"] = sorted(properties.keys() - {"traceparent"})
+    return {"change": change, "after": msgspec.to_builtins(OrderAfter.of(recorded.after))}

@@ -75,6 +75,7 @@ class Operation(StrEnum):
     SEE_OUTBOX = "see_outbox"
     RESEND_EVENTS = "resend_events"
     DROP_EVENTS = "drop_events"
+    REPLAY_EVENTS = "replay_events"
 
 
 class Scope(StrEnum):
@@ -161,6 +162,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.SEE_OUTBOX: (Scope.OPERATE, _OPERATORS),
         Operation.RESEND_EVENTS: (Scope.OPERATE, _OPERATORS),
         Operation.DROP_EVENTS: (Scope.OPERATE, _OPERATORS),
+        Operation.REPLAY_EVENTS: (Scope.OPERATE, _OPERATORS),
     }
 )
 """The scope and the roles of every operation. A customer reaches only their own orders."""

@@ -201,7 +201,7 @@ class FoundEvents:
     events: Sequence[LoggedEvent] = ()
     unreadable: Sequence[Unreadable] = ()
     end: int | None = None
-    """Of a page of the feed: the position of its last event, readable or not; None if empty."""
+    """Of a page of the feed: the last position that was looked at; None if there is none."""
 
 
 class EventLog(Protocol):
@@ -226,6 +226,16 @@ class EventLog(Protocol):
         """
         ...
 
+    async def between(
+        self, start: datetime, end: datetime, *, position: int, limit: int
+    ) -> FoundEvents:
+        """The events of all tenants that happened from `start` on and before `end`.
+
+        Only the next `limit` positions of the feed are looked at, so a page may be empty. Its `end`
+        is the last of these positions, and None at the end of the feed.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
@@ -242,6 +252,14 @@ class Published:
 
 class EventPublisher(Protocol):
     """Sends events to other services."""
+
+    async def prepare(self) -> bool:
+        """Connect, and make what consumers bind to or read, so that they need not wait for events.
+
+        Returns False, within a bounded time, if the broker cannot be reached. `publish` does the
+        same at need. The call may be repeated.
+        """
+        ...
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given.

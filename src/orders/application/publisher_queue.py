@@ -54,6 +54,7 @@ class PublisherQueue:
         self._now = now
         self._failures = 0
         self._try_at = now()
+        self._is_prepared = False
         self._has_backlog = False
         self._late: tuple[Sequence[WaitingEvents], asyncio.Task[Published]] | None = None
 
@@ -75,10 +76,8 @@ class PublisherQueue:
         if all(_is_settled(each, outcome) for each in waiting):
             self._failures = 0
             return outcome
-        self._failures = 1 if outcome.confirmed else self._failures + 1
         self._has_backlog = True
-        wait = RETRY_DELAY * 2 ** min(self._failures - 1, 10)
-        self._try_at = self._now() + min(wait, MAX_RETRY_DELAY)
+        self._record_failure(1 if outcome.confirmed else self._failures + 1)
         return outcome
 
     def lag_of(
@@ -106,13 +105,19 @@ class PublisherQueue:
         """Send the events in this publisher's queue, of at most `limit` orders.
 
         If the publisher could not be reached, this does nothing until the wait is over. Then it
-        tries with one order.
+        tries with one order. Before all else the publisher is prepared, once: consumers need no
+        event to find what they bind to.
         """
         if self._late is not None:
             return await self._finish_late()
         now = self._now()
         if self.is_unreachable and now < self._try_at:
             return Relayed()
+        if not self._is_prepared:
+            self._is_prepared = await self._publisher.prepare()
+            if not self._is_prepared:
+                self._record_failure(self._failures + 1)
+                return Relayed()
         most = 1 if self.is_unreachable else limit
         claimed = await self._outbox.claim_for(self.name, now=now, lease=RELAY_LEASE, limit=most)
         if not self.is_unreachable:
@@ -130,6 +135,11 @@ class PublisherQueue:
         """Stop sending. Events without a confirmation are claimed again after the lease."""
         if self._late is not None:
             self._late[1].cancel()
+
+    def _record_failure(self, failures: int) -> None:
+        self._failures = failures
+        wait = RETRY_DELAY * 2 ** min(failures - 1, 10)
+        self._try_at = self._now() + min(wait, MAX_RETRY_DELAY)
 
     async def _finish_late(self) -> Relayed:
         assert self._late is not None

@@ -18,7 +18,7 @@ from orders.domain.returns import AWAITED, Return
 
 
 class OrderStatus(StrEnum):
-    """The status of an order. The last three end it."""
+    """The status of an order. Completed, cancelled and expired orders have ended."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"

@@ -15,7 +15,8 @@ from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.domain.identifiers import OrderId
-from orders.entrypoints import cli, outbox
+from orders.entrypoints import cli
+from orders.entrypoints.cli import outbox
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.settings.table import Settings
 from tests.support.observed_api import Lines, logged

@@ -15,6 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aio_pika
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractIncomingMessage
+
+from orders.adapters.brokers.rabbitmq import EXCHANGE
 from orders.entrypoints.server.child_processes import end_with, free_ports
 
 _PATIENCE_SECONDS = 60
@@ -22,6 +27,7 @@ _BINARIES = Path("/usr/lib/rabbitmq/bin")
 RABBITMQ_MISSING = "no RabbitMQ: run infra/setup/services.sh as root (Debian, Ubuntu)"
 KAFKA_MISSING = "no Apache Kafka: set ORDERS_TEST_KAFKA to the directory with its jars"
 LARGEST_MESSAGE = 65_536
+_KEPT = "kept"
 
 # librdkafka's mock: three brokers in memory that take idempotent producers with acks=all.
 _KAFKA_MOCK = """
@@ -41,16 +47,35 @@ def rabbitmq_is_installed() -> bool:
 class RabbitServer:
     """A RabbitMQ node of ours alone. It keeps its data and its port when it is killed."""
 
-    def __init__(self, directory: Path, largest_message: int = LARGEST_MESSAGE) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        largest_message: int = LARGEST_MESSAGE,
+        *,
+        beside: RabbitServer | None = None,
+        plugins: Sequence[str] = (),
+    ) -> None:
+        """With `beside`, a node of the same cluster, which must be up."""
         self._directory = directory
         self.port, self._epmd_port, self._node_port = free_ports(3)
+        self.node = f"orders-{self.port}@localhost"
+        self._beside = beside
         self.uri = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.configuration: list[str] = []
+        """Further lines of rabbitmq.conf."""
+        self._largest_message = largest_message
         self._server: subprocess.Popen[bytes] | None = None
+        self._mapper: subprocess.Popen[bytes]
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "plugins").write_text("[].\n")
-        self._configure(largest_message)
+        (directory / "plugins").write_text(f"[{','.join(plugins)}].\n")
+        (directory / ".erlang.cookie").write_text("orders")
+        (directory / ".erlang.cookie").chmod(0o400)
+        self._configure()
+        if beside is not None:
+            self._epmd_port, self._mapper = beside._epmd_port, beside._mapper
+            return
         # Erlang's port mapper, which the node would else start by itself and leave behind.
-        self._mapper = _spawn(
+        self._mapper = spawn(
             ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
             {**os.environ, "ERL_EPMD_ADDRESS": "127.0.0.1"},
             directory / "epmd.log",
@@ -58,21 +83,42 @@ class RabbitServer:
 
     def start(self) -> None:
         """Start the node; returns once it takes connections."""
-        self._server = _spawn(self.command, self.environ(), self._directory / "server.log")
-        _wait_until(self.answers, self._server, self._directory)
+        self.start_only()
+        wait_until(self.answers, self._started, self._directory)
+
+    def start_only(self) -> None:
+        """Start the node; `answers` says when it takes connections."""
+        self._configure()
+        self._server = spawn(self.command, self.environ(), self._directory / "server.log")
 
     def take_messages_of(self, size: int) -> None:
         """Start the node again with another limit, in bytes."""
         self.kill()
-        self._configure(size)
+        self._largest_message = size
         self.start()
 
-    def _configure(self, largest_message: int) -> None:
-        (self._directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"max_message_size = {largest_message}\n"
-            "disk_free_limit.absolute = 10MB\n"
-        )
+    def _configure(self) -> None:
+        lines = [
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}",
+            f"max_message_size = {self._largest_message}",
+            "disk_free_limit.absolute = 10MB",
+            *self._joining(),
+            *self.configuration,
+        ]
+        (self._directory / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
+
+    def _joining(self) -> Sequence[str]:
+        if self._beside is None:
+            return []
+        key = "cluster_formation.classic_config.nodes"
+        return [f"{key}.1 = {self._beside.node}", f"{key}.2 = {self.node}"]
+
+    def evaluate(self, expression: str) -> str:
+        """Let the node evaluate Erlang: what an administrator does, without a plugin."""
+        command = [str(_BINARIES / "rabbitmqctl"), "eval", expression]
+        return subprocess.run(
+            command, env=self.environ(), check=True, capture_output=True, text=True
+        ).stdout
 
     def kill(self) -> None:
         """End the node at once, as a power cut would. Only `start` brings it back."""
@@ -91,8 +137,12 @@ class RabbitServer:
         _kill(self._mapper)
 
     def _signal(self, number: signal.Signals) -> None:
+        os.killpg(self._started.pid, number)
+
+    @property
+    def _started(self) -> subprocess.Popen[bytes]:
         assert self._server is not None
-        os.killpg(self._server.pid, number)
+        return self._server
 
     @property
     def command(self) -> Sequence[str]:
@@ -112,7 +162,7 @@ class RabbitServer:
             "LANG": "C.UTF-8",
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"orders-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self._node_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": f"{data}/mnesia",
@@ -135,6 +185,25 @@ def rabbit_server(
         yield server
     finally:
         server.close()
+
+
+async def keep_all(uri: str) -> None:
+    """Keep all that the exchange gets from now on, as a consumer of the AsyncAPI document does."""
+    async with await aio_pika.connect(uri) as connection:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
+        queue = await channel.declare_queue(_KEPT, durable=True)
+        await queue.bind(exchange, "#")
+
+
+async def messages(uri: str) -> list[AbstractIncomingMessage]:
+    """What has come since `keep_all` or the last call; it is taken out."""
+    found = []
+    async with await aio_pika.connect(uri) as connection:
+        queue = await (await connection.channel()).declare_queue(_KEPT, passive=True)
+        while message := await queue.get(no_ack=True, fail=False):
+            found.append(message)
+    return found
 
 
 class KafkaMock:
@@ -166,7 +235,7 @@ class KafkaMock:
 class KafkaServer:
     """One Apache Kafka node (KRaft). It keeps its data and its port when it is killed."""
 
-    def __init__(self, directory: Path, jars: Path) -> None:
+    def __init__(self, directory: Path, jars: Path, *properties: str) -> None:
         self._directory = directory
         self._java = ["java", "-Xmx384m", "-cp", f"{jars}/*"]
         self._port, controller = free_ports(2)
@@ -180,15 +249,15 @@ class KafkaServer:
             "controller.listener.names=CONTROLLER\n"
             f"log.dirs={directory / 'data'}\n"
             "num.partitions=3\noffsets.topic.replication.factor=1\n"
-            f"message.max.bytes={LARGEST_MESSAGE}\n"
+            f"message.max.bytes={LARGEST_MESSAGE}\n" + "\n".join(properties)
         )
         self._run("kafka.tools.StorageTool", "format", "-t", "b3JkZXJzLXRlc3RzLW9ubA", "-c")
 
     def restore(self) -> None:
         """Start the node; returns once it takes connections."""
         command = [*self._java, "kafka.Kafka", str(self._properties)]
-        self._server = _spawn(command, os.environ, self._directory / "server.log")
-        _wait_until(partial(_listens, self._port), self._server, self._directory)
+        self._server = spawn(command, os.environ, self._directory / "server.log")
+        wait_until(partial(listens, self._port), self._server, self._directory)
 
     def lose(self) -> None:
         """End the node at once, as a power cut would. Only `restore` brings it back."""
@@ -209,7 +278,7 @@ def kafka_jars() -> Path | None:
     return Path(where) if where and shutil.which("java") else None
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
@@ -223,7 +292,7 @@ def _speaks_amqp(port: int) -> bool:
     return False
 
 
-def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
+def wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not up():
         assert process.poll() is None, f"the broker ended; see {logs}"
@@ -232,9 +301,7 @@ def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: 
             process.wait(0.05)
 
 
-def _spawn(
-    command: Sequence[str], environ: Mapping[str, str], log: Path
-) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             command,

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aio_pika
 import httpx
 
 from tests.availability.load import Answer, Kind, Load, Sending, request
-from tests.support.processes.brokers import RabbitServer
+from tests.support.processes.brokers import RabbitServer, messages
 from tests.support.processes.cluster import Cluster, Process
 from tests.support.processes.service import Running, body
 
 CALLERS = 8
-UNROUTED = "orders.events.unrouted"
 
 
 @dataclass(frozen=True)
@@ -155,21 +153,8 @@ def children_of(pid: int) -> list[int]:
 
 
 def events_at(broker: RabbitServer) -> list[dict[str, Any]]:
-    """The events that a broker has kept for whoever binds a queue later; they are taken out."""
-    return asyncio.run(_events_at(broker))
-
-
-async def _events_at(broker: RabbitServer) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    async with await aio_pika.connect(broker.uri) as connection:
-        channel = await connection.channel()
-        try:
-            queue = await channel.declare_queue(UNROUTED, passive=True)
-        except aio_pika.exceptions.ChannelNotFoundEntity:  # nothing was ever sent
-            return found
-        while message := await queue.get(no_ack=True, fail=False):
-            found.append(json.loads(message.body))
-    return found
+    """The events that a broker has kept since `keep_all`; they are taken out."""
+    return [json.loads(each.body) for each in asyncio.run(messages(broker.uri))]
 
 
 def histories(events: Sequence[dict[str, Any]], orders: Sequence[str]) -> dict[str, list[int]]:

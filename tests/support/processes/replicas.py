@@ -102,7 +102,7 @@ class Stage:
         there = len(auditor.events(order_id))
 
         def events() -> list[dict[str, Any]] | None:
-            own = [each for each in self.feed(tenant) if each["order_id"] == order_id]
+            own = [each for each in self.feed(tenant) if each["subject"] == order_id]
             return own if len(own) >= there else None
 
         return eventually(events, seconds)

@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Final, Self
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
+    ChannelNotFoundEntity,
     ChannelPreconditionFailed,
-    PublishError,
 )
+from aiormq.exceptions import ChannelAccessRefused
 
+from orders.adapters.brokers.rabbitmq_servers import (
+    CONNECT_SECONDS,
+    RabbitServers,
+    RabbitUnavailable,
+    why_not,
+)
 from orders.adapters.messages import (
     CONTENT_TYPE,
     encode,
@@ -23,15 +31,10 @@ from orders.adapters.messages import (
     message_type,
 )
 from orders.application.errors import PublisherUnavailable
-from orders.application.ordered_publishing import EventRefused, publish_in_order
+from orders.application.ordered_publishing import EventRefused, prepared, publish_in_order
 from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceContext
 
 EXCHANGE: Final = "orders.events"
-UNROUTED: Final = ".unrouted"
-"""Suffix of the exchange and of the queue for events that match no other queue."""
-UNROUTED_AT_MOST: Final = 100_000
-"""The most messages in that queue. Beyond that, the broker drops the oldest."""
-
 _CLOSE_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
@@ -39,11 +42,11 @@ _log = logging.getLogger(__name__)
 class RabbitPublisher:
     """Sends events to a durable topic exchange. The routing key is the name of the event.
 
-    An event is confirmed once the broker says so. If it matches no queue, it goes to the queue
-    `<exchange>.unrouted`. If that one does not take it either, it is refused.
+    An event is confirmed once the broker says so, also if no queue is bound to it. No queue is
+    declared: one whose node is down would hold up every event.
 
-    Every failure ends the connection. The next call makes a new one, and declares the exchanges
-    and the queue again.
+    Every failure ends the connection. The next call makes a new one, and declares the exchange
+    again.
     """
 
     def __init__(
@@ -51,12 +54,20 @@ class RabbitPublisher:
         uri: str,
         *,
         exchange: str = EXCHANGE,
+        tls: ssl.SSLContext | None = None,
+        declares: bool = True,
+        connect_seconds: float = CONNECT_SECONDS,
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take the address of the broker. `publish_seconds` bounds a call, connecting included."""
-        self._uri = uri
+        """Take the nodes, as `RabbitServers` does.
+
+        `publish_seconds` bounds a call, and `connect_seconds` a try to connect to a node before.
+        Without `declares`, the exchange must exist.
+        """
+        self._servers = RabbitServers(uri, tls=tls, connect_seconds=connect_seconds)
         self._name = exchange
+        self._declares = declares
         self._publish_seconds = publish_seconds
         self._trace_context = trace_context
         self._connection: AbstractConnection | None = None
@@ -73,22 +84,26 @@ class RabbitPublisher:
         """Close the connection."""
         await self._disconnect()
 
+    async def prepare(self) -> bool:
+        """Connect, and declare the exchange. Returns False if the broker cannot be reached."""
+        async with self._one_call:
+            return await prepared(self)
+
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given. Returns the outcome."""
         async with self._one_call:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Connect and declare the exchanges and the queue, if the last connection has failed."""
+        """Connect and declare the exchange, if the last connection has failed."""
         if self._exchange is not None:
             return
         await self._disconnect()
         self._failure_is_logged = False
         try:
-            self._connection = await aio_pika.connect(self._uri)
-            channel = await self._connection.channel(on_return_raises=True)
-            self._exchange = await self._declare(channel)
-        except CONNECTION_EXCEPTIONS as error:
+            self._connection = await self._servers.connect()
+            self._exchange = await self._open_exchange(self._connection)
+        except (RabbitUnavailable, *CONNECTION_EXCEPTIONS) as error:
             raise self._disconnected(error) from error
 
     async def send(self, event: LoggedEvent) -> None:
@@ -102,15 +117,11 @@ class RabbitPublisher:
                 await self._exchange.publish(
                     _message(event, traceparent),
                     routing_key=event_name(event.recorded),
-                    mandatory=True,
+                    mandatory=False,
                 )
         except ChannelPreconditionFailed as error:
             self._exchange = None
             raise EventRefused("refused-by-rabbitmq") from error
-        except PublishError as error:
-            # The broker returned the event: the unrouted queue is gone. The next call declares it.
-            self._exchange = None
-            raise EventRefused("unroutable") from error
         except CONNECTION_EXCEPTIONS as error:
             raise self._disconnected(error) from error
         except asyncio.CancelledError:
@@ -118,25 +129,29 @@ class RabbitPublisher:
             self._exchange = None
             raise
 
-    async def _declare(self, channel: AbstractChannel) -> AbstractExchange:
-        name = self._name + UNROUTED
-        unrouted = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
-        queue = await channel.declare_queue(
-            name, durable=True, arguments={"x-max-length": UNROUTED_AT_MOST}
-        )
-        await queue.bind(unrouted)
-        return await channel.declare_exchange(
-            self._name,
-            aio_pika.ExchangeType.TOPIC,
-            durable=True,
-            arguments={"alternate-exchange": name},
-        )
+    async def _open_exchange(self, connection: AbstractConnection) -> AbstractExchange:
+        """Declare the exchange. One that was declared otherwise is used as it is."""
+        if self._declares:
+            channel = await connection.channel()
+            try:
+                return await channel.declare_exchange(
+                    self._name, aio_pika.ExchangeType.TOPIC, durable=True
+                )
+            except (ChannelPreconditionFailed, ChannelAccessRefused) as refusal:
+                # Other arguments, or an account that may not declare. The channel is closed.
+                _log.warning("RabbitMQ: the exchange is used as it is: %s", refusal)
+        channel = await connection.channel()
+        try:
+            return await channel.declare_exchange(self._name, passive=True)
+        except ChannelNotFoundEntity as refusal:
+            _log.warning("RabbitMQ: the exchange must be declared first: %s", refusal)
+            self._failure_is_logged = True
+            raise
 
     def _disconnected(self, error: BaseException) -> PublisherUnavailable:
         self._exchange = None
         if not self._failure_is_logged:
-            # Not the address nor the broker's message: both may contain credentials.
-            _log.warning("RabbitMQ: %s", type(error).__name__)
+            _log.warning("RabbitMQ: %s", why_not(error))
             self._failure_is_logged = True
         return PublisherUnavailable("RabbitMQ did not confirm")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from orders.adapters.messages import encode
 from orders.application.errors import PublisherUnavailable, StoreUnavailable
-from orders.application.ordered_publishing import EventRefused, publish_in_order
+from orders.application.ordered_publishing import EventRefused, prepared, publish_in_order
 from orders.application.ports import FoundEvents, LoggedEvent, Published
 from orders.domain.identifiers import OrderId
 
@@ -61,6 +62,15 @@ class InMemoryEventLog:
         found = later[:limit]
         return FoundEvents(events=found, end=found[-1].position if found else None)
 
+    async def between(
+        self, start: datetime, end: datetime, *, position: int, limit: int
+    ) -> FoundEvents:
+        """The events of all tenants in a span of time, among the next `limit` positions."""
+        self._require_available()
+        page = [*self._read().values()][position : position + limit]
+        found = [event for event in page if start <= event.recorded.occurred_at < end]
+        return FoundEvents(events=found, end=page[-1].position if page else None)
+
     def _read(self) -> dict[str, LoggedEvent]:
         return self._events if self._durable is None else self._durable
 
@@ -79,6 +89,10 @@ class InMemoryPublisher:
         self.unavailable = False
         self.max_bytes = max_bytes
         self.published: list[LoggedEvent] = []
+
+    async def prepare(self) -> bool:
+        """Return whether the broker is switched on."""
+        return await prepared(self)
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given. Returns the outcome."""

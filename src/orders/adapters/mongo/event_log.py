@@ -6,9 +6,10 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
 from orders.adapters.mongo.connection import Database
@@ -71,6 +72,19 @@ class MongoEventLog:
         found = await self._events.find(later).sort("position", ASCENDING).limit(limit).to_list()
         end = found[-1]["position"] if found else None
         return replace(split_unreadable(map(_logged, found)), end=end)
+
+    @translate_driver_errors
+    async def between(
+        self, start: datetime, end: datetime, *, position: int, limit: int
+    ) -> FoundEvents:
+        """Return the events of a span of time, among the next `limit` positions."""
+        # Time has no index: every event would pay for what operators ask rarely.
+        window = {"position": {"$gt": position, "$lte": position + limit}}
+        last = await self._events.find_one(window, {"position": 1}, sort=[("position", DESCENDING)])
+        in_span = window | {"occurred_at": {"$gte": start, "$lt": end}}
+        found = await self._events.find(in_span).sort("position", ASCENDING).to_list()
+        reached = None if last is None else last["position"]
+        return replace(split_unreadable(map(_logged, found)), end=reached)
 
     @translate_driver_errors
     async def cause_of(self, order_id: OrderId) -> str | None:

@@ -14,6 +14,7 @@ from orders.entrypoints.http.pagination import Pagination
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.crash_reports import failure_logged
 from orders.entrypoints.observability.span_exporter import recording_spans
+from orders.entrypoints.published.routes import contract_handlers
 from orders.entrypoints.settings.table import Settings
 
 
@@ -26,7 +27,7 @@ def build(settings: Settings, *, is_draining: Callable[[], bool] = lambda: False
     return create_app(
         container,
         is_draining=is_draining,
-        extra_routes=graphql_routes,
+        extra_routes=extra_routes,
         lifespan=[
             # The server would log the traceback only, as one text.
             lambda _: failure_logged(),
@@ -37,10 +38,10 @@ def build(settings: Settings, *, is_draining: Callable[[], bool] = lambda: False
     )
 
 
-def graphql_routes(pagination: Pagination) -> Sequence[ControllerRouterHandler]:
-    """The GraphQL route, if the extra is installed."""
+def extra_routes(pagination: Pagination) -> Sequence[ControllerRouterHandler]:
+    """The contracts of the events, and the GraphQL route if the extra is installed."""
     if find_spec("graphql") is None:
-        return []
+        return contract_handlers()
     from orders.entrypoints.graphql.route import graphql_handler  # noqa: PLC0415  # an extra
 
-    return [graphql_handler(pagination)]
+    return [*contract_handlers(), graphql_handler(pagination)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.settings import addresses, tokens
+from orders.entrypoints.settings.brokers import BrokerSettings
 from orders.entrypoints.settings.kinds import (
     as_broker,
     as_credential,
@@ -22,28 +23,32 @@ from orders.entrypoints.settings.kinds import (
     float_,
     integer,
     list_of,
-    parsed,
     setting,
     text,
     url,
 )
-
-PREFIX = "ORDERS_"
-_POOL_SIZE = 16
+from orders.entrypoints.settings.proxies import ProxySettings
+from orders.entrypoints.settings.reading import POOL_SIZE, file_variable, read_values, variable
+from orders.entrypoints.settings.telemetry import as_collector
+from orders.entrypoints.settings.tls import TlsSettings
 
 
 class SettingRow(NamedTuple):
-    """A line of the published table; `default` is None where the setting is required."""
+    """A line of the published table; `default` is None where the setting is required.
+
+    `file` is the variable that may name a file with the value; None if there is none.
+    """
 
     name: str
     default: str | None
     accepts: str
     meaning: str
     secret: bool
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(BrokerSettings, ProxySettings, TlsSettings):
     """The settings of a process, read once at its start. No repr shows a secret."""
 
     # Where things are
@@ -59,7 +64,7 @@ class Settings:
     stored_form: str = choice(
         "form of stored orders; 1 and both only during an upgrade", "2", "1", "both", "2"
     )
-    mongo_pool_size: int = integer("connections to MongoDB per process", _POOL_SIZE, 1, 500)
+    mongo_pool_size: int = integer("connections to MongoDB per process", POOL_SIZE, 1, 500)
     mongo_timeout_seconds: float = float_(
         "time limit of a database call; half a second more while no server is found", 1.25, 0.1, 30
     )
@@ -100,17 +105,25 @@ class Settings:
         as_topic,
         default="orders.events",
     )
+    kafka_partitions: int = integer("partitions of a new topic; 0: brokers' default", 0, 0, 1_000)
+    broker_declare: str = choice(
+        "missing: the worker declares the exchange and creates the topic, if they are missing; "
+        "never: the account may not, and they must exist",
+        "missing",
+        "missing",
+        "never",
+    )
     redis_uri: str | None = url(
         "Redis, for rate limits across all processes; without it each process counts alone",
         addresses.as_redis,
-        "redis",
-        "rediss",
+        *addresses.REDIS_SCHEMES,
         default=None,
         secret=True,
     )
     otlp_endpoint: str | None = url(
-        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); not set: no spans",
-        addresses.as_http_base,
+        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); without it, and without "
+        "OTEL_EXPORTER_OTLP_ENDPOINT: no spans",
+        as_collector,
         "http",
         "https",
         default=None,
@@ -150,6 +163,13 @@ class Settings:
         "networks such as 10.0.0.0/8",
         as_network,
         default=(),
+    )
+    forwarded_header: str = choice(
+        "header in which the trusted proxies write the client's address; no other is read",
+        "X-Forwarded-For",
+        "X-Forwarded-For",
+        "Forwarded",
+        "X-Real-IP",
     )
 
     # Limits
@@ -206,23 +226,9 @@ class Settings:
         """Read all settings; an empty variable counts as not set.
 
         Raises:
-            SettingsError: If any is missing or wrong. It names all of them, not just the first.
+            SettingsError: If any is missing, wrong or unknown. It names all of them.
         """
-        values: dict[str, Any] = {}
-        problems: list[str] = []
-        for each in fields(cls):
-            name, text = _variable(each.name), environ.get(_variable(each.name), "").strip()
-            if not text and each.default is MISSING:
-                problems.append(f"{name} is missing: {each.metadata['meaning']}")
-            elif text:
-                problem, values[each.name] = parsed(text, **each.metadata)
-                problems += [f"{name} {problem}"] if problem else []
-        problems += _contradictions(environ)
-        problems += [f"{_variable(name)} {need}" for name, need in addresses.missing(values)]
-        if problem := addresses.mongo_problem(
-            values.get("mongo_uri"), pool_size=values.get("mongo_pool_size") or _POOL_SIZE
-        ):
-            problems.append(f"ORDERS_MONGO_URI cannot be used: {problem}")
+        values, problems = read_values(_declared(), environ)
         if problems:
             raise SettingsError(problems)
         return cls(**values)
@@ -232,38 +238,24 @@ def settings_table() -> tuple[SettingRow, ...]:
     """Every setting as published in the documentation, in the order of declaration."""
     return tuple(
         SettingRow(
-            name=_variable(each.name),
+            name=variable(each),
             default=None if each.default is MISSING else _shown(each.default),
             accepts=each.metadata["accepts"],
             meaning=each.metadata["meaning"],
             secret=each.metadata["secret"],
+            file=file_variable(each),
         )
-        for each in fields(Settings)
+        for each in _declared()
     )
 
 
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
+def _declared() -> list[Field[Any]]:
+    """Return the settings in the order of the table: those that are inherited come last."""
+    inherited = {each.name for base in Settings.__bases__ for each in fields(base)}
+    return sorted(fields(Settings), key=lambda each: each.name in inherited)
 
 
 def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return ", ".join(default) if isinstance(default, tuple) else str(default or "")
-
-
-def _contradictions(environ: Mapping[str, str]) -> list[str]:
-    """Problems of a combination of settings, one line each."""
-    algorithms, secret, keys = (
-        environ.get(name, "").strip()
-        for name in ("ORDERS_JWT_ALGORITHMS", "ORDERS_JWT_HS256_SECRET", "ORDERS_JWKS_URL")
-    )
-    wants_shared = "HS256" in algorithms
-    problems = []
-    if not keys and not secret:
-        problems.append("ORDERS_JWKS_URL is missing: the URL of the issuer's keys")
-    if wants_shared and not secret:
-        problems.append("ORDERS_JWT_HS256_SECRET is missing: ORDERS_JWT_ALGORITHMS names HS256")
-    if secret and not wants_shared:
-        problems.append("ORDERS_JWT_ALGORITHMS must name HS256 to use ORDERS_JWT_HS256_SECRET")
-    return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from tests.support.processes.brokers import (
     LARGEST_MESSAGE,
     RABBITMQ_MISSING,
     RabbitServer,
+    keep_all,
     rabbit_server,
     rabbitmq_is_installed,
 )
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.skipif(not rabbitmq_is_installed(), reason=RABBITMQ_MIS
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
     with rabbit_server(tmp_path_factory.mktemp("rabbit"), SMALL) as broker:
+        asyncio.run(keep_all(broker.uri))
         yield broker
 
 

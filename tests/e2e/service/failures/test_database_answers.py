@@ -77,7 +77,7 @@ def test_l_db_refuses(
         require_told_to_come_back(call())
         if command == "find":
             ready = httpx.get(f"{running.url}/readyz")
-            assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+            assert (ready.status_code, ready.json()["code"]) == (503, "store-unavailable")
     point.fail("find", "getMore", "update", "aggregate", **ANSWERS[answer])
     lines = there.logged().count("store-unavailable; trying again")
     eventually(lambda: there.logged().count("store-unavailable; trying again") > lines + 1)
@@ -93,7 +93,7 @@ def test_l_db_refuses(
 def is_in_the_feed(auditor: Caller, order_id: str) -> bool:
     after = 0
     while items := (page := auditor.get(f"/v1/events?after={after}&limit=100").json())["items"]:
-        if any(each["order_id"] == order_id for each in items):
+        if any(each["subject"] == order_id for each in items):
             return True
         after = page["next_cursor"]
     return False

@@ -5,6 +5,7 @@ Counts and states only; `python -m tests.availability` measures.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -23,7 +24,12 @@ import pytest
 from orders.entrypoints.failures import SettingsError
 from orders.entrypoints.settings.table import Settings, settings_table
 from tests.support.processes import haproxy
-from tests.support.processes.brokers import RABBITMQ_MISSING, rabbit_server, rabbitmq_is_installed
+from tests.support.processes.brokers import (
+    RABBITMQ_MISSING,
+    keep_all,
+    rabbit_server,
+    rabbitmq_is_installed,
+)
 from tests.support.processes.cluster import UNHURRIED, Cluster, Process, Shape, cluster
 from tests.support.processes.fleet import (
     Crowd,
@@ -297,6 +303,7 @@ def test_av_broker(tmp_path_factory: pytest.TempPathFactory) -> None:
         httpx.Client(base_url=started.apis[0], timeout=60) as client,
     ):
         running = Running(started.apis[0], folder / "cluster", started.addresses(), client)
+        asyncio.run(keep_all(broker.uri))
         ada = running.someone()
         found: list[dict[str, Any]] = []
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -88,6 +89,19 @@ class EventLogContract:
         await log.append(logged_events()[:2])
 
         assert _positions((await log.after(0, tenant="shop", limit=10)).events) == [1, 2, 3, 4, 5]
+
+    async def test_a_span_of_time_is_read_in_steps_over_all_tenants(self, log: EventLog) -> None:
+        events = [*logged_events()[:4], *logged_events(tenant="other")[:4]]
+        await log.append(events)
+        start, end = (NOW + timedelta(milliseconds=sequence) for sequence in (2, 4))
+
+        steps, position = [], 0
+        while (page := await log.between(start, end, position=position, limit=3)).end is not None:
+            steps.append(([event.id for event in page.events], page.end))
+            position = page.end
+
+        ids = [event.id for event in events]
+        assert steps == [(ids[1:3], 3), (ids[5:6], 6), (ids[6:7], 8)]
 
     async def test_an_event_that_is_logged_already_stays_as_it_is(self, log: EventLog) -> None:
         events = logged_events()

@@ -96,6 +96,25 @@ class EventPublisherContract:
 
         assert list(await broker.received()) == [encode(event) for event in events] * 2
 
+    async def test_prepares_without_an_event_and_may_repeat_it(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        assert [await publisher.prepare(), await publisher.prepare()] == [True, True]
+        assert list(await broker.received()) == []
+
+        await publisher.publish(logged_events()[:1])
+        assert len(await broker.received()) == 1
+
+    async def test_says_in_time_that_a_lost_broker_cannot_be_prepared(
+        self, publisher: EventPublisher, broker: Broker
+    ) -> None:
+        await broker.lose()
+        await publisher.publish(logged_events()[:1])
+
+        started = time.monotonic()
+        assert not await publisher.prepare()
+        assert time.monotonic() - started < BOUND_SECONDS
+
     async def test_sends_nothing_for_no_events(
         self, publisher: EventPublisher, broker: Broker
     ) -> None:

@@ -10,14 +10,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 from msgspec import UNSET
 
+from orders.adapters.messages import feed_event
 from orders.application.access import View, view_of
-from orders.application.ports import FoundEvents
 from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http, Pagination
 from orders.entrypoints.http.routes.orders import ONE
-from orders.entrypoints.http.schemas.responses import EventResponse, Page
+from orders.entrypoints.http.schemas.responses import EventResponse, FeedPage, Page
 from orders.entrypoints.observability.unreadable import tell_unreadable_events
 
 TAGS: Final = ["Events"]
@@ -30,7 +30,13 @@ async def see_timeline(
 ) -> Page[EventResponse]:
     """Every event of the order, in sequence, up to its last change."""
     found = await read_orders.timeline(OrderId(order_id), caller=request.user)
-    return _page(found, None, to_staff=view_of(request.user) is View.STAFF)
+    tell_unreadable_events(found.unreadable)
+    to_staff = view_of(request.user) is View.STAFF
+    return Page(
+        items=[EventResponse.of(event, to_staff=to_staff) for event in found.events],
+        next_cursor=None,
+        unreadable=len(found.unreadable) or UNSET,
+    )
 
 
 def feed_handler(pagination: Pagination) -> HTTPRouteHandler:
@@ -42,15 +48,23 @@ def feed_handler(pagination: Pagination) -> HTTPRouteHandler:
         read_orders: NamedDependency[ReadOrders],
         after: Annotated[int, QueryParameter(ge=0, le=2**53)] = 0,
         limit: Annotated[int, QueryParameter(ge=1)] = 100,
-    ) -> Response[Page[EventResponse]]:
-        """The tenant's events after a position. Ask again with `next_cursor` as `after`: it never
-        skips one, and is the same position while there is nothing new.
+    ) -> Response[FeedPage]:
+        """The tenant's events after a position, as CloudEvents: what brokers deliver, and the
+        `position`. Ask again with `next_cursor` as `after`: it never skips one, and is the same
+        position while there is nothing new.
         """
         found = await read_orders.list_feed(
             after, limit=pagination.limit(limit), caller=request.user
         )
         end = after if found.end is None else found.end
-        return Response(_page(found, str(end), to_staff=True))
+        tell_unreadable_events(found.unreadable)
+        return Response(
+            FeedPage(
+                items=[feed_event(event) for event in found.events],
+                next_cursor=str(end),
+                unreadable=len(found.unreadable) or UNSET,
+            )
+        )
 
     return see_feed
 
@@ -70,15 +84,6 @@ async def receive_payment_event(
     comes twice, late or out of order changes nothing.
     """
     await record_payment_event(request.headers, await request.body())
-
-
-def _page(found: FoundEvents, next_cursor: str | None, *, to_staff: bool) -> Page[EventResponse]:
-    tell_unreadable_events(found.unreadable)
-    return Page(
-        items=[EventResponse.of(event, to_staff=to_staff) for event in found.events],
-        next_cursor=next_cursor,
-        unreadable=len(found.unreadable) or UNSET,
-    )
 
 
 def event_handlers(pagination: Pagination) -> list[HTTPRouteHandler]:

@@ -1,0 +1,288 @@
+"""How one process is wired: every adapter and every use case is a provider of one container.
+
+Only this module and the sandbox name adapters. Importing it makes nothing; a provider makes its
+object when it is first called, and no adapter connects before `opened`. Tests replace a part by
+`container.payments.override(...)`.
+
+The providers are no `Resource`s: whatever depends on an asynchronous `Resource` gives a future
+instead of its object, also after the resource is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from ssl import SSLContext
+
+from dependency_injector import containers, providers
+
+from orders.adapters.catalogue import HttpPriceList, JsonPriceList
+from orders.adapters.http_client import HttpRoute
+from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
+from orders.adapters.in_memory.stubs import StaticPriceList
+from orders.adapters.jwt.claims import TokenRules
+from orders.adapters.jwt.jwks import JwksRing
+from orders.adapters.jwt.keys import SharedSecret
+from orders.adapters.jwt.verifier import JwtVerifier
+from orders.adapters.mongo.backlog import MongoBacklog
+from orders.adapters.mongo.connection import Database, connect
+from orders.adapters.mongo.documents import PUBLISHERS
+from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.monitoring import CommandSpans, PoolUse
+from orders.adapters.mongo.orders import MongoOrders, probe
+from orders.adapters.mongo.outbox import MongoOutbox
+from orders.adapters.mongo.stored_forms import StoredForm
+from orders.adapters.payment_service.client import HttpPayments
+from orders.adapters.payment_service.resilience import CallLimits
+from orders.adapters.payment_service.webhooks import WebhookVerifier
+from orders.application.change_order import ChangeOrder
+from orders.application.draft_pricer import DraftPricer
+from orders.application.execute_payment_operations import ExecutePaymentOperations
+from orders.application.manage_outbox import ManageOutbox
+from orders.application.place_order import PlaceOrder
+from orders.application.process_scheduled_work import ProcessScheduledWork
+from orders.application.propose_change import ProposeChange
+from orders.application.quote_order import QuoteOrder
+from orders.application.read_orders import ReadOrders
+from orders.application.record_payment_event import RecordPaymentEvent
+from orders.application.relay_events import RelayEvents
+from orders.application.replay_events import ReplayEvents
+from orders.domain.validation import OrderLimits
+from orders.entrypoints import clock
+from orders.entrypoints.container import extras
+from orders.entrypoints.observability.adapter_gauges import adapter_gauges
+from orders.entrypoints.observability.backlog_gauges import BacklogGauges
+from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
+from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
+from orders.entrypoints.observability.spans import SpanTraceContext
+from orders.entrypoints.observability.with_spans import with_spans
+from orders.entrypoints.settings import choices
+from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.settings.tls import tls_context
+from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
+
+Connection = AbstractAsyncContextManager[object]
+
+
+def _database(settings: Settings, pool_use: PoolUse) -> Database:
+    return connect(
+        settings.mongo_uri,
+        database=settings.database,
+        pool_size=settings.mongo_pool_size,
+        timeout_seconds=settings.mongo_timeout_seconds,
+        listeners=[pool_use, *([CommandSpans()] if settings.otlp_endpoint else [])],
+    )
+
+
+def _shared_secret(settings: Settings) -> SharedSecret:
+    return SharedSecret((settings.jwt_hs256_secret or "").encode())
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    required = (pair.partition("=") for pair in settings.jwt_required)
+    return TokenRules(
+        issuer=settings.issuer,
+        audiences=frozenset(settings.audience),
+        audience_claims=settings.jwt_audience_claims,
+        subject_claims=settings.jwt_subject_claims,
+        tenant_claim=settings.jwt_tenant_claim,
+        default_tenant=None if settings.default_tenant == "none" else settings.default_tenant,
+        roles_claims=settings.jwt_roles_claim,
+        role_map=settings.jwt_role_map,
+        scope_claims=settings.jwt_scope_claims,
+        scope_map=settings.jwt_scope_map,
+        scopes_count=settings.jwt_scopes == "required",
+        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
+        required=tuple((claim, value or None) for claim, _, value in required),
+        takes_bound_tokens=settings.jwt_bound_tokens == "as_bearer",
+        algorithms=frozenset(settings.jwt_algorithms),
+        leeway_seconds=settings.jwt_leeway_seconds,
+        max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
+        max_bytes=settings.max_token_bytes,
+    )
+
+
+def _tls(settings: Settings) -> SSLContext:
+    return tls_context(settings.ca_file, settings.client_cert_file, settings.client_key_file)
+
+
+def _payment_tls(settings: Settings) -> SSLContext:
+    if settings.payment_client_cert_file is None:
+        return _tls(settings)
+    own = settings.payment_client_cert_file, settings.payment_client_key_file
+    return tls_context(settings.ca_file, *own)
+
+
+def _route(settings: Settings, url: str, tls: SSLContext) -> HttpRoute:
+    return HttpRoute(tls=tls, proxy=settings.proxy_for(url))
+
+
+def _in_order(
+    *connections: Connection, publishers: Mapping[str, Connection]
+) -> Sequence[Connection]:
+    return [*connections, *publishers.values()]
+
+
+class Container(containers.DeclarativeContainer):
+    """Every part of one process, as its settings say. A port's adapter has the port's name."""
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    tls = providers.Singleton(_tls, settings)
+    now = providers.Object(clock.now)
+    randomness = providers.Object(clock.randomness)
+    trace_context = providers.Singleton(SpanTraceContext)
+    limits = providers.Factory(
+        OrderLimits,
+        lines=settings.provided.max_lines,
+        quantity=settings.provided.max_quantity,
+        unit_price=settings.provided.max_unit_price,
+    )
+    expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
+
+    # The database
+    pool_use = providers.Singleton(PoolUse)
+    database = providers.Singleton(_database, settings, pool_use)
+    stored_form = providers.Callable(StoredForm, settings.provided.stored_form)
+    mongo_orders = providers.Singleton(
+        MongoOrders, database, trace_context=trace_context, stored_form=stored_form
+    )
+    orders = providers.Singleton(InstrumentedOrderRepository, mongo_orders)
+    outbox = providers.Singleton(MongoOutbox, database, stored_form=stored_form)
+    log = providers.Singleton(MongoEventLog, database)
+    backlog = providers.Singleton(MongoBacklog, database, stored_form=stored_form)
+    known_publishers = providers.Object(PUBLISHERS)
+
+    # The payment service
+    payment_service = providers.Singleton(
+        HttpPayments,
+        settings.provided.payment_url,
+        credential=settings.provided.payment_token,
+        route=providers.Callable(
+            _route,
+            settings,
+            settings.provided.payment_url,
+            providers.Callable(_payment_tls, settings),
+        ),
+        limits=providers.Factory(
+            CallLimits,
+            connect_seconds=settings.provided.payment_connect_seconds,
+            read_seconds=settings.provided.payment_read_seconds,
+            total_seconds=settings.provided.payment_total_seconds,
+        ),
+    )
+    payments = providers.Singleton(InstrumentedPaymentGateway, payment_service)
+    webhooks = providers.Singleton(
+        WebhookVerifier,
+        settings.provided.payment_webhook_secret,
+        tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+    )
+
+    # The catalogue
+    catalogue_kind = providers.Callable(choices.catalogue, settings)
+    file_catalogue = providers.Singleton(
+        JsonPriceList, providers.Factory(Path, settings.provided.price_list)
+    )
+    http_catalogue = providers.Singleton(
+        HttpPriceList,
+        settings.provided.price_list,
+        route=providers.Callable(_route, settings, settings.provided.price_list, tls),
+    )
+    no_catalogue = providers.Singleton(StaticPriceList, {})
+    catalogue = providers.Selector(
+        catalogue_kind, file=file_catalogue, http=http_catalogue, none=no_catalogue
+    )
+    prices = providers.Singleton(SlotYieldingPriceList, catalogue)
+
+    # Access tokens
+    key_kind = providers.Callable(choices.keys, settings)
+    shared_secret = providers.Singleton(_shared_secret, settings)
+    jwks = providers.Singleton(
+        JwksRing,
+        settings.provided.jwks_url,
+        route=providers.Callable(_route, settings, settings.provided.jwks_url, tls),
+    )
+    keys = providers.Selector(key_kind, secret=shared_secret, jwks=jwks)
+    tokens = providers.Singleton(JwtVerifier, keys, providers.Callable(_token_rules, settings))
+
+    # Rate limits
+    limiter_kind = providers.Callable(choices.limiter, settings)
+    memory_limiter = providers.Singleton(InMemoryRateLimiter)
+    redis_limiter = providers.Singleton(extras.redis_limiter, settings, memory_limiter, tls)
+    limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
+
+    # Brokers, by the names that the outbox stores: those never change.
+    rabbitmq = providers.Singleton(extras.rabbitmq, settings, trace_context, tls)
+    kafka = providers.Singleton(extras.kafka, settings, trace_context, tls)
+    publishers = providers.Selector(
+        providers.Callable(choices.brokers, settings),
+        none=providers.Dict(),
+        rabbitmq=providers.Dict(rabbitmq=rabbitmq),
+        kafka=providers.Dict(kafka=kafka),
+        both=providers.Dict(rabbitmq=rabbitmq, kafka=kafka),
+    )
+
+    # What `opened` opens, in this order, and closes in the reverse one.
+    nothing = providers.Object(nullcontext())
+    connections = providers.Callable(
+        _in_order,
+        database.provided.client,
+        payment_service,
+        providers.Selector(catalogue_kind, file=nothing, http=http_catalogue, none=nothing),
+        providers.Selector(key_kind, secret=nothing, jwks=jwks),
+        providers.Selector(limiter_kind, memory=nothing, redis=redis_limiter),
+        publishers=publishers,
+    )
+    readiness_checks = providers.List(
+        providers.Factory(partial, probe, database), keys.provided.ensure_keys
+    )
+
+    gauges = providers.Callable(adapter_gauges, payment_service, limiter, pool_use)
+    backlog_gauges = providers.Singleton(BacklogGauges, backlog, known_publishers, now)
+
+    # The use cases
+    execute_operations = providers.Singleton(
+        with_spans(ExecutePaymentOperations), orders, payments, now
+    )
+    price = providers.Singleton(DraftPricer, prices, limits)
+    place_order = providers.Singleton(
+        with_spans(PlaceOrder),
+        orders,
+        execute_operations,
+        price,
+        now,
+        randomness,
+        limits,
+        expire_after,
+    )
+    quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
+    change_order = providers.Singleton(with_spans(ChangeOrder), orders, execute_operations, now)
+    propose_change = providers.Singleton(
+        with_spans(ProposeChange), orders, change_order, price, now, limits
+    )
+    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
+    record_payment_event = providers.Singleton(
+        with_spans(RecordPaymentEvent), orders, webhooks, now
+    )
+    process_scheduled_work = providers.Singleton(
+        with_spans(ProcessScheduledWork), orders, execute_operations, now
+    )
+    relay_events = providers.Singleton(RelayEvents, outbox, log, publishers, now)
+    manage_outbox = providers.Singleton(ManageOutbox, outbox, known_publishers, publishers, now)
+    replay_events = providers.Singleton(ReplayEvents, log, outbox, publishers)
+
+
+@asynccontextmanager
+async def opened(container: Container) -> AsyncIterator[None]:
+    """Keep the connections of a process open. Nothing at their other ends need be up yet."""
+    async with AsyncExitStack() as stack:
+        for connection in container.connections():
+            await stack.enter_async_context(connection)
+        yield
