@@ -103,7 +103,7 @@ async def test_sends_a_span_of_time_again_from_a_long_feed(
     wanted = {encode(event) for order in orders for event in order[1:3]}
     assert {*await received(kafka, 80)} == wanted
     (record,) = lines.of("audit")
-    assert (record["from"], record["to"]) == (
+    assert (record["since"], record["until"]) == (
         "2026-03-01T12:00:00.125000+00:00",
         "2026-03-01T12:00:00.127000+00:00",
     )

@@ -155,7 +155,7 @@ class _ReplayCount:
 def _record_replay(what: OrderId | EventSpan, publisher: str, name: str) -> None:
     record = {"action": Operation.REPLAY_EVENTS, "actor": name, "roles": [Role.OPERATOR]}
     if isinstance(what, EventSpan):
-        span = {"from": what.start.isoformat(), "to": what.end.isoformat()}
+        span = {"since": what.start.isoformat(), "until": what.end.isoformat()}
     else:
         span = {"order_id": str(what)}
     _audit.info("replayed", extra=record | {"publisher": publisher} | span)
