@@ -56,6 +56,12 @@ alerts: $(READY) ## Break a running service part by part; report which alerts fi
 availability: $(READY) ## Measure restarts, crashes, overload and steady load; an hour (ARGS="slow-bodies")
 	@$(PY) -m tests.availability $(ARGS)
 
+asyncapi: ## AsyncAPI's parser and generators of types read the contracts of events (npm, 250 MB)
+	@mkdir -p $(TOOLS)/asyncapi && cp tests/contract/asyncapi/* $(TOOLS)/asyncapi/
+	@npm install --prefix $(TOOLS)/asyncapi --ignore-scripts --no-package-lock --no-audit --no-fund \
+		--loglevel=error >&2
+	@node $(TOOLS)/asyncapi/check.mjs infra/contracts | tee docs/reports/asyncapi.md
+
 sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 	@$(PY) -m infra.supply.sbom
 
@@ -111,4 +117,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz sbom alerts availability blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz asyncapi sbom alerts availability blue-green bench bench-compare bench-database check tools format lock clean

@@ -66,6 +66,7 @@ class RabbitServer:
         (directory / ".erlang.cookie").write_text("orders")
         (directory / ".erlang.cookie").chmod(0o400)
         self._configure(largest_message)
+        self._mapper: subprocess.Popen[bytes]
         if beside is not None:
             self._epmd_port, self._mapper = beside._epmd_port, beside._mapper
             return
