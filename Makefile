@@ -62,11 +62,26 @@ asyncapi: ## AsyncAPI's parser and generators of types read the contracts of eve
 		--loglevel=error >&2
 	@node $(TOOLS)/asyncapi/check.mjs infra/contracts | tee docs/reports/asyncapi.md
 
+brokers: $(READY) ## Redis far away and lost, real brokers with TLS and logins (ARGS=far)
+	@$(PY) -m tests.brokers $(ARGS)
+
+databases: $(READY) ## Try every database engine here; half an hour (ARGS="--engine stand-alone")
+	@$(PY) -m tests.databases $(ARGS)
+
 sbom: $(READY) ## Print the bill of materials of the image (CycloneDX 1.6)
 	@$(PY) -m infra.supply.sbom
 
 fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS="--examples 50")
 	@$(PY) -m tests.fuzzing $(ARGS)
+
+clients: $(READY) ## Generate ten clients in five languages, and go through the main journey with each (ARGS="--only ogen")
+	@$(PY) -m tests.clients.generated $(ARGS)
+
+lint-openapi: $(READY) ## Spectral, Redocly and validators in Go and Rust for the OpenAPI documents; needs Node
+	@$(PY) -m tests.openapi $(ARGS)
+
+gateways: $(READY) ## Put five real gateways in front of the service; 6 minutes (ARGS="--only nginx")
+	@$(PY) -m tests.gateways $(ARGS)
 
 blue-green: $(READY) ## Switch colours under load, and count failures (ARGS=--compose)
 	@$(PY) -m tests.blue_green $(ARGS)
@@ -93,7 +108,7 @@ check: $(READY) ## Lint, format, types, import contracts, generated documents
 	@$(PY) infra/chart/generate.py --check
 	@$(PY) -m infra.grafana --check
 
-tools: $(TOOLS)/.ready ## Install the tools that check chart and workflow, and Caddy (650 MB, in .venv-tools)
+tools: $(TOOLS)/.ready ## Install the tools that check chart and workflow, and gateways (900 MB, in .venv-tools)
 
 format: $(READY) ## Format the code, and fix what can be fixed
 	@$(PY) -m ruff check --fix .
@@ -117,4 +132,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz asyncapi sbom alerts availability blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways databases blue-green bench bench-compare bench-database check tools format lock clean

@@ -350,7 +350,9 @@ def settings() -> str:
                 code(row.name),
                 "**required**" if row.default is None else code(row.default),
                 row.accepts.replace("<", "&lt;"),
-                row.meaning + (" (secret)" if row.secret else ""),
+                row.meaning
+                + (" (secret)" if row.secret else "")
+                + (f"; or {code(row.file)}" if row.file else ""),
             ]
             for row in settings_table()
         ],

@@ -21,7 +21,7 @@ from tests.conftest import SLOWEST_FIRST, TESTS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "orders"
 INNER = ("domain", "application")
-LOCKS = ("dev.lock", "service.lock", "bootstrap.lock", "tools.lock")
+LOCKS = ("dev.lock", "service.lock", "bootstrap.lock", "tools.lock", "clients.lock")
 
 # Below these, a known fault of the package is ours.
 FLOORS = {

@@ -26,6 +26,9 @@ class Job:
     places: bool = False
     target: float | None = None
     """How many times the floor's CPU it may take."""
+    callers: int = 16
+    """Requests at the same time at full speed. As many as the service has slots: if more waited
+    all the time, it would refuse some as overload. Lists have three fifths of the slots."""
 
     async def prepared(self, shop: Shop, connections: list[Connection], count: int) -> None:
         """Have enough orders to cancel."""
@@ -59,7 +62,7 @@ JOBS: Final = (
     PLACE,
     Job("place with payment", 200, lambda shop: shop.placing(payment=True), 201, True, 2.0),
     Job("read one", 2_400, lambda shop: shop.reading(), target=1.5),
-    Job("list 20 of a customer", 240, lambda shop: shop.listing(), target=1.5),
-    Job("list 20 by status", 144, lambda shop: shop.listing_by_status(), target=1.5),
+    Job("list 20 of a customer", 240, lambda shop: shop.listing(), target=1.5, callers=9),
+    Job("list 20 by status", 144, lambda shop: shop.listing_by_status(), target=1.5, callers=9),
     CANCEL,
 )

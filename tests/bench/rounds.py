@@ -16,7 +16,8 @@ from tests.bench.rigs.contenders import Contender
 from tests.bench.rigs.databases import Database
 from tests.bench.rigs.shop import REGULARS, Shop
 
-CONNECTIONS: Final = 16
+SEEDING: Final = 16
+"""Connections that place the first orders."""
 FEWEST: Final = 150
 """Requests of a job at a rate, or there is no 99th percentile."""
 SEEDED: Final = 40
@@ -54,7 +55,7 @@ class Course:
     async def warm_up(self) -> None:
         """Place the regular customers' orders, and do every job once."""
         for name in self._contenders:
-            async with connected(self._contenders[name].port, CONNECTIONS) as connections:
+            async with connected(self._contenders[name].port, SEEDING) as connections:
                 seeds = SEEDED * len(REGULARS)
                 await at_full_speed(connections, self._shops[name].seeding(), seeds, status=201)
             for job in JOBS:
@@ -79,7 +80,7 @@ class Course:
         """As many requests as are answered, some at once."""
         contender, shop = self._contenders[name], self._shops[name]
         count = round(job.count * share)
-        async with connected(contender.port, CONNECTIONS) as connections:
+        async with connected(contender.port, job.callers) as connections:
             await job.prepared(shop, connections, count)
             service, database = contender.family(), self._database.family()
             cost, database_cost = cpu_seconds(service), cpu_seconds(database)
@@ -100,7 +101,7 @@ class Course:
         """What it is like when requests come at this rate for some seconds."""
         shop = self._shops[name]
         count = max(FEWEST, round(per_second * seconds))
-        async with connected(self._contenders[name].port, CONNECTIONS) as connections:
+        async with connected(self._contenders[name].port, job.callers) as connections:
             await job.prepared(shop, connections, count)
             return await job.done(shop, connections, count, per_second=per_second)
 

@@ -27,7 +27,7 @@ HERE: Final = Path(__file__).parent
 _ANSWER_SECONDS: Final = 120
 _BUILD_SECONDS: Final = 600
 # Some of them would ask a proxy for the way to the loopback.
-_NO_PROXY: Final = {"NO_PROXY": "*", "no_proxy": "*"}
+NO_PROXY: Final = {"NO_PROXY": "*", "no_proxy": "*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def client(kind: str, token: str) -> Iterator[Client]:
     """A client that runs until the block is left; skips where its runtime is not at hand."""
     with subprocess.Popen(
         CLIENTS[kind](),
-        env={**os.environ, **_NO_PROXY, "TOKEN": token},
+        env={**os.environ, **NO_PROXY, "TOKEN": token},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
@@ -66,8 +66,8 @@ def client(kind: str, token: str) -> Iterator[Client]:
 
 
 def _jdk() -> Sequence[str]:
-    _need("java", "--list-modules", r"jdk\.compiler@(?:1[1-9]|[2-9]\d)", "a JDK, 11 or newer")
-    built = _cache() / f"jdk-{_digest('Jdk.java')}"
+    need("java", "--list-modules", r"jdk\.compiler@(?:1[1-9]|[2-9]\d)", "a JDK, 11 or newer")
+    built = cache_folder() / f"jdk-{_digest('Jdk.java')}"
     if not (built / "Jdk.class").exists():
         compiler = ["java", "--module", "jdk.compiler/com.sun.tools.javac.Main"]
         _run(*compiler, "-d", str(built), str(HERE / "Jdk.java"))
@@ -76,28 +76,28 @@ def _jdk() -> Sequence[str]:
 
 def _node(file: str) -> Callable[[], Sequence[str]]:
     def command() -> Sequence[str]:
-        _need("node", "--version", r"v(?:1[89]|[2-9]\d)\.", "Node.js, 18 or newer")
+        need("node", "--version", r"v(?:1[89]|[2-9]\d)\.", "Node.js, 18 or newer")
         return ["node", str(HERE / file)]
 
     return command
 
 
 def _curl() -> Sequence[str]:
-    _need("curl", "--version", r"\bHTTP2\b", "curl with HTTP/2 (infra/setup/services.sh, as root)")
+    need("curl", "--version", r"\bHTTP2\b", "curl with HTTP/2 (infra/setup/services.sh, as root)")
     return ["sh", str(HERE / "curl.sh")]
 
 
 def _go() -> Sequence[str]:
-    _need("go", "version", r"go1\.\d+", "Go")
-    built = _cache() / f"net_http-{_digest('net_http.go')}"
+    need("go", "version", r"go1\.\d+", "Go")
+    built = cache_folder() / f"net_http-{_digest('net_http.go')}"
     if not built.exists():
         _run("go", "build", "-o", str(built), str(HERE / "net_http.go"))
     return [str(built)]
 
 
 def _rust() -> Sequence[str]:
-    _need("cargo", "--version", r"1\.(?:8[5-9]|9\d|\d{3})\.", "Rust's cargo, 1.85 or newer")
-    folder = _cache() / f"reqwest-{_digest('Cargo.toml', 'reqwest.rs')}"
+    need("cargo", "--version", r"1\.(?:8[5-9]|9\d|\d{3})\.", "Rust's cargo, 1.85 or newer")
+    folder = cache_folder() / f"reqwest-{_digest('Cargo.toml', 'reqwest.rs')}"
     built = folder / "target/debug/client"
     if not built.exists():
         folder.mkdir(exist_ok=True)
@@ -131,7 +131,8 @@ def _says(program: str, argument: str) -> str:
     return subprocess.run([found, argument], capture_output=True, text=True, check=False).stdout
 
 
-def _need(program: str, argument: str, pattern: str, what: str) -> None:
+def need(program: str, argument: str, pattern: str, what: str) -> None:
+    """Skip unless a program says of itself what the pattern finds."""
     if not re.search(pattern, _says(program, argument)):
         pytest.skip(f"needs {what}")
 
@@ -146,7 +147,7 @@ def _digest(*files: str) -> str:
 
 
 @cache
-def _cache() -> Path:
+def cache_folder() -> Path:
     """Where what takes long to build is kept, from one run to the next if there is a home."""
     home = os.environ.get("XDG_CACHE_HOME") or ("HOME" in os.environ and "~/.cache")
     if not home:

@@ -18,14 +18,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.clients.gateways import GATEWAYS, gateway
 from tests.clients.programs import CLIENTS, Client, client
+from tests.gateways.processes import gateway
 from tests.support.processes.cluster import UNHURRIED, Shape, cluster
 from tests.support.processes.service import Running, key
 
 LINES = [{"sku": "MUG-RED", "name": "Red mug", "quantity": 2}]
 """2500 in GBP, by the sandbox's catalogue."""
 FRAMINGS = ("length", "chunked")
+GATEWAYS = ("nginx", "caddy")
+"""As they come: nothing is said to them but where to listen and where to pass on to."""
 OFFERS_HTTP2 = {"jdk", "curl"}
 
 

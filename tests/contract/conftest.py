@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from uuid import uuid4
 
 import pytest
@@ -16,12 +16,19 @@ from testcontainers.core.container import DockerContainer
 
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, Document
-from orders.adapters.mongo.schema import migrate
+from orders.adapters.mongo.migration import migrate
+from tests.support.database.connecting import cancelled_connections_are_closed
 from tests.support.database.failing_database import FailPoint, fail_point
 from tests.support.database.faulty_proxy import ForgetfulProxy
 
 IMAGE = "mongo:7"
 _COMMAND = "--replSet rs0 --setParameter enableTestCommands=1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_connection_outlives_its_test() -> Iterator[None]:
+    with cancelled_connections_are_closed():
+        yield
 
 
 def _which() -> str:
@@ -92,6 +99,8 @@ async def dead_port(request: pytest.FixtureRequest, unused_tcp_port: int) -> Asy
     server.close()
     for writer in silent:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @pytest.fixture
@@ -104,6 +113,8 @@ async def lost_database(dead_port: int) -> AsyncIterator[Database]:
 @pytest.fixture
 def point(database_uri: str) -> Iterator[FailPoint]:
     """What makes commands of the service fail."""
+    if os.environ.get("ORDERS_TEST_MONGO_URI") and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("other test processes use this database: run these tests in one process")
     with fail_point(database_uri) as found:
         yield found
 
@@ -111,6 +122,17 @@ def point(database_uri: str) -> Iterator[FailPoint]:
 @pytest.fixture
 async def proxy(database_uri: str) -> AsyncIterator[ForgetfulProxy]:
     """A way to the database that can lose answers, and be cut."""
-    host, port = database_uri.removeprefix("mongodb://").split("/")[0].split("@")[-1].split(":")
-    async with ForgetfulProxy(host, int(port)) as running:
+    async with ForgetfulProxy(database_uri) as running:
         yield running
+
+
+@pytest.fixture
+async def retries_writes(database: Database) -> bool:
+    """Whether the driver sends a write again whose answer was lost: not to a stand-alone server.
+
+    There, whoever called is told to try again.
+    """
+    await database.client.admin.command("ping")
+    servers = database.client.topology_description.server_descriptions().values()
+    can = any(each.retryable_writes_supported for each in servers)
+    return can and database.client.options.retry_writes

@@ -14,7 +14,7 @@ import pytest
 from orders.entrypoints.http.app import description
 from orders.entrypoints.http.middleware.response_headers import ALWAYS
 from tests.blue_green import CONNECTIONS, there_and_back
-from tests.support.processes.gateway import Gateway, gateway
+from tests.support.processes.gateway import Gateway, gateway, newest_nginx
 from tests.support.processes.service import eventually
 
 
@@ -139,6 +139,42 @@ async def test_every_published_header_gets_through(
     (_, heard) = upstream.heard[0]
     assert published - heard.keys() == set()
     assert heard["content-length"] == "2"
+
+
+SINGLE = {
+    "idempotency-key": ("a", "b"),
+    "content-type": ("application/json", "text/plain"),
+    "webhook-signature": ("v1,a", "v1,b"),
+}
+"""Fields of which there may be one only. An If-Match may have two lines, a list."""
+
+
+async def test_two_lines_of_one_field_get_through_as_two(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    """The service refuses them. Older nginx takes the first, and drops the other."""
+    address, newest = upstream.address, newest_nginx()
+    twice = [(name, value) for name, values in SINGLE.items() for value in values]
+    with gateway(tmp_path, blue=address, green=address, program=newest) as gate:
+        async with httpx.AsyncClient(base_url=gate.url, verify=gate.trust) as client:
+            await client.post("/v1/orders", headers=twice)
+
+    (_, heard) = upstream.heard[0]
+    assert {name: heard[name] for name in SINGLE} == {
+        name: ", ".join(values) for name, values in SINGLE.items()
+    }
+
+
+@pytest.mark.parametrize("field", ["Host", "Authorization", "If-Match", "Content-Length"])
+async def test_some_fields_come_once_or_not_at_all(
+    gate: Gateway, upstream: Upstream, field: str
+) -> None:
+    lines = f"{field}: 1\r\n" * 2 + "Host: x\r\n" * (field != "Host")
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port, ssl=gate.trust)
+    writer.write(f"POST /v1/orders HTTP/1.1\r\n{lines}\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    assert upstream.heard == []
 
 
 async def test_an_idle_connection_is_given_up_before_the_service_does(

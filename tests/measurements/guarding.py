@@ -31,7 +31,6 @@ from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import Caller
 from orders.entrypoints.http.app import USE_CASES, provided
-from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.pagination import Pagination
 from orders.entrypoints.http.preconditions import CommandRequestReader
 from orders.entrypoints.http.routes.orders import order_handlers
@@ -113,7 +112,7 @@ def _headers(name: str, keys: Iterator[int]) -> Iterator[Headers]:
 
 
 def _guarded(shop: Shop) -> Litestar:
-    rules = TokenRules(issuer="issuer", audience="orders")
+    rules = TokenRules(issuer="issuer", audiences=frozenset({"orders"}))
     return an_app(
         shop,
         InMemoryRateLimiter(),
@@ -125,7 +124,7 @@ def _guarded(shop: Shop) -> Litestar:
 
 def _bare(shop: Shop) -> Litestar:
     handlers = order_handlers(
-        CommandRequestReader(max_key_length=255), Pagination(Cursors(b""), max_page=100)
+        CommandRequestReader(max_key_length=255), Pagination(b"", max_page=100)
     )
     return Litestar(
         route_handlers=[Router("/v1", route_handlers=handlers)],

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, SpanContext
 from pymongo.monitoring import _EventListeners
 
-from orders.adapters.mongo.spans import CommandSpans
+from orders.adapters.mongo.monitoring import CommandSpans
 from orders.entrypoints.http.middleware import access_log
 from orders.entrypoints.observability import json_logging as logs
 from orders.entrypoints.observability import spans as telemetry

@@ -24,8 +24,8 @@ from pathlib import Path
 import httpx
 
 from orders.adapters.contracts.samples import STAFF, a_new_order
+from orders.adapters.mongo.migration import migrate
 from orders.adapters.mongo.orders import MongoOrders
-from orders.adapters.mongo.schema import migrate
 from orders.entrypoints import clock
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token
 from orders.entrypoints.worker import PAUSE_SECONDS, RELAY_BATCH

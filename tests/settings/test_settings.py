@@ -36,22 +36,44 @@ def test_a_complete_environment_is_read() -> None:
             "ORDERS_PORT": "9000",
             "ORDERS_DRAIN_SECONDS": "0.5",
             "ORDERS_JWT_TYPES": "at+jwt, JWT,none",
-            "ORDERS_JWT_REQUIRED": "typ=Bearer,realm=a=b",
+            "ORDERS_JWT_REQUIRED": "typ=Bearer,realm=a=b, azp",
             "ORDERS_JWT_SCOPE_CLAIMS": "permissions",
+            "ORDERS_JWT_ROLES_CLAIM": "/realm_access/roles, /https:~1~1a.b~1r~0s,cognito:groups",
+            "ORDERS_JWT_ROLE_MAP": r"Shop Admins = admin, CN=Lager\, Süd=fulfillment,x=orders:read",
+            "ORDERS_JWT_SCOPE_MAP": "shop/read=orders:read",
+            "ORDERS_JWT_SUBJECT_CLAIMS": "sub,client_id",
+            "ORDERS_AUDIENCE": "orders, https://orders.example",
+            "ORDERS_JWT_ALGORITHMS": "Ed25519,RS256",
             "ORDERS_JWT_SCOPES": "ignored",
             "ORDERS_CORS_ORIGINS": "https://shop.example, https://admin.example:8443",
             "ORDERS_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+            "ORDERS_FORWARDED_HEADER": "Forwarded",
         }
     )
     assert settings.mongo_uri == "mongodb://writer:hunter2@db/"
     assert settings.port == 9000
     assert settings.drain_seconds == 0.5
     assert settings.jwt_types == ("at+jwt", "jwt", "none")
-    assert settings.jwt_required == ("typ=Bearer", "realm=a=b")
+    assert settings.jwt_required == ("typ=Bearer", "realm=a=b", "azp")
+    assert settings.jwt_roles_claim == (
+        "/realm_access/roles",
+        "/https:~1~1a.b~1r~0s",
+        "cognito:groups",
+    )
+    assert settings.jwt_role_map == (
+        ("Shop Admins", "admin"),
+        ("CN=Lager, Süd", "fulfillment"),
+        ("x", "orders:read"),
+    )
+    assert settings.jwt_scope_map == (("shop/read", "orders:read"),)
+    assert settings.jwt_subject_claims == ("sub", "client_id")
+    assert settings.audience == ("orders", "https://orders.example")
+    assert settings.jwt_algorithms == ("EdDSA", "RS256")
     assert settings.jwt_scope_claims == ("permissions",)
     assert settings.jwt_scopes == "ignored"
     assert settings.cors_origins == ("https://shop.example", "https://admin.example:8443")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.forwarded_header == "Forwarded"
 
 
 def test_a_token_has_no_right_without_a_scope_unless_told_otherwise() -> None:
@@ -59,6 +81,8 @@ def test_a_token_has_no_right_without_a_scope_unless_told_otherwise() -> None:
     assert settings.jwt_scopes == "required"
     assert settings.jwt_scope_claims == ("scope", "scp")
     assert (settings.jwt_types, settings.jwt_required) == (("at+jwt",), ())
+    assert (settings.jwt_role_map, settings.jwt_scope_map) == ((), ())
+    assert settings.jwt_bound_tokens == "refused"
 
 
 def test_the_limits_are_those_of_the_documentation() -> None:
@@ -104,8 +128,24 @@ def test_all_problems_are_told_at_once() -> None:
         ("ORDERS_JWT_LEEWAY_SECONDS", "31"),
         ("ORDERS_JWT_TYPES", "at+jwt,logout+jwt"),
         ("ORDERS_JWT_TYPES", "ID"),
-        ("ORDERS_JWT_REQUIRED", "typ"),
         ("ORDERS_JWT_REQUIRED", "typ="),
+        ("ORDERS_JWT_REQUIRED", "/=a"),
+        ("ORDERS_JWT_ROLES_CLAIM", "/"),
+        ("ORDERS_JWT_ROLES_CLAIM", "/realm_access/"),
+        ("ORDERS_JWT_ROLES_CLAIM", "//roles"),
+        ("ORDERS_JWT_ROLES_CLAIM", "roles,/a~2b"),
+        ("ORDERS_JWT_ROLES_CLAIM", "/a~"),
+        ("ORDERS_JWT_ROLES_CLAIM", "my roles"),
+        ("ORDERS_JWT_SUBJECT_CLAIMS", "/sub/"),
+        ("ORDERS_JWT_AUDIENCE_CLAIMS", ","),
+        ("ORDERS_JWT_TENANT_CLAIM", "/"),
+        ("ORDERS_JWT_ROLE_MAP", "admin"),
+        ("ORDERS_JWT_ROLE_MAP", "=admin"),
+        ("ORDERS_JWT_ROLE_MAP", "a\0b=admin"),
+        ("ORDERS_JWT_ROLE_MAP", "x" * 256 + "=admin"),
+        ("ORDERS_JWT_SCOPE_MAP", ","),
+        ("ORDERS_JWT_BOUND_TOKENS", "accepted"),
+        ("ORDERS_DEFAULT_TENANT", "two words"),
         ("ORDERS_JWT_REQUIRED", "=Bearer"),
         ("ORDERS_JWT_SCOPE_CLAIMS", "scope scp"),
         ("ORDERS_JWT_SCOPES", "optional"),
@@ -125,6 +165,26 @@ def test_all_problems_are_told_at_once() -> None:
 def test_a_wrong_setting_is_named_with_what_it_must_be(name: str, value: str) -> None:
     [problem] = problems(**{name: value})
     assert problem.startswith(f"{name} must be ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORDERS_JWT_ROLE_MAP", "hunter2=boss"),
+        ("ORDERS_JWT_ROLE_MAP", "hunter2=Admin"),
+        ("ORDERS_JWT_ROLE_MAP", "hunter2="),
+        ("ORDERS_JWT_ROLE_MAP", "staff=admin,hunter2=operator"),
+        ("ORDERS_JWT_ROLE_MAP", "hunter2=orders:operate"),
+        ("ORDERS_JWT_SCOPE_MAP", "hunter2=admin"),
+        ("ORDERS_JWT_SCOPE_MAP", "hunter2=orders:operate"),
+    ],
+)
+def test_a_map_leads_to_roles_and_scopes_that_a_token_can_give(name: str, value: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name} cannot be used: a name is mapped to something else than ")
+    assert "orders:refund" in problem
+    assert "hunter2" not in problem
+    assert "operat" not in problem
 
 
 PEM = f"-----BEGIN PUBLIC KEY-----\n{'A' * 64}\n-----END PUBLIC KEY-----\n"

@@ -1,4 +1,8 @@
-"""The published description of the API, as a judge of every answer."""
+"""The published description of the API, as a judge of every answer.
+
+The description leaves answers open, because they grow. The judge closes them: an answer with a
+member or a value that is not described fails.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +69,29 @@ class Published:
         self._validator(name, status, content[media_type]["schema"]).validate(answer.json())
 
     def validator_of(self, schema: dict[str, Any]) -> Draft202012Validator:
-        """A validator of a schema that may refer to the document's components."""
+        """A validator of a schema that may refer to the document's components, all closed."""
         return Draft202012Validator(
-            {**schema, "components": self.document["components"]}, format_checker=FormatChecker()
+            {**schema, "components": {"schemas": self._schemas}}, format_checker=FormatChecker()
         )
+
+    @cached_property
+    def _schemas(self) -> dict[str, Any]:
+        schemas = self.document["components"]["schemas"]
+        return {name: _closed(schema) for name, schema in schemas.items()}
 
     def _validator(self, name: str, status: int, schema: dict[str, Any]) -> Draft202012Validator:
         if (name, status) not in self._validators:
             self._validators[name, status] = self.validator_of(schema)
         return self._validators[name, status]
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    if "properties" not in schema:
+        return schema
+    properties = {
+        name: {**member, "enum": [*member["x-extensible-enum"], None]}
+        if "x-extensible-enum" in member
+        else member
+        for name, member in schema["properties"].items()
+    }
+    return {**schema, "properties": properties, "additionalProperties": False}

@@ -66,8 +66,8 @@ class Line:
     def say(self, sent: bytes) -> None:
         self.socket.sendall(sent)
 
-    def hear(self) -> tuple[int, dict[str, str], bytes]:
-        """The next answer: status, headers, body."""
+    def hear(self, *, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
+        """The next answer: status, headers, body. An answer to HEAD has none."""
         line = self._heard.readline()
         assert line, "the connection was closed without an answer"
         headers: dict[str, str] = {}
@@ -75,7 +75,9 @@ class Line:
             name, _, value = field.decode().partition(":")
             assert name.lower() not in headers, name
             headers[name.lower()] = value.strip()
-        return int(line.split()[1]), headers, self._heard.read(int(headers["content-length"]))
+        status = int(line.split()[1])
+        length = int(headers["content-length"]) if has_body and status != 304 else 0
+        return status, headers, self._heard.read(length)
 
     def read(self) -> bytes:
         """All that comes until the other end closes."""

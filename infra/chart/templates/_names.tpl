@@ -42,23 +42,40 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   value: {{ $value | quote }}
 {{- end }}
 - name: ORDERS_HOST
-  value: "0.0.0.0"
+  value: {{ .root.Values.host | quote }}
 - name: ORDERS_PORT
   value: "8000"
 - name: ORDERS_METRICS_PORT
   value: "9464"
 - name: ORDERS_DRAIN_SECONDS
   value: {{ .root.Values.api.drainSeconds | quote }}
-{{- range tuple "ORDERS_MONGO_URI" "ORDERS_PAYMENT_WEBHOOK_SECRET" }}
-- name: {{ . }}
-  valueFrom:
-    secretKeyRef: {name: {{ $.root.Values.existingSecret }}, key: {{ . }}}
+{{- $elsewhere := keys $settings }}
+{{- range .root.Values.extraEnv }}
+{{- $elsewhere = append $elsewhere .name }}
 {{- end }}
-{{- range tuple "ORDERS_PAYMENT_TOKEN" "ORDERS_RABBITMQ_URI" "ORDERS_REDIS_URI" "ORDERS_JWT_HS256_SECRET" }}
-- name: {{ . }}
+{{- $secret := .root.Values.existingSecret }}
+{{- range $name, $isOptional := include "orders.secrets" .root | fromYaml }}
+{{- if has $name $.root.Values.secretFiles }}
+- name: {{ $name }}_FILE
+  value: /etc/orders/secrets/{{ $name }}
+{{- else if not (or (has $name $elsewhere) (has (printf "%s_FILE" $name) $elsewhere)) }}
+{{- if $secret }}
+- name: {{ $name }}
   valueFrom:
-    secretKeyRef: {name: {{ $.root.Values.existingSecret }}, key: {{ . }}, optional: true}
+    secretKeyRef: {name: {{ $secret }}, key: {{ $name }}{{ if $isOptional }}, optional: true{{ end }}}
+{{- else if not $isOptional }}
+{{- fail (printf "%s comes from nowhere: name existingSecret, or set %s_FILE" $name $name) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The settings that are secrets, and whether they may be missing. */}}
+{{- define "orders.secrets" -}}
+{{ .Files.Get "secrets.yaml" }}
 {{- end -}}
 
 {{/* A pod that may nothing: (root, component). */}}
@@ -90,6 +107,18 @@ volumes:
   # Several processes share their metrics in files.
   - name: tmp
     emptyDir: {medium: Memory, sizeLimit: 64Mi}
+  {{- if .root.Values.secretFiles }}
+  - name: secrets
+    secret:
+      secretName: {{ required "secretFiles are keys of existingSecret: name it" .root.Values.existingSecret }}
+      items:
+        {{- range .root.Values.secretFiles }}
+        - {key: {{ . }}, path: {{ . }}}
+        {{- end }}
+  {{- end }}
+  {{- with .root.Values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "orders.spread" -}}
@@ -113,4 +142,14 @@ securityContext:
   capabilities: {drop: [ALL]}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  {{- if .root.Values.secretFiles }}
+  - {name: secrets, mountPath: /etc/orders/secrets, readOnly: true}
+  {{- end }}
+  {{- with .root.Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .root.Values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Self
 import aiohttp
 import msgspec
 
+from orders.adapters.http_client import DIRECT, NO_CONNECTION, HttpRoute, why
 from orders.application.errors import PricesUnavailable
 from orders.domain.errors import InvalidValue
 from orders.domain.money import AMOUNT_LIMIT, exponent
@@ -89,6 +90,7 @@ class HttpPriceList:
         self,
         base_url: str,
         *,
+        route: HttpRoute = DIRECT,
         total_seconds: float = 2.0,
         max_waiting_calls: int = 256,
         cache_seconds: float = 30.0,
@@ -97,6 +99,7 @@ class HttpPriceList:
     ) -> None:
         """Take the address. `total_seconds` bounds one call of `prices`."""
         self._url = base_url.rstrip("/") + "/prices"
+        self._route = route
         self._total_seconds = total_seconds
         self._max_waiting_calls = max_waiting_calls
         self._waiting = 0
@@ -107,12 +110,7 @@ class HttpPriceList:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json", "User-Agent": "orders"},
-            timeout=aiohttp.ClientTimeout(sock_connect=1.0),
-            trust_env=False,
-        )
+        self._session = self._route.session(timeout=aiohttp.ClientTimeout(sock_connect=1.0))
         return self
 
     async def __aexit__(
@@ -164,8 +162,9 @@ class HttpPriceList:
                     part = skus[start : start + _SKUS_PER_REQUEST]
                     body = await self._body([("currency", currency), *(("sku", s) for s in part)])
                     prices |= msgspec.json.decode(body, type=_PricesResponse).prices
-        except (TimeoutError, aiohttp.ClientConnectionError) as error:
-            raise PricesUnavailable("the price list gave no response in time") from error
+        except (TimeoutError, *NO_CONNECTION) as error:
+            message = f"the price list gave no response in time: {why(error)}"
+            raise PricesUnavailable(message) from error
         except (aiohttp.ClientError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PricesUnavailable("the price list's response cannot be read") from error
         finally:

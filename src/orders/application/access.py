@@ -106,6 +106,10 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+TOKEN_ROLES: Final[frozenset[str]] = frozenset(role.value for role in Role) - {Role.OPERATOR}
+TOKEN_SCOPES: Final[frozenset[str]] = frozenset(scope.value for scope in Scope) - {Scope.OPERATE}
+"""What a token can give. The rest belongs to the person who runs the service, see `operator`."""
+
 _CU, _SU, _FU, _FI, _RI, _AU, _IN, _AD, _OP = Role
 _ALL = frozenset(Role) - {_OP}
 _OPERATORS = frozenset({_OP})

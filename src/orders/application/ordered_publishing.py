@@ -26,6 +26,8 @@ class Sender(Protocol):
     async def ready(self) -> None:
         """Connect, also again after a failure, and declare what events are sent to.
 
+        Has separate time limits.
+
         Raises:
             PublisherUnavailable: If the broker cannot be reached.
         """
@@ -48,20 +50,21 @@ async def publish_in_order(
     """Send the events of one order one after another, and those of different orders concurrently.
 
     After an event without a confirmation, no later event of the order is sent: it would overtake.
+    `within_seconds` begins when the sender is connected.
     """
     sending = _Sending(sender)
     with contextlib.suppress(PublisherUnavailable, TimeoutError):
+        await sender.ready()
         async with asyncio.timeout(within_seconds):
             await sending.send_all(events)
     return Published(confirmed=sending.confirmed, refused=sending.refused)
 
 
-async def prepared(sender: Sender, *, within_seconds: float) -> bool:
-    """Let a sender connect. Returns whether it has, within the time."""
-    with contextlib.suppress(PublisherUnavailable, TimeoutError):
-        async with asyncio.timeout(within_seconds):
-            await sender.ready()
-            return True
+async def prepared(sender: Sender) -> bool:
+    """Let a sender connect. Returns whether it has."""
+    with contextlib.suppress(PublisherUnavailable):
+        await sender.ready()
+        return True
     return False
 
 
@@ -75,7 +78,6 @@ class _Sending:
 
     async def send_all(self, events: Iterable[LoggedEvent]) -> None:
         orders = _by_order(events)
-        await self._sender.ready()
         async with asyncio.TaskGroup() as group:
             for own in orders:
                 group.create_task(self._send(own))

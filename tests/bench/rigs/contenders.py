@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orders.adapters.mongo.schema import migrate
+from orders.adapters.mongo.migration import migrate
 from orders.entrypoints.sandbox.data_directory import DataDirectory
 from orders.entrypoints.sandbox.stack import Stack
 from orders.entrypoints.sandbox.token_issuer.tokens import sandbox_token

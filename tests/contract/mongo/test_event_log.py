@@ -11,6 +11,7 @@ from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.in_memory import InMemoryEventLog
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.event_log import MongoEventLog
+from orders.application.errors import StoreUnavailable
 from tests.support.database.faulty_proxy import ForgetfulProxy
 
 
@@ -58,7 +59,7 @@ async def test_a_new_process_finds_the_end_of_the_feed(database: Database, logge
 
 
 async def test_an_append_whose_answer_was_lost_logs_nothing_twice(
-    proxy: ForgetfulProxy, database_name: str
+    proxy: ForgetfulProxy, database_name: str, retries_writes: bool
 ) -> None:
     async with open_mongo(proxy.uri, database=database_name) as database:
         log = MongoEventLog(database)
@@ -66,6 +67,9 @@ async def test_an_append_whose_answer_was_lost_logs_nothing_twice(
         await log.append(events[:2])
         proxy.lose_next_answers("insert")
 
+        if not retries_writes:
+            with pytest.raises(StoreUnavailable):
+                await log.append(events[2:5])
         await log.append(events[2:5])
 
         await log.append(events[5:6])

@@ -17,10 +17,9 @@ from orders.adapters.mongo import backlog as watched
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import ORDERS, Document
+from orders.adapters.mongo.monitoring import CommandSpans, PoolUse
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.spans import CommandSpans
 from orders.application.errors import StoreUnavailable
 from orders.application.ports import Backlog
 from orders.application.publisher_queue import RELAY_LEASE

@@ -33,9 +33,9 @@ from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Collection, Database, open_mongo
 from orders.adapters.mongo.documents import CODEC, ORDERS, Document, to_event_document
 from orders.adapters.mongo.form_migration import OLD_INDEXES, OldFormLeft, change_form
+from orders.adapters.mongo.migration import migrate
 from orders.adapters.mongo.orders import MongoOrders
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.adapters.mongo.schema import migrate
 from orders.adapters.mongo.stored_forms import OLD_NAMES, MixedOrders, StoredForm
 from orders.application.errors import ConcurrentUpdate, UnreadableOrder
 from orders.application.ports import OrderFilter
@@ -46,6 +46,7 @@ from orders.domain.order.storing import restore
 from tests.support.database.failing_database import NO_MAJORITY, FailPoint
 from tests.support.database.faulty_proxy import ForgetfulProxy
 from tests.support.database.old_build import AT_ONCE, NEVER, OldOrders, OldOutbox, old_document
+from tests.support.database.query_plans import plan_of
 from tests.support.orders import an_order_that_is
 
 ONE, BOTH, TWO = StoredForm
@@ -615,10 +616,12 @@ async def test_no_query_of_either_form_scans_the_collection(own: Database, bring
         await orders.find(query, {"_id": 1}, sort=[(field, -1)], limit=9).to_list()
 
     assert len(asked) == 3 * len(bounds)
+    information = await own[ORDERS].index_information()
+    by_name = {name: dict(index["key"]) for name, index in information.items()}
     for query, sort in asked:
-        plan = await own[ORDERS].find(query, sort=sort).explain()
-        winning = str(plan["queryPlanner"]["winningPlan"])
-        assert "COLLSCAN" not in winning, query
+        plan = await plan_of(own, query, sort)
+        assert not plan.is_scan, query
         field = sort[0][0]
-        assert f"'{field}': " in winning, (query, winning)
+        if used := plan.indexes & {*by_name}:
+            assert all(field in by_name[name] for name in used), (query, used)
         assert field in query, "it would scan the documents of the other form in this index"

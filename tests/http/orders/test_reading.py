@@ -26,7 +26,7 @@ async def test_reads_what_was_placed_by_id_number_and_reference(api: Api) -> Non
         assert answer.status_code == 200
         assert answer.json() == order
         assert answer.headers["etag"] == '"1"'
-        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cache-control"] == "no-store, no-transform"
 
 
 async def test_a_reference_used_twice_names_the_newer_order(api: Api, shop: Shop) -> None:

@@ -71,7 +71,7 @@ def test_the_page_loads_everything_from_here_and_runs_nothing_inline(
 ) -> None:
     page = client.get("/schema/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["cache-control"] == "no-store, no-transform"
     policy = page.headers["content-security-policy"]
     assert "script-src 'self';" in policy
     assert "style-src 'self';" in policy

@@ -100,8 +100,8 @@ async def test_names_the_methods_of_an_address(api: Api, method: str) -> None:
     order = await api.placed()
 
     for path, allowed in (
-        ("/orders", "GET, OPTIONS, POST"),
-        (f"/orders/{order['id']}", "GET, OPTIONS, PATCH"),
+        ("/orders", "GET, HEAD, OPTIONS, POST"),
+        (f"/orders/{order['id']}", "GET, HEAD, OPTIONS, PATCH"),
     ):
         answer = await api.call(method, path)
         assert_problem(answer, 405, "method-not-allowed")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, assert_problem
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ async def test_needs_no_token_and_minds_no_bad_one(api: Api, path: str) -> None:
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
         answer = await ask(api, path, **headers)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cache-control"] == "no-store, no-transform"
 
 
 async def test_is_not_ready_but_alive_without_the_store(api: Api) -> None:
@@ -36,7 +36,8 @@ async def test_is_not_ready_but_alive_without_the_store(api: Api) -> None:
 
     answer = await ask(api, "/readyz")
 
-    assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
+    assert_problem(answer, 503, "store-unavailable")
+    assert answer.headers["retry-after"] == "1"
     assert (await ask(api, "/livez")).status_code == 200
 
 
@@ -45,6 +46,7 @@ async def test_is_not_ready_but_alive_and_serving_while_it_drains(api: Api) -> N
 
     answer = await ask(api, "/readyz")
 
-    assert (answer.status_code, answer.json()) == (503, {"status": "draining"})
+    assert_problem(answer, 503, "draining")
+    assert answer.headers["retry-after"] == "1"
     assert (await ask(api, "/livez")).status_code == 200
     assert (await api.place()).status_code == 201

@@ -21,7 +21,7 @@ ALWAYS = {
     "content-security-policy": (
         "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
-    "cache-control": "no-store",
+    "cache-control": "no-store, no-transform",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",

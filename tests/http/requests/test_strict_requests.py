@@ -217,7 +217,13 @@ def test_refuses_every_repeated_name(members: dict[str, Any], data: st.DataObjec
 
 @pytest.mark.parametrize(
     "media_type",
-    ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
+    [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        'application/json;charset="utf-8"',
+        "application/json ; odata=verbose ;charset=utf-8; ",
+        'application/json;v="1; \\"charset=latin-1"',
+    ],
 )
 def test_takes_json_in_utf8(client: TestClient[Litestar], media_type: str) -> None:
     answer = client.post("/baskets", content=b'{"lines":[]}', headers={"content-type": media_type})
@@ -230,6 +236,13 @@ def test_takes_json_in_utf8(client: TestClient[Litestar], media_type: str) -> No
         [],
         [("content-type", "text/plain")],
         [("content-type", "application/json; charset=latin-1")],
+        [("content-type", 'application/json; charset="latin-1"')],
+        [("content-type", "application/json; charset=utf-8; charset=latin-1")],
+        [("content-type", "application/json; v=1; CHARSET=utf-16")],
+        [("content-type", "application/json; v")],
+        [("content-type", 'application/json; v="1')],
+        [("content-type", "application/json" + "; " * 10_000 + "x")],
+        [("content-type", "application/json;" + " ;" + " \t" * 10_000 + "x")],
         [("content-type", "application/jsonp")],
         [("content-type", "application/merge-patch+json")],
         [("content-type", "application/json"), ("content-type", "text/plain")],
@@ -241,10 +254,26 @@ def test_refuses_every_other_media_type_and_encoding(
 ) -> None:
     answer = client.post("/baskets", content=b'{"lines":[]}', headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
+    is_encoded = "content-encoding" in dict(headers)
+    assert answer.headers.get("accept-encoding") == ("identity" if is_encoded else None)
+    accepted = None if is_encoded else "application/json"
+    assert answer.headers.get("accept") == answer.headers.get("accept-post") == accepted
+
+
+def test_says_which_patches_it_takes(client: TestClient[Litestar]) -> None:
+    json_patch = {"content-type": "application/json-patch+json"}
+    answer = client.patch("/baskets", content=b"[]", headers=json_patch)
+    assert answer.status_code == 415
+    taken = "application/merge-patch+json, application/json"
+    assert answer.headers["accept-patch"] == answer.headers["accept"] == taken
 
 
 def test_takes_a_merge_patch_where_the_handler_says_so(client: TestClient[Litestar]) -> None:
-    for media_type in ("application/merge-patch+json", "application/json"):
+    for media_type in (
+        "application/merge-patch+json",
+        "application/merge-patch+json; charset=utf-8",
+        "application/json",
+    ):
         answer = client.patch(
             "/baskets", content=b'{"reason":"x"}', headers={"content-type": media_type}
         )
@@ -256,6 +285,12 @@ def test_a_body_may_be_left_out_only_where_the_handler_has_a_default(
 ) -> None:
     assert client.post("/cancel").text == "none given"
     assert client.post("/cancel", json={"reason": "late"}).text == "late"
+    typed = {"content-type": "application/json"}
+    for null in (b"null", b" null\r\n"):
+        assert client.post("/cancel", content=null, headers=typed).text == "none given"
+        assert client.post("/cancel", content=null).status_code == 415
+    for other in (b"nul", b"Null", b"null null", b"null,"):
+        assert client.post("/cancel", content=other, headers=typed).status_code == 400
     missing = client.post("/baskets", headers={"content-type": "application/json"})
     assert missing.status_code == 400
     assert missing.json()["detail"] == "a JSON body is required"

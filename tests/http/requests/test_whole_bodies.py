@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
 from orders.entrypoints.http.routes.commands import COMMANDS, Command
 from tests.http.server.test_connections import OFFERS
-from tests.support.api import Api, a_body, id_of
+from tests.support.api import Api, a_body, assert_problem, id_of
 from tests.support.api_commands import carry_out
 from tests.support.observed_api import an_app
 from tests.support.served_api import Line, served
@@ -122,6 +123,38 @@ async def test_a_type_of_body_promises_one_where_something_could_be_lost(
         assert code != "malformed-body"
 
 
+@pytest.mark.parametrize("command", LEAVE_OUT, ids=lambda command: command.operation.value)
+async def test_null_is_as_no_body(api: Api, authorized: str, command: Command[Any]) -> None:
+    """Several generated clients send it for a body that was left out."""
+    path = authorized + command.path.replace("{part_id:str}", "1")
+    options = {"who": "root", "dry_run": "true", "headers": {"If-Match": "*"}}
+    without = await api.post(path, **options)
+    null = await api.post(path, raw=b"null", **options)
+
+    assert (null.status_code, seen(null)) == (without.status_code, seen(without))
+
+
+def seen(answer: httpx.Response) -> dict[str, Any]:
+    """What is answered, but for what differs between two answers to the same."""
+    return {k: v for k, v in answer.json().items() if k not in {"trace_id", "updated_at"}}
+
+
+async def test_null_repeats_a_request_without_a_body(api: Api, authorized: str) -> None:
+    path = f"{authorized}/payments/1/capture"
+    first = await api.post(path, who="root", key="once")
+    again = await api.post(path, who="root", key="once", raw=b"null")
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_null_is_no_body_where_one_is_needed(api: Api, authorized: str) -> None:
+    for path in ("/orders", f"{authorized}/payments", f"{authorized}/holds"):
+        assert_problem(await api.post(path, who="root", raw=b"null"), 422, "invalid-body")
+    edited = await api.call("PATCH", authorized, raw=b"null", headers={"If-Match": "*"})
+    assert_problem(edited, 422, "invalid-body")
+
+
 def test_money_moves_by_commands_whose_body_may_be_lost() -> None:
     """Or the tests above would prove little."""
     assert {"capture", "refund", "cancel"} <= {each.operation.value for each in WITH_MEMBERS}
@@ -222,6 +255,7 @@ def test_a_capture_that_is_cut_off_anywhere_takes_nothing(
     ("fields", "body"),
     [
         (b"Content-Length: 2", b"{}"),
+        (b"Content-Length: 4", b"null"),
         (b"Content-Length: 3\r\nContent-Encoding: gzip", b"\x1f\x8b\x08"),
         (b"Transfer-Encoding: chunked", b"0;a=b\r\nX: y\r\n\r\n"),
         (b"Expect: 100-continue\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"),
@@ -230,7 +264,7 @@ def test_a_capture_that_is_cut_off_anywhere_takes_nothing(
         (b"Content-Length: 1", b" "),
     ],
 )
-def test_nothing_but_an_object_without_an_amount_takes_all_there_is(
+def test_nothing_but_an_object_without_an_amount_or_null_takes_all_there_is(
     till: Till, fields: bytes, body: bytes
 ) -> None:
     with Line(till.port) as line:
@@ -239,7 +273,7 @@ def test_nothing_but_an_object_without_an_amount_takes_all_there_is(
         line.say(capture + body)
         line.socket.shutdown(1)
         answers = line.read()
-    takes_all = body == b"{}"
+    takes_all = body in {b"{}", b"null"}
     assert answers.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4", b"HTTP/1.1 100"))
     assert (b"HTTP/1.1 200" in answers) is takes_all
     assert till.captured(path) == (2_500 if takes_all else 0)

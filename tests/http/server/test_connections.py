@@ -17,7 +17,7 @@ from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.http.middleware.overload import WHOLE_BODY, OverloadProtection
 from orders.entrypoints.http.middleware.response_headers import ALWAYS
 from orders.entrypoints.observability import metrics
-from orders.entrypoints.server import head_limits, uvicorn_protocol
+from orders.entrypoints.server import head_limits, serve, uvicorn_protocol
 from orders.entrypoints.server.head_limits import MAX_HEAD_BYTES, MAX_HEADERS
 from orders.entrypoints.server.supervisor import Draining
 from tests.support.observed_api import an_app
@@ -482,6 +482,15 @@ def test_whoever_reads_no_refusal_is_not_refused_for_ever(refusing: int) -> None
                 time.sleep(0.02)
             line.socket.shutdown(1)
         assert line.read().count(b"HTTP/1.1 503 ") < 20_000
+
+
+def test_says_how_long_an_idle_connection_is_kept() -> None:
+    with served(echo) as port, Line(port) as line:
+        line.say(GET)
+        announced = line.hear()[1]["keep-alive"]
+    seconds = int(announced.removeprefix("timeout="))
+    # Whichever protocol serves, it waits a second longer.
+    assert seconds + 1 == uvicorn_protocol.HEAD_TIMEOUT_SECONDS == serve._KEEP_ALIVE_SECONDS
 
 
 LARGE = 20_000_000

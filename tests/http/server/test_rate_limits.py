@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
-from orders.adapters.redis.rate_limiter import RedisRateLimiter
 from orders.entrypoints import admission
 from orders.entrypoints.http.middleware.client_address import ClientAddresses, network_of
 from tests.support.api import assert_problem
 from tests.support.observed_api import Caller, an_app
 from tests.support.processes.redis_process import redis_process
+from tests.support.rate_limiting import sharing
 from tests.support.shop import Shop
 
 SLOW = {"rate_per_second": 0.1, "rate_burst": 5, "auth_failures_per_second": 1.0}
@@ -167,37 +167,93 @@ async def test_a_guesser_behind_a_proxy_is_known_by_the_address_that_it_adds(
     assert await status_from("198.51.100.8") == 401
 
 
+BELIEVED = {
+    # What each of them adds when its client, 198.51.100.7, forges 203.0.113.9.
+    "nginx and HAProxy overwrite, Caddy and Traefik by default": (
+        ["198.51.100.7"],
+        "198.51.100.7",
+    ),
+    "nginx and Envoy append to the client's line": (["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+    "Envoy appends without a space": (["203.0.113.9,198.51.100.7"], "198.51.100.7"),
+    "HAProxy appends a line": (["203.0.113.9", "198.51.100.7"], "198.51.100.7"),
+    "two trusted proxies": (["203.0.113.9, 198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+    "a forged trusted proxy": (["10.0.0.3, 198.51.100.7"], "198.51.100.7"),
+    "a client inside": (["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+    "a port": (["198.51.100.7:4711"], "198.51.100.7"),
+    "IPv6": (["203.0.113.9, 2001:db8::7"], "2001:db8::7"),
+    "IPv6 with a port": (["[2001:DB8:0::7]:4711"], "2001:db8::7"),
+    "IPv4 in the form of IPv6": (["::ffff:198.51.100.7"], "198.51.100.7"),
+    "nothing": ([], "10.0.0.1"),
+    "empty": ([""], "10.0.0.1"),
+    "an empty last hop": (["198.51.100.7,"], "10.0.0.1"),
+    "garbage before the last hop": (["203.0.113.9, nonsense, 10.0.0.2"], "10.0.0.2"),
+    "a name": (["localhost"], "10.0.0.1"),
+    "a zone": (["fe80::7%eth0"], "10.0.0.1"),
+    "an octal number": (["198.51.100.010"], "10.0.0.1"),
+    "a word for a port": (["198.51.100.7:http"], "10.0.0.1"),
+    "more than brackets": (["[2001:db8::7]x"], "10.0.0.1"),
+    "blanks inside": (["198.51.100.7 8"], "10.0.0.1"),
+    "a thousand proxies": ([", ".join(["198.51.100.7", *["10.0.0.2"] * 1_000])], "10.0.0.2"),
+    "a hop of 60 KiB": (["1" * 60_000], "10.0.0.1"),
+}
+
+
+def client_seen(
+    addresses: ClientAddresses, headers: list[tuple[str, str]], peer: str = "10.0.0.1"
+) -> str:
+    """The address that a request counts for."""
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+    return addresses.client_of({"client": (peer, 80), "headers": raw})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("lines", "client"), BELIEVED.values(), ids=BELIEVED)
+def test_the_address_is_what_the_nearest_trusted_proxy_wrote(lines: list[str], client: str) -> None:
+    headers = [("X-Forwarded-For", line) for line in lines]
+    assert client_seen(ClientAddresses(["10.0.0.0/8"]), headers) == client
+    for networks in ((), ("172.16.0.0/12",)):
+        assert client_seen(ClientAddresses(networks), headers) == "10.0.0.1"
+
+
 @pytest.mark.parametrize(
-    ("headers", "client"),
+    ("header", "lines", "client"),
     [
-        ([], "10.0.0.1"),
-        ([("x-forwarded-for", "198.51.100.7")], "198.51.100.7"),
-        ([("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.0.0.2")], "198.51.100.7"),
-        ([("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "198.51.100.7")], "198.51.100.7"),
-        ([("x-forwarded-for", "10.0.0.3, 10.0.0.2")], "10.0.0.3"),
-        ([("x-forwarded-for", "203.0.113.9, nonsense, 10.0.0.2")], "10.0.0.2"),
-        ([("x-forwarded-for", "")], "10.0.0.1"),
-        ([("x-forwarded-for", "198.51.100.7:4711")], "198.51.100.7"),
-        ([("x-forwarded-for", "::ffff:198.51.100.7")], "198.51.100.7"),
-        ([("x-real-ip", "198.51.100.7")], "10.0.0.1"),
-        ([("forwarded", "for=198.51.100.7;proto=https")], "198.51.100.7"),
-        ([("forwarded", 'For="[2001:db8::1]:80", for=10.0.0.2')], "2001:db8::1"),
-        ([("forwarded", "for=203.0.113.9, for=_hidden, for=10.0.0.2")], "10.0.0.2"),
-        ([("forwarded", "for=203.0.113.9, proto=https")], "10.0.0.1"),
+        ("Forwarded", ["for=198.51.100.7;proto=https"], "198.51.100.7"),
+        ("Forwarded", ['For="[2001:db8::1]:80", for=10.0.0.2'], "2001:db8::1"),
+        ("Forwarded", ["for=203.0.113.9", "proto=https;for=198.51.100.7"], "198.51.100.7"),
+        ("Forwarded", ['for="', "for=198.51.100.7"], "198.51.100.7"),
+        ("Forwarded", ["for=203.0.113.9, for=_hidden, for=10.0.0.2"], "10.0.0.2"),
+        ("Forwarded", ["for=203.0.113.9, for=unknown"], "10.0.0.1"),
+        ("Forwarded", ["for=203.0.113.9, proto=https"], "10.0.0.1"),
+        ("X-Real-IP", ["198.51.100.7"], "198.51.100.7"),
+        ("X-Real-IP", ["203.0.113.9", "198.51.100.7"], "10.0.0.1"),
+        ("X-Real-IP", ["203.0.113.9, 198.51.100.7"], "10.0.0.1"),
     ],
 )
-def test_only_what_a_trusted_proxy_says_is_believed(
-    headers: list[tuple[str, str]], client: str
+def test_only_the_header_that_the_proxies_write_is_read(
+    header: str, lines: list[str], client: str
 ) -> None:
-    scope = {
-        "client": ("10.0.0.1", 80),
-        "headers": [(name.encode(), value.encode()) for name, value in headers],
-    }
-    behind = ClientAddresses(["10.0.0.0/8"])
-    assert behind.client_of(scope) == client  # type: ignore[arg-type]
-    for networks in ((), ("172.16.0.0/12",)):
-        direct = ClientAddresses(networks)
-        assert direct.client_of(scope) == "10.0.0.1"  # type: ignore[arg-type]
+    written = [(header, line) for line in lines]
+    forged = [
+        (name, value)
+        for name, value in {
+            "X-Forwarded-For": "192.0.2.66",
+            "Forwarded": "for=192.0.2.66",
+            "X-Real-IP": "192.0.2.66",
+            "True-Client-IP": "192.0.2.66",
+        }.items()
+        if name != header
+    ]
+    addresses = ClientAddresses(["10.0.0.0/8"], header)
+    assert client_seen(addresses, written) == client
+    assert client_seen(addresses, [*forged, *written]) == client
+    assert client_seen(addresses, forged) == "10.0.0.1"
+
+
+def test_a_peer_has_one_address_whatever_the_service_listens_on() -> None:
+    mapped, forged = "::ffff:198.51.100.7", [("X-Forwarded-For", "203.0.113.9")]
+    assert client_seen(ClientAddresses(), forged, peer=mapped) == "198.51.100.7"
+    assert client_seen(ClientAddresses(["198.51.100.7"]), forged, peer=mapped) == "203.0.113.9"
+    assert client_seen(ClientAddresses(["10.0.0.0/8"]), forged, peer="testclient") == "testclient"
 
 
 def test_one_client_holds_a_whole_ipv6_network() -> None:
@@ -278,10 +334,8 @@ async def test_three_replicas_on_one_redis_admit_what_one_does(tmp_path: Path) -
     async with contextlib.AsyncExitStack() as stack:
         redis = stack.enter_context(redis_process(tmp_path))
         limiters = [
-            await stack.enter_async_context(
-                # This is about sharing: on a busy machine Redis itself may be late.
-                RedisRateLimiter(redis.uri, fallback=InMemoryRateLimiter(), timeout_seconds=5)
-            )
+            # This is about sharing: on a busy machine Redis itself may be late.
+            await stack.enter_async_context(sharing(redis.uri, timeout_seconds=5))
             for _ in range(3)
         ]
         # All have a turn at once: on a busy machine some would wait too long for one.

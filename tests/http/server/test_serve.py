@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from orders.entrypoints.sandbox.stack import accepts
 from orders.entrypoints.server.child_processes import free_ports
 from orders.entrypoints.server.serve import server_config
+from orders.entrypoints.server.supervisor import STOP
 from tests.support.api import a_body
 from tests.support.observed_api import an_app
+from tests.support.processes.service import eventually
 from tests.support.served_api import Line, served
 from tests.support.shop import Shop
 
@@ -149,6 +154,57 @@ def test_a_signal_to_stop_waits_for_no_replacement(tmp_path: Path) -> None:
         unfinished.unlink()
         assert line.hear()[0] == 200
         assert ended(process) == (0, "shutdown\n")
+
+
+def workers_of(process: Serving) -> list[int]:
+    """The process ids of its workers."""
+    return [
+        int(each)
+        for each in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ]
+
+
+def is_asked_to_stop(pid: int) -> bool:
+    """Whether a process that is frozen will find the signal."""
+    (pending,) = re.findall(
+        r"^ShdPnd:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE
+    )
+    return bool(int(pending, 16) & 1 << STOP - 1)
+
+
+def test_what_has_arrived_when_the_server_stops_is_answered() -> None:
+    """On kept connections, and on connections that no worker has accepted yet."""
+    request = b"POST /0 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    with serving() as (process, port), ExitStack() as stack:
+        heard(process, "startup", 2)
+        kept = [stack.enter_context(Line(port)) for _ in range(16)]
+        for line in kept:
+            line.say(request)
+            assert line.hear()[0] == 200
+        for pid in workers_of(process):
+            os.kill(pid, signal.SIGSTOP)
+        fresh = [stack.enter_context(Line(port)) for _ in range(16)]
+        for line in (*kept, *fresh):
+            line.say(request)
+        process.terminate()
+        for pid in workers_of(process):
+            eventually(partial(is_asked_to_stop, pid))
+            os.kill(pid, signal.SIGCONT)
+        for line in (*kept, *fresh):
+            assert line.hear()[0] == 200
+            assert line.is_closed()
+        assert ended(process)[0] == 0
+
+
+def test_no_connection_is_taken_that_nobody_will_serve(tmp_path: Path) -> None:
+    (unfinished := tmp_path / "unfinished").touch()
+    with working(bytes(unfinished)) as (process, line):
+        process.terminate()
+        port = line.socket.getpeername()[1]
+        eventually(lambda: not accepts(port), 10)
+        unfinished.unlink()
+        assert line.hear()[0] == 200
+        assert ended(process)[0] == 0
 
 
 UNTESTED = """

@@ -15,7 +15,7 @@ import yaml
 
 from orders.entrypoints.http.routes.health import PATHS
 from orders.entrypoints.server import supervisor
-from orders.entrypoints.settings.table import settings_table
+from orders.entrypoints.settings.table import Settings, settings_table
 from tests.operating.deployment.chart import (
     CHART,
     ROOT,
@@ -26,9 +26,14 @@ from tests.operating.deployment.chart import (
     tool,
     values,
 )
+from tests.support.certificates import make_certificates
+from tests.support.processes.orders_process import COMPLETE
 from tests.support.processes.prometheus_process import RULES, installed
 
 SECRETS = {row.name for row in settings_table() if row.secret}
+FILES = {"ORDERS_MONGO_URI", "ORDERS_REDIS_URI", "ORDERS_RABBITMQ_URI"}
+"""Those that are files in the full set of values."""
+WEBHOOK = "ORDERS_PAYMENT_WEBHOOK_SECRET"
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +90,78 @@ def test_the_schema_knows_the_settings() -> None:
 
 def test_secrets_come_from_outside_only(full: Rendered) -> None:
     assert full.of("Secret") == {}
+    elsewhere = {"ORDERS_PAYMENT_TOKEN": "payments"}
     for pod in full.pods():
         told = full.environment(pod)
-        assert set(told) & SECRETS == SECRETS
-        for name in SECRETS:
+        assert set(told) & SECRETS == SECRETS - FILES
+        for name in SECRETS - FILES:
             assert set(told[name]) == {"name", "valueFrom"}
-            assert told[name]["valueFrom"]["secretKeyRef"]["name"] == "orders-production"
+            source = told[name]["valueFrom"]["secretKeyRef"]["name"]
+            assert source == elsewhere.get(name, "orders-production")
+
+
+def test_a_secret_may_be_a_file(full: Rendered) -> None:
+    mounted = {"ORDERS_MONGO_URI", "ORDERS_REDIS_URI"}
+    for name, pod in full.pods().items():
+        told = full.environment(name)
+        for secret in mounted:
+            assert told[f"{secret}_FILE"]["value"] == f"/etc/orders/secrets/{secret}"
+        assert told["ORDERS_RABBITMQ_URI_FILE"]["value"] == "/vault/secrets/rabbitmq"
+        (volume,) = (each for each in pod["volumes"] if each["name"] == "secrets")
+        assert volume["secret"]["secretName"] == "orders-production"
+        assert {each["key"] for each in volume["secret"]["items"]} == mounted
+        assert all(each["key"] == each["path"] for each in volume["secret"]["items"])
+
+
+def test_every_pod_has_what_is_added(full: Rendered) -> None:
+    for name, pod in full.pods().items():
+        (container,) = pod["containers"]
+        assert container["envFrom"] == [{"configMapRef": {"name": "tracing"}}]
+        told = full.environment(name)
+        assert len(told) == len(container["env"]), "no variable is there twice"
+        assert told["OTEL_EXPORTER_OTLP_HEADERS"]["valueFrom"]["secretKeyRef"]["key"] == "headers"
+        assert told["HTTPS_PROXY"]["value"] == "http://proxy.example:3128"
+        assert told["ORDERS_HOST"]["value"] == "::"
+        assert {"name": "ca", "configMap": {"name": "company-ca"}} in pod["volumes"]
+        mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
+        assert mounts.keys() == {"/tmp", "/etc/orders/secrets", "/etc/orders/ca"}
+        assert mounts["/etc/orders/ca"]["readOnly"] is True
+
+
+def test_a_process_starts_with_what_the_chart_sets(
+    charts: dict[str, Rendered], tmp_path: Path
+) -> None:
+    """Every variable of every pod is a setting, and none contradicts another."""
+    ca = make_certificates(tmp_path / "ca").authority.read_text()
+    secrets = {**COMPLETE, "ORDERS_REDIS_URI": "redis://c", "ORDERS_RABBITMQ_URI": "amqp://mq/"}
+    for chart in charts.values():
+        for pod in chart.pods():
+            environ = {}
+            for name, told in chart.environment(pod).items():
+                plain = name.removesuffix("_FILE")
+                if name.endswith("_FILE"):
+                    file = tmp_path / plain
+                    file.write_text(secrets.get(plain, ca))
+                    environ[name] = str(file)
+                elif "value" in told:
+                    environ[name] = told["value"]
+                elif not told["valueFrom"]["secretKeyRef"].get("optional"):
+                    environ[name] = secrets.get(name, "a=b")
+            assert Settings.read(environ).database == "orders"
+
+
+def test_a_secret_must_come_from_somewhere() -> None:
+    own = values("minimal")["settings"]
+    files = {f"{name}_FILE": "/vault/x" for name in ("ORDERS_MONGO_URI", WEBHOOK)}
+    everything, half = rendered(
+        [
+            with_values(existingSecret="", settings=own | files),
+            with_values(existingSecret="", settings=own | {WEBHOOK + "_FILE": "/vault/x"}),
+        ]
+    )
+    assert everything.problems == []
+    assert not SECRETS & everything.environment("orders-worker").keys()
+    assert "ORDERS_MONGO_URI comes from nowhere" in half.problems[0]
 
 
 def test_a_service_called_orders_does_not_set_our_port(full: Rendered) -> None:
@@ -196,8 +267,14 @@ def test_no_pod_may_more_than_it_must(charts: dict[str, Rendered]) -> None:
 def test_traffic_is_denied_but_where_it_is_allowed(full: Rendered) -> None:
     everyone, api = full.of("NetworkPolicy").values()
     assert everyone["spec"]["policyTypes"] == ["Ingress", "Egress"]
-    ports = [rule["ports"][0]["port"] for rule in everyone["spec"]["egress"]]
-    assert ports == [53, 27017, 443, 9092, 5671, 6379, 4318]
+    dns, *others = everyone["spec"]["egress"]
+    assert [(each["protocol"], each["port"]) for each in dns["ports"]] == [
+        ("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353),
+    ]  # fmt: skip
+    assert [[*each] for each in dns["to"]] == [["namespaceSelector"], ["ipBlock"]]
+    ports = [rule["ports"][0]["port"] for rule in others]
+    assert ports == [27017, 443, 9092, 5671, 6379, 4318, 9092]
+    assert others[-1]["ports"] == [{"protocol": "TCP", "port": 9092, "endPort": 9095}]
     allowed_in = [*everyone["spec"]["ingress"], *api["spec"]["ingress"]]
     assert [rule["ports"][0]["port"] for rule in allowed_in] == [9464, 8000]
     assert all(rule["from"] for rule in allowed_in)

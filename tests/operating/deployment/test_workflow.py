@@ -49,6 +49,14 @@ def test_every_job_has_its_own_rights_and_an_end() -> None:
     assert writing == {"image"}
 
 
+def test_tests_have_a_replica_set_whose_commands_can_fail() -> None:
+    """A stand-alone MongoDB has no retryable writes, and skips the tests of its failures."""
+    steps = str(jobs()["test"]["steps"])
+    assert "--replSet rs0" in steps
+    assert "enableTestCommands=1" in steps
+    assert "replicaSet=rs0" in str(jobs()["test"]["strategy"])
+
+
 def test_callers_are_sent_to_a_new_colour_by_a_person_only() -> None:
     switching = [name for name, job in jobs().items() if "blue-green.sh" in str(job["steps"])]
     assert switching == ["switch"]

@@ -17,7 +17,9 @@ class RoundTrips(CommandListener):
         self.sent: list[str] = []
 
     def started(self, event: CommandStartedEvent) -> None:
-        self.sent.append(event.command_name)
+        # What the driver says to a server with sessions when it closes is no part of a call.
+        if event.command_name != "endSessions":
+            self.sent.append(event.command_name)
 
     def succeeded(self, event: CommandSucceededEvent) -> None: ...
 

@@ -22,6 +22,11 @@ def failing_database_command(storage_path: Path, port: int) -> Sequence[str]:
     return [*database_command(storage_path, port), "--enable-test-commands"]
 
 
+def stand_alone_database_command(storage_path: Path, port: int) -> Sequence[str]:
+    """As `failing_database_command`, by a server that is in no replica set."""
+    return [*failing_database_command(storage_path, port), "--standalone"]
+
+
 class FailPoint:
     """Has the commands of the service fail; those of whoever sets it up do not."""
 
@@ -37,6 +42,11 @@ class FailPoint:
         """As `fail`, for the next of these commands only."""
         data = {"failCommands": list(commands), "appName": "orders", **how}
         self._configure(mode={"times": 1}, data=data)
+
+    def fail_from(self, count: int, *commands: str, **how: object) -> None:
+        """As `fail`, after the next `count` of these commands."""
+        data = {"failCommands": list(commands), "appName": "orders", **how}
+        self._configure(mode={"skip": count}, data=data)
 
     def off(self) -> None:
         """Fail no more."""

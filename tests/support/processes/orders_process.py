@@ -92,11 +92,11 @@ def running(
             os.close(unread.reader)
 
 
-def get(port: int, path: str, **headers: str) -> tuple[int, str]:
+def get(port: int, path: str, *, at: str = "127.0.0.1", **headers: str) -> tuple[int, str]:
     """Status and body of a request to this machine, made until somebody listens there."""
     give_up_at = time.monotonic() + 60
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection(at, port, timeout=60)
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 PATIENCE_SECONDS = 60
 
@@ -39,6 +41,9 @@ class OtlpReceiver:
     spans: list[Received] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Of each export, with names in lower case."""
+    resources: list[dict[str, Any]] = field(default_factory=list)
     hung: int = 0
     """Exports that came while it hung."""
     _news: threading.Condition = field(default_factory=threading.Condition)
@@ -55,7 +60,7 @@ class OtlpReceiver:
         """Answer again, what waits too."""
         self._answering.set()
 
-    def take(self, path: str, body: bytes) -> None:
+    def take(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Keep an export."""
         if not self._answering.is_set():
             with self._news:
@@ -65,6 +70,8 @@ class OtlpReceiver:
         request = ExportTraceServiceRequest.FromString(body)
         with self._news:
             self.paths.add(path)
+            self.headers.append({name.lower(): value for name, value in headers.items()})
+            self.resources += [_attributes(each.resource) for each in request.resource_spans]
             self.raw.append(body)
             self.spans += _spans_in(request)
             self._news.notify_all()
@@ -81,7 +88,7 @@ class OtlpReceiver:
 
 
 @contextmanager
-def otlp_receiver() -> Iterator[OtlpReceiver]:
+def otlp_receiver(tls: ssl.SSLContext | None = None) -> Iterator[OtlpReceiver]:
     """A receiver that listens, until the block is left."""
     receiver = OtlpReceiver()
 
@@ -89,7 +96,8 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            receiver.take(self.path, self.rfile.read(int(self.headers["content-length"])))
+            body = self.rfile.read(int(self.headers["content-length"]))
+            receiver.take(self.path, body, dict(self.headers))
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -103,9 +111,12 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
 
     with Server(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
+        scheme = "http" if tls is None else "https"
+        receiver.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
         try:
             yield receiver
         finally:
@@ -116,7 +127,7 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
 
 def _spans_in(request: ExportTraceServiceRequest) -> Iterator[Received]:
     for resource in request.resource_spans:
-        service = {each.key: _value(each.value) for each in resource.resource.attributes}
+        service = _attributes(resource.resource)
         for scope in resource.scope_spans:
             for span in scope.spans:
                 yield Received(
@@ -130,6 +141,10 @@ def _spans_in(request: ExportTraceServiceRequest) -> Iterator[Received]:
                     is_error=span.status.code == span.status.STATUS_CODE_ERROR,
                     service=str(service["service.name"]),
                 )
+
+
+def _attributes(resource: Resource) -> dict[str, Any]:
+    return {each.key: _value(each.value) for each in resource.attributes}
 
 
 def _value(value: AnyValue) -> Any:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 T = TypeVar("T")
 
 ALWAYS: Final = {
-    "cache-control": "no-store",
+    "cache-control": "no-store, no-transform",
     "content-security-policy": (
         "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),

@@ -10,11 +10,18 @@ from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from aiokafka.errors import (  # type: ignore[import-untyped]
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
 
+from orders.adapters.brokers.kafka_security import (
+    PLAINTEXT,
+    KafkaSecurity,
+    why_not,
+    why_unreachable,
+)
 from orders.adapters.brokers.kafka_topic import create_missing_topic
 from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.errors import PublisherUnavailable
@@ -22,7 +29,9 @@ from orders.application.ordered_publishing import EventRefused, prepared, publis
 from orders.application.ports import UNTRACED, LoggedEvent, Published, TraceContext
 
 _HEADERS: Final = [("content-type", CONTENT_TYPE.encode())]
+CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
+_REASON_SECONDS: Final = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -40,17 +49,22 @@ class KafkaPublisher:
         bootstrap: str,
         *,
         topic: str = "orders.events",
+        security: KafkaSecurity = PLAINTEXT,
         declares: bool = True,
         partitions: int = 0,
+        connect_seconds: float = CONNECT_SECONDS,
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take addresses of brokers. `publish_seconds` bounds a call, connecting included.
+        """Take addresses of brokers, with commas.
 
+        `publish_seconds` bounds a call, and `connect_seconds` what a call needs to connect before.
         A topic that is missing gets `partitions`, or with 0 the brokers' default number. Without
         `declares`, the topic must exist, unless the brokers create it by themselves.
         """
         self._bootstrap = bootstrap
+        self._security = security
+        self._connect_seconds = connect_seconds
         self._topic = topic
         self._declares = declares
         self._partitions = partitions
@@ -73,7 +87,7 @@ class KafkaPublisher:
     async def prepare(self) -> bool:
         """Connect, and create a missing topic. Returns False if no broker can be reached."""
         async with self._one_call:
-            return await prepared(self, within_seconds=self._publish_seconds)
+            return await prepared(self)
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given. Returns the outcome."""
@@ -81,8 +95,12 @@ class KafkaPublisher:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Connect, get a producer id and create a missing topic, if the last producer failed."""
-        if self._is_usable:
+        """Connect, get a producer id and create a missing topic.
+
+        Does nothing if the last producer is usable, and its token does not end soon.
+        """
+        loop = asyncio.get_running_loop()
+        if self._is_usable and loop.time() < self._security.used_until:
             return
         await self._disconnect()
         self._failure_is_logged = False
@@ -93,13 +111,20 @@ class KafkaPublisher:
             acks="all",
             # If a response takes longer than half of the time, aiokafka requests it once more.
             request_timeout_ms=round(self._publish_seconds * 500),
+            **self._security.options(),
         )
         try:
-            await self._producer.start()
-            if self._declares:
-                await create_missing_topic(self._producer.client, self._topic, self._partitions)
-        except (KafkaError, OSError) as error:
-            raise self._disconnected(error) from error
+            async with asyncio.timeout(self._connect_seconds):
+                await self._producer.start()
+                if self._declares:
+                    await create_missing_topic(self._producer.client, self._topic, self._partitions)
+        except (KafkaConnectionError, OSError) as error:
+            reason = await why_unreachable(
+                self._bootstrap, self._security, within_seconds=_REASON_SECONDS
+            )
+            raise self._disconnected(reason) from error
+        except KafkaError as error:
+            raise self._disconnected(why_not(error)) from error
         self._is_usable = True
 
     async def send(self, event: LoggedEvent) -> None:
@@ -120,16 +145,16 @@ class KafkaPublisher:
             self._is_usable = False
             raise EventRefused("too-large-for-kafka") from error
         except (KafkaError, OSError) as error:
-            raise self._disconnected(error) from error
+            raise self._disconnected(why_not(error)) from error
         except asyncio.CancelledError:
             # The time is over, but the producer still has the event.
             self._is_usable = False
             raise
 
-    def _disconnected(self, error: BaseException) -> PublisherUnavailable:
+    def _disconnected(self, reason: str) -> PublisherUnavailable:
         self._is_usable = False
         if not self._failure_is_logged:
-            _log.warning("Kafka: %s", type(error).__name__)
+            _log.warning("Kafka: %s", reason)
             self._failure_is_logged = True
         return PublisherUnavailable("Kafka did not confirm")
 

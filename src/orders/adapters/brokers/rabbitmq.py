@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Final, Self
 
@@ -17,6 +18,12 @@ from aio_pika.exceptions import (
 )
 from aiormq.exceptions import ChannelAccessRefused
 
+from orders.adapters.brokers.rabbitmq_servers import (
+    CONNECT_SECONDS,
+    RabbitServers,
+    RabbitUnavailable,
+    why_not,
+)
 from orders.adapters.messages import (
     CONTENT_TYPE,
     encode,
@@ -47,15 +54,18 @@ class RabbitPublisher:
         uri: str,
         *,
         exchange: str = EXCHANGE,
+        tls: ssl.SSLContext | None = None,
         declares: bool = True,
+        connect_seconds: float = CONNECT_SECONDS,
         publish_seconds: float = 10,
         trace_context: TraceContext = UNTRACED,
     ) -> None:
-        """Take the address of the broker. `publish_seconds` bounds a call, connecting included.
+        """Take the nodes, as `RabbitServers` does.
 
+        `publish_seconds` bounds a call, and `connect_seconds` a try to connect to a node before.
         Without `declares`, the exchange must exist.
         """
-        self._uri = uri
+        self._servers = RabbitServers(uri, tls=tls, connect_seconds=connect_seconds)
         self._name = exchange
         self._declares = declares
         self._publish_seconds = publish_seconds
@@ -77,7 +87,7 @@ class RabbitPublisher:
     async def prepare(self) -> bool:
         """Connect, and declare the exchange. Returns False if the broker cannot be reached."""
         async with self._one_call:
-            return await prepared(self, within_seconds=self._publish_seconds)
+            return await prepared(self)
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given. Returns the outcome."""
@@ -91,9 +101,9 @@ class RabbitPublisher:
         await self._disconnect()
         self._failure_is_logged = False
         try:
-            self._connection = await aio_pika.connect(self._uri)
+            self._connection = await self._servers.connect()
             self._exchange = await self._open_exchange(self._connection)
-        except CONNECTION_EXCEPTIONS as error:
+        except (RabbitUnavailable, *CONNECTION_EXCEPTIONS) as error:
             raise self._disconnected(error) from error
 
     async def send(self, event: LoggedEvent) -> None:
@@ -141,8 +151,7 @@ class RabbitPublisher:
     def _disconnected(self, error: BaseException) -> PublisherUnavailable:
         self._exchange = None
         if not self._failure_is_logged:
-            # Not the address nor the broker's message: both may contain credentials.
-            _log.warning("RabbitMQ: %s", type(error).__name__)
+            _log.warning("RabbitMQ: %s", why_not(error))
             self._failure_is_logged = True
         return PublisherUnavailable("RabbitMQ did not confirm")
 

@@ -92,7 +92,7 @@ class InMemoryPublisher:
 
     async def prepare(self) -> bool:
         """Return whether the broker is switched on."""
-        return await prepared(self, within_seconds=1)
+        return await prepared(self)
 
     async def publish(self, events: Sequence[LoggedEvent]) -> Published:
         """Send events, those of each order in the sequence given. Returns the outcome."""

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import aiohttp
 
+from orders.adapters.http_client import DIRECT, HttpRoute, why
 from orders.adapters.jwt.keys import VerifyingKey, keys_of, only_match
 from orders.application.errors import InvalidToken, KeysUnavailable
 
@@ -33,6 +34,7 @@ class JwksRing:
         self,
         url: str,
         *,
+        route: HttpRoute = DIRECT,
         refresh_seconds: float = 300,
         retry_seconds: float = 30,
         cold_retry_seconds: float = 1,
@@ -42,6 +44,7 @@ class JwksRing:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
+        self._route = route
         self._refresh_seconds = refresh_seconds
         self._retry_seconds = retry_seconds
         self._cold_retry_seconds = cold_retry_seconds
@@ -127,15 +130,14 @@ class JwksRing:
         try:
             keys = keys_of(await self._download())
         except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-            _log.warning("the JWKS could not be fetched: %s", type(error).__name__)
+            _log.warning("the JWKS could not be fetched: %s", why(error))
             return
         self._keys = keys
         self._fetched_at = self._now()
 
     async def _download(self) -> bytes:
         if self._session is None:
-            jar = aiohttp.DummyCookieJar()
-            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=jar)
+            self._session = self._route.session(timeout=self._timeout)
         async with self._session.get(self._url, allow_redirects=False) as response:
             if response.status != 200:
                 raise ValueError("the JWKS endpoint did not return 200")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -22,6 +22,13 @@ MAX_RSA_BITS: Final = 8192
 MIN_SECRET_BYTES: Final = 32
 
 _ALGORITHMS: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
+# What a key without `alg` may verify. An RSA key's tokens say which of the two they are.
+_OF_KEY_TYPE: Final = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
+
+
+def canonical_name(algorithm: str) -> str:
+    """Return the one name that we use for an algorithm: EdDSA for Ed25519 (RFC 9864)."""
+    return "EdDSA" if algorithm == "Ed25519" else algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,9 @@ class SharedSecret:
 
 
 def keys_of(jwks: bytes) -> tuple[VerifyingKey, ...]:
-    """Return the keys of a JWKS that may verify tokens, each once. The others are skipped.
+    """Return the keys of a JWKS that may verify tokens, each once per algorithm; skip the others.
+
+    A key without `alg` may verify all that its type can, one without `use` verifies signatures.
 
     Skipped are private and symmetric keys, RSA keys under 2048 or over 8192 bits, curves other
     than P-256 and Ed25519, keys for encryption, keys whose `alg` does not fit their type, and
@@ -115,23 +124,29 @@ def keys_of(jwks: bytes) -> tuple[VerifyingKey, ...]:
         raise ValueError("not a JWKS")
     # Not PyJWKSet, which one bad key ends: `alg` of "none" with a NotImplementedError, an object as
     # `alg` with a TypeError, `oct` without `k` with a KeyError.
-    keys = tuple(dict.fromkeys(key for jwk in listed if (key := _key_of(jwk)) is not None))
+    keys = tuple(dict.fromkeys(key for jwk in listed for key in _keys_in(jwk)))
     if not keys:
         raise ValueError("the JWKS has no key that may verify tokens")
     return keys
 
 
-def _key_of(jwk: object) -> VerifyingKey | None:
+def _keys_in(jwk: object) -> Iterator[VerifyingKey]:
     if not isinstance(jwk, dict) or not _is_for_verifying(jwk):
-        return None
-    try:
-        key = PyJWK(jwk)
-    except (PyJWTError, UnsupportedAlgorithm, KeyError):
-        return None
-    if not _is_accepted(key.key):
-        return None
+        return
     identity = json.dumps([jwk.get(member) for member in ("kty", "crv", "n", "e", "x", "y")])
-    return VerifyingKey(key.key_id, key.algorithm_name, identity, key)
+    for algorithm in _algorithms_of(jwk):
+        try:
+            key = PyJWK(jwk, algorithm)
+        except (PyJWTError, UnsupportedAlgorithm, KeyError):
+            return
+        if _is_accepted(key.key):
+            yield VerifyingKey(key.key_id, algorithm, identity, key)
+
+
+def _algorithms_of(jwk: Mapping[str, str]) -> tuple[str, ...]:
+    if "alg" in jwk:
+        return (canonical_name(jwk["alg"]),)
+    return _OF_KEY_TYPE.get(jwk.get("kty", ""), ())
 
 
 def _is_for_verifying(jwk: Mapping[str, object]) -> bool:
@@ -139,7 +154,7 @@ def _is_for_verifying(jwk: Mapping[str, object]) -> bool:
     operations = jwk.get("key_ops", ["verify"])
     return (
         all(isinstance(jwk.get(member, ""), str) for member in ("kty", "crv", "alg", "kid"))
-        and jwk.get("alg", "RS256") in _ALGORITHMS
+        and canonical_name(str(jwk.get("alg", "RS256"))) in _ALGORITHMS
         and jwk.get("use", "sig") == "sig"
         and isinstance(operations, list)
         and "verify" in operations

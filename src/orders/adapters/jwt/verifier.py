@@ -1,7 +1,8 @@
 """Access tokens: JSON Web Tokens that the auth service signed (RFC 7519).
 
 PyJWT decodes base64 and checks the signature. We check what it is lenient about: the form of the
-text, the header, and members of an object that are there twice. `claims.py` checks the claims.
+text, the header, and members of an object that are there twice. `claims.py` checks the claims,
+`caller.py` reads whom they name.
 """
 
 from __future__ import annotations
@@ -16,21 +17,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jwt import PyJWS
+from jwt.algorithms import OKPAlgorithm
 from jwt.exceptions import InvalidSignatureError, PyJWTError
 from jwt.utils import base64url_decode
 
-from orders.adapters.jwt.claims import (
-    Claims,
-    TokenRules,
-    caller_of,
-    require_purpose,
-    require_times,
-)
-from orders.adapters.jwt.keys import KeyRing, VerifyingKey
+from orders.adapters.jwt.caller import caller_of
+from orders.adapters.jwt.claim_paths import Claims
+from orders.adapters.jwt.claims import TokenRules, require_purpose, require_times
+from orders.adapters.jwt.keys import KeyRing, VerifyingKey, canonical_name
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken
 
 _JWS: Final = PyJWS()
+_JWS.register_algorithm("Ed25519", OKPAlgorithm())  # RFC 9864; PyJWT 2.15 knows EdDSA only
 # PyJWT takes base64 with padding, too.
 _THREE_PARTS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
@@ -87,8 +86,8 @@ class JwtVerifier:
 
     async def _verify_anew(self, token: str, digest: bytes) -> Caller:
         algorithm, kid, token_type = self._check_header(_header_of(token))
-        key = await self._keys.find(algorithm, kid)
-        claims = _claims_of(token, key)
+        key = await self._keys.find(canonical_name(algorithm), kid)
+        claims = _claims_of(token, key, algorithm)
         expires_at = require_times(claims, self._rules, now=self._now())
         require_purpose(claims, self._rules, token_type=token_type)
         caller = caller_of(claims, self._rules)
@@ -101,7 +100,7 @@ class JwtVerifier:
             self._verified.popitem(last=False)
 
     def _check_header(self, header: dict[str, Any]) -> tuple[str, str | None, str | None]:
-        """Check the header. Returns the algorithm, the key's name and the token's type."""
+        """Check the header. Returns the algorithm as it stands there, the key's name, the type."""
         if "crit" in header:
             raise InvalidToken("it demands an extension that is not understood")
         if not all(isinstance(header.get(name, ""), str) for name in ("alg", "kid", "typ")):
@@ -111,7 +110,7 @@ class JwtVerifier:
         if token_type not in self._rules.token_types:
             raise InvalidToken("it is not an access token")
         algorithm = header.get("alg", "")
-        if algorithm not in self._rules.algorithms:
+        if canonical_name(algorithm) not in self._rules.algorithms:
             raise InvalidToken("its algorithm is not accepted")
         return algorithm, header.get("kid"), token_type
 
@@ -123,11 +122,12 @@ def _header_of(token: str) -> dict[str, Any]:
         raise InvalidToken("it is not base64url") from None
 
 
-def _claims_of(token: str, key: VerifyingKey) -> Claims:
-    """Check the signature. Returns the claims."""
+def _claims_of(token: str, key: VerifyingKey, algorithm: str) -> Claims:
+    """Check the signature. Returns the claims. `algorithm` is a name of the key's algorithm."""
     try:
-        # Not `jwt.decode`: of a member that is there twice, it takes the last one.
-        return _object_of(_JWS.decode(token, key.jwk, algorithms=[key.algorithm]))
+        # Not `jwt.decode`: of a member that is there twice, it takes the last one. And not the
+        # PyJWK, which refuses the other name of its algorithm.
+        return _object_of(_JWS.decode(token, key.jwk.key, algorithms=[algorithm]))
     except InvalidSignatureError:
         raise InvalidToken("its signature is wrong") from None
     except PyJWTError:

@@ -6,17 +6,27 @@ Only refusals are listed. Everything else that a server, a proxy or a hosted ser
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from pymongo.errors import BulkWriteError, InvalidName, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    InvalidName,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
 from orders.application.deadline import seconds_left
 from orders.application.errors import StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Only the text says it, up to a comma: then come names of hosts.
+_REFUSED: Final = re.compile(r"certificate verify failed: ([A-Za-z -]+)")
 
 DUPLICATE_KEY: Final = frozenset({11000, 11001, 12582})
 
@@ -93,6 +103,8 @@ def first_write_error(error: BulkWriteError) -> dict[str, Any]:
 def _kind_of(error: PyMongoError) -> str:
     """The class and code. Not the text: it may quote what is stored, and where."""
     code = _code(error)
+    if isinstance(error, ServerSelectionTimeoutError) and (found := _REFUSED.search(str(error))):
+        return f"its certificate is refused: {found[1]}"
     return type(error).__name__ + (f" {code}" if code is not None else "")
 
 

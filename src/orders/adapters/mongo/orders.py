@@ -22,6 +22,7 @@ from orders.adapters.mongo.documents import (
 from orders.adapters.mongo.driver_errors import (
     DUPLICATE_KEY,
     first_write_error,
+    is_refusal,
     translate_driver_errors,
 )
 from orders.adapters.mongo.leases import claim
@@ -90,9 +91,7 @@ class MongoOrders:
         try:
             await self._orders.insert_many([document])
         except BulkWriteError as error:
-            if first_write_error(error)["code"] not in DUPLICATE_KEY:
-                raise
-            await self._require_ours(order.id, token)
+            await self._require_ours(order.id, token, error)
         mark_stored(order, 1, write_token=token)
 
     @translate_driver_errors
@@ -190,11 +189,19 @@ class MongoOrders:
         )
         return [OrderId(document["_id"]) for document in claimed]
 
-    async def _require_ours(self, order_id: OrderId, token: ObjectId) -> None:
-        """Return if the refused insert was stored by our first attempt, with this token."""
+    async def _require_ours(
+        self, order_id: OrderId, token: ObjectId, error: BulkWriteError
+    ) -> None:
+        """Return if the insert that failed was stored by our first attempt, with this token.
+
+        Engines report a collision differently, some as a deadlock. So ask what is stored.
+        """
+        is_duplicate = first_write_error(error)["code"] in DUPLICATE_KEY
+        if is_refusal(error) and not is_duplicate:
+            raise error
         stored = await self._orders.find_one({"_id": order_id}, {"write_token": 1})
         if stored is None:
-            raise ConcurrentUpdate
+            raise ConcurrentUpdate if is_duplicate else error
         if stored["write_token"] != token:
             raise DuplicateOrder
         await wait_for_majority(self._orders, {"_id": order_id, "write_token": token}, {"_id": 1})

@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from beanie import Document, init_beanie
+from beanie import Document
 from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
-from orders.adapters.mongo.connection import open_mongo
 from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, PUBLISHERS
-from orders.adapters.mongo.form_migration import Report, bring_to_form
-from orders.adapters.mongo.stored_forms import StoredForm
-
-_INDEX_SECONDS: Final = 3_600.0
 
 
 def _index(name: str, *fields: str, **options: Any) -> IndexModel:
@@ -134,31 +128,6 @@ class EventDocument(Document):
         ]
 
 
-async def migrate(
-    uri: str,
-    *,
-    database: str,
-    stored_form: StoredForm = StoredForm.TWO,
-    report: Report = lambda _: None,
-) -> None:
-    """Create the missing indexes, and bring the orders to the form of `ORDERS_STORED_FORM`.
-
-    It may be run again, and by several processes at once. It never changes an index under its
-    name: a new definition gets a new name.
-
-    Raises:
-        OldFormLeft: If processes with this setting would not see some of the orders.
-        PyMongoError: If the database cannot be reached, or an index cannot be created.
-    """
-    async with open_mongo(uri, database=database, timeout_seconds=_INDEX_SECONDS) as opened:
-        models = models_for(await opened.command("hello"))
-        await init_beanie(database=opened, document_models=models)
-        await bring_to_form(opened, stored_form, report)
-
-
-def models_for(hello: Mapping[str, Any]) -> list[type[Document]]:
-    """Return the declared documents for a server with this `hello` response. Only `mongos`, which
-    stands in front of a sharded cluster, says `isdbgrid`.
-    """
-    is_cluster = hello.get("msg") == "isdbgrid"
-    return [ShardedOrderDocument if is_cluster else OrderDocument, EventDocument]
+def models_for(*, is_sharded: bool) -> list[type[Document]]:
+    """Return the declared documents of a database whose orders are sharded, or not."""
+    return [ShardedOrderDocument if is_sharded else OrderDocument, EventDocument]

@@ -11,6 +11,7 @@ import msgspec
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from yarl import URL
 
+from orders.adapters.http_client import DIRECT, HttpRoute
 from orders.adapters.payment_service.http_call import Request
 from orders.adapters.payment_service.resilience import CallLimits, ResilientClient, Timing
 from orders.adapters.payment_service.schema import read_payment, read_payments
@@ -33,12 +34,16 @@ class HttpPayments:
         url: str,
         *,
         credential: str | None = None,
+        route: HttpRoute = DIRECT,
         limits: CallLimits | None = None,
         timing: Timing | None = None,
     ) -> None:
         """Take the address of the service, without `/v1`, and our credential there."""
         self._payments = url.rstrip("/") + "/v1/payments"
-        self._credential = credential
+        self._headers = {"Accept-Encoding": "identity"}
+        if credential is not None:
+            self._headers["Authorization"] = f"Bearer {credential}"
+        self._route = route
         self._client = ResilientClient(limits or CallLimits(), timing or Timing())
 
     @property
@@ -48,7 +53,7 @@ class HttpPayments:
 
     async def open(self) -> None:
         """Make the HTTP session. The first call connects."""
-        await self._client.open(self._credential)
+        await self._client.open(self._route)
 
     async def close(self) -> None:
         """Close all connections. Closing twice does nothing."""
@@ -105,7 +110,7 @@ class HttpPayments:
                 Neither says anything about the payment. May be repeated.
         """
         url = URL(f"{self._payments}?reference={quote(reference, safe='')}", encoded=True)
-        request = Request("GET", url, _with_trace_context({}))
+        request = Request("GET", url, _with_trace_context({**self._headers}))
         try:
             return await self._client.send(request, lambda body: read_payments(body).get(reference))
         except (PaymentDeclined, PaymentRefused) as error:
@@ -118,7 +123,8 @@ class HttpPayments:
         return await self._post(url, {**body, "reference": reference}, key=reference)
 
     async def _post(self, url: str, body: Mapping[str, object], *, key: str) -> PaymentReport:
-        headers = _with_trace_context({"Idempotency-Key": key, "Content-Type": "application/json"})
+        own = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        headers = _with_trace_context(self._headers | own)
         request = Request("POST", URL(url, encoded=True), headers, msgspec.json.encode(body))
         return await self._client.send(request, read_payment)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import aiohttp
 from yarl import URL
 
+from orders.adapters.http_client import NO_CONNECTION, why
 from orders.adapters.payment_service.retry_policy import retry_after_seconds
 from orders.adapters.payment_service.schema import UnreadableResponse, read_decline_code
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
@@ -38,7 +39,7 @@ class Request:
 
     method: str
     url: URL
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = None
 
 
@@ -62,8 +63,8 @@ async def call_once(
             allow_redirects=False,
         ) as response:
             return await _result(response, read)
-    except (TimeoutError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-        raise RetryableFailure("the payment service gave no response") from error
+    except (TimeoutError, *NO_CONNECTION, aiohttp.ClientPayloadError) as error:
+        raise RetryableFailure(f"the payment service gave no response: {why(error)}") from error
     except (aiohttp.ClientError, UnreadableResponse) as error:
         raise PaymentUnavailable("the payment service's response cannot be read") from error
 

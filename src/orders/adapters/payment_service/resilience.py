@@ -13,6 +13,7 @@ from typing import TypeVar
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from orders.adapters.http_client import HttpRoute
 from orders.adapters.payment_service.circuit_breaker import (
     BreakerRules,
     CircuitBreaker,
@@ -83,21 +84,15 @@ class ResilientClient:
         """Closed, half-open or open."""
         return self._breaker.state
 
-    async def open(self, credential: str | None) -> None:
+    async def open(self, route: HttpRoute) -> None:
         """Make the session. The first request connects."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if credential is not None:
-            headers["Authorization"] = f"Bearer {credential}"
-        self._session = aiohttp.ClientSession(
-            # The slots bound the connections already. A second bound would only hide the first.
-            connector=aiohttp.TCPConnector(limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers | {"User-Agent": "orders"},
+        self._session = route.session(
             timeout=aiohttp.ClientTimeout(
                 connect=self._limits.connect_seconds, sock_read=self._limits.read_seconds
             ),
+            # The slots bound the connections already. A second bound would only hide the first.
+            limit=0,
             auto_decompress=False,
-            trust_env=False,
         )
 
     async def close(self) -> None:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-import time
-from collections.abc import Callable, Coroutine
+import ssl
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
+from orders.adapters.redis.primary import (
+    CONNECT_SECONDS,
+    CONNECTIONS,
+    RedisServers,
+    RedisUnavailable,
+    close,
+    why_not,
+)
 from orders.application.ports import Admission, RateLimiter, RatePolicy
 
-TIMEOUT_SECONDS: Final = 0.02
+TIMEOUT_SECONDS: Final = 0.04
 """The longest wait of a batch for Redis."""
-PAUSE_SECONDS: Final = 5.0
-"""After a failure, the pause before the next call to Redis."""
-PREFIX: Final = "orders:rate:"
+PAUSE_SECONDS: Final = 1.0
+"""The wait before the next attempt to connect, and between two checks of an idle connection."""
+PREFIX: Final = "orders:rate:{shared}:"
+"""A Redis Cluster stores keys with the same word in braces together: one call may have them all."""
 
 # The generic cell rate algorithm (GCRA) for a batch. Each key has an interval and a burst.
 # Times are whole microseconds of the clock of Redis, because the clocks of our machines may differ.
@@ -40,16 +49,18 @@ for i, key in ipairs(KEYS) do
 end
 return rooms
 """
+_PROBE: Final = PREFIX + "probe"
+_PROBE_ARGS: Final = [1, 1_000_000]
+"""An interval of 1 µs: whoever else probes, the script writes."""
 _BATCH: Final = 500
 _LATE_LOOPS: Final = 10
 _log = logging.getLogger(__name__)
 
 
 class _Batch:
-    """The requests of one call to Redis. `losses` counts the failures of Redis before it."""
+    """The requests of one call to Redis."""
 
-    def __init__(self, losses: int) -> None:
-        self.losses = losses
+    def __init__(self) -> None:
         self.keys: list[str] = []
         self.args: list[int] = []
         self.rooms: asyncio.Task[list[int] | None]
@@ -64,10 +75,11 @@ class _Batch:
 class RedisRateLimiter:
     """GCRA, atomic in Redis. Keys are stored as digests, so no name of a caller is in Redis.
 
-    There is one call to Redis at a time. Requests that arrive meanwhile share the next call, so a
-    burst of requests costs a few calls. If Redis fails or takes longer than `timeout_seconds`,
-    `fallback` counts for `PAUSE_SECONDS`. Then one request tries Redis again, and the others use
-    `fallback` until Redis responds. Leaving the context closes the connection.
+    A task of its own connects, so no request waits for that: until there is a connection,
+    `fallback` counts. At most `CONNECTIONS` calls are on their way at once. Requests that arrive
+    meanwhile share the next call, so a burst of requests costs a few calls. If a call fails or
+    takes longer than `timeout_seconds`, `fallback` counts until Redis is connected again, which is
+    tried at once, then every `pause_seconds`. Leaving the context closes the connections.
     """
 
     def __init__(
@@ -75,30 +87,34 @@ class RedisRateLimiter:
         uri: str,
         *,
         fallback: RateLimiter,
+        tls: ssl.SSLContext | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
-        """Take the address of Redis. The first call connects."""
-        # The timeouts of redis-py would also end a wait if our own event loop was late.
-        self._redis = Redis.from_url(
-            uri, retry=Retry(NoBackoff(), 0), socket_connect_timeout=None, socket_timeout=None
-        )
-        self._script = self._redis.register_script(_GCRA)
+        """Take the servers, as `RedisServers` does. Entering the context starts to connect."""
+        self._servers = RedisServers(uri, tls=tls, connect_seconds=connect_seconds)
         self._fallback = fallback
         self._timeout_seconds = timeout_seconds
-        self._clock = clock
-        self._one_call = asyncio.Lock()
+        self._pause_seconds = pause_seconds
+        self._slots = asyncio.Semaphore(CONNECTIONS)
         self._next: _Batch | None = None
-        self._losses = 0
-        self._retry_at = float("-inf")
-        self._is_shared = True
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._script: AsyncScript | None = None
+        self._lost = asyncio.Event()
+        self._is_used = False
+        """Whether Redis has responded since the last check of the connection."""
+        self._reasons: set[str] = set()
+        """Why Redis is not used, as the log says it: each reason once, not for each attempt."""
 
     @property
     def is_degraded(self) -> bool:
-        """Whether `fallback` counts, for this process alone, because Redis did not respond."""
-        return not self._is_shared
+        """Whether `fallback` counts, for this process alone, because Redis is not connected."""
+        return self._script is None
 
     async def __aenter__(self) -> Self:
+        """Return at once. Redis need not be up."""
+        self._connecting = asyncio.create_task(self._stay_connected())
         return self
 
     async def __aexit__(
@@ -107,19 +123,15 @@ class RedisRateLimiter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        async with self._one_call:  # after all batches
-            await self._redis.aclose()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        self._connecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._connecting
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
         """Take one request from what `key` may send now, in whichever process it arrives."""
-        now = self._clock()
-        if now < self._retry_at:
-            return await self._fallback.take(key, policy)
-        if not self._is_shared:
-            # While this request tries Redis, the others use the fallback.
-            self._retry_at = now + PAUSE_SECONDS
         interval = max(1, round(1_000_000 / policy.per_second))
-        room = await self._room(key, interval, policy.burst)
+        room = await self._room(key, interval, policy.burst) if self._script else None
         if room is None:
             return await self._fallback.take(key, policy)
         return _admission(room, interval)
@@ -128,8 +140,10 @@ class RedisRateLimiter:
         """The microseconds that the script returns for a key; None if Redis is lost."""
         batch = self._next
         if batch is None or len(batch.keys) >= _BATCH:
-            batch = self._next = _Batch(self._losses)
+            batch = self._next = _Batch()
             batch.rooms = asyncio.create_task(self._rooms(batch))
+            self._calls.add(batch.rooms)
+            batch.rooms.add_done_callback(self._calls.discard)
         digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         index = batch.add(PREFIX + digest, interval, burst)
         # A cancelled request must not cancel the others of its batch.
@@ -137,18 +151,24 @@ class RedisRateLimiter:
         return None if rooms is None else rooms[index]
 
     async def _rooms(self, batch: _Batch) -> list[int] | None:
-        async with self._one_call:
+        async with self._slots:
             if self._next is batch:
                 self._next = None
-            if batch.losses != self._losses:
-                return None
-            try:
-                rooms = await self._in_time(self._script(keys=batch.keys, args=batch.args))
-            except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-                self._switch_to_fallback(error)
-                return None
-            self._switch_to_redis()
-            return rooms
+            return await self._call(batch.keys, batch.args)
+
+    async def _call(self, keys: list[str], args: list[int]) -> list[int] | None:
+        """Call the script. Returns None if Redis is lost, and remembers that it is."""
+        script = self._script
+        if script is None:
+            return None
+        try:
+            rooms = await self._in_time(script(keys=keys, args=args))
+        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+            if script is self._script:  # a call of an earlier connection says nothing of this one
+                self._switch_to_fallback(why_not(error))
+            return None
+        self._is_used = True
+        return rooms
 
     async def _in_time(self, call: Coroutine[Any, Any, list[int]]) -> list[int]:
         """Wait for a response, but not longer than `timeout_seconds`.
@@ -171,18 +191,57 @@ class RedisRateLimiter:
         finally:
             responding.cancel()
 
-    def _switch_to_fallback(self, error: Exception) -> None:
-        self._losses += 1
-        self._retry_at = self._clock() + PAUSE_SECONDS
-        if self._is_shared:
-            _log.warning("rate limits are counted locally: %s", type(error).__name__)
-        self._is_shared = False
+    async def _stay_connected(self) -> None:
+        """Connect, also again when Redis is lost: at once if it was there for a while."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                client = await self._servers.connect(_try_script)
+            except RedisUnavailable as unavailable:
+                self._switch_to_fallback(str(unavailable))
+            else:
+                try:
+                    await self._use(client.register_script(_GCRA))
+                finally:
+                    self._script = None
+                    await close(client)
+            if loop.time() - began < self._pause_seconds:
+                await asyncio.sleep(self._pause_seconds)
+
+    async def _use(self, script: AsyncScript) -> None:
+        """Use a connection until it is lost, if Redis answers fast enough for requests."""
+        try:
+            await self._in_time(script(keys=[_PROBE], args=_PROBE_ARGS))
+        except (RedisError, OSError) as error:
+            self._switch_to_fallback(why_not(error))
+            return
+        self._lost.clear()
+        self._script = script
+        self._switch_to_redis()
+        while not self._lost.is_set():
+            self._is_used = False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), self._pause_seconds)
+            if not self._is_used:
+                await self._call([_PROBE], _PROBE_ARGS)
+
+    def _switch_to_fallback(self, reason: str) -> None:
+        self._script = None
+        self._lost.set()
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            _log.warning("rate limits are counted locally: Redis: %s", reason)
 
     def _switch_to_redis(self) -> None:
-        self._retry_at = float("-inf")
-        if not self._is_shared:
+        if self._reasons:
+            self._reasons.clear()
             _log.warning("rate limits are counted in Redis again")
-        self._is_shared = True
+
+
+async def _try_script(client: Redis) -> None:
+    """Write, as requests do. A server that takes no writes raises its reason."""
+    await client.register_script(_GCRA)(keys=[_PROBE], args=_PROBE_ARGS)
 
 
 def _admission(room: int, interval: int) -> Admission:

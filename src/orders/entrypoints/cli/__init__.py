@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 from orders.entrypoints.cli import arguments
@@ -31,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     speak_plainly()
     try:
+        if command in {_dev, _demo, _sandbox}:
+            from orders.entrypoints.settings.inlined import inline_files
+
+            inline_files(os.environ)
         return command(options)
     except ModuleNotFoundError as error:
         missing = error.name or ""
@@ -191,15 +194,9 @@ def _migrate(options: argparse.Namespace) -> int:
     import asyncio
 
     from orders.entrypoints.migration import migrate
-    from orders.entrypoints.sandbox.database import answers_ping
     from orders.entrypoints.settings.table import Settings
 
-    settings = Settings.read()
-    deadline = time.monotonic() + options.wait
-    while not answers_ping(settings.mongo_uri):
-        if time.monotonic() > deadline:
-            raise CommandFailed("the database does not answer: see ORDERS_MONGO_URI")
-    asyncio.run(migrate(settings))
+    asyncio.run(migrate(Settings.read(), wait_seconds=options.wait))
     return 0
 
 

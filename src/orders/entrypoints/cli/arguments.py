@@ -106,7 +106,7 @@ def add_demo(parser: ArgumentParser) -> None:
 
 
 def add_schema(parser: ArgumentParser) -> None:
-    parser.add_argument("kind", choices=["openapi", "asyncapi", "events", "graphql"])
+    parser.add_argument("kind", choices=["openapi", "openapi-3.0", "asyncapi", "events", "graphql"])
 
 
 def add_sandbox(parser: ArgumentParser) -> None:

@@ -22,12 +22,12 @@ from litestar.types import ControllerRouterHandler, Middleware
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
 from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.container import Container
-from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
 from orders.entrypoints.http.middleware.access_log import Observed
 from orders.entrypoints.http.middleware.authentication import Authentication
 from orders.entrypoints.http.middleware.body_arrival import Arrivals
 from orders.entrypoints.http.middleware.client_address import ClientAddresses
+from orders.entrypoints.http.middleware.head_requests import HeadRequests
 from orders.entrypoints.http.middleware.overload import CloseWhileDraining, OverloadProtection
 from orders.entrypoints.http.middleware.rate_limits import FailedAuthenticationLimit, PrincipalLimit
 from orders.entrypoints.http.middleware.request_target import RequestTargetCheck
@@ -38,10 +38,12 @@ from orders.entrypoints.http.openapi.description import (
     ASYNCAPI,
     DOCS,
     DOCUMENT,
+    DOCUMENT_3_0,
     EVENT_SCHEMAS,
     openapi_config,
     published,
 )
+from orders.entrypoints.http.openapi.version_3_0 import as_openapi_3_0
 from orders.entrypoints.http.pagination import Pagination
 from orders.entrypoints.http.preconditions import CommandRequestReader
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
@@ -71,11 +73,8 @@ argument of the function that makes it.
 PUBLIC = {
     *HEALTH_PATHS,
     f"/v1{PAYMENT_EVENTS}",
-    DOCUMENT,
-    DOCS,
-    f"{DOCS}/{{name:str}}",
-    ASYNCAPI,
-    EVENT_SCHEMAS,
+    *(DOCUMENT, DOCUMENT_3_0, DOCS, f"{DOCS}/{{name:str}}"),
+    *(ASYNCAPI, EVENT_SCHEMAS),
 }
 """Paths that need no token."""
 
@@ -100,15 +99,13 @@ def create_app(
     Nothing is connected here: `lifespan` opens and closes what the process needs.
     """
     settings = container.settings()
-    pagination = Pagination(
-        Cursors(settings.payment_webhook_secret[0].encode()), max_page=settings.max_page
-    )
+    pagination = Pagination(settings.payment_webhook_secret[0].encode(), max_page=settings.max_page)
     reader = CommandRequestReader(max_key_length=settings.max_key_length)
     readiness = Readiness(is_draining, container.readiness_checks())
     app = Litestar(
         route_handlers=[
             *_published_routes(reader, pagination),
-            document_handler(_published_limits(container)),
+            *document_handlers(_published_limits(container)),
             docs_router(path=DOCS, schema_url=DOCUMENT),
             *extra_routes(pagination),
         ],
@@ -118,7 +115,10 @@ def create_app(
         },
         middleware=_middleware(settings, container.tokens(), container.limiter()),
         plugins=[
-            StrictRequests(max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds)
+            StrictRequests(
+                max_depth=settings.max_depth, body_timeout_seconds=settings.body_seconds
+            ),
+            HeadRequests(),
         ],
         exception_handlers={**EXCEPTION_HANDLERS, **REFUSAL_HANDLERS},
         before_send=[ResponseHeaders(cors_origins=settings.cors_origins)],
@@ -141,7 +141,7 @@ def _protected(app: Litestar, settings: Settings) -> OverloadProtection:
     """The application behind its access log and its admission queue."""
     observed = Observed(
         app.asgi_handler,
-        addresses=ClientAddresses(settings.trusted_proxies),
+        addresses=ClientAddresses(settings.trusted_proxies, settings.forwarded_header),
         quiet_paths=HEALTH_PATHS,
     )
     # The database takes `mongo_pool_size` calls at once: more requests would only wait there.
@@ -186,7 +186,7 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
     """
     shown = limits or PublishedLimits()
     reader = CommandRequestReader(max_key_length=shown.key_length)
-    pagination = Pagination(Cursors(b""), max_page=shown.page)
+    pagination = Pagination(b"", max_page=shown.page)
     nothing = {
         name: Provide(lambda: None, sync_to_thread=False) for name in ("readiness", *USE_CASES)
     }
@@ -202,18 +202,22 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
 
 
 @cache
-def _document(limits: PublishedLimits) -> bytes:
-    return msgspec.json.encode(description(limits))
+def _document(limits: PublishedLimits, path: str) -> bytes:
+    shown = description(limits)
+    return msgspec.json.encode(shown if path == DOCUMENT else as_openapi_3_0(shown))
 
 
-def document_handler(limits: PublishedLimits) -> HTTPRouteHandler:
-    """The handler that serves the description. It is made at the first request for it."""
+def document_handlers(limits: PublishedLimits) -> list[HTTPRouteHandler]:
+    """The handlers that serve the descriptions. Each is made at the first request for it."""
 
-    @get(DOCUMENT, include_in_schema=False)
-    async def openapi_document() -> Response[bytes]:
-        return Response(_document(limits), media_type="application/json")
+    def handler(path: str) -> HTTPRouteHandler:
+        @get(path, include_in_schema=False)
+        async def openapi_document() -> Response[bytes]:
+            return Response(_document(limits, path), media_type="application/json")
 
-    return openapi_document
+        return openapi_document
+
+    return [handler(DOCUMENT), handler(DOCUMENT_3_0)]
 
 
 def _published_limits(container: Container) -> PublishedLimits:

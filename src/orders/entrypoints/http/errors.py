@@ -14,7 +14,7 @@ from orders.application import errors as application
 from orders.application.errors import ApplicationError
 from orders.domain import errors as domain
 from orders.domain.errors import InvalidValue, OrderError
-from orders.entrypoints.http.problems import InvalidMember, Problem, problem
+from orders.entrypoints.http.problems import RETRY_AFTER_SECONDS, InvalidMember, Problem, problem
 
 _S: Final = HTTPStatus
 STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
@@ -93,12 +93,12 @@ EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
         "version-required": (_S.PRECONDITION_REQUIRED, "The operation needs If-Match."),
         "rate-limited": (_S.TOO_MANY_REQUESTS, "Too many requests from this caller or address."),
         "internal-error": (_S.INTERNAL_SERVER_ERROR, "A fault of the service; quote the trace id."),
+        "draining": (_S.SERVICE_UNAVAILABLE, "The process is about to end: it is not ready."),
         "overloaded": (_S.SERVICE_UNAVAILABLE, "The service has more requests than it can serve."),
     }
 )
 """Errors raised before a use case is called: code, status and published meaning."""
 
-RETRY_AFTER_SECONDS: Final = 1
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
     # Their messages are for our logs; texts of drivers and providers never reach a client.
     application.StoreUnavailable: "The database is not available at the moment. Retry the request.",

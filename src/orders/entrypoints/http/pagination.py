@@ -20,10 +20,10 @@ Sort = Literal["created_at", "-created_at"]
 
 
 class Pagination:
-    """Makes lists whose pages hold at most `max_page` items, with signed cursors."""
+    """Makes lists whose pages hold at most `max_page` items, with cursors signed with `key`."""
 
-    def __init__(self, cursors: Cursors, *, max_page: int) -> None:
-        self.cursors = cursors
+    def __init__(self, key: bytes, *, max_page: int) -> None:
+        self.cursors = Cursors(key)
         self.max_page = max_page
 
     def limit(self, asked: int) -> int:

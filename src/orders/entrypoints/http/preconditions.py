@@ -18,8 +18,8 @@ IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 HEADERS: Final[Mapping[str, str]] = {
     IDEMPOTENCY_KEY: "A new key for each intent; retry safely with the same key and body.",
-    IF_MATCH: "The ETag of the order that the decision is based on.",
-    IF_NONE_MATCH: "The ETag of the order that the client has.",
+    IF_MATCH: 'The ETag of the order that the decision is based on, or its version: `"3"`.',
+    IF_NONE_MATCH: 'The ETag of the order that the client has, or its version: `"3"`.',
 }
 """The headers that are read here, by name, each with its published description.
 
@@ -38,8 +38,11 @@ _QUOTED_KEY: Final = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e]*"'
 # A list may have empty elements (RFC 9110, 5.6.1.2), and a tag a comma.
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*\Z")
-_EACH_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
-_VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
+_EACH_TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
+# A gateway that compresses a response may put the content coding behind our version.
+_VERSION: Final = re.compile(
+    r"(0|[1-9][0-9]{0,15})(?:(?:--?|;)(?:x-)?(?:gzip|br|zstd|deflate|compress))?\Z"
+)
 
 
 class CommandRequestReader:
@@ -83,11 +86,12 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def versions(header: str | None, *, weakly: bool = False) -> frozenset[int] | None:
+def versions(header: str | None) -> frozenset[int] | None:
     """The versions that an If-Match or If-None-Match names; None for any.
 
-    Tags that are none of ours are left out: they match nothing. So are weak ones, unless they
-    are compared `weakly` (RFC 9110, 8.8.3.2).
+    A version is recognised in every form that compressing gateways give our tag: `"3"`, `W/"3"`,
+    `"3-gzip"`, `W/"3-br"`. RFC 9110, 8.8.3.2 forbids weak tags in If-Match since two states may
+    share one; no two states of an order share a version. Other tags match nothing.
 
     Raises:
         RequestRefused: 400 if the header is no list of entity tags (RFC 9110, 8.8.3).
@@ -95,14 +99,10 @@ def versions(header: str | None, *, weakly: bool = False) -> frozenset[int] | No
     if header is None or header == "*":
         return None
     if not _TAGS.match(header):
-        raise RequestRefused(
-            HTTPStatus.BAD_REQUEST, "invalid-etag", 'Send an entity tag such as "3".'
-        )
-    return frozenset(
-        int(text)
-        for weak, text in _EACH_TAG.findall(header)
-        if (weakly or not weak) and _VERSION.match(text)
-    )
+        detail = 'Send an entity tag such as "3": the version of the order, in quotes.'
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "invalid-etag", detail)
+    tags = (_VERSION.match(tag) for tag in _EACH_TAG.findall(header))
+    return frozenset(int(tag[1]) for tag in tags if tag)
 
 
 def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
@@ -110,7 +110,7 @@ def not_modified(request: HttpRequest[Any, Any, Any], version: int) -> bool:
     header = _header(request, IF_NONE_MATCH)
     if header is None:
         return False
-    known = versions(header, weakly=True)
+    known = versions(header)
     return known is None or version in known
 
 

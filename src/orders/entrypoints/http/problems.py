@@ -27,6 +27,7 @@ from msgspec import Struct
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/problems/"
+RETRY_AFTER_SECONDS: Final = 1
 
 _TRACE_ID_KEY: Final = "orders.trace_id"
 _CODE_KEY: Final = "orders.problem_code"

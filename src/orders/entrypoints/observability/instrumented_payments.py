@@ -19,6 +19,8 @@ from orders.entrypoints.observability.spans import is_recorded, recorded
 
 T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
+_REPORT_SECONDS: Final = 60.0
+_reported_at: Final[dict[str, float]] = {}
 
 
 class InstrumentedPaymentGateway:
@@ -77,7 +79,16 @@ async def _measured(name: str, call: Awaitable[T]) -> T:
         outcome = "refused"
         _log.warning("payments %s: %s", name, refusal)  # the status shows our fault
         raise
-    except PaymentUnavailable:
+    except PaymentUnavailable as trouble:
+        _report(str(trouble))
         raise
     finally:
         metrics.observe_payment_call(name, outcome, time.perf_counter() - started)
+
+
+def _report(reason: str) -> None:
+    """Log why calls fail. An outage must not flood the log: each reason comes once a minute."""
+    now = time.monotonic()
+    if now - _reported_at.get(reason, -_REPORT_SECONDS) >= _REPORT_SECONDS:
+        _reported_at[reason] = now
+        _log.warning("payments: %s", reason)

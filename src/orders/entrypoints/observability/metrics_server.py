@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from prometheus_client import CollectorRegistry
 
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -80,6 +82,7 @@ def _served(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]
         _log.warning("no /metrics: port %d on %s: %s", port, host, error.strerror)
         yield
         return
+    server.set_app(_with_head(cast("WSGIApplication", server.get_app())))
     # A forked child would keep the port open when its parent has ended.
     os.register_at_fork(after_in_child=lambda: _close(server.socket.fileno()))
     try:
@@ -88,6 +91,23 @@ def _served(host: str, port: int, registry: CollectorRegistry) -> Iterator[None]
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _with_head(app: WSGIApplication) -> WSGIApplication:
+    """Serve HEAD as GET, without the body. prometheus_client responds with 405."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        is_head = environ["REQUEST_METHOD"] == "HEAD"
+        started: list[Any] = []
+        asked = {**environ, "REQUEST_METHOD": "GET"} if is_head else environ
+        body = list(app(asked, lambda *head: started.extend(head)))  # type: ignore[arg-type]
+        headers = {**dict(started[1]), "Content-Length": str(sum(map(len, body)))}
+        if "Allow" in headers:
+            headers["Allow"] = "GET, HEAD, OPTIONS"
+        start_response(started[0], [*headers.items()])
+        return [] if is_head else body
+
+    return answer
 
 
 def _close(descriptor: int) -> None:

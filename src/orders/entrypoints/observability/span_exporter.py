@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Final
 
+import requests
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -39,9 +41,7 @@ async def recording_spans(settings: Settings) -> AsyncIterator[None]:
     if settings.otlp_endpoint is None:
         yield
         return
-    batches = CountedBatches(
-        OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS)
-    )
+    batches = CountedBatches(exporter_of(settings))
     provider = provider_of(batches, ratio=settings.trace_ratio)
     trace.set_tracer_provider(provider)
     try:
@@ -50,11 +50,37 @@ async def recording_spans(settings: Settings) -> AsyncIterator[None]:
         await batches.close()
 
 
+def exporter_of(settings: Settings) -> OTLPSpanExporter:
+    """Return an exporter by our settings, where OpenTelemetry's own variables say nothing."""
+    url = settings.otlp_endpoint or ""
+    proxy = settings.proxy_for(url)
+    session = requests.Session()
+    session.trust_env = False  # it would read passwords from .netrc
+    session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+    cert_file, key_file = settings.client_cert_file, settings.client_key_file
+    if _is_set("CLIENT_CERTIFICATE"):
+        cert_file = key_file = None
+    return OTLPSpanExporter(
+        url,
+        certificate_file=None if _is_set("CERTIFICATE") else settings.ca_file,
+        client_certificate_file=cert_file,
+        client_key_file=key_file,
+        timeout=None if _is_set("TIMEOUT") else _EXPORT_SECONDS,
+        session=session,
+    )
+
+
+def _is_set(name: str) -> bool:
+    """Whether OpenTelemetry's variable says it. None as an argument lets the SDK read it."""
+    kinds = ("OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_")
+    return any(os.environ.get(kind + name) for kind in kinds)
+
+
 def provider_of(ended: SpanProcessor, *, ratio: float) -> TracerProvider:
     """Return a provider that records `ratio` of the traces that start here."""
-    resource = Resource.create(
-        {"service.name": "orders", "service.version": metadata.version("orders")}
-    )
+    ours = {"service.name": "orders", "service.version": metadata.version("orders")}
+    stated = OTELResourceDetector().detect().attributes
+    resource = Resource.create({name: ours[name] for name in ours if name not in stated})
     provider = TracerProvider(
         sampler=ParentBased(LinkedOrRatio(ratio)), resource=resource, shutdown_on_exit=False
     )

@@ -13,8 +13,8 @@ from orders.entrypoints.published.event_schemas import schema_of
 
 
 def render(kind: str) -> str:
-    """The description of a kind: `openapi`, `asyncapi`, `graphql`, or `events`, the
-    schemas of messages by type.
+    """The description of a kind: `openapi` (3.1), `openapi-3.0`, `asyncapi`, `graphql`, or
+    `events`, the schemas of messages by type.
     """
     if kind == "graphql":
         return graphql_text()
@@ -43,12 +43,19 @@ def _openapi() -> dict[str, Any]:
     return description()
 
 
+def _openapi_3_0() -> dict[str, Any]:
+    from orders.entrypoints.http.openapi.version_3_0 import as_openapi_3_0  # noqa: PLC0415
+
+    return as_openapi_3_0(_openapi())
+
+
 def _events() -> dict[str, Any]:
     return {message_type(event.__name__): schema_of(event) for event in EVENTS}
 
 
 _KINDS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "openapi": _openapi,
+    "openapi-3.0": _openapi_3_0,
     "asyncapi": asyncapi.description,
     "events": _events,
 }

@@ -107,7 +107,7 @@ class Stack:
         """Return the addresses of all parts, as the ready file lists them."""
         ports = self._ports
         return {
-            "api": f"http://{self._reachable}:{ports.api}",
+            "api": f"http://{_in_url(self._reachable)}:{ports.api}",
             "payments": self.environ["ORDERS_PAYMENT_URL"],
             "issuer": f"http://{_LOOPBACK}:{ports.issuer}",
             "jwks": self.environ["ORDERS_JWKS_URL"],
@@ -151,9 +151,14 @@ class Stack:
             "--issuer-port", str(self._ports.issuer),
             "--issuer", self.environ["ORDERS_ISSUER"],
             "--audience", self.environ["ORDERS_AUDIENCE"],
-            "--webhook-url", f"http://{self._reachable}:{self._ports.api}/v1/payment-events",
+            "--webhook-url",
+            f"http://{_in_url(self._reachable)}:{self._ports.api}/v1/payment-events",
         )
         # fmt: on
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _orders(*arguments: str) -> list[str]:

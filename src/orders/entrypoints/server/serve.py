@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import logging
@@ -32,8 +33,6 @@ from orders.entrypoints.server.supervisor import (
 from orders.entrypoints.settings.table import Settings
 
 if TYPE_CHECKING:
-    import asyncio
-
     from litestar import Litestar
 
     from orders.entrypoints.http.middleware.overload import OverloadProtection
@@ -56,7 +55,11 @@ _GC_THRESHOLDS = (10_000, 20, 100)
 """A page of orders makes some thousand objects: the defaults would collect several times for it."""
 _KEEP_ALIVE_SECONDS = 10
 """The gateway closes idle connections after 5 s, so never while we close them. Only stock uvicorn
-reads this: in our protocol an idle connection waits for a head."""
+reads this: in our protocol an idle connection waits for a head, as long."""
+KEEP_ALIVE: Final = ("keep-alive", f"timeout={_KEEP_ALIVE_SECONDS - 1}")
+"""Tells clients how long they may keep an idle connection: a second less than this side does, so
+that none sends a request over a connection that is just being closed.
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +85,8 @@ def serve(settings: Settings, build: Build | None = None) -> None:
             _log.warning(_STOCK_LACKS, tested, _listed(untested))
         draining = Draining()
         work = partial(_work, settings, draining, os.getpid(), build, listening)
-        Supervisor(work, settings.workers).run(draining, settings.drain_seconds)
+        supervisor = Supervisor(work, settings.workers, close_port=listening.close)
+        supervisor.run(draining, settings.drain_seconds)
 
 
 @contextmanager
@@ -113,10 +117,10 @@ def _raise_open_files() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Reports when it serves, and exits with 0 after a signal.
+    """Reports when it serves, resets no connection when it stops, and exits with 0 after a signal.
 
-    Fault of uvicorn: it reports neither, and raises the signal again when it has finished. Can go
-    when uvicorn has hooks for both.
+    Faults of uvicorn: it reports nothing, resets connections that wait to be accepted, and raises
+    the signal again when it has finished. Can go when uvicorn has hooks for all three.
     """
 
     def __init__(self, config: uvicorn.Config, up: connection.Connection) -> None:
@@ -127,6 +131,29 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._up.send(True)
         self._up.close()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: take the connections that wait to be accepted, close the port, finish."""
+        for listening in sockets or ():
+            await self._accept_waiting(listening)
+        await super().shutdown(sockets)
+
+    async def _accept_waiting(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        while True:
+            try:
+                accepted, _ = listening.accept()
+            except OSError:  # none waits
+                return
+            await loop.connect_accepted_socket(self._connection, accepted)
+
+    def _connection(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection, as `startup` makes it."""
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     def handle_exit(self, *_: object) -> None:
         """Finish, however many signals come: Ctrl-C reaches a worker and its parent."""
@@ -160,6 +187,7 @@ def server_config(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=[KEEP_ALIVE],
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=end_within_seconds,
     )

@@ -85,11 +85,22 @@ class _Worker:
 
 
 class Supervisor:
-    """Keeps `count` workers running until a signal to stop."""
+    """Keeps `count` workers running until a signal to stop.
 
-    def __init__(self, work: Callable[[connection.Connection], None], count: int) -> None:
+    Before it stops them it calls `close_port`: while this process held the port, connections that
+    no worker accepts any more would wait for it, and be reset at the end.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[connection.Connection], None],
+        count: int,
+        *,
+        close_port: Callable[[], None],
+    ) -> None:
         self._work = work
         self._count = count
+        self._close_port = close_port
         self._workers: list[_Worker] = []
         self._leaving: Sequence[_Worker] = ()
 
@@ -111,6 +122,7 @@ class Supervisor:
                     time.sleep(min(_POLL_SECONDS, drain_seconds))
         finally:
             spent = drain_seconds if draining() else 0.0
+            self._close_port()
             _end([*self._workers, *self._leaving], within_seconds=EXIT_WITHIN_SECONDS - spent)
 
     def _revive(self) -> None:

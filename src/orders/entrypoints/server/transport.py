@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from orders.entrypoints.admission import yield_slot
 
@@ -68,3 +69,9 @@ class LingeringClose:
             self._connection.discard_input()
             self._transport.write_eof()
             asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)
+
+
+def disconnect(cycle: RequestResponseCycle) -> None:
+    """Let a request notice that its client has gone."""
+    cycle.disconnected = True
+    cycle.message_event.set()

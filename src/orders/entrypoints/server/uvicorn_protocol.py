@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httptools
@@ -16,21 +16,18 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from orders.entrypoints.http.middleware.overload import WHOLE_BODY, OverloadProtection, trace_of
-from orders.entrypoints.server.canned_responses import (
-    MALFORMED,
-    OVERLOADED,
-    TOO_LARGE,
-    CannedResponse,
-)
+from orders.entrypoints.server import canned_responses as canned
+from orders.entrypoints.server.body_parser import parser_of_body
 from orders.entrypoints.server.head_limits import IncomingRequest, Part
-from orders.entrypoints.server.transport import LingeringClose, SlotYieldingFlowControl
+from orders.entrypoints.server.transport import LingeringClose, SlotYieldingFlowControl, disconnect
 
 HEAD_TIMEOUT_SECONDS: Final = 10.0
 """For a request head, from the connection or the response before it; also for unread responses."""
 MAX_PIPELINED: Final = 64
 """Requests that a client may send ahead of the response to its first one."""
+UNREAD_SECONDS: Final = 0.25
+"""How long a connection without a request stays open when the server stops."""
 _EVENT_LOOP_LAG_SECONDS: Final = 0.05
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class _Refused(Exception):
@@ -50,6 +47,7 @@ class Connection(HttpToolsProtocol):
       `Expect` (RFC 9110, 10.1.1): `on_headers_complete`.
     - No limit for pipelined requests, and the first ones do not notice that the client has gone:
       `on_headers_complete`, `on_response_complete`, `connection_lost`.
+    - A request that has arrived unread when the server stops is reset: `shutdown`.
     - Refusing a request under overload costs as much as starting one: `_refuse_early`.
     """
 
@@ -70,9 +68,10 @@ class Connection(HttpToolsProtocol):
         self._unread = 0  # bytes that the client has not read yet
         self._unread_since = 0.0
         self._incoming = IncomingRequest()
-        self._refusal = MALFORMED
+        self._refusal = canned.MALFORMED
         self._skips_body = False
         self._discards = False
+        self._is_last = False  # the connection ends after the next response
 
     # What uvicorn and the parser call.
 
@@ -90,7 +89,7 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
         self._discards = True
         if self._running is not None:
-            _disconnect(self._running)
+            disconnect(self._running)
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -111,7 +110,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._refusal)
         else:
             if self._incoming.is_too_large_after_read():
-                self._refuse(TOO_LARGE)
+                self._refuse(canned.TOO_LARGE)
 
     # The second head that `_parse` makes calls the next three, too: they ignore it.
 
@@ -132,7 +131,7 @@ class Connection(HttpToolsProtocol):
             return
         version = self.parser.get_http_version()
         if self._incoming.is_head_too_large(self.url, self.headers):
-            self._refusal = TOO_LARGE
+            self._refusal = canned.TOO_LARGE
             raise _Refused
         if (
             len(self.pipeline) >= MAX_PIPELINED
@@ -144,7 +143,7 @@ class Connection(HttpToolsProtocol):
             self._waiting_since = None
             self.expect_100_continue &= version == "1.1"
             super().on_headers_complete()
-            if self.expect_100_continue:
+            if self.expect_100_continue or self._is_last:
                 self.cycle.keep_alive = False
         self._incoming.part = Part.BODY
 
@@ -174,6 +173,20 @@ class Connection(HttpToolsProtocol):
             self._waiting_since = self.loop.time()
             self.flow.resume_reading()
 
+    def shutdown(self) -> None:
+        """End the connection after its requests; one that comes in `UNREAD_SECONDS` is served."""
+        self._is_last = True
+        if self._is_busy():
+            self.cycle.keep_alive = False
+        else:
+            # After a busy moment, the event loop first reads what has arrived.
+            lag = _EVENT_LOOP_LAG_SECONDS
+            self.loop.call_later(UNREAD_SECONDS, self.loop.call_later, lag, self._close_if_unused)
+
+    def _close_if_unused(self) -> None:
+        if not (self._is_busy() or self.is_receiving() or self.transport.is_closing()):
+            self.transport.close()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
@@ -198,7 +211,7 @@ class Connection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                self.parser = _parser_of_body(self, self.headers)
+                parser_of_body(self, self.headers)
                 data = data[offer.args[0] :]
             else:
                 return
@@ -213,6 +226,7 @@ class Connection(HttpToolsProtocol):
             or not self._overload.refuses_some()
             or self.transport.get_write_buffer_size() > HIGH_WATER_LIMIT  # the client does not read
             or self._is_draining()
+            or self._is_last
             or self.expect_100_continue
             or version != "1.1"
             or not self.parser.should_keep_alive()
@@ -221,11 +235,11 @@ class Connection(HttpToolsProtocol):
         ):
             return False
         self._skips_body = True
-        self.transport.write(OVERLOADED(self._date_header(), trace_of(self.headers)))
+        self.transport.write(canned.OVERLOADED(self._date_header(), trace_of(self.headers)))
         self._waiting_since = self.loop.time()
         return True
 
-    def _refuse(self, response: CannedResponse) -> None:
+    def _refuse(self, response: canned.CannedResponse) -> None:
         """End the connection, after the responses to the requests before."""
         self._discards = True
         if not self._is_busy():
@@ -240,7 +254,7 @@ class Connection(HttpToolsProtocol):
             return
         else:
             is_readable = not self.cycle.response_started
-            _disconnect(self.cycle)
+            disconnect(self.cycle)
         if is_readable:
             self.transport.write(response(self._date_header(), secrets.token_hex(16).encode()))
         self.transport.close()
@@ -282,19 +296,3 @@ class Connection(HttpToolsProtocol):
         if unread != self._unread:
             self._unread, self._unread_since = unread, self.loop.time()
         return self._unread_since if unread else self._waiting_since
-
-
-def _disconnect(cycle: RequestResponseCycle) -> None:
-    cycle.disconnected = True
-    cycle.message_event.set()
-
-
-def _parser_of_body(protocol: Connection, headers: Iterable[tuple[bytes, bytes]]) -> Any:
-    """A parser that has read a head with the same framing, but without the offer."""
-    framing = b"".join(b"%b: %b\r\n" % header for header in headers if header[0] in _FRAMING)
-    parser = httptools.HttpRequestParser(protocol)
-    # As uvicorn does: data behind `Connection: close` is no error.
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)
-    protocol.parser = parser
-    parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
-    return parser

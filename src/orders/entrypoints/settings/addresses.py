@@ -32,6 +32,8 @@ _REDIS_OPTIONS: Final = frozenset({
     "socket_keepalive", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_certfile", "ssl_keyfile",
     "ssl_password", "ssl_cert_reqs", "ssl_check_hostname", "ssl_min_version", "ssl_ciphers",
 })  # fmt: skip
+REDIS_SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
+_SENTINEL_OPTIONS: Final = {"sentinel_username", "sentinel_password"}
 _RABBIT_OPTIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("cafile", "capath", "cadata", "certfile", "keyfile", "name"), ".+"),
     **dict.fromkeys(("timeout", "heartbeat"), "[0-9]{1,4}"),
@@ -51,7 +53,7 @@ def missing(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 def as_mongo(text: str) -> str:
     """Check the form of a MongoDB URI; `mongo_problem` lets the driver check the rest."""
-    _url(text, "mongodb", "mongodb+srv", one_host=False)
+    _url(text, "mongodb", "mongodb+srv", several=True, named=False)
     return text
 
 
@@ -103,10 +105,18 @@ def _option(text: str, name: str) -> str:
 
 def as_redis(text: str) -> str:
     """Check a Redis URL with redis-py."""
-    parts = _url(text, "redis", "rediss")
-    if not re.fullmatch(r"/?|/[0-9]{1,4}", parts.path):
+    parts = _url(text, *REDIS_SCHEMES, several=True)
+    has_sentinels = parts.scheme.endswith("+sentinel")
+    path = parts.path
+    if has_sentinels:
+        _, primary, *rest = (*path.split("/"), "")
+        if not primary:
+            raise Unusable("the name that the sentinels have for the primary is missing: /name")
+        path = "/".join(["", *rest[:-1]])
+    if not re.fullmatch(r"/?|/[0-9]{1,4}", path):
         raise Unusable("the database is not a number")
-    if not {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} <= _REDIS_OPTIONS:
+    known = _REDIS_OPTIONS | (_SENTINEL_OPTIONS if has_sentinels else set())
+    if not {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} <= known:
         raise Unusable(_OPTIONS)
     if find_spec("redis"):
         _ask(_ask_redis, text)
@@ -116,15 +126,19 @@ def as_redis(text: str) -> str:
 def _ask_redis(text: str) -> None:
     from redis.asyncio import Redis  # noqa: PLC0415  # an extra
 
-    pool = Redis.from_url(text).connection_pool
-    connection = pool.make_connection()  # type: ignore[no-untyped-call]
-    if (tls := getattr(connection, "ssl_context", None)) is not None:
-        tls.get()
+    from orders.adapters.redis.primary import RedisUri  # noqa: PLC0415
+
+    uri = RedisUri.parse(text)
+    for each in (uri.template, uri.sentinel_template):
+        pool = Redis.from_url(each).connection_pool
+        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        if (tls := getattr(connection, "ssl_context", None)) is not None:
+            tls.get()
 
 
 def as_rabbit(text: str) -> str:
     """Check a RabbitMQ URL with aio-pika."""
-    parts = _url(text, "amqp", "amqps")
+    parts = _url(text, "amqp", "amqps", several=True)
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if not re.fullmatch(_RABBIT_OPTIONS.get(name, "(?!)"), value):
             raise Unusable(_OPTIONS)
@@ -136,7 +150,9 @@ def as_rabbit(text: str) -> str:
 def _ask_rabbit(text: str) -> None:
     from aio_pika.connection import make_url  # noqa: PLC0415  # an extra
 
-    given = make_url(text).query
+    from orders.adapters.brokers.rabbitmq_servers import urls_of  # noqa: PLC0415
+
+    given = make_url(urls_of(text)[0]).query
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authorities = [given.get(each) for each in ("cafile", "capath", "cadata")]
     if any(authorities):
@@ -198,8 +214,11 @@ def _why_no_file(error: Exception) -> str | None:
     return "names a file that cannot be read" if isinstance(error, OSError) else None
 
 
-def _url(text: str, *schemes: str, one_host: bool = True) -> SplitResult:
-    """Return the parts of a URL. No error text contains the URL."""
+def _url(text: str, *schemes: str, several: bool = False, named: bool = True) -> SplitResult:
+    """Return the parts of a URL, `several`: with hosts between commas, `named`: as DNS has names.
+
+    No error text contains the URL.
+    """
     parts = urlsplit(text)
     if parts.scheme not in schemes or not parts.netloc or " " in text or not text.isprintable():
         raise ValueError
@@ -209,8 +228,8 @@ def _url(text: str, *schemes: str, one_host: bool = True) -> SplitResult:
     if not is_http and "@" in text.partition(parts.netloc)[2]:
         raise Unusable(_CREDENTIALS)
     hosts = parts.netloc.rpartition("@")[2]
-    for each in [hosts] if one_host else hosts.split(","):
-        _require_host(each, named=one_host)
+    for each in hosts.split(",") if several else [hosts]:
+        _require_host(each, named=named)
     return parts
 
 

@@ -9,8 +9,9 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, field
+from functools import partial
 from typing import Any, Final
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -30,13 +31,16 @@ def setting(
     default: Any = MISSING,
     secret: bool = False,
     shown: bool = True,
+    variable: str | None = None,
 ) -> Any:
     """Declare one setting.
 
     `parse` raises `ValueError` for text that `accepts` does not describe, and `Unusable` if there
     is more to say. The repr of the settings holds the value, unless it is `secret` or not `shown`.
+    `variable` is its environment variable, unless that is `ORDERS_` and the setting's name.
     """
     about = {"meaning": meaning, "accepts": accepts, "parse": parse, "secret": secret}
+    about["variable"] = variable
     return field(default=default, repr=shown and not secret, metadata=about)
 
 
@@ -55,39 +59,38 @@ def parsed(
 
 
 def integer(meaning: str, default: int, low: int, high: int) -> Any:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not low <= int(text) <= high:
-            raise ValueError
-        return int(text)
+    accepts = f"a whole number from {low} to {high}"
+    return setting(meaning, accepts, partial(as_integer, low, high), default=default)
 
-    return setting(meaning, f"a whole number from {low} to {high}", parse, default=default)
+
+def as_integer(low: int, high: int, text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,20}", text) or not low <= int(text) <= high:
+        raise ValueError
+    return int(text)
 
 
 def float_(meaning: str, default: float, low: float, high: float) -> Any:
-    def parse(text: str) -> float:
-        if not low <= float(text) <= high:  # NaN is in no range
-            raise ValueError
-        return float(text)
+    accepts = f"a number from {low:g} to {high:g}"
+    return setting(meaning, accepts, partial(as_number, low, high), default=default)
 
-    return setting(meaning, f"a number from {low:g} to {high:g}", parse, default=default)
+
+def as_number(low: float, high: float, text: str) -> float:
+    if not low <= float(text) <= high:  # NaN is in no range
+        raise ValueError
+    return float(text)
 
 
 def choice(meaning: str, default: str, *choices: str) -> Any:
-    return setting(
-        meaning,
-        f"one of {', '.join(choices)}",
-        lambda text: choices[choices.index(text)],
-        default=default,
-    )
+    accepts = f"one of {', '.join(choices)}"
+    return setting(meaning, accepts, partial(as_one_of, choices), default=default)
 
 
-def text(meaning: str, default: Any = MISSING) -> Any:
-    def parse(text: str) -> str:
-        if len(text) > 1024 or not text.isprintable():
-            raise ValueError
-        return text
+def as_one_of(choices: Sequence[str], text: str) -> str:
+    return choices[choices.index(text)]
 
-    return setting(meaning, "printable text", parse, default=default)
+
+def text(meaning: str) -> Any:
+    return setting(meaning, "printable text", as_text)
 
 
 def url(
@@ -109,6 +112,7 @@ def list_of(
     *,
     default: Any = MISSING,
     secret: bool = False,
+    variable: str | None = None,
 ) -> Any:
     def parse_all(text: str) -> tuple[str, ...]:
         found = tuple(parse(part.strip()) for part in text.split(",") if part.strip())
@@ -116,13 +120,20 @@ def list_of(
             raise ValueError
         return found
 
-    return setting(
-        meaning, f"{accepts}; several with commas", parse_all, default=default, secret=secret
-    )
+    accepts = f"{accepts}; several with commas"
+    return setting(meaning, accepts, parse_all, default=default, secret=secret, variable=variable)
+
+
+def as_text(text: str) -> str:
+    if len(text) > 1024 or not text.isprintable():
+        raise ValueError
+    return text
 
 
 def as_host(text: str) -> str:
-    """Accept an IP address or a host name."""
+    """Accept an IP address, also in brackets as in a URL, or a host name."""
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
     if is_address(text.partition("%")[0]):
         return text
     if len(text) > 253 or not _NAME.fullmatch(text):
@@ -174,7 +185,8 @@ def as_credential(text: str) -> str:
 
 
 def as_origin(text: str) -> str:
-    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text):
+    # A browser writes an IPv6 address in its short form and in lower case.
+    if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", text):
         raise ValueError
     return text
 
@@ -186,43 +198,6 @@ def as_webhook_secret(text: str) -> str:
         base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except binascii.Error:
         raise Unusable("a key is not base64: it was cut, or its = are missing") from None
-    return text
-
-
-def as_algorithm(text: str) -> str:
-    if text not in {"RS256", "PS256", "ES256", "EdDSA", "HS256"}:
-        raise ValueError
-    return text
-
-
-def as_token_type(text: str) -> str:
-    if text.lower() not in {"at+jwt", "jwt", "none"}:
-        raise ValueError
-    return text.lower()
-
-
-def as_claim(text: str) -> str:
-    if not re.fullmatch(r"[!-~]{1,255}", text):
-        raise ValueError
-    return text
-
-
-def as_claim_and_value(text: str) -> str:
-    if not re.fullmatch(r"[!-<>-~]{1,255}=[!-~]{1,255}", text):
-        raise ValueError
-    return text
-
-
-def as_shared_secret(text: str) -> str:
-    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415  # late: most commands need none
-    from jwt.exceptions import InvalidKeyError  # noqa: PLC0415
-
-    if len(text.encode()) < 32:
-        raise ValueError
-    try:
-        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
-    except InvalidKeyError:
-        raise Unusable("it is a key in PEM, SSH or JWK form, not a random secret") from None
     return text
 
 

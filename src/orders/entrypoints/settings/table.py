@@ -4,52 +4,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NamedTuple
 
 from orders.entrypoints.failures import SettingsError
-from orders.entrypoints.settings import addresses
-from orders.entrypoints.settings.contradictions import contradictions
+from orders.entrypoints.settings import addresses, tokens
+from orders.entrypoints.settings.brokers import BrokerSettings
 from orders.entrypoints.settings.kinds import (
-    as_algorithm,
     as_broker,
-    as_claim,
-    as_claim_and_value,
     as_credential,
     as_database,
     as_host,
     as_network,
     as_origin,
-    as_shared_secret,
-    as_token_type,
     as_topic,
     as_webhook_secret,
     choice,
     float_,
     integer,
     list_of,
-    parsed,
     setting,
     text,
     url,
 )
-
-PREFIX = "ORDERS_"
-_POOL_SIZE = 16
+from orders.entrypoints.settings.proxies import ProxySettings
+from orders.entrypoints.settings.reading import POOL_SIZE, file_variable, read_values, variable
+from orders.entrypoints.settings.telemetry import as_collector
+from orders.entrypoints.settings.tls import TlsSettings
 
 
 class SettingRow(NamedTuple):
-    """A line of the published table; `default` is None where the setting is required."""
+    """A line of the published table; `default` is None where the setting is required.
+
+    `file` is the variable that may name a file with the value; None if there is none.
+    """
 
     name: str
     default: str | None
     accepts: str
     meaning: str
     secret: bool
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(BrokerSettings, ProxySettings, TlsSettings):
     """The settings of a process, read once at its start. No repr shows a secret."""
 
     # Where things are
@@ -65,7 +64,7 @@ class Settings:
     stored_form: str = choice(
         "form of stored orders; 1 and both only during an upgrade", "2", "1", "both", "2"
     )
-    mongo_pool_size: int = integer("connections to MongoDB per process", _POOL_SIZE, 1, 500)
+    mongo_pool_size: int = integer("connections to MongoDB per process", POOL_SIZE, 1, 500)
     mongo_timeout_seconds: float = float_(
         "time limit of a database call; half a second more while no server is found", 1.25, 0.1, 30
     )
@@ -117,14 +116,14 @@ class Settings:
     redis_uri: str | None = url(
         "Redis, for rate limits across all processes; without it each process counts alone",
         addresses.as_redis,
-        "redis",
-        "rediss",
+        *addresses.REDIS_SCHEMES,
         default=None,
         secret=True,
     )
     otlp_endpoint: str | None = url(
-        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); not set: no spans",
-        addresses.as_http_base,
+        "OpenTelemetry collector (OTLP over HTTP; leave out /v1/traces); without it, and without "
+        "OTEL_EXPORTER_OTLP_ENDPOINT: no spans",
+        as_collector,
         "http",
         "https",
         default=None,
@@ -132,7 +131,7 @@ class Settings:
 
     # Access
     issuer: str = text("the only accepted iss of a token")
-    audience: str = text("the only accepted aud of a token")
+    audience: tuple[str, ...] = tokens.AUDIENCE
     jwks_url: str | None = url(
         "signing keys of the issuer (JWKS); required without a shared secret",
         addresses.as_http,
@@ -140,48 +139,22 @@ class Settings:
         "https",
         default=None,
     )
-    jwt_algorithms: tuple[str, ...] = list_of(
-        "accepted signature algorithms",
-        "RS256, PS256, ES256, EdDSA or HS256",
-        as_algorithm,
-        default=("RS256", "PS256", "ES256", "EdDSA"),
-    )
-    jwt_hs256_secret: str | None = setting(
-        "shared secret, needed for HS256 only",
-        "at least 32 bytes",
-        as_shared_secret,
-        default=None,
-        secret=True,
-    )
-    jwt_types: tuple[str, ...] = list_of(
-        "accepted typ of a token; others than at+jwt need a scope claim (it may be empty), or "
-        "ORDERS_JWT_REQUIRED",
-        "at+jwt, JWT or none",
-        as_token_type,
-        default=("at+jwt",),
-    )
-    jwt_required: tuple[str, ...] = list_of(
-        "further claims of every token, such as token_use=access; a list must contain the value",
-        "claim=value",
-        as_claim_and_value,
-        default=(),
-    )
-    jwt_scope_claims: tuple[str, ...] = list_of(
-        "claims with a token's scopes, as text or as a list; two of them must not contradict "
-        "each other",
-        "a claim's name",
-        as_claim,
-        default=("scope", "scp"),
-    )
-    jwt_scopes: str = choice(
-        "required: an operation needs its scope; ignored: roles alone decide",
-        "required",
-        "required",
-        "ignored",
-    )
+    jwt_algorithms: tuple[str, ...] = tokens.ALGORITHMS
+    jwt_hs256_secret: str | None = tokens.HS256_SECRET
+    jwt_types: tuple[str, ...] = tokens.TYPES
+    jwt_required: tuple[str, ...] = tokens.REQUIRED
+    jwt_audience_claims: tuple[str, ...] = tokens.AUDIENCE_CLAIMS
+    jwt_subject_claims: tuple[str, ...] = tokens.SUBJECT_CLAIMS
+    jwt_roles_claim: tuple[str, ...] = tokens.ROLES_CLAIM
+    jwt_role_map: tuple[tuple[str, str], ...] = tokens.ROLE_MAP
+    jwt_scope_claims: tuple[str, ...] = tokens.SCOPE_CLAIMS
+    jwt_scope_map: tuple[tuple[str, str], ...] = tokens.SCOPE_MAP
+    jwt_scopes: str = tokens.SCOPES
+    jwt_bound_tokens: str = tokens.BOUND_TOKENS
     jwt_leeway_seconds: int = integer("tolerated clock difference in seconds", 10, 0, 30)
     jwt_max_lifetime_seconds: int = integer("maximum of exp - iat", 86_400, 60, 31_536_000)
-    default_tenant: str = text("tenant of a token without a tenant", "main")
+    jwt_tenant_claim: str = tokens.TENANT_CLAIM
+    default_tenant: str = tokens.DEFAULT_TENANT
     cors_origins: tuple[str, ...] = list_of(
         "browser origins that may call the API", "https://host", as_origin, default=()
     )
@@ -190,6 +163,13 @@ class Settings:
         "networks such as 10.0.0.0/8",
         as_network,
         default=(),
+    )
+    forwarded_header: str = choice(
+        "header in which the trusted proxies write the client's address; no other is read",
+        "X-Forwarded-For",
+        "X-Forwarded-For",
+        "Forwarded",
+        "X-Real-IP",
     )
 
     # Limits
@@ -246,23 +226,9 @@ class Settings:
         """Read all settings; an empty variable counts as not set.
 
         Raises:
-            SettingsError: If any is missing or wrong. It names all of them, not just the first.
+            SettingsError: If any is missing, wrong or unknown. It names all of them.
         """
-        values: dict[str, Any] = {}
-        problems: list[str] = []
-        for each in fields(cls):
-            name, text = _variable(each.name), environ.get(_variable(each.name), "").strip()
-            if not text and each.default is MISSING:
-                problems.append(f"{name} is missing: {each.metadata['meaning']}")
-            elif text:
-                problem, values[each.name] = parsed(text, **each.metadata)
-                problems += [f"{name} {problem}"] if problem else []
-        problems += contradictions(environ)
-        problems += [f"{_variable(name)} {need}" for name, need in addresses.missing(values)]
-        if problem := addresses.mongo_problem(
-            values.get("mongo_uri"), pool_size=values.get("mongo_pool_size") or _POOL_SIZE
-        ):
-            problems.append(f"ORDERS_MONGO_URI cannot be used: {problem}")
+        values, problems = read_values(_declared(), environ)
         if problems:
             raise SettingsError(problems)
         return cls(**values)
@@ -272,18 +238,21 @@ def settings_table() -> tuple[SettingRow, ...]:
     """Every setting as published in the documentation, in the order of declaration."""
     return tuple(
         SettingRow(
-            name=_variable(each.name),
+            name=variable(each),
             default=None if each.default is MISSING else _shown(each.default),
             accepts=each.metadata["accepts"],
             meaning=each.metadata["meaning"],
             secret=each.metadata["secret"],
+            file=file_variable(each),
         )
-        for each in fields(Settings)
+        for each in _declared()
     )
 
 
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
+def _declared() -> list[Field[Any]]:
+    """Return the settings in the order of the table: those that are inherited come last."""
+    inherited = {each.name for base in Settings.__bases__ for each in fields(base)}
+    return sorted(fields(Settings), key=lambda each: each.name in inherited)
 
 
 def _shown(default: object) -> str:

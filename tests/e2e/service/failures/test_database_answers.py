@@ -77,7 +77,7 @@ def test_l_db_refuses(
         require_told_to_come_back(call())
         if command == "find":
             ready = httpx.get(f"{running.url}/readyz")
-            assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+            assert (ready.status_code, ready.json()["code"]) == (503, "store-unavailable")
     point.fail("find", "getMore", "update", "aggregate", **ANSWERS[answer])
     lines = there.logged().count("store-unavailable; trying again")
     eventually(lambda: there.logged().count("store-unavailable; trying again") > lines + 1)

@@ -16,7 +16,7 @@ from tests.support.processes.service import Caller, Running, body, key
 def test_h_405(ada: Caller, method: str) -> None:
     answer = ada(method, "/v1/orders")
     assert answer.status_code == 405
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "OPTIONS", "POST"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,15 @@ def test_h_clte_broken_chunks(running: Running, ada: Caller, chunks: bytes) -> N
 
 @pytest.mark.parametrize(
     "hosts",
-    ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: a/b\r\n"],
+    [
+        "",
+        "Host: a\r\nHost: b\r\n",
+        "Host: a\r\nHost: a\r\n",
+        "Host: a b\r\n",
+        "Host: a/b\r\n",
+        "Host: a,b\r\n",
+        "Host: a, b\r\n",
+    ],
 )
 def test_h_host(running: Running, ada: Caller, hosts: str) -> None:
     said = running.say(
@@ -195,6 +203,23 @@ def test_h_host(running: Running, ada: Caller, hosts: str) -> None:
         "Connection: close\r\n\r\n".encode()
     )
     assert said.startswith(b"HTTP/1.1 400 "), said[:200]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        ("", b"200"),
+        ("Host: a\r\n", b"200"),
+        ("Host: a\r\nHost: b\r\n", b"400"),
+        ("Host: a,b\r\n", b"400"),
+    ],
+)
+def test_h_host_in_http_1_0(running: Running, ada: Caller, hosts: str, status: bytes) -> None:
+    """As nginx speaks to the service unless told otherwise."""
+    said = running.say(
+        f"GET /v1/orders HTTP/1.0\r\n{hosts}Authorization: Bearer {ada.token}\r\n\r\n".encode()
+    )
+    assert said.split()[1] == status, said[:200]
 
 
 @pytest.mark.parametrize(

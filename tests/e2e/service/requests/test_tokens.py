@@ -147,8 +147,6 @@ BAD_CLAIMS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "sub-operator": lambda: {"sub": {"$ne": ""}},
     "tenant-operator": lambda: {"tenant": {"$ne": ""}},
     "tenant-empty": lambda: {"tenant": ""},
-    "roles-string": lambda: {"roles": "admin"},
-    "roles-object": lambda: {"roles": {"admin": True}},
     "aud-null-member": lambda: {"aud": ["orders", None]},
     "aud-empty": lambda: {"aud": []},
     "scope-object": lambda: {"scope": {"orders:read": True}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
@@ -12,41 +12,66 @@ from litestar.types import Scope
 
 UNKNOWN: Final = "unknown"
 """The address of a peer that has none, such as a local socket."""
+X_FORWARDED_FOR: Final = "X-Forwarded-For"
+FORWARDED: Final = "Forwarded"
+X_REAL_IP: Final = "X-Real-IP"
 
+_MAX_HOPS: Final = 32
 _FOR: Final = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
+# An address that may have a port: 192.0.2.1:80, [2001:db8::1]:80.
+_ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?|([0-9A-Fa-f:.]+)")
+_LONGEST_ADDRESS: Final = 53
 
 
 class ClientAddresses:
-    """Finds the address of a client, and believes only the headers that a trusted proxy added.
+    """Finds the address of a client, and believes only what a trusted proxy wrote.
 
     `trusted_proxies` are networks such as `10.0.0.0/8`; without any, the peer is the client.
+    `header` is the one that these proxies write: `X-Forwarded-For` and `Forwarded` list the hops,
+    `X-Real-IP` holds one address. The others are not read: proxies pass on what clients send there.
     """
 
-    def __init__(self, trusted_proxies: Collection[str] = ()) -> None:
+    def __init__(
+        self, trusted_proxies: Collection[str] = (), header: str = X_FORWARDED_FOR
+    ) -> None:
         networks = [ip_network(network) for network in trusted_proxies]
 
         @lru_cache(maxsize=1_024)
-        def is_trusted(address: str) -> bool:
-            parsed = _parsed(address)
-            return parsed is not None and any(parsed in network for network in networks)
+        def is_trusted(address: IPv4Address | IPv6Address) -> bool:
+            return any(address in network for network in networks)
 
         self._is_trusted = is_trusted
-        self._has_proxies = bool(networks)
+        self._header = header
+        self._raw_header = header.lower().encode()
 
     def client_of(self, scope: Scope) -> str:
-        """Return the rightmost address that is no trusted proxy, or the leftmost if all are."""
+        """Return the nearest address that is no trusted proxy, or the farthest if all are.
+
+        A hop that is no address ends the search: nobody vouches for those before it.
+        """
         peer = scope.get("client")
-        address = peer[0] if peer else UNKNOWN
-        if not self._has_proxies or not self._is_trusted(address):
-            return address
-        for hop in reversed(_forwarded(scope["headers"])):
-            parsed = _parsed(hop)
-            if parsed is None:
-                break
-            address = str(parsed)
-            if not self._is_trusted(address):
-                break
-        return address
+        found = _parsed(peer[0]) if peer else None
+        if found is None:
+            return peer[0] if peer else UNKNOWN
+        if self._is_trusted(found):
+            for hop in self._hops(scope["headers"]):
+                if (parsed := _parsed(hop)) is None:
+                    break
+                found = parsed
+                if not self._is_trusted(found):
+                    break
+        return str(found)
+
+    def _hops(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
+        """Return the hops that the proxies wrote, the nearest first."""
+        lines = [value for name, value in headers if name == self._raw_header]
+        text = b",".join(lines).decode("latin-1")
+        if self._header == X_REAL_IP:
+            return iter((text,))  # two addresses are none
+        hops = reversed(text.rsplit(",", _MAX_HOPS))
+        if self._header == FORWARDED:
+            return (found[1] if (found := _FOR.search(hop)) else "" for hop in hops)
+        return hops
 
 
 def network_of(address: str) -> str:
@@ -57,28 +82,17 @@ def network_of(address: str) -> str:
     return address
 
 
-def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Return the hops that the proxies added, the nearest last."""
-    forwarded: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
-    for name, value in headers:
-        if name in forwarded:
-            forwarded[name].append(value.decode("latin-1"))
-    if forwarded[b"x-forwarded-for"]:
-        return ",".join(forwarded[b"x-forwarded-for"]).split(",")
-    hops = ",".join(forwarded[b"forwarded"]).split(",")
-    # A hop that hides its address ends the chain: nobody vouches for those to the left of it.
-    return [found[1] if (found := _FOR.search(hop)) else "" for hop in hops]
-
-
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    """Parse an address that may have a port: `192.0.2.1:80`, `[2001:db8::1]:80`."""
-    bare = address.strip()
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
+    """Parse an address that may have a port; an IPv4 address in IPv6 form is the IPv4 address."""
+    bare = address.strip(" \t")
+    return _parsed_short(bare) if len(bare) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=1_024)
+def _parsed_short(address: str) -> IPv4Address | IPv6Address | None:
+    found = _ADDRESS.fullmatch(address)
     try:
-        parsed = ip_address(bare)
+        parsed = ip_address(found[1] or found[2] or found[3]) if found else None
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed

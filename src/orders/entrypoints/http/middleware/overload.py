@@ -14,9 +14,14 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from orders.application.deadline import Deadline, within
 from orders.entrypoints.admission import AdmissionQueue, Slot
-from orders.entrypoints.http.errors import RETRY_AFTER_SECONDS
 from orders.entrypoints.http.middleware.body_arrival import Arrivals
-from orders.entrypoints.http.problems import MEDIA_TYPE, NO_TRACE, RequestRefused, problem_of
+from orders.entrypoints.http.problems import (
+    MEDIA_TYPE,
+    NO_TRACE,
+    RETRY_AFTER_SECONDS,
+    RequestRefused,
+    problem_of,
+)
 from orders.entrypoints.observability import metrics
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -27,6 +32,7 @@ WHOLE_BODY: Final = "orders.whole_body"
 """ASGI extension of a request whose whole body has arrived: reading it does not wait."""
 WITH_BODY: Final = frozenset({"POST", "PATCH", "PUT"})
 """Methods whose handlers read the body before anything else."""
+_READING: Final = frozenset({"GET", "HEAD"})
 _PLAIN: Final = re.compile(rb"/[A-Za-z0-9/_.:~-]*")
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -37,8 +43,8 @@ class OverloadProtection:
     A refusal must cost almost nothing, or refusing would overload the service. So a refusal from
     the head comes before routing, before the token is verified and before the body is read, and has
     no log line. `metrics.overload` counts all refusals, and `metrics.sampled` publishes the number.
-    GETs of the paths `lists` wait behind everything else; requests to the paths `exempt` need no
-    slot.
+    GET and HEAD of the paths `lists` wait behind everything else; requests to the paths `exempt`
+    need no slot.
 
     A request whose body is still arriving has no slot. Its head alone decides whether it is refused
     at once. If not, it waits for a slot when its body is complete; a refusal then has a log line.
@@ -78,7 +84,7 @@ class OverloadProtection:
         if scope["type"] != ScopeType.HTTP or scope["path"] in self._exempt:
             await self._app(scope, receive, send)
             return
-        is_list = scope["method"] == "GET" and scope["path"] in self._lists
+        is_list = scope["path"] in self._lists and scope["method"] in _READING
         is_whole = _is_whole(scope)
         with Slot(self._queue, is_list=is_list) as slot:
             if is_whole:

@@ -12,7 +12,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from orders.entrypoints.http.problems import RequestRefused
 
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")
+# No comma, which RFC 3986 allows: some proxies merge two Host lines into one with it.
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Za-z:.]+\])(?::[0-9]*)?")
 _WITH_ID: Final = re.compile(
     rb"/v1/orders/[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}(?:/|\Z)"
 )
@@ -21,8 +22,9 @@ _WITH_ID: Final = re.compile(
 class RequestTargetCheck(ASGIMiddleware):
     """Checks Host, transfer coding and path, which the server and the router read leniently.
 
-    An HTTP/1.1 request has exactly one Host (RFC 9112, 3.2), no transfer coding but chunked, and
-    none beside a Content-Length (RFC 9112, 6.1); otherwise its connection is closed, too. Each
+    A request has exactly one Host, which HTTP/1.0 may leave out (RFC 9112, 3.2), no transfer coding
+    but chunked, and none beside a Content-Length (RFC 9112, 6.1); otherwise its connection is
+    closed, too. Each
     resource has one path, so that a gateway can protect it by its path: no empty segment, no
     encoded slash, and an id in hexadecimal digits only.
 
@@ -34,10 +36,10 @@ class RequestTargetCheck(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Run the request if it can be read in one way only."""
-        if scope["http_version"] == "1.1":
-            hosts = [value for name, value in scope["headers"] if name == b"host"]
-            if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-                raise _ambiguous("Send exactly one Host header: a name and optionally a port.")
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        is_missing = not hosts and scope["http_version"] == "1.1"
+        if is_missing or len(hosts) > 1 or not all(_HOST.fullmatch(host) for host in hosts):
+            raise _ambiguous("Send exactly one Host header: a name and optionally a port.")
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:
             raise _ambiguous("The only supported transfer coding is chunked.")

@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Message, Scope
 
 ALWAYS: Final[dict[bytes, bytes]] = {
-    b"cache-control": b"no-store",
+    b"cache-control": b"no-store, no-transform",
     b"content-security-policy": (
         b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),

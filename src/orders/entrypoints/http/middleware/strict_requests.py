@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from litestar import Request
 from litestar.config.app import AppConfig
@@ -20,6 +20,7 @@ from litestar.exceptions import InternalServerException
 from litestar.openapi.spec import Reference, Schema
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
+from litestar.types import HTTPScope
 from litestar.typing import FieldDefinition
 
 from orders.entrypoints.http.problems import InvalidMember, RequestRefused
@@ -27,7 +28,12 @@ from orders.entrypoints.http.strict_json import MAX_DEPTH, decode_json, malforme
 
 BODY_TIMEOUT_SECONDS: Final = 10.0
 
-_JSON: Final = r'application/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?'
+_JSON: Final = "application/json"
+_MERGE_PATCH: Final = "application/merge-patch+json"
+_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# A parameter that the media type does not define means nothing (RFC 2046, 1).
+_PARAMETER: Final = rf'charset=(?:utf-8|"utf-8")|(?!charset=){_NAME}=(?:{_NAME}|"(?:[^"\\]|\\.)*")'
+_JSON_SPACE: Final = b" \t\r\n"
 _CUT_SHORT: Final = "The body ended before it was complete."
 
 # Litestar also accepts 1e1 as ten, False and 0 as false, and 0 as the year 1970.
@@ -50,28 +56,47 @@ class _QueryParameter(NamedTuple):
         return cls(repeatable, *(found[0] if found else ("text", None)))
 
 
+def _one_of(media_types: Collection[str]) -> re.Pattern[str]:
+    # A space is read in one way only, or a long row of them would take too long.
+    names = "|".join(map(re.escape, media_types))
+    return re.compile(rf"(?:{names})(?:[ \t]*;(?:[ \t]*(?:{_PARAMETER}))?)*[ \t]*", re.IGNORECASE)
+
+
 class StrictJson(AbstractDTO[Any]):
     """Decodes every handler's `data`: one JSON text as the annotated type (`decode_json`).
 
-    An empty body means the handler's default.
+    An empty body means the handler's default. So does `null`, which several generated clients send
+    for a body that was left out.
 
     Raises:
         RequestRefused: 415 for another media type, charset or content encoding, and what
             `decode_json` raises.
     """
 
-    media_type: ClassVar[re.Pattern[str]] = re.compile(_JSON, re.IGNORECASE)
+    media_types: ClassVar[tuple[str, ...]] = (_JSON,)
+    _media_type: ClassVar[re.Pattern[str]] = _one_of(media_types)
 
     def decode_bytes(self, value: bytes) -> Any:
         connection = self.asgi_connection
         headers = connection.headers
-        if not self.media_type.fullmatch(", ".join(headers.getall("content-type", ()))):
-            raise _unsupported("Send the body as application/json in UTF-8.")
+        sent = headers.getall("content-type", ())
+        if len(sent) != 1 or not self._media_type.fullmatch(sent[0]):
+            accepted = ", ".join(self.media_types)
+            # RFC 9110, 15.5.16 and RFC 5789, 2.2: what would have been taken.
+            method = cast("HTTPScope", connection.scope)["method"].lower()
+            names = ("accept", f"accept-{method}")
+            raise _unsupported(
+                f"Send the body as {accepted} in UTF-8.", dict.fromkeys(names, accepted)
+            )
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise _unsupported("Send the body without a content encoding.")
-        expected = connection.route_handler.parsed_data_field.annotation
+            raise _unsupported(
+                "Send the body without a content encoding.", {"accept-encoding": "identity"}
+            )
+        field = connection.route_handler.parsed_data_field
+        if value.strip(_JSON_SPACE) == b"null" and field.has_default:
+            return field.default
         max_depth = connection.app.plugins.get(StrictRequests).max_depth
-        return decode_json(value, expected, max_depth=max_depth)
+        return decode_json(value, field.annotation, max_depth=max_depth)
 
     @classmethod
     def is_supported_model_type_field(
@@ -99,7 +124,8 @@ class StrictJson(AbstractDTO[Any]):
 class StrictMergePatch(StrictJson):
     """`StrictJson` that also accepts application/merge-patch+json (RFC 7396)."""
 
-    media_type = re.compile(rf"{_JSON}|application/merge-patch\+json", re.IGNORECASE)
+    media_types = (_MERGE_PATCH, _JSON)
+    _media_type = _one_of(media_types)
 
 
 class BoundedRequest(Request[Any, Any, Any]):
@@ -209,12 +235,9 @@ class StrictRequests(InitPlugin, ReceiveRoutePlugin):
             seen.add(name)
 
 
-def _unsupported(detail: str) -> RequestRefused:
+def _unsupported(detail: str, headers: Mapping[str, str]) -> RequestRefused:
     return RequestRefused(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
-        detail,
-        headers={"accept": "application/json"},
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers=headers
     )
 
 

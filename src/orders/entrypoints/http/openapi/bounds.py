@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
@@ -28,11 +28,12 @@ from orders.domain.validation import (
     TOKEN,
     OrderLimits,
 )
+from orders.entrypoints.http.openapi.shapes import GROWS, NULL, Schema
 
-Schema = dict[str, Any]
-
-# No control characters, and not only white space; in the words of ECMA-262, whose `$` is the end.
-_SPACE: Final = r"\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+# No control characters, and not only white space. Regular expressions of Go, Java, JavaScript,
+# Python and Rust share no escape for these characters, so they stand as they are; all but the
+# separators of lines and paragraphs, which cannot stand in a literal of JavaScript. `$` is the end.
+_SPACE: Final = "\u1680\u2000-\u200a\u202f\u205f\u3000"
 _TEXT: Final = (
     rf"^[\t\n\x20\xa0{_SPACE}]*[^\x00-\x20\x7f-\xa0{_SPACE}][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
 )
@@ -64,17 +65,14 @@ def add_bounds(description: Schema, limits: PublishedLimits) -> None:
 
 def _value_of(schema: Schema) -> Schema:
     """What a value has to be where it is not null."""
-    one: Schema = next((each for each in schema.get("oneOf", ()) if each != _NULL), schema)
+    one: Schema = next((each for each in schema.get("oneOf", ()) if each != NULL), schema)
     return one
-
-
-_NULL: Final = {"type": "null"}
 
 
 def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
     quantity = {"minimum": 1, "maximum": limits.quantity}
     draft: dict[str, Schema] = {
-        "currency": {"enum": sorted(EXPONENTS)},
+        "currency": {"enum": sorted(EXPONENTS), "description": f"ISO 4217. {GROWS}"},
         "lines": {"minItems": 1, "maxItems": limits.lines},
         "customer_id": _matching(REFERENCE),
         "discount": _AMOUNT,
@@ -106,7 +104,7 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "metadata": {"maxProperties": MAX_METADATA},
         },
         "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
-        "CancelBody": {"reason": {"enum": list(CANCEL_REASONS)}},
+        "CancelBody": {"reason": {"enum": list(CANCEL_REASONS), "description": GROWS}},
         "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},
         "ReturnBody": {"items": _SOME, "reason": _matching(CODE)},
         "ShipmentBody": {"items": _SOME, "carrier": _text(MAX_TEXT), "tracking": _text(MAX_TEXT)},

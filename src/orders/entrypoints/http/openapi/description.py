@@ -1,23 +1,35 @@
 """The published description of the API: OpenAPI 3.1, made from the handlers and completed here.
 
-Litestar describes what it reads from the handlers' signatures. This module adds the rest: that
-bodies take no unknown members and how long they may be (`bounds`), the problems of each operation,
-how to authenticate, the headers and links of responses (`links`), and examples.
+Litestar describes what it reads from the handlers' signatures. This module adds the rest: how long
+the members of bodies may be (`bounds`), the problems of each operation, how to authenticate, the
+headers and links of responses (`links`), examples, and forms that generators of clients read well
+(`shapes`).
 """
 
 import re
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import License, Server, Tag
 from litestar.routes import HTTPRoute
 
 from orders.entrypoints.http.openapi.bounds import PublishedLimits, add_bounds
 from orders.entrypoints.http.openapi.examples import EXAMPLES
 from orders.entrypoints.http.openapi.links import add_headers, add_links
+from orders.entrypoints.http.openapi.open_values import add_open_values
+from orders.entrypoints.http.openapi.shapes import or_null, shaped
+from orders.entrypoints.http.openapi.texts import (
+    API,
+    COMMANDS,
+    TAGS,
+    describe_command,
+    schema_texts,
+)
 from orders.entrypoints.http.openapi.webhooks import describe_webhook
 from orders.entrypoints.http.preconditions import (
     HEADERS,
@@ -30,13 +42,12 @@ from orders.entrypoints.http.problems import Problem
 
 TITLE: Final = "Order Service"
 DOCUMENT: Final = "/schema/openapi.json"
+DOCUMENT_3_0: Final = "/schema/openapi-3.0.json"
 DOCS: Final = "/schema/docs"
 ASYNCAPI: Final = "/schema/asyncapi.json"
 EVENT_SCHEMAS: Final = "/schema/events/{name:str}"
-HEALTH: Final = "Operation"
-"""The tag of what an orchestrator asks: it reads no order."""
-_STRICT: Final = ("Body", "Response", "Page")
 _GENERIC: Final = re.compile(r"Page_([\w.]+\.)?(\w+?)Response_")
+_PAGE: Final = re.compile(r"\w+Page")
 _PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 _PROBLEMS: Final[Mapping[str, str]] = {
     "400": "The request is malformed",
@@ -60,7 +71,17 @@ _PROBLEMS: Final[Mapping[str, str]] = {
 
 def openapi_config(version: str) -> OpenAPIConfig:
     """Litestar's part of the description. Litestar serves none: `openapi_document` does."""
-    return OpenAPIConfig(title=TITLE, version=version, render_plugins=[])
+    return OpenAPIConfig(
+        title=TITLE,
+        version=version,
+        description=API,
+        license=License("Apache-2.0", url="https://www.apache.org/licenses/LICENSE-2.0"),
+        # Relative to the document: wherever it was read from.
+        servers=[Server("/", description="The service that publishes this document.")],
+        tags=[Tag(name, description=text) for name, text in TAGS.items()],
+        use_handler_docstrings=True,
+        render_plugins=[],
+    )
 
 
 def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
@@ -68,13 +89,7 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     # Litestar names generic types by their modules.
     text = msgspec.json.encode(app.openapi_schema.to_schema()).decode()
     description: dict[str, Any] = msgspec.json.decode(_GENERIC.sub(r"\2Page", text))
-    schemas = description["components"]["schemas"]
-    _add_problem(schemas)
-    for name, schema in schemas.items():
-        if name.endswith(_STRICT):
-            schema["additionalProperties"] = False
-        if name in EXAMPLES:
-            schema["examples"] = [EXAMPLES[name]]
+    _complete_schemas(description["components"]["schemas"])
     description["components"]["securitySchemes"] = {
         "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
@@ -82,13 +97,12 @@ def published(app: Litestar, limits: PublishedLimits) -> dict[str, Any]:
     handlers = _handlers(app)
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            handler = handlers[operation["operationId"]]
-            _complete(operation, path, method, handler, schemas)
+            _complete(operation, path, method, handlers[operation["operationId"]])
     add_bounds(description, limits)
     add_headers(description)
     add_links(description)
     describe_webhook(description)
-    return description
+    return shaped(description)
 
 
 def _handlers(app: Litestar) -> Mapping[str, HTTPRouteHandler]:
@@ -96,11 +110,20 @@ def _handlers(app: Litestar) -> Mapping[str, HTTPRouteHandler]:
     return {str(h.operation_id): h for route in routes for h in route.route_handlers}
 
 
-def _add_problem(schemas: dict[str, Any]) -> None:
+def _complete_schemas(schemas: dict[str, Any]) -> None:
     (_, components) = msgspec.json.schema_components(
         [Problem], ref_template="#/components/schemas/{name}"
     )
+    for schema in components.values():
+        schema["description"] = cleandoc(schema["description"])
     schemas.update(components)
+    texts = schema_texts()
+    for name, schema in schemas.items():
+        if text := texts.get(_PAGE.sub("Page", name)):
+            schema["description"] = text
+        if name in EXAMPLES:
+            schema["examples"] = [EXAMPLES[name]]
+    add_open_values(schemas)
 
 
 def _complete(
@@ -108,13 +131,14 @@ def _complete(
     path: str,
     method: str,
     handler: HTTPRouteHandler,
-    schemas: dict[str, Any],
 ) -> None:
-    if body := operation.get("requestBody"):
+    if (sent := handler.parsed_data_field) is not None and sent.has_default:
+        body = operation["requestBody"]
+        body["required"] = False
         (content,) = body["content"].values()
-        name = content["schema"]["$ref"].rpartition("/")[2]
-        # Litestar notes there what a handler takes where no body comes.
-        body["required"] = "default" not in schemas[name]
+        content["schema"] = or_null(content["schema"])
+    if (name := operation["operationId"]) in COMMANDS:
+        operation["description"] = describe_command(name)
     if is_public := handler.security == []:
         # Litestar leaves an empty list out, and the whole description's rule would hold here.
         operation["security"] = []
@@ -137,7 +161,7 @@ def _complete(
             "description": "Others placed several orders with it; `order_ids` lists them"
         }
     if path == "/readyz":
-        answers["503"] = answers["200"] | {
+        answers["503"] |= {
             "description": "Not ready: the process drains, or the database does not answer"
         }
 
@@ -182,9 +206,7 @@ def _problems_of(
     operation: dict[str, Any], path: str, method: str, *, is_public: bool
 ) -> list[str]:
     """The statuses of the problems that an operation can answer with."""
-    statuses = (
-        {"400", "431", "500"} if HEALTH in operation["tags"] else {"400", "431", "500", "503"}
-    )
+    statuses = {"400", "431", "500"} if path == "/livez" else {"400", "431", "500", "503"}
     if not is_public:
         statuses |= {"401", "403", "429"}
     if "{" in path or path.endswith("/orders"):

@@ -24,36 +24,51 @@ _REPLAYED: Final = {
     "schema": {"enum": ["true"], **_TEXT},
 }
 _NEXT: Final = {"description": 'The next page (RFC 8288, rel="next").', "schema": _TEXT}
-_PROBLEM_HEADERS: Final = {
-    "401": (
-        "WWW-Authenticate",
-        {"description": "RFC 6750.", "schema": {**_TEXT, "pattern": "^Bearer"}, "required": True},
-    ),
-    **dict.fromkeys(
-        ("429", "503"),
-        (
-            "Retry-After",
-            {"description": "In seconds.", "schema": {"type": "integer"}, "required": True},
+_AUTHENTICATE: Final = {
+    "description": "RFC 6750.",
+    "schema": {**_TEXT, "pattern": "^Bearer.*$"},
+    "required": True,
+}
+_RETRY_AFTER: Final = {
+    "description": "Send the request again after this many seconds.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_LIMITS: Final = {
+    "RateLimit": {
+        "description": (
+            "`r` requests may follow within `t` seconds (draft-ietf-httpapi-ratelimit-headers-11). "
+            "Every response to a known caller has it, unless the limit is switched off."
         ),
-    ),
+        "schema": {**_TEXT, "pattern": '^"principal";r=[0-9]+;t=[0-9]+$'},
+    },
+    "RateLimit-Policy": {
+        "description": "`q` requests may be sent at once, and as many in `w` seconds.",
+        "schema": {**_TEXT, "pattern": '^"principal";q=[0-9]+;w=[0-9]+$'},
+    },
 }
 
 
 def add_headers(description: dict[str, Any]) -> None:
     """Declare the headers of responses."""
-    for path, methods in description["paths"].items():
+    for methods in description["paths"].values():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
-                if found := _headers(path, operation, status, answer):
+                if found := _headers(operation, status, answer):
                     answer["headers"] = found
 
 
-def _headers(
-    path: str, operation: dict[str, Any], status: str, answer: dict[str, Any]
-) -> dict[str, Any]:
-    if status in _PROBLEM_HEADERS and path != "/readyz":
-        return dict([_PROBLEM_HEADERS[status]])
+def _headers(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if operation.get("security") != [] and (status < "400" or status == "429"):
+        found |= _LIMITS
+    if status == "401":
+        found["WWW-Authenticate"] = _AUTHENTICATE
+    # 429 and 503 always have it, 409 if the other request is still running, or another one was
+    # faster. It is nowhere required: ogen has one type for all, and does not compile otherwise.
+    if status in {"429", "503"} or (
+        status == "409" and operation["operationId"] != "read_by_reference"
+    ):
+        found["Retry-After"] = _RETRY_AFTER
     if status == "304" or ("OrderResponse" in str(answer) and status < "300"):
         found["ETag"] = _ETAG
         if operation["operationId"] == "place" and status == "201":

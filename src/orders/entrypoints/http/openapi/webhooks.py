@@ -35,7 +35,7 @@ _PAYMENT: Final = {
     },
 }
 _MESSAGE: Final = {
-    "title": "PaymentMessage",
+    "description": "What the payment service says of a payment, in the form of Standard Webhooks.",
     "type": "object",
     "required": ["type", "data"],
     "properties": {

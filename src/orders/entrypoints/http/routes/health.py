@@ -4,18 +4,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from litestar import Response, get
+from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from orders.application.errors import ApplicationError
+from orders.entrypoints.http.problems import RETRY_AFTER_SECONDS, RequestRefused
 
 TAGS: Final = ["Operation"]
 PATHS: Final = ("/livez", "/readyz")
 
 
 class Health(Struct, frozen=True):
-    """`status` is ok, draining or unavailable."""
+    """`status` is ok: a probe that fails responds with a problem instead."""
 
     status: str
 
@@ -32,16 +32,22 @@ class Readiness:
         self.is_draining = is_draining
         self._checks = checks
 
-    async def status(self) -> str:
-        """`ok`, `draining` or `unavailable`. Takes as long as the checks may take in all."""
+    async def require(self) -> None:
+        """Takes as long as the checks may take in all.
+
+        Raises:
+            RequestRefused: 503 while the process drains.
+            ApplicationError: 503 if a check fails.
+        """
         if self.is_draining():
-            return "draining"
-        try:
-            for check in self._checks:
-                await check()
-        except ApplicationError:
-            return "unavailable"
-        return "ok"
+            raise RequestRefused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "draining",
+                "The process is about to end. Send requests to another replica.",
+                headers={"retry-after": str(RETRY_AFTER_SECONDS)},
+            )
+        for check in self._checks:
+            await check()
 
 
 @get(
@@ -59,13 +65,10 @@ async def livez() -> Health:
     tags=TAGS,
     security=[],
 )
-async def readyz(
-    readiness: NamedDependency[Readiness],
-) -> Response[Health]:
-    """200, or 503 while draining or without the orders' store."""
-    status = await readiness.status()
-    code = HTTPStatus.OK if status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-    return Response(Health(status), status_code=code)
+async def readyz(readiness: NamedDependency[Readiness]) -> Health:
+    """200, or 503 while the process drains, the database does not answer, or no key is known."""
+    await readiness.require()
+    return Health("ok")
 
 
 HEALTH_HANDLERS: Final = (livez, readyz)

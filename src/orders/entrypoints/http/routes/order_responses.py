@@ -32,7 +32,7 @@ def order_response(
     return Response(OrderResponse.of(state, view_of(caller)), status_code=status, headers=headers)
 
 
-def read_response(request: Http, state: OrderState) -> Response[OrderResponse | None]:
+def read_response(request: Http, state: OrderState) -> Response[Any]:
     """The response to a read: the order, or 304 if the caller has this version."""
     headers = {"etag": etag(state.version)}
     if not_modified(request, state.version):

@@ -94,7 +94,7 @@ async def read(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     order_id: FromPath[UUID],
-) -> Response[OrderResponse | None]:
+) -> Response[OrderResponse]:
     """The order as it is now; 304 if the caller has that version."""
     order = await read_orders.get(OrderId(order_id), caller=request.user)
     return read_response(request, order)
@@ -110,7 +110,7 @@ async def read_by_number(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     number: FromPath[str],
-) -> Response[OrderResponse | None]:
+) -> Response[OrderResponse]:
     """Forgives case, spaces, and I, L, O read for 1, 1, 0."""
     canonical = read_order_number(number)
     order = await read_orders.by_number(canonical, caller=request.user)
@@ -127,7 +127,7 @@ async def read_by_reference(
     request: Http,
     read_orders: NamedDependency[ReadOrders],
     external_reference: FromPath[str],
-) -> Response[OrderResponse | None]:
+) -> Response[OrderResponse]:
     """The newest order that the caller placed with this `external_reference`, or else the only one
     that others did. Where others placed several, 409 `ambiguous-reference` names them.
     """

@@ -66,6 +66,7 @@ def _handler(name: str, answer: type[ResponsePart]) -> HTTPRouteHandler:
         return Page(items=items, next_cursor=None)
 
     list_parts.__name__ = f"list_{name}"
+    list_parts.__doc__ = f"The order's {name}, oldest first, as far as the caller may see them."
     list_parts.__annotations__["return"] = Page[answer]  # type: ignore[valid-type]
     return get(
         f"{ONE}/{name}",

@@ -16,12 +16,29 @@ from orders.domain.pricing import Totals
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
-from orders.domain.validation import Address, Shipping
-from orders.entrypoints.http.schemas.requests import AddressBody
+from orders.domain.validation import Address
 
 
-class ResponsePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of an answer."""
+class ResponsePart(Struct, frozen=True, kw_only=True):
+    """A part of an answer. Versions of the service may add members."""
+
+
+class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
+    """Where it goes. `country` is an ISO 3166-1 alpha-2 code. Unstated parts are left out."""
+
+    name: str
+    line1: str
+    city: str
+    country: str
+    line2: str | None = None
+    region: str | None = None
+    postal_code: str | None = None
+    phone: str | None = None
+
+    @classmethod
+    def of(cls, address: Address | None) -> AddressResponse | None:
+        """Show an address, if there is one."""
+        return None if address is None else convert(address, cls, from_attributes=True)
 
 
 class LineResponse(ResponsePart, frozen=True):
@@ -153,7 +170,7 @@ class ShipmentResponse(ResponsePart, frozen=True):
     id: str
     status: str
     items: list[ItemResponse]
-    address: AddressBody | None
+    address: AddressResponse | None
     carrier: str | None
     tracking: str | None
     created_at: datetime
@@ -165,7 +182,9 @@ class ShipmentResponse(ResponsePart, frozen=True):
         """Show a shipment."""
         names = set(cls.__struct_fields__) - {"items", "address"}
         plain = {name: getattr(shipment, name) for name in names}
-        return cls(items=_items(shipment.items), address=_address(shipment.address), **plain)
+        return cls(
+            items=_items(shipment.items), address=AddressResponse.of(shipment.address), **plain
+        )
 
 
 class ReturnResponse(ResponsePart, frozen=True):
@@ -264,24 +283,6 @@ class NoteResponse(ResponsePart, frozen=True):
     def of(cls, note: Note) -> NoteResponse:
         """Show a note."""
         return cls(**{name: getattr(note, name) for name in cls.__struct_fields__})
-
-
-class ShippingResponse(ResponsePart, frozen=True):
-    """How it travels."""
-
-    address: AddressBody | None
-    method: str | None
-    price: int | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
-        """Show the way of shipping, with its price or without."""
-        price = shipping.price if money else UNSET
-        return cls(address=_address(shipping.address), method=shipping.method, price=price)
-
-
-def _address(address: Address | None) -> AddressBody | None:
-    return None if address is None else convert(address, AddressBody, from_attributes=True)
 
 
 def _items(items: Items) -> list[ItemResponse]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, convert
 
 from orders.adapters.messages import FeedEvent, data_of
 from orders.application.access import View
@@ -18,9 +18,10 @@ from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote
-from orders.domain.rules import Bound
 from orders.domain.state import OrderState
+from orders.domain.validation import Shipping
 from orders.entrypoints.http.schemas.part_responses import (
+    AddressResponse,
     ChangeResponse,
     CreditResponse,
     HoldResponse,
@@ -30,7 +31,6 @@ from orders.entrypoints.http.schemas.part_responses import (
     ResponsePart,
     ReturnResponse,
     ShipmentResponse,
-    ShippingResponse,
     TotalsResponse,
 )
 
@@ -38,6 +38,21 @@ T = TypeVar("T")
 
 RISK_REASON: Final = "fraud"
 """The reason for cancelling that only staff may see."""
+
+
+class ShippingResponse(ResponsePart, frozen=True):
+    """How it travels."""
+
+    address: AddressResponse | None
+    method: str | None
+    price: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
+        """Show the way of shipping, with its price or without."""
+        price = shipping.price if money else UNSET
+        address = AddressResponse.of(shipping.address)
+        return cls(address=address, method=shipping.method, price=price)
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -163,13 +178,30 @@ class QuoteResponse(ResponsePart, frozen=True):
         )
 
 
+# A bound without a member here would be lost: it is refused instead.
+class ActionLimits(ResponsePart, frozen=True, forbid_unknown_fields=True):
+    """The bounds of a command's arguments; what it has no bound for is left out.
+
+    `amount` is the most minor units, `items` the most units by line id. The others are the ids of
+    the parts that the command is possible for.
+    """
+
+    amount: int | UnsetType = UNSET
+    items: dict[str, int] | UnsetType = UNSET
+    payments: list[str] | UnsetType = UNSET
+    shipments: list[str] | UnsetType = UNSET
+    returns: list[str] | UnsetType = UNSET
+    changes: list[str] | UnsetType = UNSET
+    holds: list[str] | UnsetType = UNSET
+
+
 class ActionResponse(ResponsePart, frozen=True):
     """A command: whether it would be taken, what blocks it, and the bounds of its arguments."""
 
     action: str
     allowed: bool
     blocked_by: list[str]
-    limits: dict[str, int | dict[str, int] | list[str]]
+    limits: ActionLimits
 
     @classmethod
     def of(cls, possible: PossibleAction) -> ActionResponse:
@@ -178,7 +210,7 @@ class ActionResponse(ResponsePart, frozen=True):
             action=possible.action,
             allowed=not possible.blocked_by,
             blocked_by=list(possible.blocked_by),
-            limits={name: _bound(bound) for name, bound in possible.limits.items()},
+            limits=convert(possible.limits, ActionLimits),
         )
 
 
@@ -216,9 +248,3 @@ class EventResponse(ResponsePart, frozen=True):
             order_id=logged.order_id,
             position=logged.position,
         )
-
-
-def _bound(bound: Bound) -> int | dict[str, int] | list[str]:
-    if isinstance(bound, dict):
-        return {str(line_id): units for line_id, units in bound.items()}
-    return bound if isinstance(bound, int) else list(bound)

@@ -27,7 +27,7 @@ def sandbox_token(
     return issue_token(
         data.issuer_key,
         issuer=os.environ.get("ORDERS_ISSUER") or ISSUER,
-        audience=os.environ.get("ORDERS_AUDIENCE") or AUDIENCE,
+        audience=os.environ.get("ORDERS_AUDIENCE", "").partition(",")[0].strip() or AUDIENCE,
         subject=subject,
         roles=roles,
         scopes=scopes,

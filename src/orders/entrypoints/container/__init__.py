@@ -20,11 +20,12 @@ from contextlib import (
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from ssl import SSLContext
 
 from dependency_injector import containers, providers
 
 from orders.adapters.catalogue import HttpPriceList, JsonPriceList
+from orders.adapters.http_client import HttpRoute
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.in_memory.stubs import StaticPriceList
 from orders.adapters.jwt.claims import TokenRules
@@ -35,10 +36,9 @@ from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Database, connect
 from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
+from orders.adapters.mongo.monitoring import CommandSpans, PoolUse
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
-from orders.adapters.mongo.pool import PoolUse
-from orders.adapters.mongo.spans import CommandSpans
 from orders.adapters.mongo.stored_forms import StoredForm
 from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.resilience import CallLimits
@@ -48,7 +48,6 @@ from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.manage_outbox import ManageOutbox
 from orders.application.place_order import PlaceOrder
-from orders.application.ports import TraceContext
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.quote_order import QuoteOrder
@@ -58,6 +57,7 @@ from orders.application.relay_events import RelayEvents
 from orders.application.replay_events import ReplayEvents
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
+from orders.entrypoints.container import extras
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
@@ -66,12 +66,8 @@ from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings import choices
 from orders.entrypoints.settings.table import Settings
+from orders.entrypoints.settings.tls import tls_context
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
-
-if TYPE_CHECKING:
-    from orders.adapters.brokers.kafka import KafkaPublisher
-    from orders.adapters.brokers.rabbitmq import RabbitPublisher
-    from orders.adapters.redis.rate_limiter import RedisRateLimiter
 
 Connection = AbstractAsyncContextManager[object]
 
@@ -94,12 +90,19 @@ def _token_rules(settings: Settings) -> TokenRules:
     required = (pair.partition("=") for pair in settings.jwt_required)
     return TokenRules(
         issuer=settings.issuer,
-        audience=settings.audience,
-        default_tenant=settings.default_tenant,
-        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
-        required=tuple((claim, value) for claim, _, value in required),
+        audiences=frozenset(settings.audience),
+        audience_claims=settings.jwt_audience_claims,
+        subject_claims=settings.jwt_subject_claims,
+        tenant_claim=settings.jwt_tenant_claim,
+        default_tenant=None if settings.default_tenant == "none" else settings.default_tenant,
+        roles_claims=settings.jwt_roles_claim,
+        role_map=settings.jwt_role_map,
         scope_claims=settings.jwt_scope_claims,
+        scope_map=settings.jwt_scope_map,
         scopes_count=settings.jwt_scopes == "required",
+        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
+        required=tuple((claim, value or None) for claim, _, value in required),
+        takes_bound_tokens=settings.jwt_bound_tokens == "as_bearer",
         algorithms=frozenset(settings.jwt_algorithms),
         leeway_seconds=settings.jwt_leeway_seconds,
         max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
@@ -107,32 +110,19 @@ def _token_rules(settings: Settings) -> TokenRules:
     )
 
 
-def _redis_limiter(settings: Settings, fallback: InMemoryRateLimiter) -> RedisRateLimiter:
-    from orders.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415  # an extra
-
-    return RedisRateLimiter(settings.redis_uri or "", fallback=fallback)
+def _tls(settings: Settings) -> SSLContext:
+    return tls_context(settings.ca_file, settings.client_cert_file, settings.client_key_file)
 
 
-def _rabbitmq(settings: Settings, trace_context: TraceContext) -> RabbitPublisher:
-    from orders.adapters.brokers.rabbitmq import RabbitPublisher  # noqa: PLC0415  # an extra
-
-    return RabbitPublisher(
-        settings.rabbitmq_uri or "",
-        declares=settings.broker_declare == "missing",
-        trace_context=trace_context,
-    )
+def _payment_tls(settings: Settings) -> SSLContext:
+    if settings.payment_client_cert_file is None:
+        return _tls(settings)
+    own = settings.payment_client_cert_file, settings.payment_client_key_file
+    return tls_context(settings.ca_file, *own)
 
 
-def _kafka(settings: Settings, trace_context: TraceContext) -> KafkaPublisher:
-    from orders.adapters.brokers.kafka import KafkaPublisher  # noqa: PLC0415  # an extra
-
-    return KafkaPublisher(
-        ",".join(settings.kafka_bootstrap),
-        topic=settings.kafka_topic,
-        declares=settings.broker_declare == "missing",
-        partitions=settings.kafka_partitions,
-        trace_context=trace_context,
-    )
+def _route(settings: Settings, url: str, tls: SSLContext) -> HttpRoute:
+    return HttpRoute(tls=tls, proxy=settings.proxy_for(url))
 
 
 def _in_order(
@@ -145,6 +135,7 @@ class Container(containers.DeclarativeContainer):
     """Every part of one process, as its settings say. A port's adapter has the port's name."""
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    tls = providers.Singleton(_tls, settings)
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
     trace_context = providers.Singleton(SpanTraceContext)
@@ -174,6 +165,12 @@ class Container(containers.DeclarativeContainer):
         HttpPayments,
         settings.provided.payment_url,
         credential=settings.provided.payment_token,
+        route=providers.Callable(
+            _route,
+            settings,
+            settings.provided.payment_url,
+            providers.Callable(_payment_tls, settings),
+        ),
         limits=providers.Factory(
             CallLimits,
             connect_seconds=settings.provided.payment_connect_seconds,
@@ -193,7 +190,11 @@ class Container(containers.DeclarativeContainer):
     file_catalogue = providers.Singleton(
         JsonPriceList, providers.Factory(Path, settings.provided.price_list)
     )
-    http_catalogue = providers.Singleton(HttpPriceList, settings.provided.price_list)
+    http_catalogue = providers.Singleton(
+        HttpPriceList,
+        settings.provided.price_list,
+        route=providers.Callable(_route, settings, settings.provided.price_list, tls),
+    )
     no_catalogue = providers.Singleton(StaticPriceList, {})
     catalogue = providers.Selector(
         catalogue_kind, file=file_catalogue, http=http_catalogue, none=no_catalogue
@@ -203,19 +204,23 @@ class Container(containers.DeclarativeContainer):
     # Access tokens
     key_kind = providers.Callable(choices.keys, settings)
     shared_secret = providers.Singleton(_shared_secret, settings)
-    jwks = providers.Singleton(JwksRing, settings.provided.jwks_url)
+    jwks = providers.Singleton(
+        JwksRing,
+        settings.provided.jwks_url,
+        route=providers.Callable(_route, settings, settings.provided.jwks_url, tls),
+    )
     keys = providers.Selector(key_kind, secret=shared_secret, jwks=jwks)
     tokens = providers.Singleton(JwtVerifier, keys, providers.Callable(_token_rules, settings))
 
     # Rate limits
     limiter_kind = providers.Callable(choices.limiter, settings)
     memory_limiter = providers.Singleton(InMemoryRateLimiter)
-    redis_limiter = providers.Singleton(_redis_limiter, settings, memory_limiter)
+    redis_limiter = providers.Singleton(extras.redis_limiter, settings, memory_limiter, tls)
     limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
 
     # Brokers, by the names that the outbox stores: those never change.
-    rabbitmq = providers.Singleton(_rabbitmq, settings, trace_context)
-    kafka = providers.Singleton(_kafka, settings, trace_context)
+    rabbitmq = providers.Singleton(extras.rabbitmq, settings, trace_context, tls)
+    kafka = providers.Singleton(extras.kafka, settings, trace_context, tls)
     publishers = providers.Selector(
         providers.Callable(choices.brokers, settings),
         none=providers.Dict(),

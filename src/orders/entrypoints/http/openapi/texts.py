@@ -1,0 +1,140 @@
+"""What the description says in words: of the API, its tags and its commands.
+
+Reads are described by the docstrings of their handlers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from orders.domain import errors
+from orders.domain.order.order import Order
+from orders.entrypoints.http.errors import STATUS
+from orders.entrypoints.http.schemas.part_responses import ResponsePart
+from orders.entrypoints.http.schemas.requests import Body
+
+API: Final = """\
+Places orders and carries them through payment, shipping, returns and refunds.
+
+**Amounts** are integers in minor units (cents, pence, yen) of the order's single currency. Times
+are RFC 3339 in UTC.
+
+**Answers grow.** A later version may add members to any answer, values to any status, type or code,
+operations, optional members of bodies and optional parameters. Ignore members that you do not know,
+and treat an unknown value as "something else". Bodies are strict: an unknown member is refused.
+
+**Errors** are problem details (RFC 9457). Decide by `code`; `detail` is for people.
+
+**Retries.** Send the same body with the same `Idempotency-Key` again: the command is carried out
+once.
+
+**HEAD** works wherever GET does.
+"""
+TAGS: Final[Mapping[str, str]] = {
+    "Orders": "Place, quote, find, list and edit orders.",
+    "Commands": (
+        "Carry an order through its life. Each returns the whole order with its new `ETag`, and "
+        "changes nothing with `dry_run=true`."
+    ),
+    "Events": "What happened: to one order, to all, and at the payment service.",
+    "Operation": "Probes of the process. They read no order and need no token.",
+}
+COMMANDS: Final[Mapping[str, str]] = {
+    "confirm": (
+        "Commits the shop to a pending order that payments cover. Orders that are covered and not "
+        "held are confirmed without this command."
+    ),
+    "complete": (
+        "Closes a confirmed order: everything is delivered and paid. Orders complete without this "
+        "command once that is so."
+    ),
+    "cancel": (
+        "Cancels the whole order. Payments that are authorised or in flight are voided, captured "
+        "money is refunded."
+    ),
+    "cancel_items": (
+        "Cancels units that are in no shipment. At least one unit has to be left: `cancel` cancels "
+        "the whole order."
+    ),
+    "propose_change": (
+        "Works out the new total, and changes nothing else until the change is applied. With "
+        "`expected_total` the order costs exactly that, or the proposal is refused."
+    ),
+    "apply_change": "Applies a change at the price at which it was proposed.",
+    "decline_change": "Drops a change that was proposed. The order stays as it is.",
+    "hold": "Keeps the order from being confirmed, packed and sent. It may have several holds.",
+    "release": "Releases one hold. The order can go on when all are released.",
+    "add_note": "Adds a note that only staff can read.",
+    "pay": (
+        "Authorises a payment, or captures it at once with `capture`. Without an amount it is for "
+        "all that is still to be paid. Read the outcome from the payment's `status`: a declined "
+        "payment is no error."
+    ),
+    "capture": (
+        "Captures authorised money. Without an amount it captures all that is authorised and still "
+        "to be paid. Each call captures more."
+    ),
+    "void": (
+        "Gives up a payment that is authorised or has no outcome yet. The order can be paid in "
+        "another way once the payment service has voided it."
+    ),
+    "dismiss_payment": (
+        "Ends the review of a payment. The order keeps the amounts that it recorded before the "
+        "review; settle the rest with the payment service. The hold stays until it is released."
+    ),
+    "refund": (
+        "Refunds what is owed to the customer. Without an amount it refunds all that is owed; "
+        "without a `payment_id` it takes as many payments as it needs. Each call refunds more."
+    ),
+    "grant_credit": (
+        "Lets the customer owe less. What was paid too much then can be refunded. Each call grants "
+        "more."
+    ),
+    "create_shipment": "Packs units into one parcel, to the address that the order has now.",
+    "dispatch": "Hands a packed shipment to the carrier. `tracking` replaces the number it has.",
+    "deliver": "Records that a shipment has arrived.",
+    "cancel_shipment": "Unpacks a shipment that was not sent. Its units can be packed again.",
+    "request_return": "Asks to send delivered units back.",
+    "approve_return": "Lets the customer send the units of a requested return.",
+    "decline_return": "Refuses to take back the units of a requested return.",
+    "receive_return": "Takes in the units of an approved return, and credits what they cost.",
+    "close_return": "Ends a return that was received, or an approved one whose units never came.",
+}
+_OTHER_SCHEMAS: Final = {
+    "Health": "`status` is ok. A probe that fails responds with a problem instead.",
+}
+_METHODS: Final = {"pay": "start_payment"}
+_REFUSAL: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)$", re.MULTILINE)
+
+
+def describe_command(operation: str) -> str:
+    """What a command does, and the codes of the problems that refuse it."""
+    refusals = "".join(
+        f"\n- `{error.code}` ({STATUS[error].value}): {text}"
+        for error, text in _refusals(operation)
+    )
+    return f"{COMMANDS[operation]}\n\nRefused with:\n{refusals}"
+
+
+def schema_texts() -> dict[str, str]:
+    """What the members of each schema mean, by its name."""
+    kinds = [*_below(Body), *_below(ResponsePart)]
+    return _OTHER_SCHEMAS | {each.__name__: inspect.getdoc(each) or "" for each in kinds}
+
+
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def _refusals(operation: str) -> Iterator[tuple[type[errors.OrderError], str]]:
+    method = getattr(Order, _METHODS.get(operation, operation))
+    _, _, raised = (inspect.getdoc(method) or "").partition("\nRaises:\n")
+    for name, text in _REFUSAL.findall(raised):
+        # What is wrong with a value, a body is refused for; the docstring names arguments.
+        if name != errors.InvalidValue.__name__:
+            yield getattr(errors, name), " ".join(text.split())

@@ -1,0 +1,64 @@
+"""Run the repository's contract tests on a database, and say what they showed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final, NamedTuple
+from xml.etree import ElementTree
+
+from tests.databases.engines import GIVEN
+
+ROOT: Final = Path(__file__).parents[2]
+# These start the database that they are about themselves.
+_OWN: Final = ("engines/test_stand_alone.py", "test_stored_form.py")
+
+
+class Outcome(NamedTuple):
+    """What became of the tests."""
+
+    passed: int
+    failed: tuple[str, ...]
+    excused: Counter[str]
+    """How many were skipped, by the limit of the engine that they name."""
+
+    @property
+    def total(self) -> int:
+        """All tests."""
+        return self.passed + len(self.failed) + self.excused.total()
+
+
+def try_contracts(uri: str, folder: Path) -> Outcome:
+    """Run all contract tests that need a database on this one."""
+    results = folder / "contracts.xml"
+    tests = ROOT / "tests" / "contract" / "mongo"
+    # fmt: off
+    subprocess.run(
+        [
+            sys.executable, "-m", "pytest", str(tests), "-q", "-k", "not InMemory",
+            *(f"--ignore={tests / each}" for each in _OWN),
+            "-p", "no:cacheprovider", f"--junitxml={results}", "--tb=short",
+        ],
+        cwd=ROOT,
+        env={**os.environ, GIVEN: uri},
+        check=False,
+    )
+    # fmt: on
+    return outcome_in(results)
+
+
+def outcome_in(results: Path) -> Outcome:
+    """What a file of JUnit's form says."""
+    passed, failed, excused = 0, list[str](), Counter[str]()
+    for case in ElementTree.parse(results).iter("testcase"):
+        skipped = case.find("skipped")
+        if skipped is not None:
+            excused[skipped.get("message", "")] += 1
+        elif case.find("failure") is not None or case.find("error") is not None:
+            failed.append(f"{case.get('classname')}::{case.get('name')}")
+        else:
+            passed += 1
+    return Outcome(passed, tuple(failed), excused)
