@@ -57,7 +57,7 @@ availability: $(READY) ## Measure restarts, crashes, overload and steady load; a
 	@$(PY) -m tests.availability $(ARGS)
 
 asyncapi: ## AsyncAPI's parser and generators of types read the contracts of events (npm, 250 MB)
-	@mkdir -p $(TOOLS)/asyncapi && cp tests/contract/asyncapi/* $(TOOLS)/asyncapi/
+	@mkdir -p $(TOOLS)/asyncapi && cp tests/contract/events/asyncapi/* $(TOOLS)/asyncapi/
 	@npm install --prefix $(TOOLS)/asyncapi --ignore-scripts --no-package-lock --no-audit --no-fund \
 		--loglevel=error >&2
 	@node $(TOOLS)/asyncapi/check.mjs infra/contracts | tee docs/reports/asyncapi.md

@@ -22,9 +22,9 @@ from orders.entrypoints import cli
 from orders.entrypoints.cli import outbox
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.settings.table import Settings
+from tests.contract.events.published_events import judge_strictly, published
 from tests.support.observed_api import Lines, logged
 from tests.support.processes.brokers import KafkaMock
-from tests.support.published_events import judge_strictly, published
 from tests.support.shop import some_settings
 
 MILLISECOND = timedelta(milliseconds=1)
