@@ -20,7 +20,7 @@ from orders.adapters.brokers.kafka_security import (
 from orders.adapters.contracts.events.event_samples import logged_events
 from orders.application.ports import Published
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.oauth_issuer import OAuthIssuer, oauth_issuer
+from tests.support.network.oauth_issuer import OAuthIssuer, oauth_issuer
 from tests.support.processes.brokers import KAFKA_MISSING, kafka_jars
 from tests.support.processes.secured_brokers import PASSWORD, USER, SecuredKafka
 

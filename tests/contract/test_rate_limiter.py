@@ -239,6 +239,8 @@ async def test_no_request_waits_for_a_connection() -> None:
         server,
         RedisRateLimiter(uri, fallback=InMemoryRateLimiter(), connect_seconds=60) as limiter,
     ):
+        assert not limiter.is_degraded, "nobody has asked it anything"
+        limiter.connect()
         await until(lambda: connected)
         async with asyncio.timeout(30):
             taken = [await limiter.take("k", SLOW) for _ in range(100)]

@@ -18,7 +18,7 @@ from orders.adapters.redis.primary import CONNECTIONS
 from orders.adapters.redis.rate_limiter import PREFIX, RedisRateLimiter
 from orders.application.ports import RatePolicy
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.distance import at_a_distance
+from tests.support.network.distance import at_a_distance
 from tests.support.processes.redis_process import (
     RedisProcess,
     guarded_redis,
@@ -253,6 +253,7 @@ async def test_connecting_may_take_longer_than_a_call_and_no_call_waits_for_anot
             connect_seconds=30,
             pause_seconds=30,
         ) as limiter:
+            limiter.connect()
             await until(is_shared(limiter))
             connections, distance.most_waiting = distance.connected, 0
             for n in range(3):

@@ -31,6 +31,7 @@ async def limiting(
         timeout_seconds=timeout_seconds,
         pause_seconds=pause_seconds,
     ) as limiter:
+        limiter.connect()
         yield limiter
 
 

@@ -52,6 +52,7 @@ return rooms
 _PROBE: Final = PREFIX + "probe"
 _PROBE_ARGS: Final = [1, 1_000_000]
 """An interval of 1 µs: whoever else probes, the script writes."""
+_PROBES: Final = 3
 _BATCH: Final = 500
 _LATE_LOOPS: Final = 10
 _log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class RedisRateLimiter:
         timeout_seconds: float = TIMEOUT_SECONDS,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
-        """Take the servers, as `RedisServers` does. Entering the context starts to connect."""
+        """Take the servers, as `RedisServers` does. The first `take` begins to connect."""
         self._servers = RedisServers(uri, tls=tls, connect_seconds=connect_seconds)
         self._fallback = fallback
         self._timeout_seconds = timeout_seconds
@@ -100,6 +101,7 @@ class RedisRateLimiter:
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._next: _Batch | None = None
         self._calls: set[asyncio.Task[Any]] = set()
+        self._connecting: asyncio.Task[None] | None = None
         self._script: AsyncScript | None = None
         self._lost = asyncio.Event()
         self._is_used = False
@@ -110,11 +112,10 @@ class RedisRateLimiter:
     @property
     def is_degraded(self) -> bool:
         """Whether `fallback` counts, for this process alone, because Redis is not connected."""
-        return self._script is None
+        return self._connecting is not None and self._script is None
 
     async def __aenter__(self) -> Self:
-        """Return at once. Redis need not be up."""
-        self._connecting = asyncio.create_task(self._stay_connected())
+        """Return at once. A process that limits nobody, as a worker, never connects."""
         return self
 
     async def __aexit__(
@@ -124,12 +125,19 @@ class RedisRateLimiter:
         trace: TracebackType | None,
     ) -> None:
         await asyncio.gather(*self._calls, return_exceptions=True)
-        self._connecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._connecting
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+
+    def connect(self) -> None:
+        """Begin to connect, unless that has begun. The first `take` does it, too."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._stay_connected())
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
         """Take one request from what `key` may send now, in whichever process it arrives."""
+        self.connect()
         interval = max(1, round(1_000_000 / policy.per_second))
         room = await self._room(key, interval, policy.burst) if self._script else None
         if room is None:
@@ -211,10 +219,8 @@ class RedisRateLimiter:
 
     async def _use(self, script: AsyncScript) -> None:
         """Use a connection until it is lost, if Redis answers fast enough for requests."""
-        try:
-            await self._in_time(script(keys=[_PROBE], args=_PROBE_ARGS))
-        except (RedisError, OSError) as error:
-            self._switch_to_fallback(why_not(error))
+        if reason := await self._why_too_slow(script):
+            self._switch_to_fallback(reason)
             return
         self._lost.clear()
         self._script = script
@@ -225,6 +231,18 @@ class RedisRateLimiter:
                 await asyncio.wait_for(self._lost.wait(), self._pause_seconds)
             if not self._is_used:
                 await self._call([_PROBE], _PROBE_ARGS)
+
+    async def _why_too_slow(self, script: AsyncScript) -> str | None:
+        """Return why no call of a few was answered in time: one that was late proves nothing."""
+        reason = None
+        for _ in range(_PROBES):
+            try:
+                await self._in_time(script(keys=[_PROBE], args=_PROBE_ARGS))
+            except (RedisError, OSError) as error:
+                reason = why_not(error)
+            else:
+                return None
+        return reason
 
     def _switch_to_fallback(self, reason: str) -> None:
         self._script = None
