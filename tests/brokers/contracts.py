@@ -9,19 +9,19 @@ from pathlib import Path
 
 from tests.support.processes.brokers import kafka_jars
 
-FILES = (
-    "tests/contract/test_redis_servers.py",
-    "tests/contract/test_rabbit_servers.py",
-    "tests/contract/test_kafka_security.py",
-)
+FILES = {
+    "redis": "tests/contract/test_redis_servers.py",
+    "rabbitmq": "tests/contract/test_rabbit_servers.py",
+    "kafka": "tests/contract/test_kafka_security.py",
+}
 _ROOT = Path(__file__).parents[2]
 
 
-def contracts(folder: Path) -> str:
-    """Run them; a failure ends the report."""
-    command = [sys.executable, "-m", "pytest", *FILES, "-v", "-p", "no:cacheprovider", "--tb=short"]
+def contracts(folder: Path, *, name: str) -> str:
+    """Run those of one kind of server; a failure ends the report."""
+    command = [sys.executable, "-m", "pytest", FILES[name], "-v", "--color=no", "--tb=short"]
     done = subprocess.run(
-        [*command, f"--basetemp={folder / 'tests'}", "--color=no"],
+        [*command, "-p", "no:cacheprovider", f"--basetemp={folder / 'tests'}"],
         cwd=_ROOT,
         capture_output=True,
         text=True,
@@ -30,25 +30,28 @@ def contracts(folder: Path) -> str:
     if done.returncode:
         raise SystemExit(done.stdout)
     found = re.findall(
-        r"^tests/contract/(\w+)\.py::(\S+) (PASSED|SKIPPED)", done.stdout, re.MULTILINE
+        r"^tests/\S+::test_(\S+?)(?:\[.*\])? (PASSED|SKIPPED)", done.stdout, re.MULTILINE
     )
-    rows = [
-        f"| {file} | {name.partition('[')[0].removeprefix('test_').replace('_', ' ')}"
-        f"{' (' + name.partition('[')[2][:-1] + ')' if '[' in name else ''} | {outcome.lower()} |"
-        for file, name, outcome in found
-    ]
-    return (
-        f"## Contracts\n\n{'; '.join(_servers())}.\n\n| File | Test | Outcome |\n|---|---|---|\n"
-        + "\n".join(rows)
+    rows: dict[str, list[str]] = {}
+    for test, outcome in found:
+        rows.setdefault(test.replace("_", " "), []).append(outcome.lower())
+    lines = [f"| {test} | {len(outcomes)} {outcomes[0]} |" for test, outcomes in rows.items()]
+    return f"## {FILES[name]}\n\n{_version(name)}.\n\n| Test | Cases |\n|---|---|\n" + "\n".join(
+        lines
     )
 
 
-def _servers() -> list[str]:
-    redis = re.search(r"v=(\S+)", _output("redis-server", "--version"))
-    rabbit = _output("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server")
-    jars = kafka_jars()
-    kafka = [each.stem for each in jars.glob("kafka-clients-*.jar")] if jars else ["no Kafka"]
-    return [f"Redis {redis[1] if redis else '?'}", f"RabbitMQ {rabbit}", *kafka]
+def _version(name: str) -> str:
+    match name:
+        case "redis":
+            found = re.search(r"v=(\S+)", _output("redis-server", "--version"))
+            return f"Redis {found[1] if found else '?'}"
+        case "rabbitmq":
+            return f"RabbitMQ {_output('dpkg-query', '-W', '-f', '${Version}', 'rabbitmq-server')}"
+        case _:
+            jars = kafka_jars()
+            found_jars = [each.stem for each in jars.glob("kafka-clients-*.jar")] if jars else []
+            return f"Apache {found_jars[0] if found_jars else 'Kafka is not here'}"
 
 
 def _output(*command: str) -> str:

@@ -256,7 +256,7 @@ async def test_head_of_a_list_waits_as_its_get_does(monkeypatch: pytest.MonkeyPa
         ("POST", "/v1/orders"),
         ("HEAD", "/v1/orders/1"),
     ):
-        whole = {"extensions": {WHOLE_BODY: {}}}
+        whole: dict[str, Any] = {"extensions": {WHOLE_BODY: {}}}
         scope: Any = {"type": "http", "method": method, "path": path, **whole}
         await protected(scope, nothing, nothing)
 
