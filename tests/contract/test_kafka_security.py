@@ -24,6 +24,9 @@ from tests.support.network.oauth_issuer import OAuthIssuer, oauth_issuer
 from tests.support.processes.brokers import KAFKA_MISSING, kafka_jars
 from tests.support.processes.secured_brokers import PASSWORD, USER, SecuredKafka
 
+# aiokafka does not wait until a connection is closed that a broker has refused.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SCOPE = {"scope": "kafka write", "audience": "kafka"}
 
 
