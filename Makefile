@@ -56,6 +56,12 @@ alerts: $(READY) ## Break a running service part by part; report which alerts fi
 availability: $(READY) ## Measure restarts, crashes, overload and steady load; an hour (ARGS="slow-bodies")
 	@$(PY) -m tests.availability $(ARGS)
 
+asyncapi: ## AsyncAPI's parser and generators of types read the contracts of events (npm, 250 MB)
+	@mkdir -p $(TOOLS)/asyncapi && cp tests/contract/events/asyncapi/* $(TOOLS)/asyncapi/
+	@npm install --prefix $(TOOLS)/asyncapi --ignore-scripts --no-package-lock --no-audit --no-fund \
+		--loglevel=error >&2
+	@node $(TOOLS)/asyncapi/check.mjs infra/contracts | tee docs/reports/asyncapi.md
+
 brokers: $(READY) ## Redis far away and lost, real brokers with TLS and logins (ARGS=far)
 	@$(PY) -m tests.brokers $(ARGS)
 
@@ -126,4 +132,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz lint-openapi sbom alerts availability brokers clients gateways databases blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways databases blue-green bench bench-compare bench-database check tools format lock clean

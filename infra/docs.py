@@ -370,7 +370,14 @@ def metrics() -> str:
     )
 
 
+def databases() -> str:
+    """What `make databases` saw last: the first table of its report."""
+    report = (DOCS / "reports" / "databases.md").read_text(encoding="utf-8")
+    return report[report.index("| Engine |") :].partition("\n\n")[0]
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "databases": databases,
     "transitions": transitions,
     "diagram": diagram,
     "payment-status": payment_status,

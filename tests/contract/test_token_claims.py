@@ -18,6 +18,8 @@ from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.application.access import (
+    TOKEN_ROLES,
+    TOKEN_SCOPES,
     Caller,
     Operation,
     Role,
@@ -39,6 +41,8 @@ COMPLETE: Final[dict[str, Any]] = {
     "scope": "orders:read orders:write",
     "roles": ["support"],
 }
+Pairs = tuple[tuple[str, str], ...]
+
 OPERATORS: Final = {Operation.SEE_OUTBOX, Operation.RESEND_EVENTS, Operation.DROP_EVENTS}
 ROLE_MAP: Final = (
     ("Shop Support", "support"),
@@ -69,13 +73,16 @@ any_rules = st.builds(
 )
 known_roles = st.sampled_from([*Role, *(theirs for theirs, _ in ROLE_MAP)]).map(str)
 known_scopes = st.sampled_from([*Scope, *(theirs for theirs, _ in SCOPE_MAP), "openid"]).map(str)
-KNOWN: Final = frozenset({*Role, *Scope, *(theirs for theirs, _ in (*ROLE_MAP, *SCOPE_MAP))})
-foreign_roles = st.text(max_size=30).filter(lambda name: name not in KNOWN)
-foreign_scopes = st.from_regex(r"[!#-\[\]-~]{1,30}", fullmatch=True).filter(
-    lambda name: name not in KNOWN
-)
+names = st.text(max_size=30) | known_roles | known_scopes
+scope_names = st.from_regex(r"[!#-\[\]-~]{1,30}", fullmatch=True) | known_scopes
 json_values: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | known_roles,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | known_roles
+    | known_scopes,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | known_roles, inner),
     max_leaves=8,
 )
@@ -122,28 +129,55 @@ def named(scopes: Collection[str], form: str) -> dict[str, Any]:
     return {"scope": " ".join(scopes) if form == "text" else list(scopes)}
 
 
+def counts(name: object, pairs: Pairs, ours: frozenset[str]) -> bool:
+    """Whether a name of the issuer means something here."""
+    return name in ({theirs for theirs, _ in pairs} or ours)
+
+
+odd_roles = (
+    names
+    | st.lists(names | json_values)
+    | st.dictionaries(names, st.booleans() | st.none() | st.text() | st.just({}) | st.lists(names))
+    | json_values
+)
+"""What a claim of roles may be; a test takes out what counts."""
+
+
 @given(
     st.data(),
     any_rules,
     st.lists(known_roles, max_size=3),
     st.lists(known_scopes, max_size=4, unique=True),
-    st.lists(foreign_roles | json_values.filter(lambda value: not isinstance(value, str))),
-    st.lists(foreign_scopes, max_size=3, unique=True),
+    odd_roles,
+    st.lists(scope_names, max_size=3, unique=True),
 )
 def test_foreign_roles_and_scopes_give_nothing_and_take_nothing(
     data: st.DataObject,
     rules: TokenRules,
     roles: list[str],
     scopes: list[str],
-    odd_roles: list[object],
-    odd_scopes: list[str],
+    odd: Any,
+    more_scopes: list[str],
 ) -> None:
+    def foreign(name: object) -> bool:
+        return not isinstance(name, str) or not counts(name, rules.role_map, TOKEN_ROLES)
+
+    match odd:
+        case list():
+            odd = [name for name in odd if foreign(name)]
+        case dict():
+            grants = {name for name, by in odd.items() if isinstance(by, dict) and by}
+            odd = {name: by for name, by in odd.items() if foreign(name) or name not in grants}
+        case _:
+            odd = odd if foreign(odd) else None
+    others = [name for name in more_scopes if not counts(name, rules.scope_map, TOKEN_SCOPES)]
     plain = {**COMPLETE, "roles": roles, **named(scopes, "list")}
+    beside = data.draw(st.permutations([*roles, *(odd if isinstance(odd, list) else [])]))
     more = {
         **COMPLETE,
-        "roles": data.draw(st.permutations([*roles, *odd_roles])),
-        "cognito:groups": data.draw(st.just(odd_roles) | foreign_roles),
-        **named(data.draw(st.permutations([*scopes, *odd_scopes])), "list"),
+        "roles": beside,
+        "cognito:groups": odd,
+        **named(data.draw(st.permutations([*scopes, *others])), "list"),
     }
     assert permissions(caller_of(more, rules)) == permissions(caller_of(plain, rules))
 

@@ -39,7 +39,7 @@ def main() -> int:
     """Return 1 if a promise was broken, or a gateway is not here."""
     arguments = argparse.ArgumentParser(prog="python -m tests.gateways", description=__doc__)
     arguments.add_argument("--only", choices=GATEWAYS, nargs="*", default=[*GATEWAYS])
-    arguments.add_argument("--rounds", type=int, default=2, help="restarts of each replica")
+    arguments.add_argument("--rounds", type=int, default=1, help="restarts of each replica")
     chosen = arguments.parse_args()
     began = time.monotonic()
     findings: dict[str, Findings] = {}
@@ -52,6 +52,9 @@ def main() -> int:
         for name in chosen.only:
             try:
                 findings[name] = _examine(name, Path(folder), service, running, chosen.rounds)
+                _tell(
+                    f"{name}: {', '.join(findings[name].wrong()) or 'held'}; {findings[name].load}"
+                )
             except pytest.skip.Exception as missing:
                 _tell(f"{name}: {missing}")
     wrong = [f"{name}: {each}" for name, found in findings.items() for each in found.wrong()]

@@ -59,8 +59,8 @@ class Findings:
         found += [f"{mode}, an offer: {n}" for mode, n in self.offers.items() if n != 201]
         found += [f"{mode}, Expect: {n}" for mode, (_, n) in self.uploads.items() if n != 201]
         found += self._wrong_sizes()
-        if self.load is not None and self.load.failed:
-            found.append(f"draining: {self.load.statuses} {self.load.dropped}")
+        if self.load is not None and self.load.failures:
+            found.append(f"draining: {self.load}")
         return found
 
     def _wrong_sizes(self) -> list[str]:
@@ -180,7 +180,7 @@ def _held(found: Findings, mode: str) -> str:
 
 def _drained(findings: Mapping[str, Findings]) -> str:
     rows = [
-        [name, f"{each.load.sent:,}", str(each.load.failed)]
+        [name, f"{each.load.placed:,}", str(each.load.failures.total())]
         for name, each in findings.items()
         if each.load is not None
     ]
@@ -188,7 +188,7 @@ def _drained(findings: Mapping[str, Findings]) -> str:
         "Draining",
         f"{CLIENTS} clients place orders through the gateway without pausing, while each replica\n"
         "is stopped with SIGTERM and started again. The clients do not retry.",
-        _table(["Gateway", "POSTs", "Failed"], rows),
+        _table(["Gateway", "Placed", "Failed"], rows),
     )
 
 

@@ -25,11 +25,10 @@ language, and runs the main journey twice: against the service, and through a pr
 member to every object of every answer. The journey places an order for 6 000 000 000 minor units,
 repeats it with the same `Idempotency-Key`, captures 4 500 000 000, is refused by a typed problem,
 captures without an amount, pages through a list, edits with `If-Match`, and is refused for a stale
-one.
-What each journey printed and what the payment service moved were compared to the unit.
+one. The script compares what each journey printed, and what the payment service moved, to the unit.
 
-Each step's time is in seconds, on two cores that other work shared; "compile" has the checks of
-types in it. [How to use them](../clients.md).
+Each step's time is in seconds, on two cores that other work shared. "Compile" includes the checks
+of types; progenitor generates while it compiles. [How to use them](../clients.md).
 
 | Generator | Version | Document | Generate, s | Compile, s | Journey, s | Result |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -311,10 +311,28 @@ async def test_a_log_needs_no_reason_for_what_was_not_written(
     assert found == [(n, n) for n in range(1, 9)]
 
 
-async def test_a_duplicate_without_its_key_is_told_by_what_is_stored(
-    other_engine: Database, proxy: ForgetfulProxy
+@pytest.mark.parametrize(
+    ("said", "told", "expected"),
+    [
+        pytest.param(
+            b"keyPattern",
+            b"keyUnknown",
+            ["DuplicateOrder", "ConcurrentUpdate"],
+            id="duplicates-without-their-key",
+        ),
+        # That a number is taken is not known then. Whoever tries again draws another one.
+        pytest.param(
+            _DUPLICATE_KEY,
+            _coded(112),
+            ["DuplicateOrder", "StoreUnavailable"],
+            id="collisions-as-write-conflicts",
+        ),
+    ],
+)
+async def test_a_collision_is_told_by_what_is_stored(
+    other_engine: Database, proxy: ForgetfulProxy, said: bytes, told: bytes, expected: list[str]
 ) -> None:
-    proxy.retell(b"keyPattern", b"keyUnknown")
+    proxy.retell(said, told)
     orders = MongoOrders(other_engine)
     await orders.add(first := a_new_order())
 
@@ -323,4 +341,4 @@ async def test_a_duplicate_without_its_key_is_told_by_what_is_stored(
         for each in (a_new_order(order_id=first.id), a_new_order(number=first.state.number))
     ]
 
-    assert outcomes == ["DuplicateOrder", "ConcurrentUpdate"]
+    assert outcomes == expected

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from orders.adapters.messages import EVENTS
+from tests.contract.events.published_events import CONTRACTS, published, validator
 from tests.support.api import Api
-from tests.support.published_events import CONTRACTS, published, validator
 
 
 async def test_the_asyncapi_document_is_served_as_published(api: Api) -> None:

@@ -12,7 +12,7 @@ from litestar.routes import HTTPRoute
 from orders.application.deadline import seconds_left
 from orders.entrypoints import admission
 from orders.entrypoints.admission import AdmissionQueue, Slot, yield_slot
-from orders.entrypoints.http.middleware.overload import WITH_BODY, OverloadProtection
+from orders.entrypoints.http.middleware.overload import WHOLE_BODY, WITH_BODY, OverloadProtection
 from orders.entrypoints.http.problems import Problem
 from orders.entrypoints.observability import metrics
 from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
@@ -236,6 +236,31 @@ class Slowly:
         self.has_begun.set()
         await self.may_end.wait()
         yield b"}"
+
+
+async def test_head_of_a_list_waits_as_its_get_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, asked = AdmissionQueue(9, 9), []
+    acquire = queue.acquire
+
+    async def noted(*, is_list: bool = False) -> bool:
+        asked.append(is_list)
+        return await acquire(is_list=is_list)
+
+    async def nothing(*_: object) -> Any: ...
+
+    monkeypatch.setattr(queue, "acquire", noted)
+    protected = OverloadProtection(nothing, queue, request_seconds=9, lists=["/v1/orders"])
+    for method, path in (
+        ("GET", "/v1/orders"),
+        ("HEAD", "/v1/orders"),
+        ("POST", "/v1/orders"),
+        ("HEAD", "/v1/orders/1"),
+    ):
+        whole: dict[str, Any] = {"extensions": {WHOLE_BODY: {}}}
+        scope: Any = {"type": "http", "method": method, "path": path, **whole}
+        await protected(scope, nothing, nothing)
+
+    assert asked == [True, True, False, False]
 
 
 async def test_a_refusal_is_a_problem_like_any_other_and_counted(shop: Shop) -> None:

@@ -15,8 +15,8 @@ from orders.entrypoints.sandbox.data_directory import DataDirectory
 from orders.entrypoints.sandbox.stack import Stack
 from orders.entrypoints.server.child_processes import free_ports
 from orders.entrypoints.settings.table import Settings
-from tests.support.http_proxy import pump
-from tests.support.outgoing import CALLS, a_container, plays_all
+from tests.outgoing.http_proxy import pump
+from tests.outgoing.services import CALLS, a_container, plays_all
 from tests.support.payments.payment_stub import running as service_running
 from tests.support.processes.orders_process import COMPLETE, get, running
 

@@ -37,7 +37,8 @@ async def create_missing_topic(client: Any, topic: str, partitions: int) -> None
         )
         if known.topics[0][0] != UnknownTopicOrPartitionError.errno:
             return
-        wanted = (topic, partitions or _BROKERS_DEFAULT, _BROKERS_DEFAULT, [], _CONFIGURATION)
+        sizes = partitions or _BROKERS_DEFAULT, _BROKERS_DEFAULT
+        wanted: tuple[Any, ...] = (topic, *sizes, [], _CONFIGURATION)
         # Brokers without a controller that clients can reach forward the request.
         is_reachable = client.cluster.broker_metadata(known.controller_id) is not None
         answer = await client.send(

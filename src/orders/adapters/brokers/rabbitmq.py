@@ -102,7 +102,8 @@ class RabbitPublisher:
         self._failure_is_logged = False
         try:
             self._connection = await self._servers.connect()
-            self._exchange = await self._open_exchange(self._connection)
+            async with asyncio.timeout(self._publish_seconds):
+                self._exchange = await self._open_exchange(self._connection)
         except (RabbitUnavailable, *CONNECTION_EXCEPTIONS) as error:
             raise self._disconnected(error) from error
 

@@ -153,12 +153,17 @@ class _ReplayCount:
 
 
 def _record_replay(what: OrderId | EventSpan, publisher: str, name: str) -> None:
-    record = {"action": Operation.REPLAY_EVENTS, "actor": name, "roles": [Role.OPERATOR]}
+    record: dict[str, object] = {
+        "action": Operation.REPLAY_EVENTS,
+        "actor": name,
+        "roles": [Role.OPERATOR],
+        "publisher": publisher,
+    }
     if isinstance(what, EventSpan):
-        span = {"from": what.start.isoformat(), "to": what.end.isoformat()}
+        span = {"since": what.start.isoformat(), "until": what.end.isoformat()}
     else:
         span = {"order_id": str(what)}
-    _audit.info("replayed", extra=record | {"publisher": publisher} | span)
+    _audit.info("replayed", extra=record | span)
 
 
 def _record(action: Operation, events: ResentEvents | DroppedEvents, name: str) -> None:

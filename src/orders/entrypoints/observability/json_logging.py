@@ -37,10 +37,12 @@ FIELDS: Final = (
     "replayed",
     "roles",
     "route",
+    "since",
     "span_id",
     "status",
     "tenant",
     "trace_id",
+    "until",
 )
 """What may be logged beside a message. Every other `extra` is dropped."""
 

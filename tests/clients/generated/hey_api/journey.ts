@@ -45,6 +45,11 @@ function problemOf(answer: Answer): Problem {
   return answer.error;
 }
 
+function captured(order: OrderResponse): number {
+  if (!order.payments) throw new Error("no payments are shown");
+  return order.payments[0].captured;
+}
+
 async function main(): Promise<void> {
   const key = randomUUID();
   const order = orderOf(await place(3_000_000_000, 2, key));
@@ -57,14 +62,14 @@ async function main(): Promise<void> {
   }
 
   const part = orderOf(await capture(order, 4_500_000_000));
-  console.log("captured", part.payments?.[0].captured);
+  console.log("captured", captured(part));
   const tooMuch = problemOf(await capture(order, 4_500_000_000));
   console.log("refused", tooMuch.status, tooMuch.code);
 
   await place(2_500, 1, randomUUID());
   const small = orderOf(await place(2_500, 1, randomUUID()));
   const all = orderOf(await capture(small));
-  console.log("captured", all.payments?.[0].captured, "without an amount");
+  console.log("captured", captured(all), "without an amount");
 
   const found: OrderResponse[] = [];
   let pages = 0;

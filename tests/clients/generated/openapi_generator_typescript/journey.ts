@@ -55,6 +55,11 @@ async function refused(call: Promise<unknown>): Promise<Problem> {
   throw new Error("not refused");
 }
 
+function captured(order: OrderResponse): number {
+  if (!order.payments) throw new Error("no payments are shown");
+  return order.payments[0].captured;
+}
+
 async function main(): Promise<void> {
   const key = randomUUID();
   const order = await (await place(3_000_000_000, 2, key)).value();
@@ -67,14 +72,14 @@ async function main(): Promise<void> {
   }
 
   const part = await capture(order, 4_500_000_000);
-  console.log("captured", part.payments?.[0].captured);
+  console.log("captured", captured(part));
   const tooMuch = await refused(capture(order, 4_500_000_000));
   console.log("refused", tooMuch.status, tooMuch.code);
 
   await place(2_500, 1, randomUUID());
   const small = await (await place(2_500, 1, randomUUID())).value();
   const all = await capture(small);
-  console.log("captured", all.payments?.[0].captured, "without an amount");
+  console.log("captured", captured(all), "without an amount");
 
   const found: OrderResponse[] = [];
   let pages = 0;

@@ -27,10 +27,8 @@ impl Shop {
         let token = format!("Bearer {}", env::var("ORDERS_TOKEN").unwrap());
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&token).unwrap())]);
         let http = reqwest::Client::builder().default_headers(headers).build().unwrap();
-        Shop {
-            client: orders::Client::new_with_client(&env::var("ORDERS_URL").unwrap(), http),
-            customer: env::var("ORDERS_CUSTOMER").unwrap(),
-        }
+        let client = orders::Client::new_with_client(&env::var("ORDERS_URL").unwrap(), http);
+        Shop { client, customer: env::var("ORDERS_CUSTOMER").unwrap() }
     }
 
     async fn place(&self, price: i64, quantity: u64, key: &str) -> Answer {

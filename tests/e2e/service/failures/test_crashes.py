@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contract.events.published_events import judge_strictly
 from tests.support.payments.payment_scenarios import after, cuts, hangs, late, lies, says
 from tests.support.payments.payment_service import Act, honest
 from tests.support.processes.replicas import (
@@ -26,7 +27,6 @@ from tests.support.processes.replicas import (
     one_charge,
 )
 from tests.support.processes.service import Caller, at_once, body, eventually, key, line, paid
-from tests.support.published_events import judge_strictly
 
 WITHIN_SECONDS = 60
 """Of all being well again: everything has an end by then."""

@@ -1,15 +1,11 @@
-"""Members of answers whose values are names, and may become more.
-
-An `enum` would make generated clients fail at a new value. So these are texts, with the values that
-this version knows as `x-extensible-enum`, which generators leave alone.
-"""
+"""Members of answers whose values are names, and may become more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from orders.adapters.messages import EVENTS
+from orders.adapters.messages import EVENTS, message_type
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -21,9 +17,10 @@ from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import PaymentStatus, RefundStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
-from orders.entrypoints.http.openapi.shapes import GROWS, Schema
+from orders.entrypoints.http.openapi.shapes import Schema, open_value
 from orders.entrypoints.http.openapi.texts import COMMANDS
 
+_EVENT_NAMES: Final = sorted(event.__name__ for event in EVENTS)
 _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
     "OrderResponse": {
         "status": OrderStatus,
@@ -38,16 +35,24 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
     "ReturnResponse": {"status": ReturnStatus},
     "ChangeResponse": {"status": ChangeStatus},
     "ActionResponse": {"action": sorted({*COMMANDS, "edit"})},
-    "EventResponse": {"type": sorted(event.__name__ for event in EVENTS)},
+    "EventResponse": {"type": _EVENT_NAMES},
+    "FeedEvent": {"type": list(map(message_type, _EVENT_NAMES))},
 }
+
+
+_FORMATS: Final[Mapping[str, str]] = {
+    "source": "uri-reference",
+    "time": "date-time",
+    "dataschema": "uri",
+}
+"""Of members of `FeedEvent`: Litestar reads the types of its members, and not their formats."""
 
 
 def add_open_values(schemas: Schema) -> None:
     """Name the values of these members."""
     for name, members in _VALUES.items():
+        properties = schemas[name]["properties"]
         for member, values in members.items():
-            known = [str(value) for value in values]
-            schemas[name]["properties"][member] |= {
-                "description": f"One of {', '.join(known)}. {GROWS}",
-                "x-extensible-enum": known,
-            }
+            properties[member] = open_value([str(each) for each in values], properties[member])
+    for member, form in _FORMATS.items():
+        schemas["FeedEvent"]["properties"][member]["format"] = form

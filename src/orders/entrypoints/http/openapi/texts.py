@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from orders.adapters.messages import FeedEvent, FeedEventData, OrderAfter
 from orders.domain import errors
 from orders.domain.order.order import Order
 from orders.entrypoints.http.errors import STATUS
@@ -121,7 +122,8 @@ def describe_command(operation: str) -> str:
 
 def schema_texts() -> dict[str, str]:
     """What the members of each schema mean, by its name."""
-    kinds = [*_below(Body), *_below(ResponsePart)]
+    of_the_feed: tuple[type[Any], ...] = (FeedEvent, FeedEventData, OrderAfter)
+    kinds = [*_below(Body), *_below(ResponsePart), *of_the_feed]
     return _OTHER_SCHEMAS | {each.__name__: inspect.getdoc(each) or "" for each in kinds}
 
 

@@ -289,7 +289,7 @@ async def test_an_order_is_in_the_partition_where_java_would_put_it(exchange: st
         await consumer.start()
         try:
             assert await partitions(kafka, exchange) == 4
-            found = {}
+            found: dict[str, int] = {}
             while len(found) < len(wanted):
                 record = await consumer.getone()
                 found[record.key.decode()] = record.partition

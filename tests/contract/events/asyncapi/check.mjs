@@ -1,6 +1,6 @@
 // What AsyncAPI's own parser and three generators of types make of the published contracts.
-// Usage: node check.mjs CONTRACTS, the directory infra/contracts. Prints one line a check, and ends
-// with 1 at the first that fails.
+// Usage: node check.mjs CONTRACTS, the directory infra/contracts. Prints the report, a line a check,
+// and ends with 1 at the first that fails.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -28,6 +28,8 @@ const added = (name) => {
   message.data.after.payment_status = "added_later";
   return message;
 };
+const versions = JSON.parse(readFileSync(new URL("package.json", import.meta.url))).dependencies;
+const report = (name, text) => console.log(`| ${name} ${versions[name]} | ${text} |`);
 const work = mkdtempSync(path.join(tmpdir(), "asyncapi-"));
 
 async function parsed() {
@@ -39,8 +41,8 @@ async function parsed() {
     assert.equal(message.payload().id(), `${message.title()}Event`);
     assert.equal(message.examples().all().length, 1);
   }
-  console.log(`@asyncapi/parser: ${events.length} messages, 0 errors, ${said.length} other remarks`);
-  for (const each of new Set(said.map((line) => line.split(" ")[1]))) console.log(`  ${each}`);
+  const remarks = [...new Set(said.map((line) => line.split(" ")[1]))].join(", ") || "none";
+  report("@asyncapi/parser", `reads ${events.length} messages; errors: 0; other remarks: ${remarks}`);
   return document;
 }
 
@@ -54,7 +56,8 @@ async function modelled(document) {
       const after = models.find((each) => each.modelName === "OrderAfter").result;
       assert.match(after, /private [Ll]ong gross/);
     }
-    console.log(`@asyncapi/modelina ${Generator.name}: ${names.length} models, none anonymous`);
+    const language = Generator.name.replace("Generator", "");
+    report("@asyncapi/modelina", `makes ${names.length} models for ${language}, none anonymous`);
   }
 }
 
@@ -75,7 +78,7 @@ async function typed() {
     [path.join(path.dirname(tsc), "bin", "tsc"), ...options, path.join(work, "all.ts")],
     { stdio: "inherit" },
   );
-  console.log(`json-schema-to-typescript: ${events.length} golden messages fit, and with additions`);
+  report("json-schema-to-typescript", `${events.length} golden messages fit, as they are and extended`);
 }
 
 async function converted() {
@@ -96,10 +99,14 @@ async function converted() {
     delete wrong.data.after.gross;
     assert.throws(() => convert(JSON.stringify(wrong)));
   }
-  console.log(`quicktype: ${events.length} golden messages are read, and with additions`);
+  report("quicktype-core", `reads ${events.length} golden messages, as they are and extended`);
 }
 
 try {
+  console.log("# The contracts of events, as others read them\n");
+  console.log("`make asyncapi`: AsyncAPI's parser, and generators of types, read the published");
+  console.log("contracts. *Extended*: with one more member at each level, and an unknown status.\n");
+  console.log("| Tool | Result |\n|---|---|");
   const document = await parsed();
   await modelled(document);
   await typed();

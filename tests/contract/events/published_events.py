@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-CONTRACTS = Path(__file__).parents[2] / "infra" / "contracts"
+CONTRACTS = Path(__file__).parents[3] / "infra" / "contracts"
 
 
 def published(name: str) -> Any:

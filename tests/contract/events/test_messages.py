@@ -26,9 +26,15 @@ from orders.domain.events import OrderCreated, ReturnReceived
 from orders.domain.identifiers import PartId
 from orders.entrypoints.published.event_samples import MESSAGES
 from orders.entrypoints.published.event_schemas import schema_of
-from tests.support.published_events import CONTRACTS, judge_strictly, published, strict, validator
+from tests.contract.events.published_events import (
+    CONTRACTS,
+    judge_strictly,
+    published,
+    strict,
+    validator,
+)
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = [event.__name__ for event in EVENTS]
 
 # CloudEvents 1.0.2, 3.1: names of attributes.

@@ -22,9 +22,9 @@ from orders.entrypoints import cli
 from orders.entrypoints.cli import outbox
 from orders.entrypoints.failures import CommandFailed
 from orders.entrypoints.settings.table import Settings
+from tests.contract.events.published_events import judge_strictly, published
 from tests.support.observed_api import Lines, logged
 from tests.support.processes.brokers import KafkaMock
-from tests.support.published_events import judge_strictly, published
 from tests.support.shop import some_settings
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -103,7 +103,7 @@ async def test_sends_a_span_of_time_again_from_a_long_feed(
     wanted = {encode(event) for order in orders for event in order[1:3]}
     assert {*await received(kafka, 80)} == wanted
     (record,) = lines.of("audit")
-    assert (record["from"], record["to"]) == (
+    assert (record["since"], record["until"]) == (
         "2026-03-01T12:00:00.125000+00:00",
         "2026-03-01T12:00:00.127000+00:00",
     )

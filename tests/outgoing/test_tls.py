@@ -16,9 +16,9 @@ from orders.adapters.mongo.connection import open_mongo
 from orders.adapters.mongo.orders import probe
 from orders.application.errors import StoreUnavailable
 from orders.entrypoints.settings.table import Settings
+from tests.outgoing.http_proxy import pump
+from tests.outgoing.services import CALLS, a_container, exports, failure, plays_all
 from tests.support.certificates import Certificates, make_certificates
-from tests.support.http_proxy import pump
-from tests.support.outgoing import CALLS, a_container, exports, failure, plays_all
 from tests.support.payments.payment_stub import StubPaymentService, running
 from tests.support.processes.orders_process import COMPLETE
 from tests.support.processes.otlp_receiver import otlp_receiver
@@ -155,9 +155,9 @@ def test_spans_are_exported_over_tls(
 
 
 @pytest.fixture
-async def mongo(database_uri: str, ours: Certificates, tmp_path: Path) -> AsyncIterator[Mongo]:
+async def mongo(mongo_uri: str, ours: Certificates, tmp_path: Path) -> AsyncIterator[Mongo]:
     """The database behind TLS, as elsewhere.example and 127.0.0.1. It demands a certificate."""
-    host, port = database_uri.removeprefix("mongodb://").split("/")[0].split("@")[-1].split(":")
+    host, port = mongo_uri.removeprefix("mongodb://").split("/")[0].split("@")[-1].split(":")
     own = make_certificates(tmp_path, host="elsewhere.example")
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

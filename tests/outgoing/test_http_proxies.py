@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_tls import of_server
+from tests.outgoing.http_proxy import HttpProxy, http_proxy
+from tests.outgoing.services import CALLS, CREDENTIAL, a_container, exports, failure, plays_all
+from tests.outgoing.test_tls import of_server
 from tests.support.certificates import make_certificates
-from tests.support.http_proxy import HttpProxy, http_proxy
-from tests.support.outgoing import CALLS, CREDENTIAL, a_container, exports, failure, plays_all
 from tests.support.payments.payment_stub import StubPaymentService, running
 from tests.support.processes.otlp_receiver import otlp_receiver
 
