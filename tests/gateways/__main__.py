@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from tests.gateways.checks import (
 from tests.gateways.draining import rolling_restarts
 from tests.gateways.processes import GATEWAYS, MODES, gateway
 from tests.gateways.relay import relay
-from tests.gateways.report import REPORT, Findings, report
+from tests.gateways.report import REPORT, Findings, merged, report
 from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
 from tests.support.processes.service import Running
 
@@ -41,7 +40,6 @@ def main() -> int:
     arguments.add_argument("--only", choices=GATEWAYS, nargs="*", default=[*GATEWAYS])
     arguments.add_argument("--rounds", type=int, default=1, help="restarts of each replica")
     chosen = arguments.parse_args()
-    began = time.monotonic()
     findings: dict[str, Findings] = {}
     with (
         tempfile.TemporaryDirectory(prefix="orders-gateways-") as folder,
@@ -59,11 +57,9 @@ def main() -> int:
                 _tell(f"{name}: {missing}")
     wrong = [f"{name}: {each}" for name, found in findings.items() for each in found.wrong()]
     _tell("\n".join(wrong) or "everything held")
-    text = report(findings, time.monotonic() - began)
-    if set(findings) == set(GATEWAYS) and not wrong:
-        REPORT.write_text(text, encoding="utf-8")
-    else:
-        _tell(text)
+    if findings and not wrong:
+        old = REPORT.read_text(encoding="utf-8") if REPORT.exists() else ""
+        REPORT.write_text(merged(old, report(findings)), encoding="utf-8")
     return int(bool(wrong) or set(findings) != set(chosen.only))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.gateways.checks import FORGED, FORGERIES, Journey, Lost
 from tests.gateways.draining import CLIENTS, Load
+from tests.gateways.processes import GATEWAYS
 
 REPORT: Final = Path(__file__).parents[2] / "docs" / "reports" / "gateways.md"
 _HEAD: Final = """\
@@ -69,12 +70,11 @@ class Findings:
         return [f"{name}: {given[name]}" for name in right if given[name] not in right[name]]
 
 
-def report(findings: Mapping[str, Findings], seconds: float) -> str:
-    """The whole report."""
-    versions = ", ".join(f"{name} {each.version}" for name, each in findings.items())
+def report(findings: Mapping[str, Findings]) -> str:
+    """The report of these gateways."""
     parts = [
         _HEAD,
-        f"Versions: {versions}. The run took {seconds:.0f} s.",
+        _table(["Gateway", "Version"], [[name, each.version] for name, each in findings.items()]),
         _tags(findings),
         _addresses(findings),
         _single_fields(findings),
@@ -83,6 +83,31 @@ def report(findings: Mapping[str, Findings], seconds: float) -> str:
         _drained(findings),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def merged(old: str, new: str) -> str:
+    """A new report, with the rows that an old one has of other gateways."""
+    before = {_title(section): _rows(section) for section in old.split("\n## ")}
+    parts = []
+    for section in new.split("\n## "):
+        own = _rows(section)
+        names = {_gateway(row) for row in own}
+        kept = [row for row in before.get(_title(section), ()) if _gateway(row) not in names]
+        rows = sorted([*own, *kept], key=lambda row: [*GATEWAYS].index(_gateway(row)))
+        parts.append(section.replace("\n".join(own), "\n".join(rows)))
+    return "\n## ".join(parts)
+
+
+def _title(section: str) -> str:
+    return section.partition("\n")[0]
+
+
+def _rows(section: str) -> list[str]:
+    return [line for line in section.splitlines() if _gateway(line) in GATEWAYS]
+
+
+def _gateway(row: str) -> str:
+    return row.removeprefix("| ").partition(" |")[0] if row.startswith("| ") else ""
 
 
 def _tags(findings: Mapping[str, Findings]) -> str:

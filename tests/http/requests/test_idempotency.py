@@ -159,7 +159,9 @@ async def test_takes_keys_of_printable_ascii(api: Api, key: str) -> None:
     assert (await api.place(key=key)).status_code == 201
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256, "a b", '"', '"a', '"' + "k" * 256 + '"', '""'])
+@pytest.mark.parametrize(
+    "key", ["", "k" * 256, "a b", "a, b", '"a", "b"', '"', '"a', '"' + "k" * 256 + '"', '""']
+)
 async def test_refuses_what_is_no_key(api: Api, shop: Shop, key: str) -> None:
     assert_problem(await api.place(key=key), 400, "idempotency-key-invalid")
     assert await shop.count() == 0
