@@ -114,7 +114,8 @@ def _forms(tried: Sequence[Tried]) -> Iterator[str]:
     for each in tried:
         if (forms := each.forms) is not None:
             cells = [
-                f"{change.seconds:.1f} s, {change.megabytes:.0f} MB"
+                f"{change.seconds:.1f} s"
+                + (f", {change.megabytes:.0f} MB" if change.megabytes else "")
                 for change in (forms.forward, forms.back)
             ]
             yield f"| {each.engine} | {forms.orders:,} | {cells[0]} | {cells[1]} |"

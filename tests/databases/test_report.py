@@ -23,7 +23,7 @@ def test_the_report_shows_what_was_seen() -> None:
 def test_no_engine_failed() -> None:
     tried = known()
 
-    assert len(tried) >= 3
+    assert {each.engine for each in tried} >= {"SecantusDB, replica set", "mongo-java-server"}
     assert [fault for each in tried for fault in each.faults] == []
 
 
