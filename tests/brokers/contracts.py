@@ -28,7 +28,7 @@ def contracts(folder: Path, *, name: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(done.stdout)
+        raise SystemExit(f"{done.stdout}{done.stderr}\nended with {done.returncode}")
     found = re.findall(
         r"^tests/\S+::test_(\S+?)(?:\[.*\])? (PASSED|SKIPPED)", done.stdout, re.MULTILINE
     )

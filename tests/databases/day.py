@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from pymongo import MongoClient
 
@@ -18,7 +20,6 @@ from tests.support.processes.cluster import UNHURRIED, Shape, cluster
 
 KILLS: Final = 3
 """How often the worker is killed while the day is replayed."""
-_NAME: Final = "day"
 _DRAIN_SECONDS: Final = 300
 
 
@@ -35,10 +36,14 @@ class Day(NamedTuple):
 
 def replay_day(uri: str, folder: Path, file: Path) -> Day:
     """Replay the file through the API, over this database, and kill the worker meanwhile."""
-    shape = Shape(apis=1, workers=1, mongo_uri=uri, environ={**UNHURRIED, "ORDERS_DATABASE": _NAME})
+    environ = {**UNHURRIED, "ORDERS_DATABASE": f"test_{uuid4().hex}"}
+    shape = Shape(apis=1, workers=1, mongo_uri=uri, environ=environ)
     began = time.monotonic()
-    with cluster(folder / "cluster", shape) as running, MongoClient[Any](uri) as client:
-        database = client.get_database(_NAME, codec_options=CODEC)
+    with ExitStack() as stack:
+        client = stack.enter_context(MongoClient[Any](uri))
+        database = client.get_database(environ["ORDERS_DATABASE"], codec_options=CODEC)
+        stack.callback(client.drop_database, database.name)
+        running = stack.enter_context(cluster(folder / "cluster", shape))
         command = [sys.executable, "-m", "orders", "replay", str(file), "--url", running.apis[0]]
         token = sandbox_token(running.data, subject="import", roles=["admin"])
         with subprocess.Popen(

@@ -17,13 +17,12 @@ from pymongo import MongoClient
 from orders.entrypoints.sandbox.database import embedded_database
 from tests.support.database.failing_database import (
     failing_database_command,
+    guarded_database,
     stand_alone_database_command,
 )
 
 _HERE: Final = Path(__file__).parent
 _CACHE: Final = Path.home() / ".cache" / "orders-test-databases"
-_USER: Final = ("orders", "p%40ss%2Fword")
-"""With signs that an address must escape."""
 _ON_THE_WAY: Final = (
     *("engines", "test_driver.py", "test_event_log.py", "test_majority.py"),
     *("test_mongo_monitoring.py", "test_order_repository.py", "test_published_numbers.py"),
@@ -68,23 +67,16 @@ def why_no_java() -> str | None:
     )
 
 
+@contextmanager
+def _with_password(folder: Path) -> Iterator[str]:
+    with guarded_database(folder / "data") as uri:
+        yield f"{uri}&retryReads=true&maxIdleTimeMS=60000"
+
+
 def _secantus(
     command: Callable[[Path, int], Sequence[str]],
 ) -> Callable[[Path], AbstractContextManager[str]]:
     return lambda folder: embedded_database(folder / "data", command=command)
-
-
-@contextmanager
-def _with_password(folder: Path) -> Iterator[str]:
-    data = folder / "data"
-    with embedded_database(data) as uri, MongoClient[Mapping[str, Any]](uri) as client:
-        roles = [{"role": "root", "db": "admin"}]
-        client.admin.command("createUser", _USER[0], pwd="p@ss/word", roles=roles)
-    with embedded_database(
-        data, command=lambda path, port: [*failing_database_command(path, port), "--auth"]
-    ) as uri:
-        address = uri.replace("mongodb://", f"mongodb://{':'.join(_USER)}@")
-        yield f"{address}?authSource=admin&retryReads=true&maxIdleTimeMS=60000"
 
 
 def _java_version() -> str:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,7 +24,6 @@ from tests.support.database.old_build import old_document
 from tests.support.orders import an_order_that_is
 from tests.support.processes.cluster import Cluster, Shape
 
-_NAME: Final = "forms"
 _BATCH: Final = 500
 _PAUSE_SECONDS: Final = 0.05
 
@@ -48,9 +47,11 @@ class Forms(NamedTuple):
 
 def change_forms(uri: str, folder: Path, count: int) -> Forms:
     """Store orders in form 1, change all to form 2 and back to form 1, and compare."""
-    environ = Cluster(folder / "forms", Shape(mongo_uri=uri)).environ | {"ORDERS_DATABASE": _NAME}
-    with closing(MongoClient[Any](uri)) as client:
-        orders = client.get_database(_NAME, codec_options=CODEC)[ORDERS]
+    name = f"test_{uuid4().hex}"
+    environ = Cluster(folder / "forms", Shape(mongo_uri=uri)).environ | {"ORDERS_DATABASE": name}
+    with MongoClient[Any](uri) as client, ExitStack() as stack:
+        stack.callback(client.drop_database, name)
+        orders = client.get_database(name, codec_options=CODEC)[ORDERS]
         _migrate(environ, "1")
         documents = [*_documents(count)]
         for first in range(0, count, _BATCH):

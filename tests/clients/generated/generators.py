@@ -132,7 +132,7 @@ GENERATORS: Final = (
         output="orders",
         generate=(
             f"{_OPENAPI_GENERATOR} generate -i openapi.json -g go -o orders"
-            " --package-name orders --additional-properties=withGoMod=false,enumClassPrefix=true"
+            " --package-name orders --additional-properties=withGoMod=false"
         ),
         compile="rm -rf orders/test && go vet ./... && go build -o journey .",
         journey="./journey",

@@ -11,7 +11,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from orders.entrypoints.sandbox.database import database_command
+from orders.entrypoints.sandbox.database import database_command, embedded_database
 
 NO_MAJORITY = {"code": 64, "codeName": "WriteConcernTimeout", "errmsg": "waiting timed out"}
 """What a server says beside the result of a write that it could not replicate in time."""
@@ -25,6 +25,23 @@ def failing_database_command(storage_path: Path, port: int) -> Sequence[str]:
 def stand_alone_database_command(storage_path: Path, port: int) -> Sequence[str]:
     """As `failing_database_command`, by a server that is in no replica set."""
     return [*failing_database_command(storage_path, port), "--standalone"]
+
+
+@contextmanager
+def guarded_database(storage_path: Path) -> Iterator[str]:
+    """A database that asks for a user and a password, whose signs an address must escape."""
+    with (
+        embedded_database(storage_path) as uri,
+        MongoClient[dict[str, object]](uri) as client,
+    ):
+        roles = [{"role": "root", "db": "admin"}]
+        client.admin.command("createUser", "orders", pwd="p@ss/word", roles=roles)
+
+    def command(path: Path, port: int) -> Sequence[str]:
+        return [*failing_database_command(path, port), "--auth"]
+
+    with embedded_database(storage_path, command=command) as uri:
+        yield f"{uri.replace('mongodb://', 'mongodb://orders:p%40ss%2Fword@')}?authSource=admin"
 
 
 class FailPoint:

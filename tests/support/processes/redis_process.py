@@ -51,14 +51,19 @@ class RedisProcess:
             sleep(0.01)  # a port gives no event to wait for
 
     def command(self, *words: str) -> list[bytes]:
-        """Send one command, without TLS; returns what the answer consists of."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as wire:
+        """Send one command, without TLS; returns what the answer consists of.
+
+        Nothing if a sentinel, which gives the server another role, ends the connection meanwhile.
+        """
+        address = ("127.0.0.1", self.port)
+        with suppress(ConnectionError), socket.create_connection(address, 5) as wire:
             if self.password:
                 wire.sendall(_encoded("AUTH", self.password))
-                assert wire.recv(100) == b"+OK\r\n"
+                wire.recv(100)
             wire.sendall(_encoded(*words))
             lines = wire.recv(65_536).split(b"\r\n")
             return [each for each in lines if each and each[:1] not in b"*$"]
+        return []
 
     def freeze(self) -> None:
         """Stop answering, with all connections left open, until `thaw`."""

@@ -95,12 +95,8 @@ class KafkaPublisher:
             return await publish_in_order(events, self, within_seconds=self._publish_seconds)
 
     async def ready(self) -> None:
-        """Connect, get a producer id and create a missing topic.
-
-        Does nothing if the last producer is usable, and its token does not end soon.
-        """
-        loop = asyncio.get_running_loop()
-        if self._is_usable and loop.time() < self._security.used_until:
+        """Connect, get a producer id and create a missing topic, if the last producer failed."""
+        if self._is_usable:
             return
         await self._disconnect()
         self._failure_is_logged = False

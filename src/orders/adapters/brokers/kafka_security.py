@@ -33,7 +33,7 @@ from orders.adapters.http_client import DIRECT, HttpRoute, why
 _TOKEN_SECONDS: Final = 5.0
 _TOKEN_BYTES: Final = 65_536
 _USED_SHARE: Final = 0.8
-"""A token is used for this share of its life: brokers end a connection when its token ends."""
+"""A token is used for this share of its life, so that a connection is not soon ended."""
 _REASONS: Final[Sequence[tuple[type[Exception], str]]] = (
     (SaslAuthenticationFailed, "it refuses the user name, the password or the token"),
     (UnsupportedSaslMechanismError, "it does not offer this SASL mechanism"),
@@ -90,8 +90,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         self._route = route
         self._one_fetch = asyncio.Lock()
         self._token = ""
-        self.used_until = float("-inf")
-        """When the token of the last connection should be replaced, in the event loop's time."""
+        self._used_until = float("-inf")
 
     async def token(self) -> str:
         """Return a token that lives for a while.
@@ -101,11 +100,11 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         """
         loop = asyncio.get_running_loop()
         async with self._one_fetch:
-            if loop.time() >= self.used_until:
+            if loop.time() >= self._used_until:
                 asked_at = loop.time()
                 answer = await self._fetch()
                 self._token = answer.access_token
-                self.used_until = asked_at + _USED_SHARE * answer.expires_in
+                self._used_until = asked_at + _USED_SHARE * answer.expires_in
             return self._token
 
     def extensions(self) -> Mapping[str, str]:
@@ -155,11 +154,6 @@ class KafkaSecurity:
             "sasl_plain_password": self.password,
             "sasl_oauth_token_provider": self.tokens,
         }
-
-    @property
-    def used_until(self) -> float:
-        """When the connections should be made anew, in the event loop's time."""
-        return float("inf") if self.tokens is None else self.tokens.used_until
 
 
 PLAINTEXT: Final = KafkaSecurity()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -18,9 +21,10 @@ from orders.adapters.mongo.migration import (
     migrate,
     wait_for_database,
 )
-from tests.support.database.failing_database import FailPoint
+from tests.support.database.failing_database import FailPoint, guarded_database
 from tests.support.database.faulty_proxy import ForgetfulProxy
 from tests.support.database.uris import with_option
+from tests.support.processes.cluster import Cluster, Shape
 
 IN_A_SET: Final = b"\x02setName\x00\x09\x00\x00\x00secantus\x00"
 # As long, with a member that means nothing.
@@ -181,6 +185,28 @@ async def test_what_the_database_refuses_is_told_in_plain_words(
     with pytest.raises(CannotMigrate) as refused:
         await migrate(database_uri, database=own.name)
     assert str(refused.value) == said
+
+
+def test_a_wrong_password_is_told_in_one_line_without_it(tmp_path: Path) -> None:
+    pytest.importorskip("secantus", reason="the database with a password is SecantusDB's")
+    with guarded_database(tmp_path / "data") as uri:
+        ran = [_migrated(tmp_path, each) for each in (uri, uri.replace("p%40ss", "p%40st"))]
+
+    assert [each.returncode for each in ran] == [0, 1], ran
+    assert ran[1].stdout + ran[1].stderr == (
+        "orders: the database refuses the user name or the password of ORDERS_MONGO_URI\n"
+    )
+
+
+def _migrated(folder: Path, uri: str) -> subprocess.CompletedProcess[str]:
+    """What `orders migrate` prints, and how it ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "orders", "migrate"],
+        env=Cluster(folder / "orders", Shape(mongo_uri=uri)).environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 async def test_a_database_that_refuses_at_first_is_waited_for(

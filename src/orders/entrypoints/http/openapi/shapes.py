@@ -53,6 +53,9 @@ def _shaped(node: Any) -> Any:
         # Amounts need it. For the others, to add it later would break the clients made until then.
         bounds = {key: int(node[key]) for key in ("minimum", "maximum") if key in node}
         node = {**node, **bounds, "format": "int64"}
+    if "-created_at" in node.get("enum", ()):
+        # Generators can make no name of it: one is VALUE_1 in Python.
+        node = {**node, "x-enum-varnames": ["OldestFirst", "NewestFirst"]}
     return {
         key: each == {} or _shaped(each) if key == "additionalProperties" else _shaped(each)
         for key, each in node.items()
