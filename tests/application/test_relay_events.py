@@ -380,6 +380,7 @@ async def test_a_publisher_is_prepared_before_the_first_event_and_until_it_is_th
     shop.publisher.unavailable = False
     shop.clock.advance(LATER)
     await shop.relay()
+    assert not any(each.is_unreachable for each in shop.container.relay_events().queues)
     order_id = (await shop.place(method="tok_ok")).order.id
     await shop.relay()
 

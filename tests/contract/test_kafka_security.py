@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ssl
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def issuer() -> Iterator[OAuthIssuer]:
 @pytest.fixture(autouse=True)
 def as_before(issuer: OAuthIssuer) -> Iterator[None]:
     yield
-    issuer.answer, issuer.lifetime_seconds = None, 300
+    issuer.answer, issuer.lifetime_seconds, issuer.sends_in_parts = None, 300, False
     issuer.forms.clear()
     gc.collect()  # what aiokafka leaves is noticed here, not in another module's test
 
@@ -77,7 +78,7 @@ async def test_a_token_is_asked_for_once_and_again_before_it_ends(issuer: OAuthI
         ((200, b'{"token": "hunter2"}'), "the token endpoint gives no token"),
         ((200, b'{"access_token": 1}'), "the token endpoint gives no token"),
         ((200, b'{"access_token": "\xff"}'), "the token endpoint gives no token"),
-        ((200, b"x" * 200_000), "the token endpoint gives no token"),
+        ((200, b"x" * 200_000), "the token endpoint gives more than a token"),
     ],
 )
 async def test_why_there_is_no_token_is_said_without_a_secret(
@@ -87,6 +88,14 @@ async def test_why_there_is_no_token_is_said_without_a_secret(
     with pytest.raises(TokenUnavailable) as refused:
         await tokens_of(issuer).token()
     assert str(refused.value) == reason
+
+
+async def test_a_token_may_come_in_parts_and_its_lifetime_as_text(issuer: OAuthIssuer) -> None:
+    issuer.answer = 200, b'{"access_token": "abc", "expires_in": "300"}'
+    issuer.sends_in_parts = True
+    tokens = tokens_of(issuer)
+    assert await tokens.token() == "abc"
+    assert tokens._used_until - asyncio.get_running_loop().time() > 200
 
 
 async def test_a_client_that_the_endpoint_does_not_know_is_told(issuer: OAuthIssuer) -> None:
@@ -212,3 +221,24 @@ async def test_what_is_wrong_is_said_plainly_and_without_the_secret(
     own = [each.getMessage() for each in caplog.records if each.name.startswith("orders")]
     assert own == [reason]
     assert not [secret for secret in ("hunter2", PASSWORD) if secret in caplog.text]
+
+
+async def test_a_server_that_speaks_no_kafka_is_a_broker_that_is_away() -> None:
+    talks: list[asyncio.Task[None] | None] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while size := int.from_bytes(await reader.readexactly(4)):
+                request = await reader.readexactly(size)
+                answer = request[4:8] + b"\xff" * 30
+                writer.write(len(answer).to_bytes(4) + answer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, KafkaPublisher(address, connect_seconds=5) as publisher:
+        assert not await publisher.prepare()
+    await asyncio.gather(*filter(None, talks))

@@ -248,6 +248,26 @@ async def test_no_request_waits_for_a_connection() -> None:
     assert sum(each.admitted for each in taken) == 10
 
 
+async def test_a_server_that_speaks_no_redis_is_tried_again() -> None:
+    talks: list[asyncio.Task[None] | None] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(4_096):
+                writer.write(b"*abc\r\n")
+            writer.close()
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    uri = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    async with server, limiting(uri, pause_seconds=0.05) as limiter:
+        await until(lambda: len(talks) > 3)
+        assert (await limiter.take("k", SLOW)).admitted
+        assert limiter.is_degraded
+    await asyncio.gather(*filter(None, talks))
+
+
 async def test_a_busy_event_loop_is_no_lost_redis(shared_redis: RedisProcess) -> None:
     async with sharing(shared_redis.uri, timeout_seconds=0.2) as limiter:
         for n in range(7):

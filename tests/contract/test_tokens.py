@@ -1075,6 +1075,7 @@ BY_SETTINGS: dict[str, tuple[dict[str, str], dict[str, Any], bool]] = {
     "scopes ignored": ({"JWT_SCOPES": "ignored"}, {"scope": ABSENT}, True),
     "no tenant": ({}, {"tenant": ABSENT}, True),
     "no tenant, refused": ({"DEFAULT_TENANT": "none"}, {"tenant": ABSENT}, False),
+    "no tenant, refused in capitals": ({"DEFAULT_TENANT": "NONE"}, {"tenant": ABSENT}, False),
     "a tenant": ({"DEFAULT_TENANT": "none"}, {}, True),
     "a tenant elsewhere": (
         {"DEFAULT_TENANT": "none", "JWT_TENANT_CLAIM": "/org/id"},

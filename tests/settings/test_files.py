@@ -171,6 +171,9 @@ def test_the_parts_of_the_sandbox_get_variables(tmp_path: Path) -> None:
     environ = {FILE: str(file), "ORDERS_PORT": "1", "HOME": "/"}
     inline_files(environ)
     assert environ == {NAME: URI, "ORDERS_PORT": "1", "HOME": "/"}
+    blank = {FILE: " ", "HOME": "/"}
+    inline_files(blank)
+    assert NAME not in blank
     with pytest.raises(SettingsError, match="are both set"):
         inline_files({FILE: str(file), NAME: URI})
 

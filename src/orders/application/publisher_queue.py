@@ -54,7 +54,7 @@ class PublisherQueue:
         self._now = now
         self._failures = 0
         self._try_at = now()
-        self._is_prepared = False
+        self._is_prepared: bool | None = None  # None: not tried
         self._has_backlog = False
         self._late: tuple[Sequence[WaitingEvents], asyncio.Task[Published]] | None = None
 
@@ -114,10 +114,13 @@ class PublisherQueue:
         if self.is_unreachable and now < self._try_at:
             return Relayed()
         if not self._is_prepared:
+            was_away = self._is_prepared is False
             self._is_prepared = await self._publisher.prepare()
             if not self._is_prepared:
                 self._record_failure(self._failures + 1)
                 return Relayed()
+            if was_away:
+                self._failures = 0
         most = 1 if self.is_unreachable else limit
         claimed = await self._outbox.claim_for(self.name, now=now, lease=RELAY_LEASE, limit=most)
         if not self.is_unreachable:

@@ -25,6 +25,7 @@ class OAuthIssuer:
         """The fields of each request for a token that was granted."""
         self.answer: tuple[int, bytes] | None = None
         """What to answer instead of a token."""
+        self.sends_in_parts = False
         self._key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
         outer = self
 
@@ -42,6 +43,11 @@ class OAuthIssuer:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                if outer.sends_in_parts:
+                    self.wfile.write(body[:20])
+                    self.wfile.flush()
+                    time.sleep(0.05)  # so that the parts arrive one after the other
+                    body = body[20:]
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:

@@ -119,7 +119,8 @@ class KafkaPublisher:
                 self._bootstrap, self._security, within_seconds=_REASON_SECONDS
             )
             raise self._disconnected(reason) from error
-        except KafkaError as error:
+        # aiokafka raises ValueError and TypeError for responses that it cannot read.
+        except (KafkaError, ValueError, TypeError) as error:
             raise self._disconnected(why_not(error)) from error
         self._is_usable = True
 

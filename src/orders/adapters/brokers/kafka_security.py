@@ -122,8 +122,13 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
             ):
                 if response.status != 200:
                     raise TokenUnavailable(f"the token endpoint answers {response.status}")
-                body = await response.content.read(_TOKEN_BYTES)
-                return msgspec.json.decode(body, type=_TokenResponse)
+                body = bytearray()
+                async for part in response.content.iter_any():
+                    body += part
+                    if len(body) > _TOKEN_BYTES:
+                        raise TokenUnavailable("the token endpoint gives more than a token")
+                # Not strict: some endpoints give `expires_in` as text.
+                return msgspec.json.decode(body, type=_TokenResponse, strict=False)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise TokenUnavailable(f"the token endpoint: {why(error)}") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -172,12 +172,13 @@ class RedisServers:
         reasons: dict[str, None] = {}
         try:
             addresses = await self._addresses()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:
             raise RedisUnavailable(f"sentinels: {why_not(error)}") from error
         for address in addresses:
             try:
                 return await self._connect(address, accepts, moves=_MOST_MOVES)
-            except (RedisError, OSError, UnicodeError) as error:  # a name that DNS cannot have
+            # redis-py raises ValueError for a response that it cannot read.
+            except (RedisError, OSError, ValueError) as error:
                 reasons[why_not(error)] = None
         raise RedisUnavailable(", ".join(reasons) or "the sentinels know no such primary")
 

@@ -54,6 +54,8 @@ _PROBE_ARGS: Final = [1, 1_000_000]
 """An interval of 1 µs: whoever else probes, the script writes."""
 _PROBES: Final = 3
 _BATCH: Final = 500
+# A TimeoutError is an OSError. redis-py raises ValueError for a response that it cannot read.
+_LOST: Final = (RedisError, OSError, ValueError)
 _LATE_LOOPS: Final = 10
 _log = logging.getLogger(__name__)
 
@@ -171,7 +173,7 @@ class RedisRateLimiter:
             return None
         try:
             rooms = await self._in_time(script(keys=keys, args=args))
-        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+        except _LOST as error:
             if script is self._script:  # a call of an earlier connection says nothing of this one
                 self._switch_to_fallback(why_not(error))
             return None
@@ -238,7 +240,7 @@ class RedisRateLimiter:
         for _ in range(_PROBES):
             try:
                 await self._in_time(script(keys=[_PROBE], args=_PROBE_ARGS))
-            except (RedisError, OSError) as error:
+            except _LOST as error:
                 reason = why_not(error)
             else:
                 return None

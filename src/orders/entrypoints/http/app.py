@@ -203,16 +203,19 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
 
 @cache
 def _document(limits: PublishedLimits, path: str) -> bytes:
-    shown = description(limits)
-    return msgspec.json.encode(shown if path == DOCUMENT else as_openapi_3_0(shown))
+    if path == DOCUMENT:
+        return msgspec.json.encode(description(limits))
+    return msgspec.json.encode(as_openapi_3_0(msgspec.json.decode(_document(limits, DOCUMENT))))
 
 
 def document_handlers(limits: PublishedLimits) -> list[HTTPRouteHandler]:
-    """The handlers that serve the descriptions. Each is made at the first request for it."""
+    """The handlers that serve the descriptions. Each is made at the first request for it, which
+    takes half a second: a thread makes it, and the event loop goes on.
+    """
 
     def handler(path: str) -> HTTPRouteHandler:
-        @get(path, include_in_schema=False)
-        async def openapi_document() -> Response[bytes]:
+        @get(path, include_in_schema=False, sync_to_thread=True)
+        def openapi_document() -> Response[bytes]:
             return Response(_document(limits, path), media_type="application/json")
 
         return openapi_document

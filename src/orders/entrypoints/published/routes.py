@@ -13,15 +13,17 @@ from orders.entrypoints.http.openapi.description import ASYNCAPI, EVENT_SCHEMAS
 from orders.entrypoints.published import asyncapi
 from orders.entrypoints.published.event_schemas import schemas_by_name
 
+# The first answer takes a while to make: a thread makes it, and the event loop goes on.
 
-@get(ASYNCAPI, include_in_schema=False)
-async def asyncapi_document() -> Response[bytes]:
+
+@get(ASYNCAPI, include_in_schema=False, sync_to_thread=True)
+def asyncapi_document() -> Response[bytes]:
     """The AsyncAPI document. It refers to nothing outside of it."""
     return Response(_asyncapi(), media_type="application/json")
 
 
-@get(EVENT_SCHEMAS, include_in_schema=False)
-async def event_schema(name: FromPath[str]) -> Response[bytes]:
+@get(EVENT_SCHEMAS, include_in_schema=False, sync_to_thread=True)
+def event_schema(name: FromPath[str]) -> Response[bytes]:
     """A schema by its `$id`, such as the `dataschema` of an event, or by the name of its file."""
     schema = _schemas().get(name)
     if schema is None:

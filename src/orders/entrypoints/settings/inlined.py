@@ -15,7 +15,11 @@ def inline_files(environ: MutableMapping[str, str]) -> None:
     Raises:
         SettingsError: If a file cannot be used.
     """
-    own = {row.name: row.file for row in settings_table() if row.file and environ.get(row.file)}
+    own = {
+        row.name: row.file
+        for row in settings_table()
+        if row.file and environ.get(row.file, "").strip()
+    }
     texts = read_texts({each: environ.get(each, "") for pair in own.items() for each in pair}, own)
     if texts.problems:
         raise SettingsError(texts.problems)

@@ -44,7 +44,7 @@ def _as_requirement(text: str) -> str:
 def _as_tenant(text: str) -> str:
     if not _PRINTABLE.fullmatch(text):
         raise ValueError
-    return text
+    return "none" if text.lower() == "none" else text
 
 
 def _as_shared_secret(text: str) -> str:

@@ -17,7 +17,10 @@ FORWARDED: Final = "Forwarded"
 X_REAL_IP: Final = "X-Real-IP"
 
 _MAX_HOPS: Final = 32
-_FOR: Final = re.compile(r'(?:^|;)\s*for="?([^";]*)', re.IGNORECASE)
+# A pair of a hop (RFC 7239, 4), and what follows it: the next pair, or the next hop.
+_PAIR: Final = re.compile(
+    r"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([^\s",;]+)|"((?:[^"\\]|\\.)*)")[ \t]*(?:;|(,)|$)"""
+)
 # An address that may have a port: 192.0.2.1:80, [2001:db8::1]:80.
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?|([0-9A-Fa-f:.]+)")
 _LONGEST_ADDRESS: Final = 53
@@ -70,7 +73,7 @@ class ClientAddresses:
             return iter((text,))  # two addresses are none
         hops = reversed(text.rsplit(",", _MAX_HOPS))
         if self._header == FORWARDED:
-            return (found[1] if (found := _FOR.search(hop)) else "" for hop in hops)
+            return iter(_forwarded(text)[: -_MAX_HOPS - 1 : -1])
         return hops
 
 
@@ -80,6 +83,27 @@ def network_of(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, 64), strict=False))
     return address
+
+
+def _forwarded(text: str) -> list[str]:
+    """Return the `for` of each hop, the nearest last; "" for one that has none or is unreadable.
+
+    Clients may choose what a quoted value holds, such as a host with `;for=` in it.
+    """
+    hops, at, name = [], 0, ""
+    while at < len(text):
+        pair = _PAIR.match(text, at)
+        if pair is None:
+            at = text.find(",", at) + 1 or len(text)
+            hops, name = [*hops, ""], ""
+            continue
+        if pair[1].lower() == "for":
+            name = pair[2] or pair[3] or ""
+        at = pair.end()
+        if pair[4] or at == len(text):
+            hops.append(name)
+            name = ""
+    return hops
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
