@@ -90,12 +90,14 @@ def _forwarded(text: str) -> list[str]:
 
     Clients may choose what a quoted value holds, such as a host with `;for=` in it.
     """
-    hops, at, name = [], 0, ""
+    hops: list[str] = []
+    at, name = 0, ""
     while at < len(text):
         pair = _PAIR.match(text, at)
         if pair is None:
             at = text.find(",", at) + 1 or len(text)
-            hops, name = [*hops, ""], ""
+            hops.append("")
+            name = ""
             continue
         if pair[1].lower() == "for":
             name = pair[2] or pair[3] or ""
