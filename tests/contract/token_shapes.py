@@ -158,7 +158,6 @@ OIDC_PROVIDER: Final = Issuer(
     id_token={
         "sub": "b7f0d1",
         "nonce": "n-0S6_WzA2Mj",
-        "at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng",
         "aud": "shop-web",
         **TIMES,
         "iss": "https://op.example",
