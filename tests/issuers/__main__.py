@@ -17,13 +17,17 @@ import pytest
 from tests.issuers.checks import Findings, examine, settings
 from tests.issuers.code_flow import CLIENT
 from tests.issuers.issuer import Issuer
+from tests.issuers.keycloak import keycloak
 from tests.issuers.node_oidc_provider import node_oidc_provider
+from tests.issuers.ory_hydra import ory_hydra
 from tests.issuers.report import REPORT, report
 from tests.support.processes.cluster import UNHURRIED, Cluster, Shape, cluster
 from tests.support.processes.service import Running
 
 ISSUERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Issuer]]]] = {
     "oidc-provider": node_oidc_provider,
+    "keycloak": keycloak,
+    "hydra": ory_hydra,
 }
 _START_SECONDS: Final = 180
 

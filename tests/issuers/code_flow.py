@@ -6,6 +6,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -57,7 +58,9 @@ def log_in(
         "code_challenge_method": "S256",
         **(extra or {}),
     }
-    with httpx.Client(timeout=60, trust_env=False) as browser:
+    # As in a browser, the loopback gets the cookies for secure connections, too.
+    cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
+    with httpx.Client(timeout=60, trust_env=False, cookies=cookies) as browser:
         url = str(httpx.URL(known["authorization_endpoint"], params=asked))
         code = _code(browser, visit(browser, url), visit, fill)
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}

@@ -7,10 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
 
+from orders.entrypoints.sandbox.stack import accepts
 from tests.clients.programs import NO_PROXY
 from tests.issuers.code_flow import Tokens
 from tests.support.processes.cluster import Process
@@ -56,8 +58,11 @@ def up(process: Process) -> Process:
 
 def answers(url: str) -> bool:
     """Whether an address has something for us."""
+    port = urlsplit(url).port
+    if port is None or not accepts(port):
+        return False
     try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
+        return httpx.get(url, timeout=60, trust_env=False).is_success
     except httpx.TransportError:
         return False
 
