@@ -70,7 +70,7 @@ def _examine(name: str, folder: Path, service: Cluster) -> Findings:
         lax = {"ORDERS_AUDIENCE": f"{found.settings['ORDERS_AUDIENCE']},{CLIENT}"}
         with (
             _replica(service, name, folder, found.settings) as replica,
-            _replica(service, f"{name}-lax", folder, found.settings | lax) as lax_replica,
+            _replica(service, f"{name}-lax", folder, {**found.settings, **lax}) as lax_replica,
         ):
             examine(issuer, replica, lax_replica, found)
     return found

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -58,9 +57,8 @@ def log_in(
         "code_challenge_method": "S256",
         **(extra or {}),
     }
-    # As in a browser, the loopback gets the cookies for secure connections, too.
-    cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("https", "http")))
-    with httpx.Client(timeout=60, trust_env=False, cookies=cookies) as browser:
+    with httpx.Client(timeout=60, trust_env=False) as browser:
+        browser.event_hooks = {"response": [lambda _: _send_cookies_to_loopback(browser)]}
         url = str(httpx.URL(known["authorization_endpoint"], params=asked))
         code = _code(browser, visit(browser, url), visit, fill)
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
@@ -92,6 +90,12 @@ def token(known: Mapping[str, Any], client: str, form: Mapping[str, str]) -> dic
     assert answer.is_success, f"{client}: {answer.status_code} {answer.text}"
     granted: dict[str, Any] = answer.json()
     return granted
+
+
+def _send_cookies_to_loopback(browser: httpx.Client) -> None:
+    """As browsers do, also those for secure connections only."""
+    for cookie in browser.cookies.jar:
+        cookie.secure = False
 
 
 def _code(browser: httpx.Client, answer: httpx.Response, visit: Visit, fill: Fill) -> str:

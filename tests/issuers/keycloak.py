@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import html
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -46,13 +46,17 @@ def keycloak(folder: Path) -> Iterator[Keycloak]:
     """An issuer that is up, until the block is left; skips without Java and Maven."""
     need("java", "--version", r"openjdk (?:1[7-9]|[2-9]\d)", "Java, 17 or newer")
     need("mvn", "--version", r"Maven 3", "Maven 3")
-    issuer = Keycloak(folder, _installed())
-    try:
-        up(issuer.process)
-        issuer.set_up()
-        yield issuer
-    finally:
-        issuer.process.kill()
+    home = _installed()
+    # It keeps in its own folder what its first start, the longest by far, has made.
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        issuer = Keycloak(folder, home)
+        try:
+            up(issuer.process)
+            issuer.set_up()
+            yield issuer
+        finally:
+            issuer.process.kill()
 
 
 class Keycloak:
@@ -62,14 +66,13 @@ class Keycloak:
     address_of_page = "https://keycloak.example/realms/shop"
     version = VERSION
 
-    def __init__(self, folder: Path, distribution: Path) -> None:
+    def __init__(self, folder: Path, home: Path) -> None:
         port, management = free_ports(2)
         self._server = f"http://127.0.0.1:{port}"
         self.address = f"{self._server}/realms/shop"
-        home = folder / "keycloak"
-        shutil.copytree(distribution, home, symlinks=True)
-        (home / "data" / "import").mkdir(parents=True)
-        (home / "data" / "import" / "shop-realm.json").write_text(json.dumps(_realm()))
+        realms = home / "data" / "import"
+        realms.mkdir(parents=True, exist_ok=True)
+        (realms / "shop-realm.json").write_text(json.dumps(_realm()))
         # fmt: off
         command = [
             str(home / "bin" / "kc.sh"), "start-dev", "--import-realm", "--db=dev-mem",
