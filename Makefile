@@ -83,6 +83,9 @@ lint-openapi: $(READY) ## Spectral, Redocly and validators in Go and Rust for th
 gateways: $(READY) ## Put five real gateways in front of the service; 6 minutes (ARGS="--only nginx")
 	@$(PY) -m tests.gateways $(ARGS)
 
+issuers: $(READY) ## Start Keycloak, Hydra and oidc-provider, and try their tokens (ARGS="--only keycloak")
+	@$(PY) -m tests.issuers $(ARGS)
+
 blue-green: $(READY) ## Switch colours under load, and count failures (ARGS=--compose)
 	@$(PY) -m tests.blue_green $(ARGS)
 
@@ -132,4 +135,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways databases blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases blue-green bench bench-compare bench-database check tools format lock clean

@@ -77,9 +77,9 @@ class Process:
             )
         self.starts += 1
 
-    def wait_until_up(self) -> None:
+    def wait_until_up(self, within_seconds: float = PATIENCE_SECONDS) -> None:
         """Return once it answers."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + within_seconds
         while not self._answers():
             assert self.exit_code is None, f"{self.name} ended with {self.exit_code}: {self.log}"
             assert time.monotonic() < deadline, f"{self.name} does not answer: {self.log}"
