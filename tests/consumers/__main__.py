@@ -39,11 +39,11 @@ REPORT: Final = Path(__file__).parents[2] / "docs" / "reports" / "consumers.md"
 _HEAD: Final = """# Consumers of events
 
 `make consumers` starts {brokers} on this machine.
-The service's own publishers send each of the {events} events for {orders} orders, in turn, and one more
-message with an added member at each level, as a newer version of the service would. A short program in each
-language reads the topic, of three partitions, and a queue. It parses each message with CloudEvents'
-SDK, and prints all attributes and the data. The script compares both with what was sent, amounts of
-2^53 - 1 included, and checks that the events of each order come in order.
+The service's own publishers send each of the {events} events for {orders} orders, in turn, and one
+more message with an added member at each level, as a newer version of the service would. A short
+program in each language reads the topic, of three partitions, and a queue. It parses each message
+with CloudEvents' SDK, and prints all attributes and the data. The script compares both with what
+was sent, amounts of 2^53 - 1 included, and checks that the events of each order come in order.
 
 [The programs](../../tests/consumers) may serve as examples.
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.clients.generated.generators import GO, JARS, JAVA, MAVEN, NODE, NPM_CI, Needed
+from tests.clients.generated.generators import (
+    CARGO,
+    GO,
+    JARS,
+    JAVA,
+    MAVEN,
+    NODE,
+    NPM_CI,
+    Needed,
+)
 
 HERE: Final = Path(__file__).parent
 _LOCK: Final = HERE.parents[1] / "requirements" / "consumers.lock"
@@ -94,5 +103,16 @@ CONSUMERS: Final = (
         install=JARS,
         compile="javac -d classes -cp 'jars/*' Consume.java",
         run="java -cp 'classes:jars/*' Consume",
+    ),
+    Consumer(
+        language="Rust",
+        folder="rust",
+        needs=(CARGO,),
+        pins=("Cargo.toml",),
+        sdk="cloudevents-sdk",
+        clients={"kafka": "rskafka", "rabbitmq": "lapin"},
+        install="cargo fetch --quiet",
+        compile="cargo build --quiet",
+        run="target/debug/consume",
     ),
 )
