@@ -45,7 +45,8 @@ program in each language reads the topic, of three partitions, and a queue. It p
 with CloudEvents' SDK, and prints all attributes and the data. The script compares both with what
 was sent, amounts of 2^53 - 1 included, and checks that the events of each order come in order.
 
-[The programs](../../tests/consumers) may serve as examples.
+[The programs](../../tests/consumers) may serve as examples. None had to be adapted to the service;
+kafkajs 2.2.4, which is older than Kafka 4, reads from it.
 
 | Language | SDK | Client of Kafka | Client of RabbitMQ | Kafka | RabbitMQ |
 | --- | --- | --- | --- | --- | --- |

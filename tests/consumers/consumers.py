@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from tests.clients.generated.generators import (
-    CARGO,
     GO,
     JARS,
     JAVA,
@@ -103,16 +102,5 @@ CONSUMERS: Final = (
         install=JARS,
         compile="javac -d classes -cp 'jars/*' Consume.java",
         run="java -cp 'classes:jars/*' Consume",
-    ),
-    Consumer(
-        language="Rust",
-        folder="rust",
-        needs=(CARGO,),
-        pins=("Cargo.toml",),
-        sdk="cloudevents-sdk",
-        clients={"kafka": "rskafka", "rabbitmq": "lapin"},
-        install="cargo fetch --quiet",
-        compile="cargo build --quiet",
-        run="target/debug/consume",
     ),
 )
