@@ -105,7 +105,9 @@ def _signed(raw: Raw, targets: Targets, random: Random) -> Raw:
 def _body(document: Mapping[str, Any], operation: Mapping[str, Any]) -> bytes:
     content = operation.get("requestBody", {}).get("content", {})
     for media_type in content.values():
-        name = media_type["schema"]["$ref"].rpartition("/")[2]
+        # A body that may be left out may also be null.
+        schema = media_type["schema"].get("oneOf", [media_type["schema"]])[0]
+        name = schema["$ref"].rpartition("/")[2]
         example = document["components"]["schemas"][name]["examples"][0]
         return json.dumps(example, separators=(",", ":")).encode()
     return b""

@@ -27,6 +27,13 @@ def as_proxy(text: str) -> str:
     return whole
 
 
+def as_exception(text: str) -> str:
+    """Accept an entry of `NO_PROXY`. One that names no host is no error: it matches nothing."""
+    if not text.isprintable():
+        raise ValueError
+    return text.lower()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProxySettings:
     """Which requests go through a proxy. No repr shows one: it may have a password."""
@@ -51,7 +58,7 @@ class ProxySettings:
     no_proxy: tuple[str, ...] = list_of(
         "hosts that are reached without a proxy; this machine always is",
         "a name (with all names below it), an address, a network such as 10.0.0.0/8, or *",
-        str.lower,
+        as_exception,
         default=(),
         variable="NO_PROXY",
     )
@@ -74,7 +81,7 @@ def is_direct(host: str, port: int, exceptions: Iterable[str]) -> bool:
 
 
 def _matches(host: str, port: int, address: _Address | None, exception: str) -> bool:
-    named = re.fullmatch(r"\[?([^\[\]]+?)\]?(?::([0-9]+))?", exception)
+    named = re.fullmatch(r"\[?([^\[\]]+?)\]?(?::([0-9]{1,5}))?", exception)
     if exception.count(":") > 1 and "[" not in exception:  # an IPv6 address or network
         named = re.fullmatch(r"(.+)()", exception)
     if named is None or (named[2] and int(named[2]) != port):

@@ -294,9 +294,12 @@ def test_h_etag(ada: Caller) -> None:
         answer = ada.get(path, headers={"If-None-Match": known})
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["etag"] == tag
-    for stale in ('"0"', '"999"', f"W/{tag}", '"x"', '"1", "0"' if tag != '"1"' else '"7"'):
+    for stale in ('"0"', '"999"', 'W/"999"', '"x"', '"1", "0"' if tag != '"1"' else '"7"'):
         refused = ada.post(f"{path}/cancel", headers={"If-Match": stale})
         assert refused.status_code == 412, stale
+    for through_a_gateway in (f"W/{tag}", f'{tag[:-1]}-gzip"'):
+        checked = ada.post(f"{path}/cancel?dry_run=true", headers={"If-Match": through_a_gateway})
+        assert checked.status_code == 200, through_a_gateway
     for malformed in ("1", "", "x", '"', "'1'"):
         refused = ada.post(f"{path}/cancel", headers={"If-Match": malformed})
         assert refused.status_code in {400, 412}, malformed
