@@ -77,7 +77,7 @@ fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS=
 clients: $(READY) ## Generate ten clients in five languages, and go through the main journey with each (ARGS="--only ogen")
 	@$(PY) -m tests.clients.generated $(ARGS)
 
-consumers: $(READY) ## Read every event from Kafka and RabbitMQ in four languages; needs both (ARGS="--only go")
+consumers: $(READY) ## Read every event from Kafka and RabbitMQ in five languages; needs both (ARGS="--only go")
 	@$(PY) -m tests.consumers $(ARGS)
 
 lint-openapi: $(READY) ## Spectral, Redocly and validators in Go and Rust for the OpenAPI documents; needs Node

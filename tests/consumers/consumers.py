@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.clients.generated.generators import (
+    CARGO,
     GO,
     JARS,
     JAVA,
@@ -102,5 +103,16 @@ CONSUMERS: Final = (
         install=JARS,
         compile="javac -d classes -cp 'jars/*' Consume.java",
         run="java -cp 'classes:jars/*' Consume",
+    ),
+    Consumer(
+        language="Rust",
+        folder="rust",
+        needs=(CARGO,),
+        pins=("Cargo.toml",),
+        sdk="cloudevents-sdk",
+        clients={"kafka": "rskafka", "rabbitmq": "lapin"},
+        install="cargo fetch --quiet",
+        compile="cargo build --quiet",
+        run="target/debug/consume",
     ),
 )
