@@ -77,6 +77,9 @@ fuzz: $(READY) ## Schemathesis in full, with and without a token; an hour (ARGS=
 clients: $(READY) ## Generate ten clients in five languages, and go through the main journey with each (ARGS="--only ogen")
 	@$(PY) -m tests.clients.generated $(ARGS)
 
+consumers: $(READY) ## Read every event from Kafka and RabbitMQ in five languages; needs both (ARGS="--only go")
+	@$(PY) -m tests.consumers $(ARGS)
+
 lint-openapi: $(READY) ## Spectral, Redocly and validators in Go and Rust for the OpenAPI documents; needs Node
 	@$(PY) -m tests.openapi $(ARGS)
 
@@ -135,4 +138,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases consumers blue-green bench bench-compare bench-database check tools format lock clean

@@ -1,8 +1,8 @@
 """Resolve `pyproject.toml` into the hashed locks, which name no host and suit every platform.
 
 `dev.lock` is everything, `service.lock` what the container image runs, `tools.lock` what checks the
-infrastructure, `clients.lock` what generates a client, and `bootstrap.lock` what installs the
-others and builds the package.
+infrastructure, `clients.lock` what generates a client, `consumers.lock` what a consumer of the
+events uses, and `bootstrap.lock` what installs the others and builds the package.
 """
 
 import subprocess
@@ -36,7 +36,8 @@ def main() -> None:
     extras = [f"--extra={extra}" for extra in RUNTIME]
     resolve(*project, *extras, same, output=LOCKS / "service.lock")
     resolve("--group=tools", *sys.argv[1:], output=LOCKS / "tools.lock")
-    resolve("--group=clients", *sys.argv[1:], output=LOCKS / "clients.lock")
+    for group in ("clients", "consumers"):
+        resolve(f"--group={group}", *sys.argv[1:], output=LOCKS / f"{group}.lock")
     resolve("-", same, output=LOCKS / "bootstrap.lock", given="\n".join(TOOLS))
 
 

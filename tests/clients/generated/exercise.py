@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,16 +72,16 @@ def exercise(generator: Generator, running: Running) -> Exercised:
     """
     for each in generator.needs:
         need(each.program, each.argument, each.pattern, each.what)
-    with _home(generator) as home:
+    with working_folder(f"generated/{generator.folder}", files_of(generator)) as home:
         _fetch_documents(running, home)
-        seconds = {"install": _install(generator, home)}
+        seconds = {"install": install(generator.name, generator.pins, generator.install, home)}
         subprocess.run(["rm", "-rf", *generator.output.split()], cwd=home, check=True)
-        seconds["generate"] = _step("generate", generator.generate, home)[0]
-        seconds["compile"] = _step("compile", generator.compile, home)[0]
+        seconds["generate"] = step("generate", generator.generate, home)[0]
+        seconds["compile"] = step("compile", generator.compile, home)[0]
         seconds["journey"] = _journey(generator, home, running, running.url)
         with newer_service(running.url) as url:
             _journey(generator, home, running, url)
-        version = _step("version", generator.version, home)[1].split()[-1].removeprefix("v")
+        version = step("version", generator.version, home)[1].split()[-1].removeprefix("v")
     return Exercised(version, seconds)
 
 
@@ -94,13 +94,13 @@ def files_of(generator: Generator) -> list[Path]:
 
 
 @contextmanager
-def _home(generator: Generator) -> Iterator[Path]:
-    """The generator's folder with its files in it; nobody else uses it meanwhile."""
-    home = cache_folder() / "generated" / generator.folder
+def working_folder(name: str, files: Iterable[Path]) -> Iterator[Path]:
+    """A folder of the cache with copies of the files; nobody else uses it meanwhile."""
+    home = cache_folder() / name
     home.mkdir(parents=True, exist_ok=True)
     with (home / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for file in files_of(generator):
+        for file in files:
             shutil.copy(file, home)
         yield home
 
@@ -111,18 +111,18 @@ def _fetch_documents(running: Running, home: Path) -> None:
         (home / name).write_bytes(document.content)
 
 
-def _install(generator: Generator, home: Path) -> float:
-    """Install what the pins say, unless it is there already."""
-    pins = [(home / name).read_bytes() for name in generator.pins]
-    wanted = hashlib.sha256(b"\0".join([*pins, generator.install.encode()])).hexdigest()
+def install(name: str, pins: Iterable[str], command: str, home: Path) -> float:
+    """Install what the files `pins` say, unless it is there already; returns the seconds."""
+    pinned = [(home / pin).read_bytes() for pin in pins]
+    wanted = hashlib.sha256(b"\0".join([*pinned, command.encode()])).hexdigest()
     installed = home / ".installed"
     if installed.exists() and installed.read_text() == wanted:
         return 0.0
     installed.unlink(missing_ok=True)
     try:
-        seconds, _ = _step("install", generator.install, home)
+        seconds, _ = step("install", command, home)
     except StepFailed as failed:
-        pytest.skip(f"{generator.name} is not installed, and cannot be: {failed}")
+        pytest.skip(f"{name} is not installed, and cannot be: {failed}")
     installed.write_text(wanted)
     return seconds
 
@@ -132,7 +132,7 @@ def _journey(generator: Generator, home: Path, running: Running, url: str) -> fl
     before = _payments(running)
     token = running.someone("admin").token
     assert token is not None
-    seconds, printed = _step(
+    seconds, printed = step(
         "journey",
         generator.journey,
         home,
@@ -158,7 +158,7 @@ def _payments(running: Running) -> list[list[tuple[str, int]]]:
     ]
 
 
-def _step(name: str, command: str, home: Path, **environ: str) -> tuple[float, str]:
+def step(name: str, command: str, home: Path, **environ: str) -> tuple[float, str]:
     """Run lines of `sh`; returns the seconds, and what was printed."""
     programs = [home / ".venv/bin", home / "node_modules/.bin", os.environ.get("PATH", "")]
     start = time.monotonic()

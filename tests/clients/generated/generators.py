@@ -45,26 +45,26 @@ class Generator:
     journey: str
 
 
-_JAVA: Final = Needed(
+JAVA: Final = Needed(
     program="javac", argument="--version",
     pattern=r"javac (?:1[7-9]|[2-9]\d)", what="a JDK, 17 or newer",
 )  # fmt: skip
-_MAVEN: Final = Needed(program="mvn", argument="--version", pattern=r"Maven 3", what="Maven 3")
-_NODE: Final = Needed(
+MAVEN: Final = Needed(program="mvn", argument="--version", pattern=r"Maven 3", what="Maven 3")
+NODE: Final = Needed(
     program="node", argument="--version",
     pattern=r"v(?:2[0-9]|[3-9]\d)\.", what="Node.js, 20 or newer, with npm",
 )  # fmt: skip
-_GO: Final = Needed(
+GO: Final = Needed(
     program="go", argument="version",
     pattern=r"go1\.(?:2[6-9]|[3-9]\d)", what="Go, 1.26 or newer",
 )  # fmt: skip
-_CARGO: Final = Needed(
+CARGO: Final = Needed(
     program="cargo", argument="--version",
     pattern=r"1\.(?:8[5-9]|9\d|\d{3})\.", what="Rust's cargo, 1.85 or newer",
 )  # fmt: skip
 
-_NPM_CI: Final = "npm ci --loglevel=error --ignore-scripts"
-_JARS: Final = "mvn --quiet --batch-mode generate-resources"
+NPM_CI: Final = "npm ci --loglevel=error --ignore-scripts"
+JARS: Final = "mvn --quiet --batch-mode generate-resources"
 _OPENAPI_GENERATOR: Final = "java -jar openapi-generator-cli.jar"
 _JAVAC: Final = "javac -d classes -cp 'jars/*' $(find client/src/main -name '*.java') *.java"
 
@@ -92,9 +92,9 @@ GENERATORS: Final = (
         name="openapi-generator, java (native, Jackson)",
         folder="openapi_generator_java",
         shared=("Journey.java",),
-        needs=(_JAVA, _MAVEN),
+        needs=(JAVA, MAVEN),
         pins=("pom.xml",),
-        install=_JARS,
+        install=JARS,
         version=f"{_OPENAPI_GENERATOR} version",
         output="client classes",
         generate=(
@@ -109,9 +109,9 @@ GENERATORS: Final = (
         name="openapi-generator, java (OkHttp, Gson)",
         folder="openapi_generator_gson",
         shared=("Journey.java",),
-        needs=(_JAVA, _MAVEN),
+        needs=(JAVA, MAVEN),
         pins=("pom.xml",),
-        install=_JARS,
+        install=JARS,
         version=f"{_OPENAPI_GENERATOR} version",
         output="client classes",
         generate=(
@@ -125,9 +125,9 @@ GENERATORS: Final = (
     Generator(
         name="openapi-generator, go",
         folder="openapi_generator_go",
-        needs=(_JAVA, _MAVEN, _GO),
+        needs=(JAVA, MAVEN, GO),
         pins=("pom.xml", "go.mod"),
-        install=_JARS,
+        install=JARS,
         version=f"{_OPENAPI_GENERATOR} version",
         output="orders",
         generate=(
@@ -140,9 +140,9 @@ GENERATORS: Final = (
     Generator(
         name="openapi-generator, typescript-fetch",
         folder="openapi_generator_typescript",
-        needs=(_JAVA, _MAVEN, _NODE),
+        needs=(JAVA, MAVEN, NODE),
         pins=("pom.xml", "package-lock.json"),
-        install=f"{_JARS}\n{_NPM_CI}",
+        install=f"{JARS}\n{NPM_CI}",
         version=f"{_OPENAPI_GENERATOR} version",
         output="client built",
         generate=f"{_OPENAPI_GENERATOR} generate -i openapi.json -g typescript-fetch -o client",
@@ -153,7 +153,7 @@ GENERATORS: Final = (
         name="oapi-codegen",
         folder="oapi_codegen",
         document=OPENAPI_3_0,
-        needs=(_GO,),
+        needs=(GO,),
         pins=("go.mod", "go.sum"),
         install="go mod download",
         version="go tool oapi-codegen -version",
@@ -170,7 +170,7 @@ GENERATORS: Final = (
         name="ogen",
         folder="ogen",
         document=OPENAPI_3_0,
-        needs=(_GO,),
+        needs=(GO,),
         pins=("go.mod", "go.sum"),
         install="go mod download",
         version="go list -m -f '{{.Version}}' github.com/ogen-go/ogen",
@@ -182,9 +182,9 @@ GENERATORS: Final = (
     Generator(
         name="openapi-typescript and openapi-fetch",
         folder="openapi_typescript",
-        needs=(_NODE,),
+        needs=(NODE,),
         pins=("package-lock.json",),
-        install=_NPM_CI,
+        install=NPM_CI,
         version="npx openapi-typescript --version",
         output="orders.d.ts built",
         generate="npx openapi-typescript openapi.json -o orders.d.ts --default-non-nullable false",
@@ -194,9 +194,9 @@ GENERATORS: Final = (
     Generator(
         name="hey-api",
         folder="hey_api",
-        needs=(_NODE,),
+        needs=(NODE,),
         pins=("package-lock.json",),
-        install=_NPM_CI,
+        install=NPM_CI,
         version="npx openapi-ts --version",
         output="orders built",
         generate="npx openapi-ts -i openapi.json -o orders -c @hey-api/client-fetch",
@@ -207,7 +207,7 @@ GENERATORS: Final = (
         name="progenitor",
         folder="progenitor",
         document=OPENAPI_3_0,
-        needs=(_CARGO,),
+        needs=(CARGO,),
         pins=("Cargo.toml",),
         install="cargo fetch --quiet",
         version="cargo pkgid progenitor | sed 's/.*@//'",
