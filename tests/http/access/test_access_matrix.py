@@ -137,6 +137,7 @@ def test_every_published_operation_has_a_row(operations: dict[str, tuple[str, st
     assert TABLE.keys() - rows == {
         *("place_for_others", "state_prices"),  # of placing
         *("see_outbox", "resend_events", "drop_events"),  # of `orders outbox`
+        "replay_events",  # of `orders events replay`
     }
     assert TABLE.keys() == set(Operation)
     assert operations.keys() >= {command.operation.value for command in COMMANDS}
