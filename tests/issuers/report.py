@@ -21,7 +21,7 @@ the service's responses. *User* is a user with the mapped role, whose token has 
 The issuer then signs with a new key and keeps the old one listed. "A new key works after" is the
 time from the first request with a token of the new key until one is accepted, without a restart of
 the service; 60 s are allowed. The claims, the header and the types of each token are also compared
-with those that `tests/contract/test_issuers.py` uses. Other work shared the machine's two cores.
+with those that `tests/contract/test_issuers.py` uses.
 """
 
 
