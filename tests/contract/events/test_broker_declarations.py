@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aio_pika
 import pytest
@@ -26,29 +26,13 @@ from orders.adapters.messages import encode
 from orders.application.ports import Published
 from tests.support.processes.brokers import (
     KAFKA_MISSING,
-    RABBITMQ_MISSING,
     KafkaMock,
     KafkaServer,
     RabbitServer,
     kafka_jars,
-    rabbit_server,
-    rabbitmq_is_installed,
 )
 
 CONFIRMED = 3
-
-
-@pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    if not rabbitmq_is_installed():
-        pytest.skip(RABBITMQ_MISSING)
-    with rabbit_server(tmp_path_factory.mktemp("rabbit")) as server:
-        yield server
-
-
-@pytest.fixture
-def exchange() -> str:
-    return f"orders-{uuid4().hex}"
 
 
 @asynccontextmanager

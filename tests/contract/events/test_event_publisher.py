@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
-from uuid import uuid4
 
 import aio_pika
 import msgspec
@@ -21,13 +20,10 @@ from orders.adapters.messages import CONTENT_TYPE, encode
 from orders.application.ports import Published
 from tests.support.processes.brokers import (
     KAFKA_MISSING,
-    RABBITMQ_MISSING,
     KafkaMock,
     KafkaServer,
     RabbitServer,
     kafka_jars,
-    rabbit_server,
-    rabbitmq_is_installed,
 )
 
 
@@ -62,19 +58,6 @@ class TestInMemoryPublisher(EventPublisherContract):
 
 
 # -- RabbitMQ ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    if not rabbitmq_is_installed():
-        pytest.skip(RABBITMQ_MISSING)
-    with rabbit_server(tmp_path_factory.mktemp("rabbit")) as server:
-        yield server
-
-
-@pytest.fixture
-def exchange() -> str:
-    return f"orders-{uuid4().hex}"
 
 
 class RabbitBroker:
