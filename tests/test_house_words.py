@@ -107,7 +107,7 @@ SCOPED: Final = [
      "record_…, find_request"),
     ("domain/order", r"\bclass (Changing|Paying|Fulfilling|Returning|Amending)\b",
      "a private part of Order"),
-    ("domain/rules.py", r"\bdef limits\b", "argument_bounds"),
+    ("domain/rules", r"\bdef limits\b", "argument_bounds"),
     ("domain/validation.py", r"\bdef (text|code|metadata|optional_text)\b", "validate_…"),
     ("entrypoints/http", r"\bdef (shown|asked)\b|\bclass Shown\b",
      "order_response, read_command_request, ResponsePart"),
