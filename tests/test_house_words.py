@@ -101,7 +101,7 @@ SCOPED: Final = [
     ("adapters/payment_service", r"\bclass Sender\b|\bdef exchange\b",
      "ResilientClient, call_once"),
     ("domain", r"(\bdef |\.)kept\b", "net_captured"),
-    ("domain/payments.py", r"\bdef open\b", "capturable_amount"),
+    ("domain/payments/payment.py", r"\bdef open\b", "capturable_amount"),
     ("domain/operations.py", r"\b(calls?|calls_since|with(out)?_call)\b(?=\(|:|=)", "operation …"),
     ("domain/order", r"\bdef (book|settle|fail|postpone|put_off|remember|answered)\b",
      "record_…, find_request"),
