@@ -16,6 +16,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
+from orders.domain.payments import ManualMethod
 from orders.domain.pricing import Totals
 
 
@@ -131,6 +132,22 @@ class PaymentStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRecorded:
+    """Staff recorded money that was received without the payment service."""
+
+    payment_id: PartId
+    amount: int
+    method: ManualMethod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentDueDateSet:
+    """The time by which the customer pays an order with terms was set, moved or taken back."""
+
+    payment_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAuthorized:
     """The payment service authorised this amount."""
 
@@ -188,7 +205,10 @@ class PaymentChargedBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReceivedLate:
-    """Money came for an order that had ended. A void or refund follows."""
+    """Money came for an order that had ended: it is owed back.
+
+    A void or refund follows. Staff give back what did not come through the payment service.
+    """
 
     payment_id: PartId
     amount: int
@@ -211,6 +231,15 @@ class PaymentDismissed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequested:
     """A refund was reserved. The payment service will be called."""
+
+    refund_id: PartId
+    payment_id: PartId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRecorded:
+    """Staff recorded a refund that was made without the payment service."""
 
     refund_id: PartId
     payment_id: PartId
@@ -329,6 +358,8 @@ OrderEvent = (
     | OrderReleased
     | NoteAdded
     | PaymentStarted
+    | PaymentRecorded
+    | PaymentDueDateSet
     | PaymentAuthorized
     | PaymentCaptured
     | PaymentRefunded
@@ -340,6 +371,7 @@ OrderEvent = (
     | PaymentUnderReview
     | PaymentDismissed
     | RefundRequested
+    | RefundRecorded
     | RefundSucceeded
     | RefundFailed
     | ShipmentCreated

@@ -13,6 +13,7 @@ from orders.domain.payments.keys import (
     refund_key,
     void_key,
 )
+from orders.domain.payments.manual import ManualMethod, ManualPayment
 from orders.domain.payments.operation import (
     NOT_ATTEMPTED_RETRY_SECONDS,
     OPERATION_LEASE,
@@ -24,21 +25,27 @@ from orders.domain.payments.operation import (
 from orders.domain.payments.payment import IN_FLIGHT, Payment, PaymentStatus
 from orders.domain.payments.refund import Refund, RefundStatus
 from orders.domain.payments.reports import PaymentReport, ProviderStatus
+from orders.domain.payments.terms import MAX_DUE_IN_DAYS, PaymentTerms, TermsKind
 
 __all__ = [
     "IN_FLIGHT",
+    "MAX_DUE_IN_DAYS",
     "NOT_ATTEMPTED_RETRY_SECONDS",
     "OPERATION_LEASE",
     "PENDING_POLL_SECONDS",
     "UNKNOWN_OUTCOME_RETRY_SECONDS",
+    "ManualMethod",
+    "ManualPayment",
     "OperationKind",
     "Payment",
     "PaymentOperation",
     "PaymentReport",
     "PaymentStatus",
+    "PaymentTerms",
     "ProviderStatus",
     "Refund",
     "RefundStatus",
+    "TermsKind",
     "authorization_key",
     "capture_key",
     "order_of_reference",
