@@ -81,7 +81,7 @@ class PlaceOrder:
         says what is known of the payment.
 
         Raises:
-            Forbidden: If the caller may not place orders, or not for this customer.
+            Forbidden: If the caller may not place orders, or not for this customer or with terms.
             RequestKeyReused: If the key was used with another body.
             RequestInProgress: If the first request with the key is still running.
             OrderError: If a rule of the order refuses the draft.
@@ -89,6 +89,8 @@ class PlaceOrder:
             PricesUnavailable: If the catalogue gave no answer in time.
         """
         require(request.caller, Operation.PLACE)
+        if draft.terms is not None:
+            require(request.caller, Operation.SET_TERMS)
         owner = _owner(request.caller, customer_id)
         order_id = self._id_for(request)
         try:

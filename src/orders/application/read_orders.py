@@ -118,11 +118,12 @@ class ReadOrders:
             Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
         require(caller, Operation.LIST)
-        by_what_is_hidden = where.customer_id is not None or where.outstanding is not None
+        hidden = (where.customer_id, where.outstanding, where.overdue)
+        by_what_is_hidden = any(each is not None for each in hidden)
         if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
             raise Forbidden(Operation.LIST)
         own = None if can_access_all(caller, Operation.LIST) else caller.subject
-        where = replace(where, tenant=caller.tenant, owner=own)
+        where = replace(where, tenant=caller.tenant, owner=own, as_of=self._now())
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
 
     async def actions(self, order_id: OrderId, *, caller: Caller) -> Sequence[PossibleAction]:

@@ -20,12 +20,16 @@ from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
+    ManualMethod,
+    ManualPayment,
     OperationKind,
     Payment,
     PaymentOperation,
     PaymentStatus,
+    PaymentTerms,
     Refund,
     RefundStatus,
+    TermsKind,
 )
 from orders.domain.pricing import OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
@@ -114,6 +118,7 @@ def an_order_with_everything(
             return_status=return_status,
             totals=every_total(),
             cancel_reason="customer",
+            terms=PaymentTerms(kind=TermsKind.INVOICE, due_in_days=30, payment_due_at=LATER),
             ledger=_ledger(order_id),
             shipments=_shipments(),
             returns=_returns(),
@@ -211,6 +216,10 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            refunded_elsewhere=3,
+            manual=ManualPayment(
+                method=ManualMethod.BANK_TRANSFER, reference=TEXT, received_at=NOW
+            ),
         )
 
     def refund(place: int, status: RefundStatus) -> Refund:
@@ -222,6 +231,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             created_at=LATER,
             status=status,
             failure_code="refund_failed",
+            reference="BANK-7",
         )
 
     def operation(place: int, kind: OperationKind) -> PaymentOperation:

@@ -37,7 +37,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import PaymentStatus, RefundStatus
+from orders.domain.payments import ManualMethod, PaymentStatus, RefundStatus, TermsKind
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 
@@ -59,7 +59,7 @@ JSON: Final = GraphQLScalarType("JSON", description="An object, as in REST.")
 
 _COUNTS: Final = frozenset(
     {"quantity", "cancelled", "allocated", "shipped", "delivered", "returned"}
-    | {"version", "base_version", "sequence"}
+    | {"version", "base_version", "sequence", "due_in_days"}
 )
 """Whole numbers that fit into the 32 bits of an Int; any other may be an amount."""
 _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
@@ -67,7 +67,9 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Order", "payment_status"): OrderPaymentStatus,
     ("Order", "fulfillment_status"): OrderFulfillmentStatus,
     ("Order", "return_status"): OrderReturnStatus,
+    ("Order", "terms"): TermsKind,
     ("Payment", "status"): PaymentStatus,
+    ("ManualPayment", "method"): ManualMethod,
     ("Refund", "status"): RefundStatus,
     ("Shipment", "status"): ShipmentStatus,
     ("Return", "status"): ReturnStatus,

@@ -32,6 +32,7 @@ def command_handlers(read_command_request: CommandRequestReader) -> list[HTTPRou
 
 def _handler(command: Command[Any], read_command_request: CommandRequestReader) -> HTTPRouteHandler:
     needs_key = command.creates or command.needs_key
+    of_body = command.operation_of
 
     async def carry_out(
         request: Http,
@@ -52,9 +53,8 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
         def execute(order: Order, by: Actor, now: datetime) -> None:
             command.execute(order, Given(data, part_id, by, now))
 
-        result = await change_order(
-            OrderId(order_id), command.operation, execute, request=conditions
-        )
+        operation = command.operation if of_body is None else of_body(data)
+        result = await change_order(OrderId(order_id), operation, execute, request=conditions)
         status = HTTPStatus.OK if dry_run else command.status
         return order_response(result, request.user, status=status)
 
@@ -95,5 +95,5 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
 def _take_body(change: Any, body: type[Body]) -> None:
     """Give a handler its row's body, whose type only the running code knows."""
     change.__annotations__["data"] = JSONBody[body]  # type: ignore[misc,valid-type]
-    if not any(field.required for field in msgspec.structs.fields(body)):
+    if not body.is_needed and not any(f.required for f in msgspec.structs.fields(body)):
         change.__kwdefaults__["data"] = body()

@@ -13,8 +13,10 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from orders.application.access import Operation
+from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
+from orders.domain.returns import WRITE_OFF
 from orders.entrypoints.http.schemas.requests import (
     AmountBody,
     Body,
@@ -59,6 +61,8 @@ class Command(Generic[B]):
     creates: bool = False
     needs_key: bool = False
     needs_version: bool = False
+    operation_of: Callable[[B], Operation] | None = None
+    """Which operation a body asks for, if not always the same."""
 
     @property
     def status(self) -> HTTPStatus:
@@ -106,6 +110,14 @@ def add_note(order: Order, given: Given[NoteBody]) -> None:
 
 def pay(order: Order, given: Given[PaymentBody]) -> None:
     body = given.body
+    if body.manual is not None:
+        if body.method is not None or body.capture:
+            raise InvalidValue("manual", "is instead of method and capture")
+        received = body.manual.to_domain(given.now)
+        order.record_payment(received, amount=body.amount, by=given.by, now=given.now)
+        return
+    if body.method is None:
+        raise InvalidValue("method", "is needed, or manual")
     order.start_payment(
         body.method, amount=body.amount, capture=body.capture, by=given.by, now=given.now
     )
@@ -117,6 +129,18 @@ def capture(order: Order, given: Given[AmountBody]) -> None:
 
 def refund(order: Order, given: Given[RefundBody]) -> None:
     body = given.body
+    if body.recorded:
+        order.record_refund(
+            body.reference or "",
+            amount=body.amount,
+            payment_id=body.payment_id,
+            reason=body.reason,
+            by=given.by,
+            now=given.now,
+        )
+        return
+    if body.reference is not None:
+        raise InvalidValue("reference", "is for refunds that are recorded")
     order.refund(
         amount=body.amount,
         payment_id=body.payment_id,
@@ -127,6 +151,9 @@ def refund(order: Order, given: Given[RefundBody]) -> None:
 
 
 def grant_credit(order: Order, given: Given[CreditBody]) -> None:
+    if given.body.reason == WRITE_OFF:
+        order.write_off(amount=given.body.amount, by=given.by, now=given.now)
+        return
     order.grant_credit(given.body.amount, given.body.reason, by=given.by, now=given.now)
 
 
@@ -183,7 +210,17 @@ _ROWS: Final = (
         "Release a hold",
     ),
     Command("/notes", Operation.ADD_NOTE, NoteBody, add_note, "Add a note for staff", creates=True),
-    Command("/payments", Operation.PAY, PaymentBody, pay, "Pay", creates=True),
+    Command(
+        "/payments",
+        Operation.PAY,
+        PaymentBody,
+        pay,
+        "Pay, or record money that was received elsewhere",
+        creates=True,
+        operation_of=lambda body: (
+            Operation.PAY if body.manual is None else Operation.RECORD_PAYMENT
+        ),
+    ),
     Command(
         "/payments/{part_id:str}/capture",
         Operation.CAPTURE,
@@ -213,9 +250,18 @@ _ROWS: Final = (
         refund,
         "Refund money that is owed to the customer",
         creates=True,
+        operation_of=lambda body: Operation.RECORD_REFUND if body.recorded else Operation.REFUND,
     ),
     Command(
-        "/credits", Operation.GRANT_CREDIT, CreditBody, grant_credit, "Grant a credit", creates=True
+        "/credits",
+        Operation.GRANT_CREDIT,
+        CreditBody,
+        grant_credit,
+        "Grant a credit",
+        creates=True,
+        operation_of=lambda body: (
+            Operation.WRITE_OFF if body.reason == WRITE_OFF else Operation.GRANT_CREDIT
+        ),
     ),
     Command(
         "/shipments",

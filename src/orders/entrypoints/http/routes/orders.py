@@ -153,6 +153,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         created_before: FromQuery[datetime | None] = None,
         outstanding: FromQuery[bool | None] = None,
         ready_to_ship: FromQuery[bool | None] = None,
+        overdue: FromQuery[bool | None] = None,
         sort: FromQuery[Sort] = "-created_at",
         limit: Annotated[int, QueryParameter(ge=1)] = 50,
         cursor: FromQuery[str | None] = None,
@@ -172,6 +173,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             created_before=aware(created_before, "created_before"),
             outstanding=outstanding,
             ready_to_ship=ready_to_ship,
+            overdue=overdue,
         )
         listed = pagination.listed(caller, where, sort)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)

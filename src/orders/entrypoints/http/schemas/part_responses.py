@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, convert
 
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change
-from orders.domain.payments import Payment, Refund
+from orders.domain.payments import ManualPayment, Payment, Refund
 from orders.domain.pricing import Totals
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
@@ -109,8 +109,24 @@ class TotalsResponse(ResponsePart, frozen=True):
         return convert(totals, cls, from_attributes=True)
 
 
+class ManualPaymentResponse(ResponsePart, frozen=True):
+    """How and when money was received that did not come through the payment service."""
+
+    method: str
+    reference: str | None
+    received_at: datetime
+
+    @classmethod
+    def of(cls, manual: ManualPayment | None) -> ManualPaymentResponse | None:
+        """Show how money was received, if staff recorded it."""
+        return None if manual is None else convert(manual, cls, from_attributes=True)
+
+
 class PaymentResponse(ResponsePart, frozen=True):
-    """An attempt to pay."""
+    """An attempt to pay, or money that staff recorded (`manual`).
+
+    `refunded_elsewhere` is the part of `refunded` that the payment service knows nothing of.
+    """
 
     id: str
     amount: int
@@ -119,8 +135,10 @@ class PaymentResponse(ResponsePart, frozen=True):
     authorized: int
     captured: int
     refunded: int
+    refunded_elsewhere: int
     charged_back: int
     decline_code: str | None
+    manual: ManualPaymentResponse | None
     created_at: datetime
 
     @classmethod
@@ -133,15 +151,17 @@ class PaymentResponse(ResponsePart, frozen=True):
             capture=payment.capture,
             authorized=payment.capturable_amount,
             captured=payment.captured,
-            refunded=payment.refunded,
+            refunded=payment.total_refunded,
+            refunded_elsewhere=payment.refunded_elsewhere,
             charged_back=payment.charged_back,
             decline_code=payment.decline_code,
+            manual=ManualPaymentResponse.of(payment.manual),
             created_at=payment.created_at,
         )
 
 
 class RefundResponse(ResponsePart, frozen=True):
-    """Money on its way back."""
+    """Money on its way back; or given back elsewhere, as staff recorded it with a `reference`."""
 
     id: str
     payment_id: str
@@ -149,6 +169,8 @@ class RefundResponse(ResponsePart, frozen=True):
     reason: str
     status: str
     failure_code: str | None
+    recorded: bool
+    reference: str | None
     created_at: datetime
 
     @classmethod

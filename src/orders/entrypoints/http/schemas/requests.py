@@ -7,8 +7,9 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -19,6 +20,7 @@ from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
 from orders.domain.order.order import UNCHANGED, Order, Unchanged
+from orders.domain.payments import ManualMethod, ManualPayment, PaymentTerms, TermsKind
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import Address, Shipping
 
@@ -26,8 +28,14 @@ _FEW: Final = msgspec.Meta(max_length=1_000)
 """No bound of the domain's, but of the work for members that it will refuse."""
 
 
-class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A body that is refused if it has a member we do not know."""
+class Body(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """A body that is refused if it has a member we do not know.
+
+    A request is recognised by its body without defaults: a later version may add members.
+    """
+
+    is_needed: ClassVar[bool] = False
+    """Whether the body has to be sent although each of its members may be left out."""
 
 
 class AddressBody(Body, frozen=True, omit_defaults=True):
@@ -108,9 +116,21 @@ class DraftBody(Body, frozen=True):
 
 
 class PlaceOrderBody(DraftBody, frozen=True):
-    """What to order, and how to pay for it."""
+    """What to order, and how to pay for it.
+
+    With terms other than `prepaid`, for callers with `orders:terms`, the order is shipped before it
+    is paid. `due_in_days`, from 0 to 365, is for `invoice`, and counts from the dispatch.
+    """
 
     payment: InitialPaymentBody | None = None
+    terms: TermsKind = TermsKind.PREPAID
+    due_in_days: int | None = None
+
+    def to_draft(self) -> OrderDraft:
+        """The draft as the domain checks it, with the terms of payment."""
+        terms = PaymentTerms(kind=self.terms, due_in_days=self.due_in_days)
+        is_prepaid = self.terms is TermsKind.PREPAID
+        return replace(super().to_draft(), terms=None if is_prepaid else terms)
 
 
 class EditShippingBody(Body, frozen=True):
@@ -238,12 +258,36 @@ class DispatchBody(Body, frozen=True):
     tracking: str | None = None
 
 
-class PaymentBody(Body, frozen=True):
-    """How to pay, and how much; without an amount, all that is still needed."""
+class ManualPaymentBody(Body, frozen=True):
+    """How and when money was received that did not come through the payment service.
 
-    method: str
+    `received_at` is now if it is left out, and at most 366 days before the order was placed.
+    """
+
+    method: ManualMethod
+    reference: str | None = None
+    received_at: datetime | None = None
+
+    def to_domain(self, now: datetime) -> ManualPayment:
+        """What was received, as the domain checks it."""
+        return ManualPayment(
+            method=self.method,
+            reference=self.reference,
+            received_at=now if self.received_at is None else self.received_at,
+        )
+
+
+class PaymentBody(Body, frozen=True):
+    """How to pay, with a token of the payment service (`method`); or how money was received without
+    it (`manual`). How much: without an amount, all that is still needed.
+    """
+
+    is_needed: ClassVar[bool] = True
+
+    method: str | None = None
     amount: int | None = None
     capture: bool = False
+    manual: ManualPaymentBody | None = None
 
 
 class AmountBody(Body, frozen=True):
@@ -255,15 +299,20 @@ class AmountBody(Body, frozen=True):
 class RefundBody(Body, frozen=True):
     """How much to give back; without an amount, all that is owed. It goes to the payment that is
     named, or else over as many as it takes; those whose last refund was refused come last.
+
+    `recorded`: it was given back elsewhere, and nothing is sent to the payment service. `reference`
+    says where, and `amount` may be more than what is owed.
     """
 
     amount: int | None = None
     payment_id: str | None = None
     reason: str = "customer"
+    recorded: bool = False
+    reference: str | None = None
 
 
 class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why."""
+    """How much less the customer owes, and why. `write-off`, for finance: it will never be paid."""
 
     amount: int
     reason: str
