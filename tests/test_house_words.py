@@ -108,7 +108,7 @@ SCOPED: Final = [
     ("domain/order", r"\bclass (Changing|Paying|Fulfilling|Returning|Amending)\b",
      "a private part of Order"),
     ("domain/rules.py", r"\bdef limits\b", "argument_bounds"),
-    ("domain/validation.py", r"\bdef (text|code|metadata|optional_text)\b", "validate_…"),
+    ("domain/validation/values.py", r"\bdef (text|code|metadata|optional_text)\b", "validate_…"),
     ("entrypoints/http", r"\bdef (shown|asked)\b|\bclass Shown\b",
      "order_response, read_command_request, ResponsePart"),
     ("entrypoints/sandbox/replay", r"\bdef (sell|follow)\b", "process_sale, run_steps"),
