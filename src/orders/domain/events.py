@@ -187,6 +187,43 @@ class PaymentChargedBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefundReversed:
+    """Refunded money came back, because a refund failed after it had succeeded. `amount` is what
+    is new.
+    """
+
+    payment_id: PartId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeOpened:
+    """The payer disputes a payment. The amount counts as charged back until the shop wins."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeWon:
+    """The shop won a dispute. The amount does not count as charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeLost:
+    """The shop lost a dispute. The amount stays charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReceivedLate:
     """Money came for an order that had ended. A void or refund follows."""
 
@@ -228,7 +265,7 @@ class RefundSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFailed:
-    """The payment service refused a refund for good. The money is still owed."""
+    """The payment service refused a refund, or it failed later. The money is still owed."""
 
     refund_id: PartId
     payment_id: PartId
@@ -336,6 +373,10 @@ OrderEvent = (
     | PaymentVoided
     | PaymentOperationFailed
     | PaymentChargedBack
+    | PaymentRefundReversed
+    | DisputeOpened
+    | DisputeWon
+    | DisputeLost
     | PaymentReceivedLate
     | PaymentUnderReview
     | PaymentDismissed
