@@ -19,7 +19,13 @@ from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, stored_state
-from orders.domain.payments import ProviderStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    ProviderStatus,
+    ReportedDispute,
+    ReportedRefund,
+    ReportedRefundStatus,
+)
 from orders.domain.rules import MAX_PARTS
 from orders.domain.validation import Shipping
 from tests.domain.machine.invariants import standing
@@ -106,6 +112,30 @@ def charged_back(order: Order) -> None:
     order.record_payment_report(report, "1", charged_back=True, now=NOW)
 
 
+def failed_late(order: Order) -> None:
+    settle_refund(order)
+    failed = ReportedRefund(
+        id="re_1",
+        reference=f"{order.id}:refund:1",
+        amount=1_000,
+        status=ReportedRefundStatus.FAILED,
+    )
+    report = a_report(order, ProviderStatus.CAPTURED, refunded=0, refunds=(failed,))
+    order.record_payment_report(report, "1", now=NOW)
+
+
+def disputed(*statuses: DisputeStatus) -> Order:
+    order = a_placed_order()
+    take(order)
+    for status in statuses:
+        dispute = ReportedDispute(id="dp_1", amount=400, status=status)
+        report = a_report(order, ProviderStatus.CAPTURED, disputes=(dispute,))
+        order.record_payment_report(report, "1", now=NOW)
+    return order
+
+
+REFUNDED: Final[dict[str, object]] = {"payment_id": "1", "amount": 1_000}
+DISPUTED: Final[dict[str, object]] = {"dispute_id": "dp_1", "payment_id": "1", "amount": 400}
 PAID: Final[dict[str, object]] = {"payment_id": "1", "amount": 4_300}
 PARCEL: Final[dict[str, object]] = {"shipment_id": "1", "items": {"1": 3, "2": 2}}
 
@@ -162,6 +192,10 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
         lambda: after(a_placed_order(), take, charged_back),
         PAID,
     ),
+    events.PaymentRefundReversed: (lambda: after(done(Action.REFUND), failed_late), REFUNDED),
+    events.DisputeOpened: (lambda: disputed(DisputeStatus.OPEN), DISPUTED),
+    events.DisputeWon: (lambda: disputed(DisputeStatus.OPEN, DisputeStatus.WON), DISPUTED),
+    events.DisputeLost: (lambda: disputed(DisputeStatus.OPEN, DisputeStatus.LOST), DISPUTED),
     events.PaymentDismissed: (lambda: done(Action.DISMISS_PAYMENT, PENDING), {"payment_id": "1"}),
     events.PaymentReceivedLate: (lambda: an_order_with_late_money(OrderStatus.EXPIRED), PAID),
     events.PaymentUnderReview: (
@@ -179,7 +213,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     ),
     events.PaymentRefunded: (
         lambda: after(done(Action.REFUND), settle_refund),
-        {"payment_id": "1", "amount": 1_000},
+        REFUNDED,
     ),
     events.RefundSucceeded: (
         lambda: after(done(Action.REFUND), settle_refund),

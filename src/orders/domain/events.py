@@ -218,6 +218,43 @@ class PaymentChargedBack(Event):
 
 
 @_event
+class PaymentRefundReversed(Event):
+    """Refunded money came back, because a refund failed after it had succeeded. `amount` is what
+    is new.
+    """
+
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeOpened(Event):
+    """The payer disputes a payment. The amount counts as charged back until the shop wins."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeWon(Event):
+    """The shop won a dispute. The amount does not count as charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeLost(Event):
+    """The shop lost a dispute. The amount stays charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
 class PaymentReceivedLate(Event):
     """Money came for an order that had ended. A void or refund follows."""
 
@@ -259,7 +296,7 @@ class RefundSucceeded(Event):
 
 @_event
 class RefundFailed(Event):
-    """The payment service refused a refund for good. The money is still owed."""
+    """The payment service refused a refund, or it failed later. The money is still owed."""
 
     refund_id: PartId
     payment_id: PartId
@@ -367,6 +404,10 @@ OrderEvent = (
     | PaymentVoided
     | PaymentOperationFailed
     | PaymentChargedBack
+    | PaymentRefundReversed
+    | DisputeOpened
+    | DisputeWon
+    | DisputeLost
     | PaymentReceivedLate
     | PaymentUnderReview
     | PaymentDismissed

@@ -95,13 +95,16 @@ def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: 
 def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool:
     """Whether the order now refunds captured money that nobody owes.
 
-    It does so when it is cancelled or expires, and after that each time money comes or a refund
-    succeeds. It does not repeat a refund only because it was refused: it would be refused again.
+    It does so when it is cancelled or expires, and after that each time money comes, a dispute is
+    won or a refund succeeds. It does not repeat a refund only because it was refused or failed: it
+    would fail again.
     """
     if state.status not in ENDED_UNPAID:
         return False
     has_ended = before.status not in ENDED_UNPAID
-    return has_ended or came or _refunds_done(state.ledger) > _refunds_done(before.ledger)
+    given_back = state.totals.charged_back < before.totals.charged_back
+    refunded = _refunds_done(state.ledger) > _refunds_done(before.ledger)
+    return has_ended or came or given_back or refunded
 
 
 def _money_that_came(before: Ledger, after: Ledger) -> dict[PartId, int]:

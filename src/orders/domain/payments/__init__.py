@@ -5,6 +5,8 @@ service is called with the operation's key, and the result is recorded. Reports 
 under review are ignored.
 """
 
+from orders.domain.payments.details import FailedRefund, PaymentDetails
+from orders.domain.payments.disputes import Dispute, DisputeStatus
 from orders.domain.payments.keys import (
     authorization_key,
     capture_key,
@@ -23,22 +25,39 @@ from orders.domain.payments.operation import (
 )
 from orders.domain.payments.payment import IN_FLIGHT, Payment, PaymentStatus
 from orders.domain.payments.refund import Refund, RefundStatus
-from orders.domain.payments.reports import PaymentReport, ProviderStatus
+from orders.domain.payments.reports import (
+    REDIRECT,
+    NextAction,
+    PaymentReport,
+    ProviderStatus,
+    ReportedDispute,
+    ReportedRefund,
+    ReportedRefundStatus,
+)
 
 __all__ = [
     "IN_FLIGHT",
     "NOT_ATTEMPTED_RETRY_SECONDS",
     "OPERATION_LEASE",
     "PENDING_POLL_SECONDS",
+    "REDIRECT",
     "UNKNOWN_OUTCOME_RETRY_SECONDS",
+    "Dispute",
+    "DisputeStatus",
+    "FailedRefund",
+    "NextAction",
     "OperationKind",
     "Payment",
+    "PaymentDetails",
     "PaymentOperation",
     "PaymentReport",
     "PaymentStatus",
     "ProviderStatus",
     "Refund",
     "RefundStatus",
+    "ReportedDispute",
+    "ReportedRefund",
+    "ReportedRefundStatus",
     "authorization_key",
     "capture_key",
     "order_of_reference",
