@@ -21,10 +21,12 @@ from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, stored_state
 from orders.domain.payments import (
     DisputeStatus,
+    PaymentTerms,
     ProviderStatus,
     ReportedDispute,
     ReportedRefund,
     ReportedRefundStatus,
+    TermsKind,
 )
 from orders.domain.rules import MAX_PARTS
 from orders.domain.validation import Shipping
@@ -44,8 +46,10 @@ from tests.support.orders import (
     capture,
     carry_out,
     items,
+    record_payment,
     restored,
     return_units,
+    send,
     settle_refund,
     take,
     void,
@@ -136,6 +140,7 @@ def disputed(*statuses: DisputeStatus) -> Order:
 
 REFUNDED: Final[dict[str, object]] = {"payment_id": "1", "amount": 1_000}
 DISPUTED: Final[dict[str, object]] = {"dispute_id": "dp_1", "payment_id": "1", "amount": 400}
+INVOICE: Final = PaymentTerms(kind=TermsKind.INVOICE, due_in_days=14)
 PAID: Final[dict[str, object]] = {"payment_id": "1", "amount": 4_300}
 PARCEL: Final[dict[str, object]] = {"shipment_id": "1", "items": {"1": 3, "2": 2}}
 
@@ -183,6 +188,14 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
         lambda: after(a_placed_order(), declined),
         {"payment_id": "1", "decline_code": "insufficient_funds"},
     ),
+    events.PaymentRecorded: (
+        lambda: done(Action.RECORD_PAYMENT),
+        {"payment_id": "2", "amount": 1, "method": "bank_transfer"},
+    ),
+    events.PaymentDueDateSet: (
+        lambda: after(a_placed_order(terms=INVOICE), send),
+        {"payment_due_at": NOW + timedelta(days=14)},
+    ),
     events.PaymentVoided: (lambda: after(an_order_that_is(CONFIRMED), void), {"payment_id": "1"}),
     events.PaymentOperationFailed: (
         lambda: after(an_order_that_is(CONFIRMED), refused_void),
@@ -214,6 +227,10 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.PaymentRefunded: (
         lambda: after(done(Action.REFUND), settle_refund),
         REFUNDED,
+    ),
+    events.RefundRecorded: (
+        lambda: done(Action.RECORD_REFUND),
+        {"refund_id": "1", "payment_id": "1", "amount": 1},
     ),
     events.RefundSucceeded: (
         lambda: after(done(Action.REFUND), settle_refund),
@@ -352,6 +369,9 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
         a_placed_order(), lambda o: authorize(o, 1_000), authorize
     ).capture("1", amount=1_001, by=STAFF, now=NOW),
     errors.AmountExceedsRefundable: lambda: carry_out(an_order_that_is(CONFIRMED), Action.REFUND),
+    errors.RefundMustBeRecorded: lambda: after(
+        a_placed_order(), record_payment, lambda o: o.cancel("staff", by=STAFF, now=NOW)
+    ).refund(reason="staff", by=STAFF, now=NOW),
     errors.CreditExceedsAvailable: lambda: a_placed_order().grant_credit(
         4_301, "goodwill", by=STAFF, now=NOW
     ),

@@ -17,6 +17,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
+from orders.domain.payments import ManualMethod
 from orders.domain.pricing import Totals
 
 E = TypeVar("E", bound="Event")
@@ -162,6 +163,22 @@ class PaymentStarted(Event):
 
 
 @_event
+class PaymentRecorded(Event):
+    """Staff recorded money that was received without the payment service."""
+
+    payment_id: PartId
+    amount: int
+    method: ManualMethod
+
+
+@_event
+class PaymentDueDateSet(Event):
+    """The time by which the customer pays an order with terms was set, moved or taken back."""
+
+    payment_due_at: datetime | None
+
+
+@_event
 class PaymentAuthorized(Event):
     """The payment service authorised this amount."""
 
@@ -256,7 +273,10 @@ class DisputeLost(Event):
 
 @_event
 class PaymentReceivedLate(Event):
-    """Money came for an order that had ended. A void or refund follows."""
+    """Money came for an order that had ended: it is owed back.
+
+    A void or refund follows. Staff give back what did not come through the payment service.
+    """
 
     payment_id: PartId
     amount: int
@@ -279,6 +299,15 @@ class PaymentDismissed(Event):
 @_event
 class RefundRequested(Event):
     """A refund was reserved. The payment service will be called."""
+
+    refund_id: PartId
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class RefundRecorded(Event):
+    """Staff recorded a refund that was made without the payment service."""
 
     refund_id: PartId
     payment_id: PartId
@@ -397,6 +426,8 @@ OrderEvent = (
     | OrderReleased
     | NoteAdded
     | PaymentStarted
+    | PaymentRecorded
+    | PaymentDueDateSet
     | PaymentAuthorized
     | PaymentCaptured
     | PaymentRefunded
@@ -412,6 +443,7 @@ OrderEvent = (
     | PaymentUnderReview
     | PaymentDismissed
     | RefundRequested
+    | RefundRecorded
     | RefundSucceeded
     | RefundFailed
     | ShipmentCreated

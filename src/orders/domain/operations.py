@@ -87,6 +87,23 @@ class Ledger:
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     @property
+    def refunded_elsewhere(self) -> int:
+        """What was refunded without a refund of ours: staff recorded it, or the payment service
+        reported it.
+        """
+        return sum(
+            payment.refunded_elsewhere
+            + max(
+                0,
+                payment.refunded
+                - self.refunded_by_us(payment.id)
+                - self.pending_refunds(payment.id),
+            )
+            for payment in self.payments
+            if payment.total_refunded
+        )
+
+    @property
     def amount_being_voided(self) -> int:
         """Minor units that pending voids will release."""
         leaving = {each.payment_id for each in self.operations if each.kind is OperationKind.VOID}
@@ -134,8 +151,13 @@ class Ledger:
 
     @property
     def refundable_ids(self) -> tuple[str, ...]:
-        """The payments of which something can be refunded."""
+        """The payments of which the payment service can refund something."""
         return tuple(payment.id for payment in self.payments if self.refundable(payment))
+
+    @property
+    def held_ids(self) -> tuple[str, ...]:
+        """The payments of which something is held and not on its way back."""
+        return tuple(payment.id for payment in self.payments if self.held(payment))
 
     @property
     def doubtful_ids(self) -> tuple[str, ...]:
@@ -143,15 +165,24 @@ class Ledger:
         return tuple(p.id for p in self.payments if p.status is PaymentStatus.REVIEW)
 
     def refundable(self, payment: Payment) -> int:
-        """What can still be refunded of a payment; 0 while a person must review it."""
+        """What the payment service can still refund of a payment: nothing of a manual one."""
+        return 0 if payment.manual is not None else self.held(payment)
+
+    def held(self, payment: Payment) -> int:
+        """What is held of a payment and not on its way back; 0 while a person must review it."""
         if payment.status is PaymentStatus.REVIEW:
             return 0
         return max(0, payment.net_captured - self.pending_refunds(payment.id))
 
     @property
     def total_refundable(self) -> int:
-        """What can still be refunded of all payments."""
+        """What the payment service can still refund of all payments."""
         return sum(self.refundable(payment) for payment in self.payments)
+
+    @property
+    def total_held(self) -> int:
+        """What is held of all payments and not on its way back."""
+        return sum(self.held(payment) for payment in self.payments)
 
     @property
     def by_refund_preference(self) -> Sequence[Payment]:
@@ -204,5 +235,7 @@ class Ledger:
         return sum(
             refund.amount
             for refund in self.refunds
-            if refund.status is status and payment_id in (None, refund.payment_id)
+            if refund.status is status
+            and payment_id in (None, refund.payment_id)
+            and not refund.recorded
         )

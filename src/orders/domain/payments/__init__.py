@@ -15,6 +15,7 @@ from orders.domain.payments.keys import (
     refund_key,
     void_key,
 )
+from orders.domain.payments.manual import ManualMethod, ManualPayment
 from orders.domain.payments.operation import (
     NOT_ATTEMPTED_RETRY_SECONDS,
     OPERATION_LEASE,
@@ -34,9 +35,11 @@ from orders.domain.payments.reports import (
     ReportedRefund,
     ReportedRefundStatus,
 )
+from orders.domain.payments.terms import MAX_DUE_IN_DAYS, PaymentTerms, TermsKind
 
 __all__ = [
     "IN_FLIGHT",
+    "MAX_DUE_IN_DAYS",
     "NOT_ATTEMPTED_RETRY_SECONDS",
     "OPERATION_LEASE",
     "PENDING_POLL_SECONDS",
@@ -45,6 +48,8 @@ __all__ = [
     "Dispute",
     "DisputeStatus",
     "FailedRefund",
+    "ManualMethod",
+    "ManualPayment",
     "NextAction",
     "OperationKind",
     "Payment",
@@ -52,12 +57,14 @@ __all__ = [
     "PaymentOperation",
     "PaymentReport",
     "PaymentStatus",
+    "PaymentTerms",
     "ProviderStatus",
     "Refund",
     "RefundStatus",
     "ReportedDispute",
     "ReportedRefund",
     "ReportedRefundStatus",
+    "TermsKind",
     "authorization_key",
     "capture_key",
     "order_of_reference",

@@ -15,6 +15,7 @@ from orders.domain.identifiers import PartId
 from orders.domain.money import Money
 from orders.domain.payments.details import NO_DETAILS, PaymentDetails
 from orders.domain.payments.disputes import Disputes
+from orders.domain.payments.manual import ManualPayment
 from orders.domain.payments.reports import PaymentReport, ProviderStatus
 from orders.domain.read_only import read_only
 
@@ -79,6 +80,10 @@ class Payment:
     decline_code: str | None = None
     details: PaymentDetails | None = None
     """What only some payment services report; None if nothing of it was reported."""
+    refunded_elsewhere: int = 0
+    """What staff recorded as refunded without the payment service. `refunded` lacks it."""
+    manual: ManualPayment | None = None
+    """How staff recorded a payment that the payment service knows nothing of."""
 
     @property
     def capturable_amount(self) -> int:
@@ -98,9 +103,14 @@ class Payment:
         return self.capturable_amount > 0 or self.is_undecided
 
     @property
+    def total_refunded(self) -> int:
+        """What was refunded, by the payment service or without it."""
+        return self.refunded + self.refunded_elsewhere
+
+    @property
     def net_captured(self) -> int:
         """What was captured and neither refunded nor charged back."""
-        return self.captured - self.refunded - self.charged_back
+        return self.captured - self.total_refunded - self.charged_back
 
     def contradicts(self, report: PaymentReport, *, reference: str, currency: str) -> bool:
         """Whether the report cannot be about this payment: by its amounts, names or status."""

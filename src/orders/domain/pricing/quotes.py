@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from orders.domain.errors import InvalidValue, TotalChanged
 from orders.domain.lines import DraftLine, Line, lines_of
 from orders.domain.money import exponent
+from orders.domain.payments import PaymentTerms
 from orders.domain.pricing.totals import LineTotals, Totals, totals_of
 from orders.domain.validation import (
     MAX_NOTE,
@@ -16,6 +17,7 @@ from orders.domain.validation import (
     Shipping,
     validate_amount,
     validate_code,
+    validate_kind,
     validate_metadata,
     validate_reference,
     validate_text,
@@ -39,6 +41,7 @@ class OrderDraft:
     note: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expected_total: int | None = None
+    terms: PaymentTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,8 @@ def quote(
     if draft.note is not None:
         validate_text(draft.note, "note", most=MAX_NOTE)
     validate_metadata(draft.metadata, "metadata")
+    if draft.terms is not None:
+        validate_kind(draft.terms, PaymentTerms, "terms")
     discount = validate_amount(draft.discount, "discount")
     lines = lines_of(draft.lines, order_discount=discount, limits=limits)
     totals = totals_of(LineTotals.of(lines), shipping=_shipping_price(draft.shipping))
