@@ -33,6 +33,7 @@ from orders.domain import (
     ProcessedRequest,
     ProviderStatus,
     Shipping,
+    TaxRounding,
     quote,
 )
 from orders.domain.order.order import Unchanged
@@ -69,6 +70,7 @@ WRONG: Final[Mapping[Any, Sequence[object]]] = {
     Shipping: ("express", 7, ADDRESS),
     OrderId: ("018e0000-0000-8000-8000-0123456789ab", 7),
     OrderDraft: ({}, "draft", A_LINE),
+    TaxRounding: ("line", 7),
     PaymentReport: ({}, "captured", 7),
     ProcessedRequest: ({}, "key", 7),
 }

@@ -270,11 +270,12 @@ class ShipmentCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditGranted:
-    """The customer owes this amount less."""
+    """The customer owes this amount less. `tax` is the tax in it; 0 if it is not known."""
 
     credit_id: PartId
     amount: int
     reason: str
+    tax: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
