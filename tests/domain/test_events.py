@@ -249,7 +249,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.ShipmentCancelled: (lambda: done(Action.CANCEL_SHIPMENT), PARCEL),
     events.CreditGranted: (
         lambda: done(Action.GRANT_CREDIT),
-        {"credit_id": "1", "amount": 1, "reason": "goodwill"},
+        {"credit_id": "1", "amount": 1, "reason": "goodwill", "tax": 0},
     ),
     events.ReturnRequested: (
         lambda: done(Action.REQUEST_RETURN),

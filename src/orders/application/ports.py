@@ -55,6 +55,7 @@ __all__ = [
     "FoundEvents",
     "KeptEvents",
     "Lag",
+    "ListedPrice",
     "LoggedEvent",
     "OrderFilter",
     "OrderPage",
@@ -217,11 +218,24 @@ class OrderRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ListedPrice:
+    """A price with its tax rate, a decimal such as "0.19" without zeros at the end."""
+
+    amount: int
+    """In minor units: without the tax, or with it if `includes_tax`."""
+    tax_rate: str | None = None
+    includes_tax: bool = False
+
+
 class PriceList(Protocol):
     """The catalogue's prices."""
 
-    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out.
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int | ListedPrice]:
+        """Prices by SKU: minor units, or a `ListedPrice` where the tax rate is known.
+
+        A SKU without a price is left out. The prices of one order that have a rate must all
+        include their tax, or none.
 
         Raises:
             PricesUnavailable: If the catalogue gives no answer in time.

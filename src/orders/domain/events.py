@@ -367,11 +367,12 @@ class ShipmentCancelled(Event):
 
 @_event
 class CreditGranted(Event):
-    """The customer owes this amount less."""
+    """The customer owes this amount less. `tax` is the tax in it; 0 if it is not known."""
 
     credit_id: PartId
     amount: int
     reason: str
+    tax: int = 0
 
 
 @_event

@@ -121,11 +121,15 @@ def _derived(before: OrderState, fields: Fields, now: datetime) -> Derived:
     ledger = fields.get("ledger", before.ledger)
     status = fields.get("status", before.status)
     shipping = fields.get("shipping", before.shipping)
+    policy = before.tax_policy
     # Lines are many, and most changes are about something else.
     same_lines = lines is before.lines
     totals = totals_of(
-        LineTotals.known_from(before.totals) if same_lines else LineTotals.of(lines),
-        shipping=shipping.price if shipping else 0,
+        LineTotals.known_from(before.totals, before.shipping, policy)
+        if same_lines
+        else LineTotals.of(lines, policy),
+        shipping=shipping,
+        policy=policy,
         credits=fields.get("credits", before.credits),
         ledger=ledger,
         ended_unpaid=status in ENDED_UNPAID,

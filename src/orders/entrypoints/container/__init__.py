@@ -55,6 +55,7 @@ from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
 from orders.application.replay_events import ReplayEvents
+from orders.domain.lines import TaxRounding
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
 from orders.entrypoints.container import extras
@@ -257,7 +258,8 @@ class Container(containers.DeclarativeContainer):
     execute_operations = providers.Singleton(
         with_spans(ExecutePaymentOperations), orders, payments, now
     )
-    price = providers.Singleton(DraftPricer, prices, limits)
+    tax_rounding = providers.Callable(TaxRounding, settings.provided.tax_rounding)
+    price = providers.Singleton(DraftPricer, prices, limits, tax_rounding)
     place_order = providers.Singleton(
         with_spans(PlaceOrder),
         orders,

@@ -23,10 +23,10 @@ from orders.entrypoints.http.schemas.part_responses import (
     NoteResponse,
     PaymentResponse,
     RefundResponse,
-    ResponsePart,
     ReturnResponse,
     ShipmentResponse,
 )
+from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.responses import OrderResponse, Page
 
 PARTS: Final[dict[str, type[ResponsePart]]] = {
