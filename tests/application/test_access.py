@@ -33,6 +33,7 @@ TABLE: Final = """
 place            orders:write   own      all     .           .       .    .       scope      all   .
 place_for_others orders:write   .        all     .           .       .    .       scope      all   .
 state_prices     orders:price   .        all     .           .       .    .       scope      all   .
+set_terms        orders:terms   .        all     .           .       .    .       scope      all   .
 quote            orders:read    own      all     .           .       .    .       scope      all   .
 read             orders:read    own      all     all         all     all  all     scope      all   .
 list             orders:read    own      all     all         all     all  all     scope      all   .
@@ -52,10 +53,13 @@ decline_change   orders:write   own      all     .           .       .    .     
 hold             orders:hold    .        all     .           .       all  .       scope      all   .
 release          orders:hold    .        all     .           .       all  .       scope      all   .
 pay              orders:write   own      all     .           .       .    .       scope      all   .
+record_payment   orders:pay     .        .       .           all     .    .       scope      all   .
 capture          orders:pay     .        .       .           all     .    .       scope      all   .
 void             orders:pay     .        .       .           all     .    .       scope      all   .
 dismiss_payment  orders:pay     .        .       .           all     .    .       scope      all   .
 refund           orders:refund  .        .       .           all     .    .       scope      all   .
+record_refund    orders:refund  .        .       .           all     .    .       scope      all   .
+write_off        orders:refund  .        .       .           all     .    .       scope      all   .
 grant_credit     orders:refund  .        all     .           all     .    .       scope      all   .
 create_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
 dispatch         orders:fulfill .        .       all         .       .    .       scope      all   .
@@ -139,7 +143,7 @@ def test_a_role_and_the_scope_give_what_the_table_says(
     operation: Operation, scope: Scope, row: dict[str, str]
 ) -> None:
     wanted = {role: reach.replace("scope", "all") for role, reach in row.items()}
-    if scope is Scope.PRICE:
+    if scope in {Scope.PRICE, Scope.TERMS}:
         wanted = {role: reach.replace(".", "own") for role, reach in wanted.items()}
     assert {role: reached(a_caller(role, scopes={scope}), operation) for role in row} == wanted
 
@@ -164,7 +168,7 @@ def test_a_token_for_other_services_gives_nothing_here(scopes: set[str], role: R
 
 @pytest.mark.parametrize("roles", [(), ("root",), ("Admin",), ("admin ",), ("administrator",)])
 def test_no_role_of_ours_is_no_right(roles: tuple[str, ...]) -> None:
-    every = {scope.value for scope in Scope} - {Scope.PRICE}
+    every = {scope.value for scope in Scope} - {Scope.PRICE, Scope.TERMS}
     for caller in (a_caller(*roles), a_caller(*roles, scopes=every)):
         assert {each: reached(caller, each) for each in Operation} == dict.fromkeys(Operation, ".")
 

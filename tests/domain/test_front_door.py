@@ -37,6 +37,7 @@ Order OrderDraft DraftLine Quote quote OrderLimits Address Shipping UNCHANGED CA
 Actor ActorKind OrderId derive_order_id order_number read_order_number
 OrderState Line Items Totals Money Ledger Hold Note Credit Change ChangeStatus ProcessedRequest
 Payment PaymentStatus PaymentOperation OperationKind PaymentReport ProviderStatus
+TaxLine TaxPolicy TaxRounding tax_lines_of
 Refund RefundStatus Shipment ShipmentStatus Return ReturnStatus
 ManualPayment ManualMethod PaymentTerms TermsKind
 OrderStatus OrderPaymentStatus OrderFulfillmentStatus OrderReturnStatus

@@ -35,6 +35,7 @@ from orders.domain import (
     ProcessedRequest,
     ProviderStatus,
     Shipping,
+    TaxRounding,
     quote,
 )
 from orders.domain.order.order import Unchanged
@@ -73,6 +74,7 @@ WRONG: Final[Mapping[Any, Sequence[object]]] = {
     OrderDraft: ({}, "draft", A_LINE),
     ManualPayment: ({}, "cash", 7),
     PaymentTerms: ({}, "invoice", 7),
+    TaxRounding: ("line", 7),
     PaymentReport: ({}, "captured", 7),
     ProcessedRequest: ({}, "key", 7),
 }

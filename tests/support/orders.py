@@ -19,7 +19,7 @@ from orders.domain.identifiers import (
     order_number,
 )
 from orders.domain.lifecycle import OrderStatus
-from orders.domain.lines import DraftLine, Items
+from orders.domain.lines import DraftLine, Items, TaxRounding
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
@@ -258,7 +258,7 @@ def an_order_with_every_part() -> Order:
     order = a_placed_order(
         lines=(
             DraftLine(sku="BOLT", name="Bolt", quantity=20, unit_price=100, discount=7, tax=107),
-            DraftLine(sku="NUT", name="Nut", quantity=10, unit_price=100),
+            DraftLine(sku="NUT", name="Nut", quantity=10, unit_price=100, tax_rate="0"),
             DraftLine(sku="CARD", name="Card", quantity=1, unit_price=50, shippable=False),
         ),
         shipping=Shipping(address=ADDRESS, method="express", price=250),
@@ -266,6 +266,7 @@ def an_order_with_every_part() -> Order:
         external_reference="po-7",
         note="Ring twice",
         metadata={"basket": "b-1"},
+        tax_rounding=TaxRounding.ORDER,
     )
     _pay_in_every_way(order)
     _ship_in_every_way(order)

@@ -118,7 +118,7 @@ class ReadOrders:
             Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
         require(caller, Operation.LIST)
-        hidden = (where.customer_id, where.outstanding, where.overdue)
+        hidden = (where.customer_id, where.outstanding, where.overdue, where.dispute_status or None)
         by_what_is_hidden = any(each is not None for each in hidden)
         if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
             raise Forbidden(Operation.LIST)

@@ -51,7 +51,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import DraftLine, Items, Line
+from orders.domain.lines import DraftLine, Items, Line, TaxLine, TaxPolicy, TaxRounding
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
@@ -70,7 +70,7 @@ from orders.domain.payments import (
     RefundStatus,
     TermsKind,
 )
-from orders.domain.pricing import OrderDraft, Quote, Totals, quote
+from orders.domain.pricing import OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import Shipment, ShipmentStatus
@@ -150,6 +150,9 @@ __all__ = [
     "Shipment",
     "ShipmentStatus",
     "Shipping",
+    "TaxLine",
+    "TaxPolicy",
+    "TaxRounding",
     "TermsKind",
     "TooManyParts",
     "TotalChanged",
@@ -161,4 +164,5 @@ __all__ = [
     "quote",
     "read_order_number",
     "refusals",
+    "tax_lines_of",
 ]

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
+from orders.domain.identifiers import OrderId
 from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
     OperationKind,
     Payment,
     PaymentOperation,
     PaymentStatus,
     Refund,
     RefundStatus,
+    refund_key,
 )
 from orders.domain.read_only import read_only
 
@@ -61,9 +65,31 @@ class Ledger:
         """The sum of refunds whose outcome is not known, of one payment or of all."""
         return self._refunds(RefundStatus.REQUESTED, payment_id)
 
+    def refund_of_reference(self, order_id: OrderId, reference: str | None) -> Refund | None:
+        """Our refund that the payment service knows by this reference; None if we made none."""
+        found = (each for each in self.refunds if refund_key(order_id, each.id) == reference)
+        return next(found, None)
+
+    @property
+    def disputes(self) -> Sequence[Dispute]:
+        """The disputes about all payments, payment by payment."""
+        return [dispute for payment in self.payments for dispute in payment.disputes]
+
+    @property
+    def dispute_status(self) -> DisputeStatus | None:
+        """Open if a dispute is open, else lost if one is lost, else won; None without disputes."""
+        known = {dispute.status for payment in self.payments for dispute in payment.disputes}
+        order = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
+        return next((status for status in order if status in known), None)
+
     def refunded_by_us(self, payment_id: str) -> int:
         """The sum of our refunds of a payment that succeeded."""
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
+
+    @property
+    def asked_back(self) -> int:
+        """The sum of our refunds that did not fail."""
+        return self.pending_refunds() + self._refunds(RefundStatus.SUCCEEDED, None)
 
     @property
     def refunded_elsewhere(self) -> int:

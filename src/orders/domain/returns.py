@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orders.domain.actions import Action
-from orders.domain.lines import Items
+from orders.domain.lines import Items, TaxLine
 from orders.domain.read_only import freeze, read_only
 
 
@@ -67,13 +67,22 @@ class Return:
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """Minor units that the customer no longer owes. `return_id`: the return that is the reason."""
+    """Minor units that the customer no longer owes. `return_id`: the return that is the reason.
+
+    `tax_lines` is the tax in the amount, by rate, as far as it is known what the credit is for.
+    """
 
     id: str
     amount: int
     reason: str
     created_at: datetime
     return_id: str | None = None
+    tax_lines: tuple[TaxLine, ...] = ()
+
+    @property
+    def tax(self) -> int:
+        """The tax in the amount, as far as it is known."""
+        return sum(each.tax for each in self.tax_lines)
 
 
 def awaited_units(returns: Iterable[Return], line_id: str) -> int:

@@ -13,7 +13,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import Line
+from orders.domain.lines import Line, TaxPolicy
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import PaymentTerms
@@ -102,6 +102,8 @@ class OrderState:
     notes: tuple[Note, ...] = ()
     changes: tuple[Change, ...] = ()
     requests: tuple[ProcessedRequest, ...] = ()
+    tax_policy: TaxPolicy | None = None
+    """None: prices exclude tax, and it is rounded by line."""
     sequence: int = 0
     """The number of the newest event."""
     version: int = 0

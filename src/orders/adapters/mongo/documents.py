@@ -79,6 +79,8 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
     }
     if (at := overdue_from(state)) is not None:
         document["overdue_from"] = at
+    if dispute_status := state.ledger.dispute_status:
+        document["dispute_status"] = dispute_status.value
     if order.new_events:
         document["outbox_claim"] = {"at": IMMEDIATELY}
     if state.next_action_at is not None:
@@ -100,6 +102,8 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
     }
     if "totals" in changed:
         changed["has_outstanding"] = state.totals.outstanding > 0
+    if "ledger" in changed and (disputes := state.ledger.dispute_status):
+        changed["dispute_status"] = disputes.value
     if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
         changed["ready_to_ship"] = ready
     if "totals" in changed and state.terms is not None:

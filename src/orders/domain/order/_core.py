@@ -25,6 +25,7 @@ from orders.domain.lifecycle import (
     payment_status_of,
 )
 from orders.domain.order._follow_ups import follow_ups, is_nearer_the_end, late_payments
+from orders.domain.order._refunds_elsewhere import with_refunds_elsewhere_credited
 from orders.domain.order._state_change import Fields, StateChange, Steps
 from orders.domain.payments import PaymentTerms
 from orders.domain.pricing import LineTotals, Totals, totals_of
@@ -100,6 +101,7 @@ def _applied(
     before: OrderState, change: StateChange, now: datetime
 ) -> tuple[OrderState, tuple[OrderEvent, ...]]:
     """The state after a change, and the events of the change with those that it implies."""
+    change = with_refunds_elsewhere_credited(before, change, now)
     derived = _derived(before, change.fields, now)
     new_events = change.events
     if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
@@ -121,11 +123,15 @@ def _derived(before: OrderState, fields: Fields, now: datetime) -> Derived:
     ledger = fields.get("ledger", before.ledger)
     status = fields.get("status", before.status)
     shipping = fields.get("shipping", before.shipping)
+    policy = before.tax_policy
     # Lines are many, and most changes are about something else.
     same_lines = lines is before.lines
     totals = totals_of(
-        LineTotals.known_from(before.totals) if same_lines else LineTotals.of(lines),
-        shipping=shipping.price if shipping else 0,
+        LineTotals.known_from(before.totals, before.shipping, policy)
+        if same_lines
+        else LineTotals.of(lines, policy),
+        shipping=shipping,
+        policy=policy,
         credits=fields.get("credits", before.credits),
         ledger=ledger,
         ended_unpaid=status in ENDED_UNPAID,

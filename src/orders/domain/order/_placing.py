@@ -52,7 +52,7 @@ def first_state(
         customer_id=None if customer_id is None else validate_name(customer_id, "customer_id"),
         currency=draft.currency,
         lines=priced.lines,
-        shipping=draft.shipping,
+        shipping=priced.shipping,
         external_reference=draft.external_reference,
         note=draft.note,
         metadata=dict(draft.metadata),
@@ -67,6 +67,7 @@ def first_state(
         return_status=derive_return_status(priced.lines, ()),
         totals=priced.totals,
         terms=_terms(draft.terms),
+        tax_policy=priced.tax_policy,
     )
 
 

@@ -37,7 +37,13 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import ManualMethod, PaymentStatus, RefundStatus, TermsKind
+from orders.domain.payments import (
+    DisputeStatus,
+    ManualMethod,
+    PaymentStatus,
+    RefundStatus,
+    TermsKind,
+)
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 
@@ -71,6 +77,7 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Payment", "status"): PaymentStatus,
     ("ManualPayment", "method"): ManualMethod,
     ("Refund", "status"): RefundStatus,
+    ("Dispute", "status"): DisputeStatus,
     ("Shipment", "status"): ShipmentStatus,
     ("Return", "status"): ReturnStatus,
     ("Change", "status"): ChangeStatus,

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.payments import MAX_DUE_IN_DAYS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
@@ -84,7 +86,7 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
     address = {name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")}
     return {
         "DraftBody": draft,
-        "PlaceOrderBody": draft,
+        "PlaceOrderBody": draft | {"due_in_days": {"minimum": 0, "maximum": MAX_DUE_IN_DAYS}},
         "LineBody": {
             "sku": _matching(SKU),
             "name": _text(MAX_NAME),
@@ -92,8 +94,14 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "unit_price": {"minimum": 0, "maximum": limits.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
         },
-        "ShippingBody": {"method": _matching(CODE), "price": _AMOUNT},
+        "ShippingBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
+        },
         "AddressBody": address
         | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
         | {"country": _matching(COUNTRY)},
@@ -113,8 +121,13 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
         "ReasonBody": {"reason": _matching(CODE)},
         "NoteBody": {"text": _text(MAX_NOTE)},
         "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
+        "ManualPaymentBody": {"reference": _text(MAX_TEXT)},
         "AmountBody": {"amount": _PART},
-        "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
+        "RefundBody": {
+            "amount": _PART,
+            "reason": _matching(CODE),
+            "reference": _text(MAX_TEXT),
+        },
         "CreditBody": {"amount": _PART, "reason": _matching(CODE)},
     }
 

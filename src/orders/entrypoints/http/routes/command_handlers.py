@@ -16,9 +16,10 @@ from orders.domain.identifiers import Actor, OrderId, PartId
 from orders.domain.order.order import Order
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
-from orders.entrypoints.http.routes.commands import COMMANDS, Command, Given
+from orders.entrypoints.http.routes.command_methods import Given
+from orders.entrypoints.http.routes.commands import COMMANDS, Command
 from orders.entrypoints.http.routes.order_responses import order_response
-from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.responses import OrderResponse
 
 TAG: Final = "Commands"
@@ -80,7 +81,7 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
         return await carry_out(request, change_order, order_id, data, dry_run, part_id)
 
     change: Any = of_part if "{part_id" in command.path else of_order
-    _take_body(change, command.body)
+    _take_body(change, command.body, is_needed=command.needs_body)
     change.__name__ = command.operation
     return post(
         f"/orders/{{order_id:uuid}}{command.path}",
@@ -92,8 +93,8 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
     )(change)
 
 
-def _take_body(change: Any, body: type[Body]) -> None:
+def _take_body(change: Any, body: type[Body], *, is_needed: bool) -> None:
     """Give a handler its row's body, whose type only the running code knows."""
     change.__annotations__["data"] = JSONBody[body]  # type: ignore[misc,valid-type]
-    if not body.is_needed and not any(f.required for f in msgspec.structs.fields(body)):
+    if not is_needed and not any(f.required for f in msgspec.structs.fields(body)):
         change.__kwdefaults__["data"] = body()

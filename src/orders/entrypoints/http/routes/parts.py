@@ -20,17 +20,21 @@ from orders.entrypoints.http.schemas.part_responses import (
     CreditResponse,
     HoldResponse,
     NoteResponse,
-    PaymentResponse,
-    RefundResponse,
-    ResponsePart,
     ReturnResponse,
     ShipmentResponse,
 )
+from orders.entrypoints.http.schemas.payment_responses import (
+    DisputeResponse,
+    PaymentResponse,
+    RefundResponse,
+)
+from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.responses import OrderResponse, Page
 
 PARTS: Final[dict[str, type[ResponsePart]]] = {
     "payments": PaymentResponse,
     "refunds": RefundResponse,
+    "disputes": DisputeResponse,
     "credits": CreditResponse,
     "shipments": ShipmentResponse,
     "returns": ReturnResponse,

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import UNSET, Struct, UnsetType, convert
+from msgspec import UNSET, UnsetType, convert
 
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change
-from orders.domain.payments import ManualPayment, Payment, Refund
-from orders.domain.pricing import Totals
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
 from orders.domain.validation import Address
-
-
-class ResponsePart(Struct, frozen=True, kw_only=True):
-    """A part of an answer. Versions of the service may add members."""
+from orders.entrypoints.http.schemas.response_part import ResponsePart
+from orders.entrypoints.http.schemas.totals_responses import TaxLineResponse
 
 
 class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
@@ -42,7 +38,9 @@ class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
 
 
 class LineResponse(ResponsePart, frozen=True):
-    """A line. `total` is what its live units cost, tax in and discounts off."""
+    """A line. `total` is what its live units cost, tax in and discounts off. `tax` is the tax of
+    all its units, cancelled ones too.
+    """
 
     id: str
     sku: str
@@ -58,6 +56,7 @@ class LineResponse(ResponsePart, frozen=True):
     discount: int | UnsetType = UNSET
     order_discount: int | UnsetType = UNSET
     tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
     total: int | UnsetType = UNSET
 
     @classmethod
@@ -78,105 +77,9 @@ class LineResponse(ResponsePart, frozen=True):
             discount=line.discount if money else UNSET,
             order_discount=line.order_discount if money else UNSET,
             tax=line.tax if money else UNSET,
+            tax_rate=line.tax_rate if money else UNSET,
             total=line.gross if money else UNSET,
         )
-
-
-class TotalsResponse(ResponsePart, frozen=True):
-    """All amounts. `gross` is what the live units cost, `due` what is owed for them in all,
-    `outstanding` what is still to be paid, `refund_due` what is owed back.
-    """
-
-    subtotal: int
-    discount: int
-    tax: int
-    shipping: int
-    gross: int
-    credits: int
-    due: int
-    authorized: int
-    captured: int
-    refunded: int
-    charged_back: int
-    net: int
-    outstanding: int
-    pending_refunds: int
-    refund_due: int
-
-    @classmethod
-    def of(cls, totals: Totals) -> TotalsResponse:
-        """Show all amounts."""
-        return convert(totals, cls, from_attributes=True)
-
-
-class ManualPaymentResponse(ResponsePart, frozen=True):
-    """How and when money was received that did not come through the payment service."""
-
-    method: str
-    reference: str | None
-    received_at: datetime
-
-    @classmethod
-    def of(cls, manual: ManualPayment | None) -> ManualPaymentResponse | None:
-        """Show how money was received, if staff recorded it."""
-        return None if manual is None else convert(manual, cls, from_attributes=True)
-
-
-class PaymentResponse(ResponsePart, frozen=True):
-    """An attempt to pay, or money that staff recorded (`manual`).
-
-    `refunded_elsewhere` is the part of `refunded` that the payment service knows nothing of.
-    """
-
-    id: str
-    amount: int
-    status: str
-    capture: bool
-    authorized: int
-    captured: int
-    refunded: int
-    refunded_elsewhere: int
-    charged_back: int
-    decline_code: str | None
-    manual: ManualPaymentResponse | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, payment: Payment) -> PaymentResponse:
-        """Show a payment, but neither its method nor the payment service's own names."""
-        return cls(
-            id=payment.id,
-            amount=payment.amount,
-            status=payment.status,
-            capture=payment.capture,
-            authorized=payment.capturable_amount,
-            captured=payment.captured,
-            refunded=payment.total_refunded,
-            refunded_elsewhere=payment.refunded_elsewhere,
-            charged_back=payment.charged_back,
-            decline_code=payment.decline_code,
-            manual=ManualPaymentResponse.of(payment.manual),
-            created_at=payment.created_at,
-        )
-
-
-class RefundResponse(ResponsePart, frozen=True):
-    """Money on its way back; or given back elsewhere, as staff recorded it with a `reference`."""
-
-    id: str
-    payment_id: str
-    amount: int
-    reason: str
-    status: str
-    failure_code: str | None
-    recorded: bool
-    reference: str | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, refund: Refund) -> RefundResponse:
-        """Show a refund."""
-        return cls(**{name: getattr(refund, name) for name in cls.__struct_fields__})
 
 
 class ItemResponse(ResponsePart, frozen=True):
@@ -260,18 +163,21 @@ class ChangeResponse(ResponsePart, frozen=True):
 
 
 class CreditResponse(ResponsePart, frozen=True):
-    """An amount that is no longer owed."""
+    """An amount that is no longer owed. `tax_lines` is the tax in it, as far as it is known."""
 
     id: str
     amount: int
     reason: str
     return_id: str | None
     created_at: datetime
+    tax_lines: list[TaxLineResponse]
 
     @classmethod
     def of(cls, credit: Credit) -> CreditResponse:
         """Show a credit."""
-        return cls(**{name: getattr(credit, name) for name in cls.__struct_fields__})
+        names = set(cls.__struct_fields__) - {"tax_lines"}
+        plain = {name: getattr(credit, name) for name in names}
+        return cls(tax_lines=[TaxLineResponse.of(each) for each in credit.tax_lines], **plain)
 
 
 class HoldResponse(ResponsePart, frozen=True):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, ClassVar, Final
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
@@ -20,22 +20,10 @@ from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
 from orders.domain.order.order import UNCHANGED, Order, Unchanged
-from orders.domain.payments import ManualMethod, ManualPayment, PaymentTerms, TermsKind
+from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import Address, Shipping
-
-_FEW: Final = msgspec.Meta(max_length=1_000)
-"""No bound of the domain's, but of the work for members that it will refuse."""
-
-
-class Body(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
-    """A body that is refused if it has a member we do not know.
-
-    A request is recognised by its body without defaults: a later version may add members.
-    """
-
-    is_needed: ClassVar[bool] = False
-    """Whether the body has to be sent although each of its members may be left out."""
+from orders.entrypoints.http.schemas.body import FEW, Body, stated
 
 
 class AddressBody(Body, frozen=True, omit_defaults=True):
@@ -56,16 +44,19 @@ class AddressBody(Body, frozen=True, omit_defaults=True):
 
 
 class ShippingBody(Body, frozen=True):
-    """How it travels. `method` is a code of the shop's."""
+    """How it travels. `method` is a code of the shop's. `tax` or `tax_rate` is as of a line."""
 
     address: AddressBody | None = None
     method: str | None = None
     price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
 
 
 class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
-    may state them, or a `unit_price` that is not the catalogue's.
+    may state them, or a `unit_price` or `tax_rate` that is not the catalogue's. A line may state
+    its `tax_rate`, such as "0.19", or its `tax`, not both.
     """
 
     sku: str
@@ -75,6 +66,7 @@ class LineBody(Body, frozen=True):
     discount: int = 0
     tax: int = 0
     shippable: bool = True
+    tax_rate: str | None = None
 
 
 class InitialPaymentBody(Body, frozen=True):
@@ -89,7 +81,11 @@ class InitialPaymentBody(Body, frozen=True):
 
 
 class DraftBody(Body, frozen=True):
-    """What to order. With `expected_total` it costs exactly that, or is refused."""
+    """What to order. With `expected_total` it costs exactly that, or is refused.
+
+    With `prices_include_tax` all prices and discounts are with tax. Without the member it is as
+    the catalogue's prices are, or false.
+    """
 
     currency: str
     lines: list[LineBody]
@@ -99,7 +95,8 @@ class DraftBody(Body, frozen=True):
     external_reference: str | None = None
     note: str | None = None
     expected_total: int | None = None
-    metadata: Annotated[dict[str, str], _FEW] = {}
+    metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
+    prices_include_tax: bool | None = None
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it."""
@@ -112,6 +109,7 @@ class DraftBody(Body, frozen=True):
             note=self.note,
             metadata=self.metadata,
             expected_total=self.expected_total,
+            prices_include_tax=self.prices_include_tax,
         )
 
 
@@ -123,14 +121,14 @@ class PlaceOrderBody(DraftBody, frozen=True):
     """
 
     payment: InitialPaymentBody | None = None
-    terms: TermsKind = TermsKind.PREPAID
-    due_in_days: int | None = None
+    terms: TermsKind | UnsetType = UNSET
+    due_in_days: int | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it, with the terms of payment."""
-        terms = PaymentTerms(kind=self.terms, due_in_days=self.due_in_days)
-        is_prepaid = self.terms is TermsKind.PREPAID
-        return replace(super().to_draft(), terms=None if is_prepaid else terms)
+        kind = TermsKind.PREPAID if self.terms is UNSET else self.terms
+        terms = PaymentTerms(kind=kind, due_in_days=stated(self.due_in_days))
+        return replace(super().to_draft(), terms=None if kind is TermsKind.PREPAID else terms)
 
 
 class EditShippingBody(Body, frozen=True):
@@ -144,7 +142,7 @@ class EditOrderBody(Body, frozen=True):
 
     note: str | None | UnsetType = UNSET
     external_reference: str | None | UnsetType = UNSET
-    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
+    metadata: Annotated[dict[str, str | None], FEW] | None | UnsetType = UNSET
     shipping: EditShippingBody | UnsetType = UNSET
 
     def edit(self, order: Order, by: Actor, now: datetime) -> None:
@@ -215,8 +213,8 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
 
     reason: str
-    items: list[ItemBody] = []
-    lines: list[LineBody] = []
+    items: list[ItemBody] = field(default_factory=list)
+    lines: list[LineBody] = field(default_factory=list)
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -258,66 +256,6 @@ class DispatchBody(Body, frozen=True):
     tracking: str | None = None
 
 
-class ManualPaymentBody(Body, frozen=True):
-    """How and when money was received that did not come through the payment service.
-
-    `received_at` is now if it is left out, and at most 366 days before the order was placed.
-    """
-
-    method: ManualMethod
-    reference: str | None = None
-    received_at: datetime | None = None
-
-    def to_domain(self, now: datetime) -> ManualPayment:
-        """What was received, as the domain checks it."""
-        return ManualPayment(
-            method=self.method,
-            reference=self.reference,
-            received_at=now if self.received_at is None else self.received_at,
-        )
-
-
-class PaymentBody(Body, frozen=True):
-    """How to pay, with a token of the payment service (`method`); or how money was received without
-    it (`manual`). How much: without an amount, all that is still needed.
-    """
-
-    is_needed: ClassVar[bool] = True
-
-    method: str | None = None
-    amount: int | None = None
-    capture: bool = False
-    manual: ManualPaymentBody | None = None
-
-
-class AmountBody(Body, frozen=True):
-    """How much; without an amount, all there is."""
-
-    amount: int | None = None
-
-
-class RefundBody(Body, frozen=True):
-    """How much to give back; without an amount, all that is owed. It goes to the payment that is
-    named, or else over as many as it takes; those whose last refund was refused come last.
-
-    `recorded`: it was given back elsewhere, and nothing is sent to the payment service. `reference`
-    says where, and `amount` may be more than what is owed.
-    """
-
-    amount: int | None = None
-    payment_id: str | None = None
-    reason: str = "customer"
-    recorded: bool = False
-    reference: str | None = None
-
-
-class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why. `write-off`, for finance: it will never be paid."""
-
-    amount: int
-    reason: str
-
-
 class NoteBody(Body, frozen=True):
     """A note from staff for staff."""
 
@@ -336,4 +274,4 @@ def _shipping(body: ShippingBody | None) -> Shipping | None:
     if body is None:
         return None
     address = None if body.address is None else body.address.to_domain()
-    return Shipping(address=address, method=body.method, price=body.price)
+    return Shipping(**{**msgspec.structs.asdict(body), "address": address})

@@ -18,7 +18,7 @@ from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.payments import TermsKind
-from orders.domain.pricing import Quote
+from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
 from orders.domain.validation import Shipping
 from orders.entrypoints.http.schemas.part_responses import (
@@ -27,13 +27,16 @@ from orders.entrypoints.http.schemas.part_responses import (
     CreditResponse,
     HoldResponse,
     LineResponse,
-    PaymentResponse,
-    RefundResponse,
-    ResponsePart,
     ReturnResponse,
     ShipmentResponse,
-    TotalsResponse,
 )
+from orders.entrypoints.http.schemas.payment_responses import (
+    DisputeResponse,
+    PaymentResponse,
+    RefundResponse,
+)
+from orders.entrypoints.http.schemas.response_part import ResponsePart
+from orders.entrypoints.http.schemas.totals_responses import TotalsResponse
 
 T = TypeVar("T")
 
@@ -47,13 +50,19 @@ class ShippingResponse(ResponsePart, frozen=True):
     address: AddressResponse | None
     method: str | None
     price: int | UnsetType = UNSET
+    tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
 
     @classmethod
     def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
         """Show the way of shipping, with its price or without."""
-        price = shipping.price if money else UNSET
-        address = AddressResponse.of(shipping.address)
-        return cls(address=address, method=shipping.method, price=price)
+        return cls(
+            address=AddressResponse.of(shipping.address),
+            method=shipping.method,
+            price=shipping.price if money else UNSET,
+            tax=shipping.tax if money else UNSET,
+            tax_rate=shipping.tax_rate if money else UNSET,
+        )
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -90,7 +99,9 @@ class OrderResponse(ResponsePart, frozen=True):
     totals: TotalsResponse | UnsetType = UNSET
     payments: list[PaymentResponse] | UnsetType = UNSET
     refunds: list[RefundResponse] | UnsetType = UNSET
+    disputes: list[DisputeResponse] | UnsetType = UNSET
     credits: list[CreditResponse] | UnsetType = UNSET
+    prices_include_tax: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, state: OrderState, view: View) -> OrderResponse:
@@ -136,16 +147,21 @@ def _is_risk_data(event: OrderEvent) -> bool:
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
     terms = state.terms
+    policy = state.tax_policy
     return {
         "due_in_days": None if terms is None else terms.due_in_days,
         "payment_due_at": None if terms is None else terms.payment_due_at,
         "customer_id": state.customer_id,
         "note": state.note,
         "metadata": dict(state.metadata),
-        "totals": TotalsResponse.of(state.totals),
+        "totals": TotalsResponse.of(
+            state.totals, tax_lines_of(state.lines, state.shipping, policy)
+        ),
         "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
         "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
+        "disputes": [DisputeResponse.of(dispute) for dispute in state.ledger.disputes],
         "credits": [CreditResponse.of(credit) for credit in state.credits],
+        "prices_include_tax": policy is not None and policy.prices_include_tax,
     }
 
 
@@ -178,14 +194,19 @@ class QuoteResponse(ResponsePart, frozen=True):
     currency: str
     lines: list[LineResponse]
     totals: TotalsResponse
+    shipping: ShippingResponse | None
+    prices_include_tax: bool
 
     @classmethod
     def of(cls, quote: Quote) -> QuoteResponse:
         """Show a quote."""
+        policy, shipping = quote.tax_policy, quote.shipping
         return cls(
             currency=quote.currency,
             lines=[LineResponse.of(line, money=True) for line in quote.lines],
-            totals=TotalsResponse.of(quote.totals),
+            totals=TotalsResponse.of(quote.totals, tax_lines_of(quote.lines, shipping, policy)),
+            shipping=None if shipping is None else ShippingResponse.of(shipping, money=True),
+            prices_include_tax=policy is not None and policy.prices_include_tax,
         )
 
 
