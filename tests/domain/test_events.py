@@ -57,6 +57,28 @@ def classes_of(module: ModuleType) -> set[type]:
     }
 
 
+@pytest.mark.parametrize("kind", get_args(events.OrderEvent))
+def test_an_event_is_equal_to_one_that_says_the_same_and_shows_it(kind: type[Any]) -> None:
+    said = {each.name: f"the {each.name}" for each in dataclasses.fields(kind)}
+    event = kind(**said)
+
+    assert event == kind(**said)
+    assert {event: 1}[kind(**said)] == 1
+    assert repr(event) == repr(dataclasses.make_dataclass(kind.__name__, said)(**said))
+    for name in said:
+        other = kind(**{**said, name: "another"})
+        assert other != event
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(event, name, "another")
+
+
+def test_two_kinds_of_event_that_say_the_same_differ() -> None:
+    approved, declined = events.ReturnApproved(return_id="1"), events.ReturnDeclined(return_id="1")
+
+    assert approved != declined
+    assert len({approved, declined}) == 2
+
+
 def done(action: Action, status: OrderStatus = CONFIRMED) -> Order:
     order = an_order_ready_for(action, status)
     carry_out(order, action)
@@ -193,7 +215,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
 
 
 def test_every_event_is_in_the_union_and_in_this_table() -> None:
-    parts = {events.OrderSnapshot, events.RecordedEvent}
+    parts = {events.Event, events.OrderSnapshot, events.RecordedEvent}
     assert set(get_args(events.OrderEvent)) == classes_of(events) - parts == CAUSED.keys()
 
 
