@@ -28,6 +28,7 @@ from orders.application.payment_ports import (
     PaymentEvent,
     PaymentEventType,
     PaymentGateway,
+    UnknownPaymentEvent,
     WebhookVerifier,
 )
 from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
@@ -40,6 +41,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.order.order import Order
+from orders.domain.payments import DisputeStatus
 from orders.domain.state import OrderState
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "RatePolicy",
     "TokenVerifier",
     "TraceContext",
+    "UnknownPaymentEvent",
     "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",
@@ -92,6 +95,8 @@ class OrderFilter:
     payment_status: Sequence[OrderPaymentStatus] = ()
     fulfillment_status: Sequence[OrderFulfillmentStatus] = ()
     return_status: Sequence[OrderReturnStatus] = ()
+    dispute_status: Sequence[DisputeStatus] = ()
+    """Of orders with disputes: open if one is open, else lost if one is lost, else won."""
     number: str | None = None
     external_reference: str | None = None
     created_from: datetime | None = None

@@ -30,6 +30,7 @@ from orders.domain.errors import (
     PaymentInFlight,
     PaymentNotCovered,
     QuantityExceedsAvailable,
+    RefundMustBeRecorded,
     TooManyParts,
     TotalChanged,
     WouldCancelWholeOrder,
@@ -56,14 +57,18 @@ from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
+    ManualMethod,
+    ManualPayment,
     OperationKind,
     Payment,
     PaymentOperation,
     PaymentReport,
     PaymentStatus,
+    PaymentTerms,
     ProviderStatus,
     Refund,
     RefundStatus,
+    TermsKind,
 )
 from orders.domain.pricing import OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
@@ -101,6 +106,8 @@ __all__ = [
     "Items",
     "Ledger",
     "Line",
+    "ManualMethod",
+    "ManualPayment",
     "Money",
     "NotDelivered",
     "NotSettled",
@@ -129,12 +136,14 @@ __all__ = [
     "PaymentOperation",
     "PaymentReport",
     "PaymentStatus",
+    "PaymentTerms",
     "ProcessedRequest",
     "ProviderStatus",
     "QuantityExceedsAvailable",
     "Quote",
     "RecordedEvent",
     "Refund",
+    "RefundMustBeRecorded",
     "RefundStatus",
     "Return",
     "ReturnStatus",
@@ -144,6 +153,7 @@ __all__ = [
     "TaxLine",
     "TaxPolicy",
     "TaxRounding",
+    "TermsKind",
     "TooManyParts",
     "TotalChanged",
     "Totals",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from orders.domain.actions import Action
 from orders.domain.lines import Items, TaxLine
@@ -39,6 +40,12 @@ RETURN_STEPS: Mapping[Action, tuple[frozenset[ReturnStatus], ReturnStatus]] = Ma
     }
 )
 """The statuses that allow a step of a return, and the status after it."""
+
+
+WRITE_OFF: Final = "write-off"
+"""The reason of a credit for what will never be paid."""
+REFUNDED_ELSEWHERE: Final = "refunded-elsewhere"
+"""The reason of a credit for money that the customer got back without a refund of ours."""
 
 
 @read_only

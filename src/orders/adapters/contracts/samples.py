@@ -20,8 +20,13 @@ from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
+    FailedRefund,
+    NextAction,
     OperationKind,
     Payment,
+    PaymentDetails,
     PaymentOperation,
     PaymentStatus,
     Refund,
@@ -219,6 +224,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            details=_details(place) if place != 2 else None,
         )
 
     def refund(place: int, status: RefundStatus) -> Refund:
@@ -247,6 +253,18 @@ def _ledger(order_id: OrderId) -> Ledger:
         payments=tuple(payment(place, each) for place, each in enumerate(PaymentStatus, 1)),
         refunds=tuple(refund(place, each) for place, each in enumerate(RefundStatus, 1)),
         operations=tuple(operation(place, each) for place, each in enumerate(OperationKind, 1)),
+    )
+
+
+def _details(place: int) -> PaymentDetails:
+    return PaymentDetails(
+        disputes=tuple(
+            Dispute(id=f"dp_{each}", payment_id=PartId(str(place)), amount=LARGE, status=each)
+            for each in DisputeStatus
+        ),
+        failed_refunds=(FailedRefund(id="re_1", amount=7),),
+        authorized_until=LATER,
+        next_action=NextAction(type="redirect", url="https://pay.example/3ds?id=1"),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from orders.domain import events
 from orders.domain.actions import Action
-from orders.domain.errors import CreditExceedsAvailable, IllegalStep
+from orders.domain.errors import CreditExceedsAvailable, IllegalStep, InvalidValue
 from orders.domain.identifiers import PartId
 from orders.domain.lines import (
     Items,
@@ -21,7 +21,7 @@ from orders.domain.lines import (
 )
 from orders.domain.order._parts import amount_within, next_id, part, replaced
 from orders.domain.order._state_change import StateChange, Steps, changed
-from orders.domain.returns import RETURN_STEPS, Credit, Return
+from orders.domain.returns import RETURN_STEPS, WRITE_OFF, Credit, Return
 from orders.domain.rules import require_allowed, returnable_units
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_code, validate_whole
@@ -30,10 +30,11 @@ from orders.domain.validation import validate_code, validate_whole
 def grant_credit(state: OrderState, amount: int, reason: str, now: datetime) -> Steps[None]:
     """Let the customer owe `amount` less."""
     require_allowed(state, Action.GRANT_CREDIT, now=now)
-    validate_code(reason, "reason")
+    if validate_code(reason, "reason") == WRITE_OFF:
+        raise InvalidValue("reason", "is for amounts that are written off")
     validate_whole(amount, "amount")
     granted = amount_within(amount, state.totals.creditable, CreditExceedsAvailable)
-    yield _granted(state, granted, reason, now)
+    yield granted_credit(state, granted, reason, now)
 
 
 def request_return(state: OrderState, items: Items, reason: str, now: datetime) -> Steps[None]:
@@ -88,7 +89,9 @@ def receive_return(state: OrderState, return_id: str, now: datetime) -> Steps[No
         lines=move_units(state.lines, received.items, returned=1),
     )
     if received.credited:
-        yield _granted(state, received.credited, "return", now, return_id=received.id, parts=parts)
+        yield granted_credit(
+            state, received.credited, "return", now, return_id=received.id, parts=parts
+        )
 
 
 def _parts_of(state: OrderState, a_return: Return) -> Sequence[TaxedPart]:
@@ -110,7 +113,7 @@ def _after_step(state: OrderState, action: Action, return_id: str, now: datetime
     return replace(a_return, status=after)
 
 
-def _granted(
+def granted_credit(
     state: OrderState,
     amount: int,
     reason: str,
@@ -119,6 +122,7 @@ def _granted(
     return_id: PartId | None = None,
     parts: Sequence[TaxedPart] = (),
 ) -> StateChange:
+    """Add a credit, whatever its amount."""
     credit = Credit(
         id=next_id(state.credits),
         amount=amount,

@@ -18,6 +18,7 @@ from orders.domain.lines import (
     taxed_at,
 )
 from orders.domain.money import exponent
+from orders.domain.payments import PaymentTerms
 from orders.domain.pricing.totals import LineTotals, Totals, totals_of
 from orders.domain.validation import (
     MAX_NOTE,
@@ -54,6 +55,7 @@ class OrderDraft:
     note: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expected_total: int | None = None
+    terms: PaymentTerms | None = None
     prices_include_tax: bool | None = None
     tax_rounding: TaxRounding = TaxRounding.LINE
 
@@ -107,6 +109,8 @@ def _check(draft: OrderDraft) -> None:
     if draft.note is not None:
         validate_text(draft.note, "note", most=MAX_NOTE)
     validate_metadata(draft.metadata, "metadata")
+    if draft.terms is not None:
+        validate_kind(draft.terms, PaymentTerms, "terms")
     validate_amount(draft.discount, "discount")
 
 

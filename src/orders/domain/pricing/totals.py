@@ -126,7 +126,7 @@ def totals_of(
         due=0 if ended_unpaid else max(0, gross - credited),
         authorized=sum(payment.capturable_amount for payment in ledger.payments),
         captured=sum(payment.captured for payment in ledger.payments),
-        refunded=sum(payment.refunded for payment in ledger.payments),
+        refunded=sum(payment.total_refunded for payment in ledger.payments),
         charged_back=sum(payment.charged_back for payment in ledger.payments),
         pending_refunds=ledger.pending_refunds(),
     )

@@ -62,7 +62,10 @@ from orders.entrypoints.container import extras
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
-from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
+from orders.entrypoints.observability.instrumented_payments import (
+    InstrumentedPaymentGateway,
+    InstrumentedWebhookVerifier,
+)
 from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings import choices
@@ -181,9 +184,12 @@ class Container(containers.DeclarativeContainer):
     )
     payments = providers.Singleton(InstrumentedPaymentGateway, payment_service)
     webhooks = providers.Singleton(
-        WebhookVerifier,
-        settings.provided.payment_webhook_secret,
-        tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+        InstrumentedWebhookVerifier,
+        providers.Singleton(
+            WebhookVerifier,
+            settings.provided.payment_webhook_secret,
+            tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+        ),
     )
 
     # The catalogue
@@ -271,7 +277,7 @@ class Container(containers.DeclarativeContainer):
     )
     read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
     record_payment_event = providers.Singleton(
-        with_spans(RecordPaymentEvent), orders, webhooks, now
+        with_spans(RecordPaymentEvent), orders, payments, webhooks, now
     )
     process_scheduled_work = providers.Singleton(
         with_spans(ProcessScheduledWork), orders, execute_operations, now

@@ -18,6 +18,7 @@ from orders.entrypoints.http.routes.orders import ONE, TAGS
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
     CreditResponse,
+    DisputeResponse,
     HoldResponse,
     NoteResponse,
     PaymentResponse,
@@ -31,6 +32,7 @@ from orders.entrypoints.http.schemas.responses import OrderResponse, Page
 PARTS: Final[dict[str, type[ResponsePart]]] = {
     "payments": PaymentResponse,
     "refunds": RefundResponse,
+    "disputes": DisputeResponse,
     "credits": CreditResponse,
     "shipments": ShipmentResponse,
     "returns": ReturnResponse,

@@ -24,6 +24,7 @@ from orders.entrypoints.http.schemas.part_responses import (
     AddressResponse,
     ChangeResponse,
     CreditResponse,
+    DisputeResponse,
     HoldResponse,
     LineResponse,
     PaymentResponse,
@@ -89,6 +90,7 @@ class OrderResponse(ResponsePart, frozen=True):
     totals: TotalsResponse | UnsetType = UNSET
     payments: list[PaymentResponse] | UnsetType = UNSET
     refunds: list[RefundResponse] | UnsetType = UNSET
+    disputes: list[DisputeResponse] | UnsetType = UNSET
     credits: list[CreditResponse] | UnsetType = UNSET
     prices_include_tax: bool | UnsetType = UNSET
 
@@ -144,6 +146,7 @@ def _personal_and_money(state: OrderState) -> dict[str, Any]:
         ),
         "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
         "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
+        "disputes": [DisputeResponse.of(dispute) for dispute in state.ledger.disputes],
         "credits": [CreditResponse.of(credit) for credit in state.credits],
         "prices_include_tax": policy is not None and policy.prices_include_tax,
     }
