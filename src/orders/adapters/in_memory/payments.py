@@ -191,18 +191,18 @@ class InMemoryPayments:
         """Let all refunds of a payment fail after they succeeded."""
         refunds = self._accounts[reference].report.refunds
         failed = tuple(replace(each, status=ReportedRefundStatus.FAILED) for each in refunds)
-        return self._tell(reference, refunded=0, refunds=failed)
+        return self._change(reference, refunded=0, refunds=failed)
 
     def dispute(
         self, reference: str, amount: int, status: DisputeStatus = DisputeStatus.OPEN
     ) -> PaymentReport:
         """Let the payer dispute `amount` of a payment, or their bank decide it."""
         dispute = ReportedDispute(id="dp_1", amount=amount, status=status)
-        return self._tell(reference, disputes=(dispute,))
+        return self._change(reference, disputes=(dispute,))
 
     def lapse(self, reference: str) -> PaymentReport:
         """Let an authorisation end that was not captured."""
-        return self._tell(reference, status=ProviderStatus.VOIDED)
+        return self._change(reference, status=ProviderStatus.VOIDED)
 
     def refund_elsewhere(self, reference: str, amount: int) -> PaymentReport:
         """Let somebody refund `amount` of a payment without this service."""
@@ -212,11 +212,11 @@ class InMemoryPayments:
             amount=amount,
             status=ReportedRefundStatus.SUCCEEDED,
         )
-        return self._tell(
+        return self._change(
             reference, refunded=report.refunded + amount, refunds=(*report.refunds, refund)
         )
 
-    def _tell(self, reference: str, **changes: object) -> PaymentReport:
+    def _change(self, reference: str, **changes: object) -> PaymentReport:
         account = self._accounts[reference]
         account.report = replace(account.report, **changes)  # type: ignore[arg-type]
         return account.report
