@@ -5,7 +5,8 @@ Ids, numbers and codes only: no personal data, no payment token, no free text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from orders.domain.identifiers import Actor, PartId
@@ -269,12 +270,52 @@ class ShipmentCancelled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShipmentCorrected:
+    """The carrier or the tracking number of a shipment was corrected. `fields` has their names."""
+
+    shipment_id: PartId
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFailed:
+    """A shipment will not arrive: lost, refused, uncollected or damaged."""
+
+    shipment_id: PartId
+    items: Items
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateShipmentRecorded:
+    """A shipment had left before the cancellation of its `surplus` was known. Nobody owes those."""
+
+    shipment_id: PartId
+    items: Items
+    surplus: Items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreditGranted:
-    """The customer owes this amount less."""
+    """The customer owes this amount less.
+
+    `lines` has its parts that are for lines, by line id. Nobody will deliver the `undeliverable`
+    units any more.
+    """
 
     credit_id: PartId
     amount: int
     reason: str
+    lines: Mapping[str, int] = field(default_factory=dict)
+    undeliverable: Items = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditRevoked:
+    """A credit that was not paid out was taken back: the customer owes its amount again."""
+
+    credit_id: PartId
+    amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +387,11 @@ OrderEvent = (
     | OrderShipped
     | OrderDelivered
     | ShipmentCancelled
+    | ShipmentCorrected
+    | DeliveryFailed
+    | LateShipmentRecorded
     | CreditGranted
+    | CreditRevoked
     | ReturnRequested
     | ReturnApproved
     | ReturnDeclined

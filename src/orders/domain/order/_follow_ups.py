@@ -144,5 +144,5 @@ def _needs_no_more(state: OrderState) -> bool:
         state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
         and state.totals.net >= state.totals.due
         and not state.ledger.pending_captures()
-        and all(line.delivered == line.live for line in state.lines if line.shippable)
+        and all(line.delivered == line.deliverable for line in state.lines if line.shippable)
     )

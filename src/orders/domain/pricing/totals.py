@@ -104,7 +104,7 @@ def totals_of(
     gross = lines_gross + shipping
     if max(gross, subtotal + tax + shipping) >= AMOUNT_LIMIT:
         raise AmountTooLarge
-    credited = sum(credit.amount for credit in credits)
+    credited = sum(credit.amount for credit in credits if credit.revoked_at is None)
     return Totals(
         subtotal=subtotal,
         discount=subtotal + tax - lines_gross,

@@ -5,11 +5,15 @@ from orders.domain.rules.bounds import (
     argument_bounds,
     cancellable_units,
     capturable,
+    creditable_by_line,
     in_flight,
+    late_units,
     payable,
     refundable,
     returnable_units,
+    revocable_credit_ids,
     shippable_units,
+    undeliverable_units,
 )
 from orders.domain.rules.cover import is_unpaid, payments_to_void_before_expiry
 from orders.domain.rules.guards import MAX_PARTS, is_packed, refusals, require_allowed
@@ -21,9 +25,11 @@ __all__ = [
     "argument_bounds",
     "cancellable_units",
     "capturable",
+    "creditable_by_line",
     "in_flight",
     "is_packed",
     "is_unpaid",
+    "late_units",
     "next_action_at",
     "payable",
     "payments_to_void_before_expiry",
@@ -32,5 +38,7 @@ __all__ = [
     "refusals",
     "require_allowed",
     "returnable_units",
+    "revocable_credit_ids",
     "shippable_units",
+    "undeliverable_units",
 ]

@@ -27,6 +27,6 @@ def ready_to_ship(state: OrderState) -> bool | None:
     """Whether the order's units may be packed and sent now; None if none are left to send."""
     if (state.status, Action.DISPATCH) not in TRANSITIONS:
         return None
-    if all(line.shipped == line.live for line in state.lines if line.shippable):
+    if all(line.shipped == line.deliverable for line in state.lines if line.shippable):
         return None
     return not refusals(state, Action.DISPATCH, now=state.updated_at)
