@@ -942,7 +942,7 @@ def test_limits_are_what_the_commands_enforce() -> None:
             "items": {},
         },
         Action.REVOKE_CREDIT: {"credits": ()},
-        Action.RECORD_LATE_SHIPMENT: {"items": {}},
+        Action.RECORD_LATE_SHIPMENT: {"items": {"1": 3, "2": 2}},
         Action.CANCEL_ITEMS: {"items": {"1": 2, "2": 2, "3": 1}},
         Action.CREATE_SHIPMENT: {"items": {"1": 2, "2": 2}},
         Action.REQUEST_RETURN: {"items": {}},

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from orders.domain.actions import Action
-from orders.domain.lines import Items
+from orders.domain.lines import Items, TaxLine
 from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 
 
@@ -41,6 +42,12 @@ RETURN_STEPS: Mapping[Action, tuple[frozenset[ReturnStatus], ReturnStatus]] = Ma
 """The statuses that allow a step of a return, and the status after it."""
 
 
+WRITE_OFF: Final = "write-off"
+"""The reason of a credit for what will never be paid."""
+REFUNDED_ELSEWHERE: Final = "refunded-elsewhere"
+"""The reason of a credit for money that the customer got back without a refund of ours."""
+
+
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
@@ -69,7 +76,8 @@ class Return:
 class Credit:
     """Minor units that the customer no longer owes, until the credit is revoked.
 
-    `return_id` is the return that is the reason. `lines` has the parts of the amount that are for
+    `return_id` is the return that is the reason. `tax_lines` is the tax in the amount, by rate, as
+    far as it is known what the credit is for. `lines` has the parts of the amount that are for
     lines, in minor units by line id; it is empty if the credit is for the whole order.
     `undeliverable` are units that nobody will deliver any more, by line id.
     """
@@ -79,6 +87,7 @@ class Credit:
     reason: str
     created_at: datetime
     return_id: str | None = None
+    tax_lines: tuple[TaxLine, ...] = ()
     lines: Mapping[str, int] = field(default_factory=ReadOnlyDict)
     undeliverable: Items = field(default_factory=ReadOnlyDict)
     revoked_at: datetime | None = None
@@ -86,6 +95,11 @@ class Credit:
     def __post_init__(self) -> None:
         freeze(self, "lines")
         freeze(self, "undeliverable")
+
+    @property
+    def tax(self) -> int:
+        """The tax in the amount, as far as it is known."""
+        return sum(each.tax for each in self.tax_lines)
 
 
 def credited_by_line(credits: Iterable[Credit]) -> dict[str, int]:

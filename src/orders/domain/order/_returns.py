@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import CreditExceedsAvailable, IllegalStep, InvalidValue
 from orders.domain.identifiers import PartId
-from orders.domain.lines import Items, move_units, read_only_items, require_units
+from orders.domain.lines import (
+    Items,
+    TaxedPart,
+    move_units,
+    read_only_items,
+    reduced,
+    require_units,
+    tax_lines,
+)
 from orders.domain.money import allocate
 from orders.domain.order._parts import amount_within, next_id, part, replaced
 from orders.domain.order._state_change import Fields, StateChange, Steps, changed
 from orders.domain.read_only import ReadOnlyDict
-from orders.domain.returns import RETURN_STEPS, Credit, Return, credited_by_line
+from orders.domain.returns import RETURN_STEPS, WRITE_OFF, Credit, Return, credited_by_line
 from orders.domain.rules import (
     creditable_by_line,
     require_allowed,
@@ -27,7 +35,7 @@ from orders.domain.rules import (
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_amount, validate_code, validate_whole
 
-NOTHING: Final[Mapping[PartId, int]] = ReadOnlyDict()
+NOTHING: Final[Mapping[PartId, Any]] = ReadOnlyDict()
 
 
 def grant_credit(
@@ -41,14 +49,15 @@ def grant_credit(
 ) -> Steps[None]:
     """Let the customer owe `amount` less: for the order, or for a line and units of it."""
     require_allowed(state, Action.GRANT_CREDIT, now=now)
-    validate_code(reason, "reason")
+    if validate_code(reason, "reason") == WRITE_OFF:
+        raise InvalidValue("reason", "is for amounts that are written off")
     validate_whole(amount, "amount")
     validate_amount(undeliverable, "undeliverable")
     if line_id is None:
         if undeliverable:
             raise InvalidValue("undeliverable", "needs the line_id of the units")
         granted = amount_within(amount, state.totals.creditable, CreditExceedsAvailable)
-        yield _granted(state, granted, reason, now)
+        yield granted_credit(state, granted, reason, now)
         return
     line = part(state.lines, "line", line_id)
     units = {line.id: undeliverable} if undeliverable else {}
@@ -58,8 +67,8 @@ def grant_credit(
     # Units may have been credited before it was known that they cannot be delivered.
     least = 0 if units else 1
     granted = amount_within(amount, most, CreditExceedsAvailable, least=least)
-    lines = {line.id: granted} if granted else {}
-    yield _granted(state, granted, reason, now, lines=lines, undeliverable=units)
+    parts = _reduced({line.id: line.taxed_part(line.live)}, {line.id: granted})
+    yield granted_credit(state, granted, reason, now, parts=parts, undeliverable=units)
 
 
 def revoke_credit(state: OrderState, credit_id: str, now: datetime) -> Steps[None]:
@@ -124,8 +133,8 @@ def receive_return(
     a_return = _after_step(state, Action.RECEIVE_RETURN, return_id, now)
     came = a_return.items if items is None else items
     require_units(state.lines, came, a_return.items)
-    charged = _charged_for(state, came)
-    most = min(sum(charged.values()), state.totals.creditable)
+    charged, left = _charged_for(state, came)
+    most = min(sum(left.values()), state.totals.creditable)
     if credit is not None:
         validate_amount(credit, "credit")
     amount = amount_within(credit, most, CreditExceedsAvailable, least=0)
@@ -136,22 +145,34 @@ def receive_return(
         lines=move_units(state.lines, came, returned=1),
     )
     if amount:
-        shares = allocate(amount, list(charged.values()))
-        lines = {line_id: share for line_id, share in zip(charged, shares, strict=True) if share}
-        yield _granted(state, amount, "return", now, return_id=received.id, lines=lines)
+        shares = dict(zip(left, allocate(amount, list(left.values())), strict=True))
+        parts = _reduced(charged, shares)
+        yield granted_credit(state, amount, "return", now, return_id=received.id, parts=parts)
 
 
-def _charged_for(state: OrderState, items: Items) -> dict[PartId, int]:
-    """What was charged for these units, as far as it is not credited already, by line."""
+def _charged_for(
+    state: OrderState, items: Items
+) -> tuple[dict[PartId, TaxedPart], dict[PartId, int]]:
+    """What was charged for these units, and what of it is not credited already, by line."""
     credited = credited_by_line(state.credits)
-    charged: dict[PartId, int] = {}
+    charged: dict[PartId, TaxedPart] = {}
+    left: dict[PartId, int] = {}
     for line in state.lines:
         if units := items.get(line.id, 0):
             # Each unit that came back or that nobody delivers has its own part of the price.
-            settled = line.returned + line.undeliverable
-            price = line.value_of(settled + units) - line.value_of(settled)
-            charged[line.id] = max(0, min(price, line.gross - credited.get(line.id, 0)))
-    return charged
+            part = line.taxed_part(units, after=line.returned + line.undeliverable)
+            charged[line.id] = part
+            left[line.id] = max(0, min(part.gross, line.gross - credited.get(line.id, 0)))
+    return charged, left
+
+
+def _reduced(
+    charged: Mapping[PartId, TaxedPart], shares: Mapping[PartId, int]
+) -> dict[PartId, TaxedPart]:
+    """The shares of what was charged, by line, each with its share of the tax."""
+    return {
+        line_id: reduced([charged[line_id]], share)[0] for line_id, share in shares.items() if share
+    }
 
 
 def _after_step(state: OrderState, action: Action, return_id: str, now: datetime) -> Return:
@@ -164,29 +185,32 @@ def _after_step(state: OrderState, action: Action, return_id: str, now: datetime
     return replace(a_return, status=after)
 
 
-def _granted(
+def granted_credit(
     state: OrderState,
     amount: int,
     reason: str,
     now: datetime,
     *,
     return_id: PartId | None = None,
-    lines: Mapping[PartId, int] = NOTHING,
+    parts: Mapping[PartId, TaxedPart] = NOTHING,
     undeliverable: Items = NOTHING,
 ) -> StateChange:
+    """Add a credit, whatever its amount."""
     credit = Credit(
         id=next_id(state.credits),
         amount=amount,
         reason=reason,
         created_at=now,
         return_id=return_id,
-        lines=lines,
+        tax_lines=tax_lines(parts.values()),
+        lines={line_id: part.gross for line_id, part in parts.items()},
         undeliverable=undeliverable,
     )
     granted = events.CreditGranted(
         credit_id=credit.id,
         amount=amount,
         reason=reason,
+        tax=credit.tax,
         lines=credit.lines,
         undeliverable=credit.undeliverable,
     )
