@@ -97,6 +97,7 @@ def test_every_kind_of_record_and_mapping_was_tried() -> None:
     assert kinds == {
         *("OrderState", "Line", "Shipping", "Address", "Totals", "Ledger", "Payment", "Refund"),
         *("PaymentOperation", "Shipment", "Return", "Credit", "Hold", "Note", "Change"),
+        "ShippingChange",
         *("ProcessedRequest", "ReadOnlyDict", "tuple"),
     }
     mappings = {path.rpartition(".")[2] for path, value in reached if isinstance(value, Mapping)}

@@ -21,6 +21,7 @@ from orders.domain import (
     Action,
     Actor,
     Address,
+    Confirmation,
     DraftLine,
     InvalidValue,
     Items,
@@ -33,6 +34,7 @@ from orders.domain import (
     ProcessedRequest,
     ProviderStatus,
     Shipping,
+    ShippingChange,
     quote,
 )
 from orders.domain.order.order import Unchanged
@@ -67,6 +69,17 @@ WRONG: Final[Mapping[Any, Sequence[object]]] = {
     Actor: ("ada", 7),
     Address: ("1 Mill Lane", {"name": "Ada"}),
     Shipping: ("express", 7, ADDRESS),
+    ShippingChange: ("express", 7, {"method": "express"}),
+    tuple[str, ...]: (
+        7,
+        "address",
+        {"address": 1},
+        ["Not a code"],
+        (None,),
+        ("a", "a"),
+        ("a",) * 21,
+    ),
+    Confirmation: ("manual", 7, True),
     OrderId: ("018e0000-0000-8000-8000-0123456789ab", 7),
     OrderDraft: ({}, "draft", A_LINE),
     PaymentReport: ({}, "captured", 7),

@@ -16,6 +16,7 @@ from orders.domain.errors import (
     CreditExceedsAvailable,
     CurrencyMismatch,
     CurrencyUnknown,
+    ExpiryPassed,
     IllegalStep,
     IllegalTransition,
     InvalidValue,
@@ -30,6 +31,7 @@ from orders.domain.errors import (
     PaymentInFlight,
     PaymentNotCovered,
     QuantityExceedsAvailable,
+    TooManyDeclines,
     TooManyParts,
     TotalChanged,
     WouldCancelWholeOrder,
@@ -54,7 +56,7 @@ from orders.domain.lines import DraftLine, Items, Line
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     OperationKind,
     Payment,
@@ -65,7 +67,7 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft, Quote, Totals, quote
+from orders.domain.pricing import Confirmation, OrderDraft, Quote, Totals, quote
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import Shipment, ShipmentStatus
@@ -89,11 +91,13 @@ __all__ = [
     "ChangeOpen",
     "ChangeOutdated",
     "ChangeStatus",
+    "Confirmation",
     "Credit",
     "CreditExceedsAvailable",
     "CurrencyMismatch",
     "CurrencyUnknown",
     "DraftLine",
+    "ExpiryPassed",
     "Hold",
     "IllegalStep",
     "IllegalTransition",
@@ -141,6 +145,8 @@ __all__ = [
     "Shipment",
     "ShipmentStatus",
     "Shipping",
+    "ShippingChange",
+    "TooManyDeclines",
     "TooManyParts",
     "TotalChanged",
     "Totals",

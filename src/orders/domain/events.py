@@ -75,22 +75,27 @@ class OrderEdited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeProposed:
-    """A change was proposed. `added` is the number of new lines, `gross` the new price."""
+    """A change was proposed. `added` is the number of new lines, `gross` the new price.
+
+    `shipping_method` is the new one; null if it stays.
+    """
 
     change_id: PartId
     removed: Items
     added: int
     gross: int
+    shipping_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChanged:
-    """A proposed change was applied."""
+    """A proposed change was applied. `shipping_method` is the new one; null if it stays."""
 
     change_id: PartId
     removed: Items
     added: int
     gross: int
+    shipping_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

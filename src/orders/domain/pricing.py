@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from orders.domain.errors import AmountTooLarge, InvalidValue, TotalChanged
 from orders.domain.lines import DraftLine, Line, lines_of
@@ -21,11 +22,15 @@ from orders.domain.validation import (
     Shipping,
     validate_amount,
     validate_code,
+    validate_kind,
     validate_metadata,
     validate_reference,
     validate_text,
     validate_whole,
 )
+
+MAX_FIRST_HOLDS: Final = 20
+"""The most holds that an order can be placed with."""
 
 
 @read_only
@@ -135,12 +140,22 @@ def totals_of(
     )
 
 
+class Confirmation(StrEnum):
+    """Who confirms an order: the order itself once it is covered, or only staff."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDraft:
     """What a caller wants to order. Amounts are minor units of `currency` (ISO 4217).
 
     `discount` is for the whole order; it is shared out over the lines. With `expected_total`,
     the order is placed at exactly this price or not at all. `quote` and `Order.place` check it.
+
+    `holds` are codes that say why it is held from the start, at most 20. With manual
+    `confirmation` it does not confirm itself.
     """
 
     currency: str
@@ -151,6 +166,8 @@ class OrderDraft:
     note: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expected_total: int | None = None
+    holds: tuple[str, ...] = ()
+    confirmation: Confirmation = Confirmation.AUTOMATIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +198,8 @@ def quote(
     if draft.note is not None:
         validate_text(draft.note, "note", most=MAX_NOTE)
     validate_metadata(draft.metadata, "metadata")
+    validate_kind(draft.confirmation, Confirmation, "confirmation")
+    _require_hold_reasons(draft.holds)
     discount = validate_amount(draft.discount, "discount")
     lines = lines_of(draft.lines, order_discount=discount, limits=limits)
     totals = totals_of(LineTotals.of(lines), shipping=_shipping_price(draft.shipping))
@@ -188,6 +207,17 @@ def quote(
     if expected is not None and validate_whole(expected, "expected_total") != totals.gross:
         raise TotalChanged(stated=expected, actual=totals.gross)
     return Quote(currency=draft.currency, lines=lines, totals=totals)
+
+
+def _require_hold_reasons(reasons: Sequence[str]) -> None:
+    if not isinstance(reasons, list | tuple):
+        raise InvalidValue("holds", "must be a tuple or list of codes")
+    if len(reasons) > MAX_FIRST_HOLDS:
+        raise InvalidValue("holds", f"must have at most {MAX_FIRST_HOLDS} entries")
+    for index, reason in enumerate(reasons):
+        validate_code(reason, f"holds/{index}")
+    if len({*reasons}) < len(reasons):
+        raise InvalidValue("holds", "must contain each reason once")
 
 
 def _shipping_price(shipping: Shipping | None) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.identifiers import Actor, OrderId, PartId, order_number
+from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -18,7 +18,7 @@ from orders.domain.lines import DraftLine, Line
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     OperationKind,
     Payment,
@@ -27,7 +27,7 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft, Totals
+from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
@@ -132,6 +132,7 @@ def an_order_with_everything(
             requests=(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
             sequence=17,
             next_action_at=LATER,
+            confirmation=Confirmation.MANUAL,
         )
     )
 
@@ -171,6 +172,8 @@ def _changes() -> tuple[Change, ...]:
             gross=LARGE,
             created_at=NOW,
             status=status,
+            shipping=ShippingChange(method="express", price=place),
+            proposed_by=ActorKind.STAFF,
         )
         for place, status in enumerate(ChangeStatus, 1)
     )

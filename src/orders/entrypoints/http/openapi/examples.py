@@ -29,7 +29,12 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     },
     "DraftBody": {"currency": "GBP", "lines": _LINES},
     "EditOrderBody": {"note": "Leave it with the neighbour", "metadata": {"gift": "yes"}},
-    "ChangeBody": {"items": _ITEMS, "lines": _LINES, "reason": "customer"},
+    "ChangeBody": {
+        "items": _ITEMS,
+        "lines": _LINES,
+        "shipping": {"method": "express", "price": 1295},
+        "reason": "customer",
+    },
     "CancelBody": {"reason": "customer"},
     "CancelItemsBody": {"items": _ITEMS, "reason": "customer"},
     "ReasonBody": {"reason": "suspected-fraud"},
