@@ -14,7 +14,7 @@ from typing import Final
 
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
-from orders.domain.pricing import MAX_FIRST_HOLDS
+from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
 from orders.domain.validation import (
     CODE,
     COUNTRY,
@@ -94,6 +94,7 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
                 "uniqueItems": True,
                 "items": {"type": "string", **_matching(CODE)},
             },
+            "confirmation": {"enum": [str(each) for each in Confirmation], "description": GROWS},
         },
         "LineBody": {
             "sku": _matching(SKU),

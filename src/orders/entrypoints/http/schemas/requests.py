@@ -121,11 +121,20 @@ class PlaceOrderBody(DraftBody, frozen=True):
     expires_at: datetime | None = None
     pay_within_seconds: int | None = None
     holds: Annotated[list[str], _FEW] = []
-    confirmation: Confirmation = Confirmation.AUTOMATIC
+    confirmation: str = "automatic"
 
     def to_draft(self) -> OrderDraft:
-        """The draft as the domain checks it."""
-        return replace(super().to_draft(), holds=tuple(self.holds), confirmation=self.confirmation)
+        """The draft as the domain checks it.
+
+        Raises:
+            InvalidValue: If `confirmation` is none of its values.
+        """
+        try:
+            confirmation = Confirmation(self.confirmation)
+        except ValueError:
+            names = " or ".join(Confirmation)
+            raise InvalidValue("confirmation", f"must be {names}") from None
+        return replace(super().to_draft(), holds=tuple(self.holds), confirmation=confirmation)
 
 
 class EditShippingBody(Body, frozen=True):
