@@ -355,3 +355,25 @@ def test_a_shipping_that_cannot_be_is_not_proposed(
     with pytest.raises(refusal):
         propose(order, shipping=shipping)
     assert order.state is before
+
+
+def test_the_tax_of_another_shipping_is_computed_at_its_rate() -> None:
+    before = Shipping(method="standard", price=400, tax_rate="0.19")
+    order = a_placed_order(shipping=before, prices_include_tax=True)
+    propose(order, shipping=EXPRESS)
+    apply(order)
+    assert order.state.shipping == Shipping(method="express", price=900, tax=144, tax_rate="0.19")
+    assert order.state.totals.tax == 144
+
+    propose(order, shipping=ShippingChange(method="freight", price=900, tax_rate="0.07"))
+    apply(order, "2")
+    assert (order.state.totals.tax, order.state.totals.gross) == (59, 5_200)
+
+
+def test_a_shipping_has_a_tax_or_a_rate() -> None:
+    order = a_placed_order()
+    with pytest.raises(InvalidValue, match="shipping/tax"):
+        propose(order, shipping=replace(EXPRESS, tax=5, tax_rate="0.19"))
+    propose(order, shipping=replace(EXPRESS, tax=5))
+    apply(order)
+    assert (order.state.totals.tax, order.state.totals.gross) == (5, 5_205)

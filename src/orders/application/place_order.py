@@ -14,6 +14,7 @@ from orders.application.errors import (
     OrderNotFound,
     PricesUnavailable,
     PriceUnknown,
+    TaxChanged,
 )
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
@@ -29,7 +30,14 @@ from orders.domain.validation import (
     validate_time,
 )
 
-_MAY_BE_REPLAY = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable, ExpiryPassed)
+_MAY_BE_REPLAY = (
+    DuplicateOrder,
+    TotalChanged,
+    TaxChanged,
+    PriceUnknown,
+    PricesUnavailable,
+    ExpiryPassed,
+)
 """The refusals that a repeated request may meet: its order is stored, prices have changed, or its
 time to pay is over.
 """
@@ -135,6 +143,7 @@ class PlaceOrder:
             RequestInProgress: If the first request with the key is still running.
             OrderError: If a rule of the order refuses the draft.
             PriceUnknown: If the catalogue has no price for something.
+            TaxChanged: If a stated tax is not the catalogue's.
             PricesUnavailable: If the catalogue gave no answer in time.
         """
         require(request.caller, Operation.PLACE)

@@ -13,11 +13,11 @@ from orders.application.errors import OrderNotFound
 from orders.application.ports import Clock, OrderRepository
 from orders.application.requests import CommandResult, Request, is_replay
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.lines import DraftLine, Items
+from orders.domain.lines import EXCLUDED_BY_LINE, DraftLine, Items
 from orders.domain.order.order import Order
 from orders.domain.order_changes import ShippingChange
 from orders.domain.pricing import OrderDraft
-from orders.domain.validation import OrderLimits, Shipping
+from orders.domain.validation import OrderLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,8 @@ class ProposeChange:
             PriceUnknown: If the catalogue has no price for something.
             PricesUnavailable: If the catalogue gave no answer in time.
             TotalChanged: If a stated price is not the catalogue's, or the total is not as expected.
+            TaxChanged: If a stated tax rate is not the catalogue's, or its prices include tax and
+                the order's do not, or the other way round.
             Exception: What `ChangeOrder` raises.
         """
         require(request.caller, Operation.PROPOSE_CHANGE)
@@ -90,13 +92,19 @@ class ProposeChange:
             order = await self._orders.get_durable(order_id, at_least=order.version)
             if is_replay(order, request, now=self._now()):
                 return proposed  # The stored proposal has its prices.
+        return await self._with_prices(proposed, order, request)
+
+    async def _with_prices(
+        self, proposed: ProposedChange, order: Order, request: Request
+    ) -> ProposedChange:
         new = proposed.shipping
         draft = OrderDraft(
             currency=order.state.currency,
             lines=tuple(proposed.added),
-            shipping=None if new is None else Shipping(method=new.method, price=new.price),
+            shipping=None if new is None else new.applied_to(None),
+            prices_include_tax=(order.state.tax_policy or EXCLUDED_BY_LINE).prices_include_tax,
         )
         priced = await self._price(draft, request.caller)
         if new is not None and priced.shipping is not None:
-            new = replace(new, price=priced.shipping.price)
+            new = replace(new, price=priced.shipping.price, tax_rate=priced.shipping.tax_rate)
         return replace(proposed, added=priced.lines, shipping=new)

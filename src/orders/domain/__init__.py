@@ -31,6 +31,7 @@ from orders.domain.errors import (
     PaymentInFlight,
     PaymentNotCovered,
     QuantityExceedsAvailable,
+    RefundMustBeRecorded,
     TooManyDeclines,
     TooManyParts,
     TotalChanged,
@@ -52,22 +53,26 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import DraftLine, Items, Line
+from orders.domain.lines import DraftLine, Items, Line, TaxLine, TaxPolicy, TaxRounding
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
 from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
+    ManualMethod,
+    ManualPayment,
     OperationKind,
     Payment,
     PaymentOperation,
     PaymentReport,
     PaymentStatus,
+    PaymentTerms,
     ProviderStatus,
     Refund,
     RefundStatus,
+    TermsKind,
 )
-from orders.domain.pricing import Confirmation, OrderDraft, Quote, Totals, quote
+from orders.domain.pricing import Confirmation, OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import Shipment, ShipmentStatus
@@ -105,6 +110,8 @@ __all__ = [
     "Items",
     "Ledger",
     "Line",
+    "ManualMethod",
+    "ManualPayment",
     "Money",
     "NotDelivered",
     "NotSettled",
@@ -133,12 +140,14 @@ __all__ = [
     "PaymentOperation",
     "PaymentReport",
     "PaymentStatus",
+    "PaymentTerms",
     "ProcessedRequest",
     "ProviderStatus",
     "QuantityExceedsAvailable",
     "Quote",
     "RecordedEvent",
     "Refund",
+    "RefundMustBeRecorded",
     "RefundStatus",
     "Return",
     "ReturnStatus",
@@ -146,6 +155,10 @@ __all__ = [
     "ShipmentStatus",
     "Shipping",
     "ShippingChange",
+    "TaxLine",
+    "TaxPolicy",
+    "TaxRounding",
+    "TermsKind",
     "TooManyDeclines",
     "TooManyParts",
     "TotalChanged",
@@ -157,4 +170,5 @@ __all__ = [
     "quote",
     "read_order_number",
     "refusals",
+    "tax_lines_of",
 ]

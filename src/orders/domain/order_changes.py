@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from orders.domain.identifiers import ActorKind
 from orders.domain.lines import Items, Line
 from orders.domain.read_only import freeze, read_only
+from orders.domain.validation import Shipping
 
 
 class ChangeStatus(StrEnum):
@@ -22,10 +23,22 @@ class ChangeStatus(StrEnum):
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippingChange:
-    """Another shipping method, and its price in minor units. The address stays as it is."""
+    """Another shipping method, and its price in minor units. The address stays as it is.
+
+    `tax` is the tax on the price. A change states it, or its `tax_rate`; without both the rate
+    stays as it is.
+    """
 
     method: str
     price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
+
+    def applied_to(self, shipping: Shipping | None) -> Shipping:
+        """Shipping with this method, price and tax."""
+        before = shipping or Shipping()
+        rate = before.tax_rate if self.tax_rate is None and self.tax == 0 else self.tax_rate
+        return replace(before, method=self.method, price=self.price, tax=self.tax, tax_rate=rate)
 
 
 @read_only

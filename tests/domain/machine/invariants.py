@@ -77,7 +77,8 @@ def check_money(before: OrderState, after: OrderState) -> None:
     for payment in after.ledger.payments:
         old = known.get(payment.id, payment)
         assert old.captured <= payment.captured <= payment.amount
-        assert old.refunded <= payment.refunded <= payment.captured
+        assert old.total_refunded <= payment.total_refunded
+        assert payment.refunded <= payment.captured
         assert old.charged_back <= payment.charged_back
         going = asked_back(after, payment, RefundStatus.REQUESTED, RefundStatus.SUCCEEDED)
         assert going <= payment.captured, "more goes back than came"
@@ -193,7 +194,7 @@ def totals_by_unit(state: OrderState) -> Totals:
         due=0 if state.status in ENDED else max(0, gross - credits),
         authorized=sum(_open(payment) for payment in payments),
         captured=sum(payment.captured for payment in payments),
-        refunded=sum(payment.refunded for payment in payments),
+        refunded=sum(payment.refunded + payment.refunded_elsewhere for payment in payments),
         charged_back=sum(payment.charged_back for payment in payments),
         pending_refunds=sum(pending(state, payment) for payment in payments),
     )

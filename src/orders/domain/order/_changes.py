@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from orders.domain.errors import (
 )
 from orders.domain.identifiers import Actor
 from orders.domain.lines import (
+    EXCLUDED_BY_LINE,
     DraftLine,
     Items,
     Line,
@@ -24,17 +26,17 @@ from orders.domain.lines import (
     move_units,
     read_only_items,
     require_units,
+    taxed_at,
 )
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
-from orders.domain.pricing import LineTotals, totals_of
+from orders.domain.pricing import LineTotals, taxed_shipping, totals_of
 from orders.domain.rules import cancellable_units, require_allowed
 from orders.domain.state import OrderState
 from orders.domain.validation import (
     OrderLimits,
     Shipping,
-    validate_amount,
     validate_code,
     validate_kind,
     validate_whole,
@@ -54,11 +56,13 @@ def propose_change(
 ) -> Steps[None]:
     """Work out what the order would cost with units removed, lines added, or another shipping."""
     require_allowed(state, Action.PROPOSE_CHANGE, now=now)
-    _require_shipping(shipping)
+    _require_kind(shipping)
+    lines = _numbered(state, added, limits)
+    after = _lines_with(state, removed, lines)
+    shipping = _taxed(shipping, state, after)
     if not removed and not added and _shipping_with(state, shipping) == state.shipping:
         raise InvalidValue("items", "must remove units, add a line or change the shipping")
-    lines = _numbered(state, added, limits)
-    gross = _gross_of(_lines_with(state, removed, lines), _shipping_with(state, shipping))
+    gross = _gross_of(state, after, _shipping_with(state, shipping))
     if expected_total is not None and validate_whole(expected_total, "expected_total") != gross:
         raise TotalChanged(stated=expected_total, actual=gross)
     change = Change(
@@ -87,7 +91,7 @@ def apply_change(state: OrderState, change_id: str, now: datetime) -> Steps[None
     change = _open_change(state, Action.APPLY_CHANGE, change_id, now)
     lines = _lines_with(state, change.removed, change.added)
     shipping = _shipping_with(state, change.shipping)
-    gross = _gross_of(lines, shipping)
+    gross = _gross_of(state, lines, shipping)
     if gross != change.gross:
         raise ChangeOutdated(change_id, agreed=change.gross, actual=gross)
     applied = events.OrderChanged(
@@ -136,27 +140,41 @@ def _lines_with(state: OrderState, removed: Items, added: tuple[Line, ...]) -> t
     return lines
 
 
-def _require_shipping(change: ShippingChange | None) -> None:
-    if change is None:
-        return
-    validate_kind(change, ShippingChange, "shipping")
-    validate_code(change.method, "shipping/method")
-    validate_amount(change.price, "shipping/price")
+def _require_kind(change: ShippingChange | None) -> None:
+    if change is not None:
+        validate_kind(change, ShippingChange, "shipping")
+        validate_code(change.method, "shipping/method")
 
 
 def _shipping_with(state: OrderState, change: ShippingChange | None) -> Shipping | None:
+    return state.shipping if change is None else change.applied_to(state.shipping)
+
+
+def _taxed(
+    change: ShippingChange | None, state: OrderState, lines: tuple[Line, ...]
+) -> ShippingChange | None:
+    """The change with its tax, as the order with these lines would have it."""
     if change is None:
-        return state.shipping
-    return replace(state.shipping or Shipping(), method=change.method, price=change.price)
+        return None
+    policy = state.tax_policy or EXCLUDED_BY_LINE
+    taxed = taxed_shipping(change.applied_to(state.shipping), lines, policy)
+    return replace(change, tax=taxed.tax, tax_rate=taxed.tax_rate) if taxed else None
 
 
 def _method_of(change: Change) -> str | None:
     return None if change.shipping is None else change.shipping.method
 
 
-def _gross_of(lines: tuple[Line, ...], shipping: Shipping | None) -> int:
-    price = shipping.price if shipping else 0
-    return totals_of(LineTotals.of(lines), shipping=price).gross
+def _gross_of(state: OrderState, lines: tuple[Line, ...], shipping: Shipping | None) -> int:
+    policy = state.tax_policy
+    return totals_of(LineTotals.of(lines, policy), shipping=shipping, policy=policy).gross
+
+
+def _taxed_so_far(state: OrderState) -> Counter[str]:
+    taxed = taxed_at(state.lines)
+    if state.shipping and state.shipping.tax_rate is not None:
+        taxed[state.shipping.tax_rate] += state.shipping.price
+    return taxed
 
 
 def _numbered(
@@ -174,7 +192,13 @@ def _numbered(
         raise InvalidValue(
             "lines", f"an order has at most {limits.lines} lines, declined ones included"
         )
-    lines = lines_of(added, order_discount=0, limits=limits)
+    lines = lines_of(
+        added,
+        order_discount=0,
+        limits=limits,
+        policy=state.tax_policy or EXCLUDED_BY_LINE,
+        taxed=_taxed_so_far(state),
+    )
     return tuple(
         replace(line, id=str(number)) for number, line in enumerate(lines, start=after + 1)
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
@@ -103,8 +104,14 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
             "unit_price": {"minimum": 0, "maximum": limits.order.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
         },
-        "ShippingBody": {"method": _matching(CODE), "price": _AMOUNT},
+        "ShippingBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
+        },
         "AddressBody": address
         | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
         | {"country": _matching(COUNTRY)},
@@ -114,7 +121,12 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
             "external_reference": _matching(REFERENCE),
             "metadata": {"maxProperties": MAX_METADATA},
         },
-        "ShippingChangeBody": {"method": _matching(CODE), "price": _AMOUNT},
+        "ShippingChangeBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
+        },
         "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
         "CancelBody": {"reason": {"enum": list(CANCEL_REASONS), "description": GROWS}},
         "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},

@@ -15,7 +15,7 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import PaymentStatus, RefundStatus
+from orders.domain.payments import REDIRECT, DisputeStatus, PaymentStatus, RefundStatus
 from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
@@ -33,7 +33,9 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
         "confirmation": Confirmation,
     },
     "PaymentResponse": {"status": PaymentStatus},
+    "NextActionResponse": {"type": [REDIRECT]},
     "RefundResponse": {"status": RefundStatus},
+    "DisputeResponse": {"status": DisputeStatus},
     "ShipmentResponse": {"status": ShipmentStatus},
     "ReturnResponse": {"status": ReturnStatus},
     "ChangeResponse": {"status": ChangeStatus, "proposed_by": ActorKind},

@@ -13,7 +13,6 @@ from typing import Final
 
 from orders.domain.errors import InvalidValue
 from orders.domain.money import AMOUNT_LIMIT
-from orders.domain.read_only import read_only
 
 # `\Z`, never `$`: a `$` lets a trailing newline through.
 SKU: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+:#-]{0,62}[A-Za-z0-9._/+:#-])?\Z")
@@ -83,22 +82,22 @@ def validate_name(value: str, field: str) -> str:
 
 def validate_sku(value: str, field: str) -> str:
     """A stock keeping unit: 1 to 64 ASCII letters, digits, inner spaces and `._/+:#-`."""
-    return _matched(SKU, value, field, "must be 1 to 64 letters, digits, spaces or ._/+:#-")
+    return matched(SKU, value, field, "must be 1 to 64 letters, digits, spaces or ._/+:#-")
 
 
 def validate_code(value: str, field: str) -> str:
     """A machine-readable reason: a lower-case word such as `suspected-fraud`."""
-    return _matched(CODE, value, field, "must be a lower-case word of at most 64 characters")
+    return matched(CODE, value, field, "must be a lower-case word of at most 64 characters")
 
 
 def validate_reference(value: str, field: str) -> str:
     """Another system's name for a thing: 1 to 255 printable ASCII characters, no space."""
-    return _matched(REFERENCE, value, field, "must be 1 to 255 printable ASCII characters")
+    return matched(REFERENCE, value, field, "must be 1 to 255 printable ASCII characters")
 
 
 def validate_method_token(value: str, field: str) -> str:
     """The token of a payment method, as the payment service issued it. Never a card number."""
-    token = _matched(TOKEN, value, field, "must be a token of the payment service")
+    token = matched(TOKEN, value, field, "must be a token of the payment service")
     if sum(character.isdigit() for character in token) >= 12 and not re.search("[A-Za-z]", token):
         raise InvalidValue(field, "must be a token, not a card number")
     return token
@@ -111,7 +110,7 @@ def validate_metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]
     if len(value) > MAX_METADATA:
         raise InvalidValue(field, f"must have at most {MAX_METADATA} members")
     for name, content in value.items():
-        _matched(METADATA_NAME, name, field, "names must be 1 to 64 of A-Z a-z 0-9 _ -")
+        matched(METADATA_NAME, name, field, "names must be 1 to 64 of A-Z a-z 0-9 _ -")
         validate_text(content, f"{field}/{name}", most=MAX_METADATA_TEXT)
     return dict(value)
 
@@ -153,45 +152,10 @@ def validate_kind(value: object, kind: type, field: str) -> None:
         raise InvalidValue(field, f"must be {kind.__name__}")
 
 
-def _matched(pattern: re.Pattern[str], value: str, field: str, problem: str) -> str:
+def matched(pattern: re.Pattern[str], value: str, field: str, problem: str) -> str:
+    """Text that the pattern matches; `problem` says what else it must be."""
     if not isinstance(value, str):
         raise InvalidValue(field, problem)
     if not pattern.match(value):
         raise InvalidValue(field, problem)
     return value
-
-
-@read_only
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """A delivery address. `country` is ISO 3166-1 alpha-2; the rest is printed on the parcel.
-
-    Raises:
-        InvalidValue: If a part is empty, too long or not printable, or `country` is no code.
-    """
-
-    name: str
-    line1: str
-    city: str
-    country: str
-    line2: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    phone: str | None = None
-
-    def __post_init__(self) -> None:
-        for field in ("name", "line1", "city"):
-            validate_text(getattr(self, field), f"shipping/address/{field}", most=MAX_TEXT)
-        for field in ("line2", "region", "postal_code", "phone"):
-            validate_optional_text(getattr(self, field), f"shipping/address/{field}")
-        _matched(COUNTRY, self.country, "shipping/address/country", "must be two capitals")
-
-
-@read_only
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipping:
-    """Where to deliver, with which shipping method, and its price in minor units."""
-
-    address: Address | None = None
-    method: str | None = None
-    price: int = 0
