@@ -44,6 +44,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.AmountExceedsAuthorized: _S.CONFLICT,
         domain.AmountExceedsRefundable: _S.CONFLICT,
         domain.CreditExceedsAvailable: _S.CONFLICT,
+        domain.RefundMustBeRecorded: _S.CONFLICT,
         domain.NotDelivered: _S.CONFLICT,
         domain.NotSettled: _S.CONFLICT,
         domain.OrderNotClosed: _S.CONFLICT,
