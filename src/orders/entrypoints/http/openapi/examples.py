@@ -37,7 +37,12 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "prices_include_tax": True,
     },
     "EditOrderBody": {"note": "Leave it with the neighbour", "metadata": {"gift": "yes"}},
-    "ChangeBody": {"items": _ITEMS, "lines": _LINES, "reason": "customer"},
+    "ChangeBody": {
+        "items": _ITEMS,
+        "lines": _LINES,
+        "shipping": {"method": "express", "price": 1295},
+        "reason": "customer",
+    },
     "CancelBody": {"reason": "customer"},
     "CancelItemsBody": {"items": _ITEMS, "reason": "customer"},
     "ReasonBody": {"reason": "suspected-fraud"},
