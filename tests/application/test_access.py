@@ -249,7 +249,9 @@ def test_an_operator_may_do_nothing_but_look_after_the_outbox_and_nobody_else_ma
     everything = a_caller(Role.OPERATOR, scopes=[*Scope])
     assert {each for each in Operation if is_allowed(everything, each)} == {
         *outbox,
-        Operation.STATE_PRICES,  # as the scope alone gives it to anybody
+        # as the scope alone gives it to anybody
+        Operation.STATE_PRICES,
+        Operation.SET_TERMS,
     }
     assert {each for each in Operation if is_allowed(operator("ops"), each)} == outbox
     assert not any(can_access(operator("ops"), each, OWN.state) for each in Operation)
@@ -268,7 +270,7 @@ def test_two_roles_give_what_either_gives_and_no_more(
     for pair in combinations(Role, 2):
         for scopes, integrator in ((None, "."), ({scope}, "all")):
             cells = [row[role].replace("scope", integrator) for role in pair]
-            if scopes == {Scope.PRICE}:
+            if scopes in ({Scope.PRICE}, {Scope.TERMS}):
                 cells.append("own")
             widest = max(cells, key=WIDER.__getitem__)
             assert reached(a_caller(*pair, scopes=scopes), operation) == widest, pair

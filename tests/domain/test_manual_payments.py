@@ -28,9 +28,11 @@ from orders.domain import (
     TooManyParts,
     argument_bounds,
 )
+from orders.domain.events import CreditRevoked
 from orders.domain.identifiers import PROVIDER
 from orders.domain.payments import DisputeStatus, ReportedRefund, ReportedRefundStatus
 from orders.domain.rules import MAX_PARTS, ready_to_ship
+from orders.domain.validation import OrderLimits
 from tests.domain.test_report_order import Provider, a_completed_order, assert_one_state
 from tests.support.orders import (
     A_TRANSFER,
@@ -50,6 +52,8 @@ from tests.support.orders import (
 
 DAY = timedelta(days=1)
 
+NO_LIMIT = OrderLimits(declines=MAX_PARTS + 1)
+
 
 def refund_elsewhere(order: Order, refunded: int, payment_id: str = "1") -> None:
     """The payment service reports refunds that nobody asked for here."""
@@ -62,7 +66,8 @@ def record_refund(order: Order, amount: int | None = None, **named: str) -> None
 
 
 def credits_of(order: Order) -> list[tuple[int, str]]:
-    return [(credit.amount, credit.reason) for credit in order.state.credits]
+    credits = order.state.credits
+    return [(each.amount, each.reason) for each in credits if each.revoked_at is None]
 
 
 def balances(order: Order) -> tuple[int, int, int, int]:
@@ -179,7 +184,7 @@ def test_the_sum_of_all_that_was_received_stays_exact() -> None:
 def test_facts_are_recorded_after_commands_have_used_up_their_parts() -> None:
     order = a_placed_order()
     for _ in range(MAX_PARTS):
-        call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
+        call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW, limits=NO_LIMIT)
         order.record_operation_failure(call.key, "insufficient_funds", now=NOW)
     with pytest.raises(TooManyParts):
         order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
@@ -369,7 +374,8 @@ def test_a_refund_elsewhere_that_fails_is_owed_as_before() -> None:
     for refund, refunded in ((elsewhere, 700), (failed, 0)):
         report = a_report(order, ProviderStatus.CAPTURED, refunded=refunded, refunds=(refund,))
         order.record_payment_report(report, "1", now=NOW)
-    assert credits_of(order) == [(0, "refunded-elsewhere")]
+    assert credits_of(order) == []
+    assert CreditRevoked(credit_id="1", amount=700) in [e.event for e in order.new_events]
     assert balances(order) == (4_300, 4_300, 0, 0)
 
 

@@ -35,7 +35,7 @@ def with_refunds_elsewhere_credited(
     if more > 0 and (amount := min(more, before.totals.creditable)):
         return _joined(change, _credit(before, ledger, amount, now))
     if more < 0 and credited:
-        return _joined(change, _taken_back(before, -more))
+        return _joined(change, _taken_back(before, -more, now))
     return change
 
 
@@ -50,7 +50,11 @@ def _beyond_what_was_owed(ledger: Ledger, due: int) -> int:
 
 
 def _credits(state: OrderState) -> list[Credit]:
-    return [credit for credit in state.credits if credit.reason == REFUNDED_ELSEWHERE]
+    return [
+        credit
+        for credit in state.credits
+        if credit.reason == REFUNDED_ELSEWHERE and credit.revoked_at is None
+    ]
 
 
 def _credit(state: OrderState, ledger: Ledger, amount: int, now: datetime) -> StateChange:
@@ -60,7 +64,7 @@ def _credit(state: OrderState, ledger: Ledger, amount: int, now: datetime) -> St
     these: nothing is due any more, so they would leave unpaid.
     """
     change = granted_credit(state, amount, REFUNDED_ELSEWHERE, now)
-    is_unsent = any(line.shippable and line.shipped < line.live for line in state.lines)
+    is_unsent = any(line.shippable and line.shipped < line.deliverable for line in state.lines)
     if not is_unsent or sum(payment.net_captured for payment in ledger.payments) > 0:
         return change
     hold = Hold(id=next_id(state.holds), reason=REFUNDED_ELSEWHERE, placed_at=now)
@@ -68,13 +72,16 @@ def _credit(state: OrderState, ledger: Ledger, amount: int, now: datetime) -> St
     return StateChange((*change.events, held), {**change.fields, "holds": (*state.holds, hold)})
 
 
-def _taken_back(state: OrderState, amount: int) -> StateChange:
+def _taken_back(state: OrderState, amount: int, now: datetime) -> StateChange:
     """Let the customer owe `amount` again: a refund has failed that was credited."""
     credits, new_events = state.credits, list[events.OrderEvent]()
     for credit in reversed(_credits(state)):
         if share := min(amount, credit.amount):
             amount -= share
-            credits = replaced(credits, replace(credit, amount=credit.amount - share))
+            less = replace(credit, amount=credit.amount - share)
+            if not less.amount:
+                less = replace(credit, revoked_at=now)
+            credits = replaced(credits, less)
             new_events.append(events.CreditRevoked(credit_id=credit.id, amount=share))
     return StateChange(tuple(new_events), {"credits": credits})
 

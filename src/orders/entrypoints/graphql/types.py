@@ -44,6 +44,7 @@ from orders.domain.payments import (
     RefundStatus,
     TermsKind,
 )
+from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 
@@ -74,6 +75,7 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Order", "fulfillment_status"): OrderFulfillmentStatus,
     ("Order", "return_status"): OrderReturnStatus,
     ("Order", "terms"): TermsKind,
+    ("Order", "confirmation"): Confirmation,
     ("Payment", "status"): PaymentStatus,
     ("ManualPayment", "method"): ManualMethod,
     ("Refund", "status"): RefundStatus,

@@ -7,6 +7,7 @@ from typing import Final
 
 from orders.adapters.messages import EVENTS, message_type
 from orders.domain.actions import Action
+from orders.domain.identifiers import ActorKind
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -23,6 +24,7 @@ from orders.domain.payments import (
     RefundStatus,
     TermsKind,
 )
+from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 from orders.entrypoints.http.openapi.shapes import Schema, open_value
@@ -36,6 +38,7 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
         "return_status": OrderReturnStatus,
         "cancel_reason": CANCEL_REASONS,
         "terms": TermsKind,
+        "confirmation": Confirmation,
     },
     "PaymentResponse": {"status": PaymentStatus},
     "ManualPaymentResponse": {"method": ManualMethod},
@@ -44,7 +47,7 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
     "DisputeResponse": {"status": DisputeStatus},
     "ShipmentResponse": {"status": ShipmentStatus},
     "ReturnResponse": {"status": ReturnStatus},
-    "ChangeResponse": {"status": ChangeStatus},
+    "ChangeResponse": {"status": ChangeStatus, "proposed_by": ActorKind},
     "ActionResponse": {"action": sorted(set(Action) - {Action.EXPIRE})},
     "EventResponse": {"type": _EVENT_NAMES},
     "FeedEvent": {"type": list(map(message_type, _EVENT_NAMES))},

@@ -12,6 +12,7 @@ from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
 from orders.domain.returns import WRITE_OFF
+from orders.domain.validation import OrderLimits
 from orders.entrypoints.http.schemas.body import Body, stated
 from orders.entrypoints.http.schemas.payment_requests import (
     AmountBody,
@@ -40,6 +41,7 @@ class Given(NamedTuple, Generic[B]):
     part_id: PartId
     by: Actor
     now: datetime
+    limits: OrderLimits
 
 
 class OrderMethod(Protocol):
@@ -91,7 +93,12 @@ def pay(order: Order, given: Given[PaymentBody]) -> None:
     if body.method is None:
         raise InvalidValue("method", "is needed, or manual")
     order.start_payment(
-        body.method, amount=body.amount, capture=body.capture, by=given.by, now=given.now
+        body.method,
+        amount=body.amount,
+        capture=body.capture,
+        by=given.by,
+        now=given.now,
+        limits=given.limits,
     )
 
 

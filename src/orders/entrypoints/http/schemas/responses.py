@@ -89,6 +89,7 @@ class OrderResponse(ResponsePart, frozen=True):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    confirmation: str
     terms: str
     due_in_days: int | None | UnsetType = UNSET
     payment_due_at: datetime | None | UnsetType = UNSET
@@ -128,6 +129,7 @@ class OrderResponse(ResponsePart, frozen=True):
             updated_at=state.updated_at,
             expires_at=state.expires_at,
             terms=TermsKind.PREPAID if state.terms is None else state.terms.kind,
+            confirmation=state.confirmation,
             **(_personal_and_money(state) if money else {}),
         )
 
