@@ -36,15 +36,16 @@ NAMES = """
 Order OrderDraft DraftLine Quote quote OrderLimits Address Shipping UNCHANGED CANCEL_REASONS
 FAILURE_REASONS
 Actor ActorKind OrderId derive_order_id order_number read_order_number
-OrderState Line Items Totals Money Ledger Hold Note Credit Change ChangeStatus ProcessedRequest
+OrderState Line Items Totals Money Ledger Hold Note Credit ProcessedRequest
+Change ChangeStatus ShippingChange Confirmation
 Payment PaymentStatus PaymentOperation OperationKind PaymentReport ProviderStatus
 TaxLine TaxPolicy TaxRounding tax_lines_of
 Refund RefundStatus Shipment ShipmentStatus Return ReturnStatus
 ManualPayment ManualMethod PaymentTerms TermsKind
 OrderStatus OrderPaymentStatus OrderFulfillmentStatus OrderReturnStatus
 Action TRANSITIONS refusals argument_bounds OrderEvent RecordedEvent OrderSnapshot
-OrderError InvalidValue CurrencyUnknown CurrencyMismatch AmountTooLarge TotalChanged
-IllegalTransition IllegalStep PartNotFound TooManyParts OnHold
+OrderError InvalidValue ExpiryPassed CurrencyUnknown CurrencyMismatch AmountTooLarge TotalChanged
+IllegalTransition IllegalStep PartNotFound TooManyParts TooManyDeclines OnHold
 PaymentNotCovered PaymentInFlight NothingDue NotYetExpired NotDelivered NotSettled OrderNotClosed
 AlreadyShipped WouldCancelWholeOrder ChangeOpen ChangeOutdated QuantityExceedsAvailable
 AmountExceedsDue AmountExceedsAuthorized AmountExceedsRefundable CreditExceedsAvailable

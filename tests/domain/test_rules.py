@@ -40,6 +40,7 @@ from orders.domain.order.order import CANCEL_REASONS, Order
 from orders.domain.payments import ProviderStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.rules import MAX_PARTS, argument_bounds, ready_to_ship
+from orders.domain.validation import OrderLimits
 from tests.support.orders import (
     ADDRESS,
     CUSTOMER,
@@ -867,7 +868,8 @@ def test_late_money_whose_refund_failed_is_refunded_by_hand(status: OrderStatus)
 
 
 def decline_payment(order: Order) -> None:
-    call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
+    limits = OrderLimits(declines=MAX_PARTS + 1)
+    call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW, limits=limits)
     order.record_operation_failure(call.key, "declined", now=NOW)
 
 

@@ -23,6 +23,7 @@ from orders.domain.lines import DraftLine, Items, TaxRounding
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
+from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualMethod, ManualPayment, PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
 from orders.domain.state import ProcessedRequest
@@ -59,7 +60,9 @@ def an_order_id(key: str = "key-1") -> OrderId:
     return derive_order_id(tenant=TENANT, subject=CUSTOMER.subject, request_key=key)
 
 
-def a_placed_order(*, key: str = "key-1", **changes: Any) -> Order:
+def a_placed_order(
+    *, key: str = "key-1", expires_at: datetime | None = EXPIRES, **changes: Any
+) -> Order:
     """A pending order of 4,300; `changes` are of the draft."""
     order_id = an_order_id(key)
     return Order.place(
@@ -68,7 +71,7 @@ def a_placed_order(*, key: str = "key-1", **changes: Any) -> Order:
         number=order_number(order_id.int),
         tenant=TENANT,
         customer_id=CUSTOMER.subject,
-        expires_at=EXPIRES,
+        expires_at=expires_at,
         by=CUSTOMER,
         now=NOW,
     )
@@ -112,6 +115,12 @@ def authorize(order: Order, amount: int | None = None) -> str:
     call = order.start_payment("tok_ok", amount=amount, by=CUSTOMER, now=NOW)
     order.record_operation_result(call.key, a_report(order), now=NOW)
     return call.payment_id
+
+
+def decline(order: Order, now: datetime = NOW, amount: int | None = None) -> None:
+    """Try to pay, and be declined."""
+    call = order.start_payment("tok_declined", amount=amount, by=CUSTOMER, now=now)
+    order.record_operation_failure(call.key, "insufficient_funds", now=now)
 
 
 def take(order: Order, amount: int | None = None) -> str:
@@ -337,7 +346,14 @@ def _refund_in_every_way(order: Order) -> None:
 
 def _change_in_every_way(order: Order) -> None:
     for decide in (order.decline_change, order.apply_change, None):
-        order.propose_change(removed=items(_2=1), added=(), reason="other", by=CUSTOMER, now=NOW)
+        order.propose_change(
+            removed=items(_2=1),
+            added=(),
+            shipping=ShippingChange(method="express"),
+            reason="other",
+            by=CUSTOMER,
+            now=NOW,
+        )
         if decide is not None:
             decide(order.state.changes[-1].id, by=STAFF, now=NOW)
 

@@ -108,22 +108,27 @@ class OrderEdited(Event):
 
 @_event
 class OrderChangeProposed(Event):
-    """A change was proposed. `added` is the number of new lines, `gross` the new price."""
+    """A change was proposed. `added` is the number of new lines, `gross` the new price.
+
+    `shipping_method` is the new one; null if it stays.
+    """
 
     change_id: PartId
     removed: Items
     added: int
     gross: int
+    shipping_method: str | None = None
 
 
 @_event
 class OrderChanged(Event):
-    """A proposed change was applied."""
+    """A proposed change was applied. `shipping_method` is the new one; null if it stays."""
 
     change_id: PartId
     removed: Items
     added: int
     gross: int
+    shipping_method: str | None = None
 
 
 @_event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -89,6 +90,18 @@ class Line:
         """What the first `units` cost after discounts, before tax is added to it."""
         discount = self.discount + self.order_discount
         return self.unit_price * units - share_of_units(discount, units=units, of=self.quantity)
+
+    def tax_in(self, amount: int) -> int:
+        """The part of the line's tax that is in the first `amount` of what its units cost.
+
+        For what whole units cost it is exactly their tax; within one unit it is in proportion.
+        """
+        units = bisect_right(range(1, self.quantity + 1), amount, key=self.value_of)
+        tax, paid = self.tax_of(units), self.value_of(units)
+        if units == self.quantity or amount <= paid:
+            return tax
+        unit = self.taxed_part(1, after=units)
+        return tax + rounded_share(amount - paid, unit.tax, unit.gross)
 
     def taxed_part(self, units: int, *, after: int = 0) -> TaxedPart:
         """What `units` that follow the first `after` ones cost, and the tax in it."""

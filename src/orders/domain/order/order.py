@@ -26,6 +26,7 @@ from orders.domain.order import (
 )
 from orders.domain.order._core import OrderCore
 from orders.domain.order._lifecycle import CANCEL_REASONS, UNCHANGED, Unchanged
+from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualPayment, PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
 from orders.domain.state import OrderState, ProcessedRequest
@@ -119,7 +120,8 @@ class Order:
         expires_at: datetime | None = None,
         limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> Order:
-        """Start an order. One that costs nothing is confirmed at once, and so is one with terms.
+        """Start an order. One that costs nothing is confirmed at once, and so is one with terms,
+        unless it is held or staff confirm it.
 
         `customer_id` says whose order it is; None is a guest's. It expires at `expires_at`, or
         after a day, if nobody has paid; with terms it does not expire. Repeated with the same
@@ -127,6 +129,7 @@ class Order:
 
         Raises:
             InvalidValue: If a value of the draft or an argument is not valid.
+            ExpiryPassed: If `expires_at` is not after `now`.
             TotalChanged: If the order does not cost the draft's `expected_total`.
         """
         state = _placing.first_state(
@@ -141,7 +144,7 @@ class Order:
             now=now,
         )
         order = cls(OrderCore(state))
-        order._core.carry_out(_placing.created(state), by, now)
+        order._core.carry_out(_placing.created(state, draft.holds), by, now)
         return order
 
     def confirm(self, *, by: Actor, now: datetime) -> None:
@@ -158,12 +161,15 @@ class Order:
     def complete(self, *, by: Actor, now: datetime) -> None:
         """Close a confirmed order: everything is delivered and paid.
 
+        A change that staff have proposed is declined: nobody but its customer is waited for.
+
         Raises:
             InvalidValue: If `by` or `now` is not valid.
             IllegalTransition: If the order is not confirmed.
             NotDelivered: If units are still to be delivered.
             NotSettled: If what was paid is not what is due.
-            OrderNotClosed: If a payment, return, hold or change is open.
+            OrderNotClosed: If a payment, return or hold is open, or a change that its customer has
+                proposed.
         """
         self._core.carry_out(_lifecycle.complete(self.state, now), by, now)
 
@@ -273,13 +279,14 @@ class Order:
         *,
         removed: Items,
         added: Sequence[DraftLine],
+        shipping: ShippingChange | None = None,
         reason: str,
         expected_total: int | None = None,
         by: Actor,
         now: datetime,
         limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> None:
-        """Work out what the order costs with units removed and lines added.
+        """Work out what the order costs with units removed, lines added, or another shipping.
 
         Nothing else changes until `apply_change`. Give the `expected_total` in minor units to
         make sure of the price.
@@ -295,7 +302,7 @@ class Order:
             TooManyParts: If the order has 250 changes.
         """
         steps = _changes.propose_change(
-            self.state, removed, added, reason, expected_total, now, limits
+            self.state, removed, added, shipping, reason, expected_total, by, now, limits
         )
         self._core.carry_out(steps, by, now)
 
@@ -333,6 +340,7 @@ class Order:
         capture: bool = False,
         by: Actor,
         now: datetime,
+        limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> PaymentOperation:
         """Reserve a payment with the token of a payment method, never with card data.
 
@@ -348,10 +356,14 @@ class Order:
             IllegalTransition: If the order is neither pending nor confirmed.
             NothingDue: If nothing is left to pay.
             PaymentInFlight: If a payment without an outcome may pay for what is left.
+            TooManyDeclines: If as many payments of the last hour as `limits` allow were declined,
+                or may still be.
             AmountExceedsDue: If the amount is more than what is left to pay.
             TooManyParts: If the order has 250 payments.
         """
-        steps = _payments.start_payment(self.state, method, amount, now, capture=capture)
+        steps = _payments.start_payment(
+            self.state, method, amount, now, capture=capture, limits=limits
+        )
         return self._core.carry_out(steps, by, now)
 
     def capture(
