@@ -260,9 +260,29 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.OrderShipped: (lambda: done(Action.DISPATCH), PARCEL),
     events.OrderDelivered: (lambda: done(Action.DELIVER), PARCEL),
     events.ShipmentCancelled: (lambda: done(Action.CANCEL_SHIPMENT), PARCEL),
+    events.ShipmentCorrected: (
+        lambda: done(Action.CORRECT_SHIPMENT),
+        {"shipment_id": "1", "fields": ("tracking",)},
+    ),
+    events.DeliveryFailed: (lambda: done(Action.FAIL_DELIVERY), PARCEL | {"reason": "lost"}),
+    events.LateShipmentRecorded: (
+        lambda: done(Action.RECORD_LATE_SHIPMENT, OrderStatus.CANCELLED),
+        {"shipment_id": "1", "items": {"1": 1}, "surplus": {"1": 1}},
+    ),
     events.CreditGranted: (
         lambda: done(Action.GRANT_CREDIT),
-        {"credit_id": "1", "amount": 1, "reason": "goodwill", "tax": 0},
+        {
+            "credit_id": "1",
+            "amount": 1,
+            "reason": "goodwill",
+            "tax": 0,
+            "lines": {},
+            "undeliverable": {},
+        },
+    ),
+    events.CreditRevoked: (
+        lambda: done(Action.REVOKE_CREDIT),
+        {"credit_id": "1", "amount": 100},
     ),
     events.ReturnRequested: (
         lambda: done(Action.REQUEST_RETURN),
@@ -514,11 +534,13 @@ def test_the_builder_of_every_part_builds_every_part() -> None:
     }
     assert {r.status for r in state.ledger.refunds} == {"requested", "succeeded", "failed"}
     assert {s.status for s in state.shipments} == {
-        *("created", "dispatched", "delivered", "cancelled")
+        *("created", "dispatched", "delivered", "cancelled", "failed")
     }
     assert {r.status for r in state.returns} == {
         *("requested", "approved", "declined", "received", "closed")
     }
+    assert {credit.revoked_at is None for credit in state.credits} == {True, False}
+    assert any(credit.undeliverable for credit in state.credits)
     assert {call.kind for call in state.ledger.operations} == {
         *("authorize", "capture", "void", "refund")
     }

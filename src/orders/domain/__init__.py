@@ -75,12 +75,13 @@ from orders.domain.payments import (
 from orders.domain.pricing import Confirmation, OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
-from orders.domain.shipments import Shipment, ShipmentStatus
+from orders.domain.shipments import FAILURE_REASONS, Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
 from orders.domain.validation import Address, OrderLimits, Shipping
 
 __all__ = [
     "CANCEL_REASONS",
+    "FAILURE_REASONS",
     "TRANSITIONS",
     "UNCHANGED",
     "Action",

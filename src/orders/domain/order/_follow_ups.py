@@ -100,7 +100,7 @@ def _credited_as_refunded(state: OrderState, amount: int, now: datetime) -> Stat
     due any more, so they would leave unpaid.
     """
     change = granted_credit(state, amount, REFUNDED_ELSEWHERE, now)
-    is_unsent = any(line.shippable and line.shipped < line.live for line in state.lines)
+    is_unsent = any(line.shippable and line.shipped < line.deliverable for line in state.lines)
     if state.totals.net > 0 or not is_unsent:
         return change
     hold = Hold(id=next_id(state.holds), reason=REFUNDED_ELSEWHERE, placed_at=now)
@@ -186,5 +186,5 @@ def _needs_no_more(state: OrderState) -> bool:
         state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
         and state.totals.net >= state.totals.due
         and not state.ledger.pending_captures()
-        and all(line.delivered == line.live for line in state.lines if line.shippable)
+        and all(line.delivered == line.deliverable for line in state.lines if line.shippable)
     )

@@ -164,7 +164,7 @@ def release(state: OrderState, hold_id: str, now: datetime) -> Steps[None]:
 
 
 def _all_cancelled(state: OrderState) -> tuple[Line, ...]:
-    return tuple(replace(line, cancelled=line.quantity) for line in state.lines)
+    return tuple(replace(line, cancelled=line.quantity, undeliverable=0) for line in state.lines)
 
 
 def _that_differ(state: OrderState, fields: Fields) -> Fields:

@@ -135,7 +135,7 @@ def _declines_within(limits: OrderLimits, state: OrderState, now: datetime) -> O
 
 
 def _delivered(state: OrderState, _: datetime) -> OrderError | None:
-    done = all(line.delivered == line.live for line in state.lines if line.shippable)
+    done = all(line.delivered == line.deliverable for line in state.lines if line.shippable)
     return None if done else NotDelivered()
 
 
@@ -182,8 +182,9 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.WRITE_OFF: (_room_for("credits", most=MAX_FACTS),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
-    # A hold stops packing and sending. Cancelling a shipment and deliveries stay possible.
+    # A hold stops packing and sending. What stops or reports a shipment stays possible.
     Action.CREATE_SHIPMENT: (_no_hold, _covered, _room_for("shipments")),
+    Action.RECORD_LATE_SHIPMENT: (_room_for("shipments"),),
     Action.DISPATCH: (_no_hold, _covered),
     Action.COMPLETE: (_delivered, _settled, _nothing_open),
 }

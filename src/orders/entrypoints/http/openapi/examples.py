@@ -27,7 +27,15 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "external_reference": "cart-7391",
         "expected_total": 2995,
     },
-    "DraftBody": {"currency": "GBP", "lines": _LINES},
+    "DraftBody": {
+        "currency": "EUR",
+        "lines": [
+            {"sku": "TEA", "name": "Tea", "quantity": 3, "unit_price": 999, "tax_rate": "0.19"},
+            {"sku": "BOOK", "name": "Book", "quantity": 1, "unit_price": 1070, "tax_rate": "0.07"},
+        ],
+        "shipping": {"method": "standard", "price": 595, "tax_rate": "0.19"},
+        "prices_include_tax": True,
+    },
     "EditOrderBody": {"note": "Leave it with the neighbour", "metadata": {"gift": "yes"}},
     "ChangeBody": {
         "items": _ITEMS,
