@@ -60,6 +60,7 @@ class SearchedOrder(BaseModel):
     overdue_from: datetime | None = None
     """When the order becomes overdue; absent or null if nothing is to be paid by a time."""
     sort_key: str
+    updated_at: datetime
     outbox_claim: QueueEntry | None = None
     """Present while new events wait for the relay."""
     publisher_lags: dict[str, QueueEntry] = {}
@@ -71,6 +72,7 @@ class SearchedOrder(BaseModel):
 
 _ORDER_INDEXES: Final = (
     _index("sort_key", "tenant", "sort_key"),
+    _index("list_by_update", "tenant", "updated_at", "_id"),
     _list_by("owner"),
     _list_by("status"),
     _list_by("payment_status"),

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from orders.domain import events
 from orders.domain.lifecycle import ENDED_UNPAID
-from orders.domain.operations import Ledger
 from orders.domain.order._parts import next_id, replaced
 from orders.domain.order._returns import granted_credit
 from orders.domain.order._state_change import StateChange
+from orders.domain.payments import Ledger
 from orders.domain.returns import REFUNDED_ELSEWHERE, Credit
 from orders.domain.state import Hold, OrderState
 

@@ -26,7 +26,7 @@ from orders.domain.payments import (
 )
 from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
-from orders.domain.shipments import ShipmentStatus
+from orders.domain.shipments import FAILURE_REASONS, ShipmentStatus
 from orders.entrypoints.http.openapi.shapes import Schema, open_value
 
 _EVENT_NAMES: Final = sorted(event.__name__ for event in EVENTS)
@@ -45,7 +45,7 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
     "NextActionResponse": {"type": [REDIRECT]},
     "RefundResponse": {"status": RefundStatus},
     "DisputeResponse": {"status": DisputeStatus},
-    "ShipmentResponse": {"status": ShipmentStatus},
+    "ShipmentResponse": {"status": ShipmentStatus, "failure_reason": FAILURE_REASONS},
     "ReturnResponse": {"status": ReturnStatus},
     "ChangeResponse": {"status": ChangeStatus, "proposed_by": ActorKind},
     "ActionResponse": {"action": sorted(set(Action) - {Action.EXPIRE})},

@@ -14,6 +14,11 @@ from orders.domain.order.order import Order
 from orders.domain.returns import WRITE_OFF
 from orders.domain.validation import OrderLimits
 from orders.entrypoints.http.schemas.body import Body, stated
+from orders.entrypoints.http.schemas.parcel_requests import (
+    FailDeliveryBody,
+    LateShipmentBody,
+    ReceiveReturnBody,
+)
 from orders.entrypoints.http.schemas.payment_requests import (
     AmountBody,
     CreditBody,
@@ -133,13 +138,43 @@ def grant_credit(order: Order, given: Given[CreditBody]) -> None:
     if given.body.reason == WRITE_OFF:
         order.write_off(amount=given.body.amount, by=given.by, now=given.now)
         return
-    order.grant_credit(given.body.amount, given.body.reason, by=given.by, now=given.now)
+    order.grant_credit(
+        given.body.amount,
+        given.body.reason,
+        line_id=given.body.line_id,
+        undeliverable=given.body.undeliverable,
+        by=given.by,
+        now=given.now,
+    )
 
 
 def create_shipment(order: Order, given: Given[ShipmentBody]) -> None:
     body = given.body
     order.create_shipment(
         body.to_items(), carrier=body.carrier, tracking=body.tracking, by=given.by, now=given.now
+    )
+
+
+def record_late_shipment(order: Order, given: Given[LateShipmentBody]) -> None:
+    body = given.body
+    order.record_late_shipment(
+        body.to_items(),
+        carrier=body.carrier,
+        tracking=body.tracking,
+        dispatched_at=body.dispatched_at,
+        by=given.by,
+        now=given.now,
+    )
+
+
+def fail_delivery(order: Order, given: Given[FailDeliveryBody]) -> None:
+    order.fail_delivery(given.part_id, given.body.reason, by=given.by, now=given.now)
+
+
+def receive_return(order: Order, given: Given[ReceiveReturnBody]) -> None:
+    body = given.body
+    order.receive_return(
+        given.part_id, items=body.to_items(), credit=body.credit, by=given.by, now=given.now
     )
 
 

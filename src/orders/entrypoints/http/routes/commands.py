@@ -24,15 +24,23 @@ from orders.entrypoints.http.routes.command_methods import (
     capture,
     create_shipment,
     dispatch,
+    fail_delivery,
     grant_credit,
     hold,
     of_order,
     of_part,
     pay,
+    receive_return,
+    record_late_shipment,
     refund,
     request_return,
 )
 from orders.entrypoints.http.schemas.body import Body
+from orders.entrypoints.http.schemas.parcel_requests import (
+    FailDeliveryBody,
+    LateShipmentBody,
+    ReceiveReturnBody,
+)
 from orders.entrypoints.http.schemas.payment_requests import (
     AmountBody,
     CreditBody,
@@ -175,6 +183,13 @@ _ROWS: Final = (
         ),
     ),
     Command(
+        "/credits/{part_id:str}/revoke",
+        Operation.REVOKE_CREDIT,
+        EmptyBody,
+        of_part(Order.revoke_credit),
+        "Revoke a credit that was not paid out",
+    ),
+    Command(
         "/shipments",
         Operation.CREATE_SHIPMENT,
         ShipmentBody,
@@ -195,6 +210,21 @@ _ROWS: Final = (
         EmptyBody,
         of_part(Order.deliver),
         "Record that a shipment was delivered",
+    ),
+    Command(
+        "/shipments/{part_id:str}/fail",
+        Operation.FAIL_DELIVERY,
+        FailDeliveryBody,
+        fail_delivery,
+        "Record that a shipment will not arrive",
+    ),
+    Command(
+        "/late-shipments",
+        Operation.RECORD_LATE_SHIPMENT,
+        LateShipmentBody,
+        record_late_shipment,
+        "Record a shipment that left before a cancellation was known",
+        creates=True,
     ),
     Command(
         "/shipments/{part_id:str}/cancel",
@@ -228,8 +258,8 @@ _ROWS: Final = (
     Command(
         "/returns/{part_id:str}/receive",
         Operation.RECEIVE_RETURN,
-        EmptyBody,
-        of_part(Order.receive_return),
+        ReceiveReturnBody,
+        receive_return,
         "Receive returned units and credit them",
     ),
     Command(

@@ -15,13 +15,15 @@ from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.routes.orders import ONE, TAGS
-from orders.entrypoints.http.schemas.part_responses import (
-    ChangeResponse,
+from orders.entrypoints.http.schemas.parcel_responses import (
     CreditResponse,
-    HoldResponse,
-    NoteResponse,
     ReturnResponse,
     ShipmentResponse,
+)
+from orders.entrypoints.http.schemas.part_responses import (
+    ChangeResponse,
+    HoldResponse,
+    NoteResponse,
 )
 from orders.entrypoints.http.schemas.payment_responses import (
     DisputeResponse,

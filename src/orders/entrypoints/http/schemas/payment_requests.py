@@ -65,7 +65,14 @@ class RefundBody(Body, frozen=True):
 
 
 class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why. `write-off`, for finance: it will never be paid."""
+    """How much less the customer owes, and why; with `line_id`, for this line. The reason
+    `write-off` is for finance: it will never be paid.
+
+    With `undeliverable`, that many units of the line will not be delivered any more. Only then the
+    amount may be 0.
+    """
 
     amount: int
     reason: str
+    line_id: str | None = None
+    undeliverable: int = 0
