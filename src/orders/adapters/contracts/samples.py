@@ -15,7 +15,6 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
-from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
@@ -23,6 +22,7 @@ from orders.domain.payments import (
     Dispute,
     DisputeStatus,
     FailedRefund,
+    Ledger,
     NextAction,
     OperationKind,
     Payment,

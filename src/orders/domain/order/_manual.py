@@ -14,11 +14,17 @@ from orders.domain.errors import (
     InvalidValue,
     NothingDue,
 )
-from orders.domain.operations import Ledger
 from orders.domain.order._parts import amount_within, in_whole_milliseconds, next_id, part
 from orders.domain.order._returns import granted_credit
 from orders.domain.order._state_change import Steps, changed
-from orders.domain.payments import ManualPayment, Payment, PaymentStatus, Refund, RefundStatus
+from orders.domain.payments import (
+    Ledger,
+    ManualPayment,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
 from orders.domain.returns import WRITE_OFF
 from orders.domain.rules import recordable, require_allowed, uncollected
 from orders.domain.state import OrderState

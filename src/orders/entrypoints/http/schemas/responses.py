@@ -160,12 +160,14 @@ class Page(ResponsePart, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last.
 
     `unreadable` is there if the page leaves out what only a newer version of the service can read,
-    and says how many.
+    and says how many. `next_updated_from` is there in a list by `updated_at`: the `updated_from` of
+    the next time, whatever page this is.
     """
 
     items: list[T]
     next_cursor: str | None
     unreadable: int | UnsetType = UNSET
+    next_updated_from: datetime | UnsetType = UNSET
 
 
 class FeedPage(ResponsePart, frozen=True):
