@@ -71,6 +71,8 @@ def add_bounds(description: Schema, limits: PublishedLimits) -> None:
 def _value_of(schema: Schema) -> Schema:
     """What a value has to be where it is not null."""
     one: Schema = next((each for each in schema.get("oneOf", ()) if each != NULL), schema)
+    if None in one.get("enum", ()):
+        return {**one, "type": "string", "enum": [each for each in one["enum"] if each is not None]}
     return one
 
 
@@ -177,6 +179,9 @@ def _parameters(limits: PublishedLimits) -> Mapping[tuple[str, str], Schema]:
         ("query", "number"): _NUMBER,
         ("path", "external_reference"): _matching(REFERENCE),
         ("query", "limit"): {"minimum": 1, "maximum": limits.page},
+        ("query", "sort"): {
+            "description": f"Without it `-created_at`; with `updated_from`, `updated_at`. {GROWS}"
+        },
         ("query", "cursor"): {"pattern": r"^[A-Za-z0-9_-]+$"},
     }
 
