@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.identifiers import Actor, OrderId, PartId, order_number
+from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -15,14 +15,14 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
-from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     Dispute,
     DisputeStatus,
     FailedRefund,
+    Ledger,
     NextAction,
     OperationKind,
     Payment,
@@ -32,7 +32,7 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft, Totals
+from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
@@ -135,6 +135,9 @@ def an_order_with_everything(
                         TaxLine(rate="0.19", taxable=3, tax=1),
                         TaxLine(rate=None, taxable=1, tax=0),
                     ),
+                    lines={PartId("1"): 3, PartId("10"): 2},
+                    undeliverable={PartId("10"): 1},
+                    revoked_at=LATER,
                 ),
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
@@ -144,6 +147,7 @@ def an_order_with_everything(
             tax_policy=TaxPolicy(prices_include_tax=True, rounding=TaxRounding.ORDER),
             sequence=17,
             next_action_at=LATER,
+            confirmation=Confirmation.MANUAL,
         )
     )
 
@@ -164,6 +168,7 @@ def _lines() -> tuple[Line, ...]:
         shipped=12,
         delivered=11,
         returned=4,
+        undeliverable=1,
         tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
     return (
@@ -184,6 +189,8 @@ def _changes() -> tuple[Change, ...]:
             gross=LARGE,
             created_at=NOW,
             status=status,
+            shipping=ShippingChange(method="express", price=place, tax=1, tax_rate="0.19"),
+            proposed_by=ActorKind.STAFF,
         )
         for place, status in enumerate(ChangeStatus, 1)
     )
@@ -280,6 +287,10 @@ def _shipments() -> tuple[Shipment, ...]:
             tracking=f"TRACK-{place}",
             dispatched_at=LATER,
             delivered_at=LATER,
+            value=LARGE,
+            surplus={PartId("10"): 1},
+            failed_at=LATER,
+            failure_reason="lost",
         )
         for place, status in enumerate(ShipmentStatus, 1)
     )
@@ -294,6 +305,7 @@ def _returns() -> tuple[Return, ...]:
             created_at=LATER,
             status=status,
             credited=place,
+            received={PartId("1"): 1},
         )
         for place, status in enumerate(ReturnStatus, 1)
     )

@@ -18,7 +18,7 @@ from orders.domain.read_only import ReadOnlyDict, read_only
 class Line:
     """A line of a placed order. Two lines may have one SKU, at two prices.
 
-    Always 0 <= returned <= delivered <= shipped and shipped + allocated <= live.
+    Always 0 <= returned <= delivered <= shipped and shipped + allocated <= deliverable <= live.
     """
 
     id: str
@@ -37,6 +37,8 @@ class Line:
     shipped: int = 0
     delivered: int = 0
     returned: int = 0
+    undeliverable: int = 0
+    """Live units that nobody will deliver any more. What they cost was settled by a credit."""
     tax_rule: TaxRule | None = None
     """None: the tax was stated and is not in the price; each unit has an equal part of it."""
 
@@ -46,9 +48,14 @@ class Line:
         return self.quantity - self.cancelled
 
     @property
+    def deliverable(self) -> int:
+        """Units that are delivered, or still to be delivered."""
+        return self.quantity - self.cancelled - self.undeliverable
+
+    @property
     def unallocated(self) -> int:
-        """Live units that are in no shipment: they can still be cancelled or packed."""
-        return self.live - self.allocated - self.shipped
+        """Deliverable units that are in no shipment: they can still be cancelled or packed."""
+        return self.deliverable - self.allocated - self.shipped
 
     @property
     def gross(self) -> int:

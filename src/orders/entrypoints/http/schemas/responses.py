@@ -20,17 +20,19 @@ from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
 from orders.domain.validation import Shipping
+from orders.entrypoints.http.schemas.parcel_responses import (
+    CreditResponse,
+    ReturnResponse,
+    ShipmentResponse,
+)
 from orders.entrypoints.http.schemas.part_responses import (
     AddressResponse,
     ChangeResponse,
-    CreditResponse,
     DisputeResponse,
     HoldResponse,
     LineResponse,
     PaymentResponse,
     RefundResponse,
-    ReturnResponse,
-    ShipmentResponse,
 )
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.totals_responses import TotalsResponse
@@ -83,6 +85,7 @@ class OrderResponse(ResponsePart, frozen=True):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    confirmation: str
     cancel_reason: str | None | UnsetType = UNSET
     customer_id: str | None | UnsetType = UNSET
     note: str | None | UnsetType = UNSET
@@ -108,7 +111,7 @@ class OrderResponse(ResponsePart, frozen=True):
             currency=state.currency,
             lines=[LineResponse.of(line, money=money) for line in state.lines],
             shipping=_shipping(state, money=money),
-            shipments=[ShipmentResponse.of(shipment) for shipment in state.shipments],
+            shipments=[ShipmentResponse.of(shipment, money=money) for shipment in state.shipments],
             returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
             changes=[ChangeResponse.of(change, money=money) for change in state.changes],
             holds=[HoldResponse.of(hold, reasons=view is View.STAFF) for hold in state.holds],
@@ -118,6 +121,7 @@ class OrderResponse(ResponsePart, frozen=True):
             created_at=state.created_at,
             updated_at=state.updated_at,
             expires_at=state.expires_at,
+            confirmation=state.confirmation,
             **(_personal_and_money(state) if money else {}),
         )
 
@@ -156,12 +160,14 @@ class Page(ResponsePart, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last.
 
     `unreadable` is there if the page leaves out what only a newer version of the service can read,
-    and says how many.
+    and says how many. `next_updated_from` is there in a list by `updated_at`: the `updated_from` of
+    the next time, whatever page this is.
     """
 
     items: list[T]
     next_cursor: str | None
     unreadable: int | UnsetType = UNSET
+    next_updated_from: datetime | UnsetType = UNSET
 
 
 class FeedPage(ResponsePart, frozen=True):
@@ -201,15 +207,17 @@ class QuoteResponse(ResponsePart, frozen=True):
 class ActionLimits(ResponsePart, frozen=True, forbid_unknown_fields=True):
     """The bounds of a command's arguments; what it has no bound for is left out.
 
-    `amount` is the most minor units, `items` the most units by line id. The others are the ids of
-    the parts that the command is possible for.
+    `amount` is the most minor units, `lines` the most minor units by line id, `items` the most
+    units by line id. The others are the ids of the parts that the command is possible for.
     """
 
     amount: int | UnsetType = UNSET
+    lines: dict[str, int] | UnsetType = UNSET
     items: dict[str, int] | UnsetType = UNSET
     payments: list[str] | UnsetType = UNSET
     shipments: list[str] | UnsetType = UNSET
     returns: list[str] | UnsetType = UNSET
+    credits: list[str] | UnsetType = UNSET
     changes: list[str] | UnsetType = UNSET
     holds: list[str] | UnsetType = UNSET
 
