@@ -141,6 +141,7 @@ def an_order_with_everything(
                         TaxLine(rate=None, taxable=1, tax=0),
                     ),
                     lines={PartId("1"): 3, PartId("10"): 2},
+                    line_taxes={PartId("1"): 1},
                     undeliverable={PartId("10"): 1},
                     revoked_at=LATER,
                 ),
