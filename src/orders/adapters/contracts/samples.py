@@ -23,14 +23,18 @@ from orders.domain.payments import (
     DisputeStatus,
     FailedRefund,
     Ledger,
+    ManualMethod,
+    ManualPayment,
     NextAction,
     OperationKind,
     Payment,
     PaymentDetails,
     PaymentOperation,
     PaymentStatus,
+    PaymentTerms,
     Refund,
     RefundStatus,
+    TermsKind,
 )
 from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
@@ -121,6 +125,7 @@ def an_order_with_everything(
             return_status=return_status,
             totals=every_total(),
             cancel_reason="customer",
+            terms=PaymentTerms(kind=TermsKind.INVOICE, due_in_days=30, payment_due_at=LATER),
             ledger=_ledger(order_id),
             shipments=_shipments(),
             returns=_returns(),
@@ -136,6 +141,7 @@ def an_order_with_everything(
                         TaxLine(rate=None, taxable=1, tax=0),
                     ),
                     lines={PartId("1"): 3, PartId("10"): 2},
+                    line_taxes={PartId("1"): 1},
                     undeliverable={PartId("10"): 1},
                     revoked_at=LATER,
                 ),
@@ -231,6 +237,10 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            refunded_elsewhere=3,
+            manual=ManualPayment(
+                method=ManualMethod.BANK_TRANSFER, reference=TEXT, received_at=NOW
+            ),
             details=_details(place) if place != 2 else None,
         )
 
@@ -243,6 +253,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             created_at=LATER,
             status=status,
             failure_code="refund_failed",
+            reference="BANK-7",
         )
 
     def operation(place: int, kind: OperationKind) -> PaymentOperation:

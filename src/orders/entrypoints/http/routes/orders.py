@@ -33,7 +33,8 @@ from orders.entrypoints.http.routes.order_responses import (
     page_response,
     read_response,
 )
-from orders.entrypoints.http.schemas.requests import DraftBody, EditOrderBody, PlaceOrderBody
+from orders.entrypoints.http.schemas.edit_requests import EditOrderBody
+from orders.entrypoints.http.schemas.requests import DraftBody, PlaceOrderBody
 from orders.entrypoints.http.schemas.responses import (
     ActionResponse,
     OrderResponse,
@@ -157,6 +158,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         created_before: FromQuery[datetime | None] = None,
         outstanding: FromQuery[bool | None] = None,
         ready_to_ship: FromQuery[bool | None] = None,
+        overdue: FromQuery[bool | None] = None,
         updated_from: FromQuery[datetime | None] = None,
         sort: FromQuery[Sort | None] = None,
         limit: Annotated[int, QueryParameter(ge=1)] = 50,
@@ -183,6 +185,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             created_before=aware(created_before, "created_before"),
             outstanding=outstanding,
             ready_to_ship=ready_to_ship,
+            overdue=overdue,
         )
         listed = pagination.listed(caller, where, sort, updated_from)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)

@@ -9,7 +9,8 @@ from msgspec import UNSET, UnsetType
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lines import Items
 from orders.domain.order.order import UNCHANGED, Order
-from orders.entrypoints.http.schemas.requests import Body, ItemBody, ItemsBody, ShipmentBody
+from orders.entrypoints.http.schemas.body import Body
+from orders.entrypoints.http.schemas.requests import ItemBody, ItemsBody, ShipmentBody
 
 
 class LateShipmentBody(ShipmentBody, frozen=True):
