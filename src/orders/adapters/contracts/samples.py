@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.identifiers import Actor, OrderId, PartId, order_number
+from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -15,24 +15,28 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
-from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     Dispute,
     DisputeStatus,
     FailedRefund,
+    Ledger,
+    ManualMethod,
+    ManualPayment,
     NextAction,
     OperationKind,
     Payment,
     PaymentDetails,
     PaymentOperation,
     PaymentStatus,
+    PaymentTerms,
     Refund,
     RefundStatus,
+    TermsKind,
 )
-from orders.domain.pricing import OrderDraft, Totals
+from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
@@ -121,6 +125,7 @@ def an_order_with_everything(
             return_status=return_status,
             totals=every_total(),
             cancel_reason="customer",
+            terms=PaymentTerms(kind=TermsKind.INVOICE, due_in_days=30, payment_due_at=LATER),
             ledger=_ledger(order_id),
             shipments=_shipments(),
             returns=_returns(),
@@ -135,6 +140,9 @@ def an_order_with_everything(
                         TaxLine(rate="0.19", taxable=3, tax=1),
                         TaxLine(rate=None, taxable=1, tax=0),
                     ),
+                    lines={PartId("1"): 3, PartId("10"): 2},
+                    undeliverable={PartId("10"): 1},
+                    revoked_at=LATER,
                 ),
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
@@ -144,6 +152,7 @@ def an_order_with_everything(
             tax_policy=TaxPolicy(prices_include_tax=True, rounding=TaxRounding.ORDER),
             sequence=17,
             next_action_at=LATER,
+            confirmation=Confirmation.MANUAL,
         )
     )
 
@@ -164,6 +173,7 @@ def _lines() -> tuple[Line, ...]:
         shipped=12,
         delivered=11,
         returned=4,
+        undeliverable=1,
         tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
     return (
@@ -184,6 +194,8 @@ def _changes() -> tuple[Change, ...]:
             gross=LARGE,
             created_at=NOW,
             status=status,
+            shipping=ShippingChange(method="express", price=place, tax=1, tax_rate="0.19"),
+            proposed_by=ActorKind.STAFF,
         )
         for place, status in enumerate(ChangeStatus, 1)
     )
@@ -224,6 +236,10 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            refunded_elsewhere=3,
+            manual=ManualPayment(
+                method=ManualMethod.BANK_TRANSFER, reference=TEXT, received_at=NOW
+            ),
             details=_details(place) if place != 2 else None,
         )
 
@@ -236,6 +252,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             created_at=LATER,
             status=status,
             failure_code="refund_failed",
+            reference="BANK-7",
         )
 
     def operation(place: int, kind: OperationKind) -> PaymentOperation:
@@ -280,6 +297,10 @@ def _shipments() -> tuple[Shipment, ...]:
             tracking=f"TRACK-{place}",
             dispatched_at=LATER,
             delivered_at=LATER,
+            value=LARGE,
+            surplus={PartId("10"): 1},
+            failed_at=LATER,
+            failure_reason="lost",
         )
         for place, status in enumerate(ShipmentStatus, 1)
     )
@@ -294,6 +315,7 @@ def _returns() -> tuple[Return, ...]:
             created_at=LATER,
             status=status,
             credited=place,
+            received={PartId("1"): 1},
         )
         for place, status in enumerate(ReturnStatus, 1)
     )

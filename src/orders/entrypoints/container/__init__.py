@@ -47,7 +47,7 @@ from orders.application.change_order import ChangeOrder
 from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.manage_outbox import ManageOutbox
-from orders.application.place_order import PlaceOrder
+from orders.application.place_order import PlaceOrder, TimeToPay
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.quote_order import QuoteOrder
@@ -74,6 +74,8 @@ from orders.entrypoints.settings.tls import tls_context
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
 Connection = AbstractAsyncContextManager[object]
+_CLOCKS_DIFFER = timedelta(seconds=10)
+"""The clocks of two processes differ by less, also if one of them stands still for a moment."""
 
 
 def _database(settings: Settings, pool_use: PoolUse) -> Database:
@@ -84,6 +86,13 @@ def _database(settings: Settings, pool_use: PoolUse) -> Database:
         timeout_seconds=settings.mongo_timeout_seconds,
         listeners=[pool_use, *([CommandSpans()] if settings.otlp_endpoint else [])],
     )
+
+
+def _settled_after(settings: Settings) -> timedelta:
+    """How long after its time a change is stored at the latest: after the longest write, by clocks
+    that differ.
+    """
+    return timedelta(seconds=settings.mongo_timeout_seconds) + _CLOCKS_DIFFER
 
 
 def _shared_secret(settings: Settings) -> SharedSecret:
@@ -148,8 +157,15 @@ class Container(containers.DeclarativeContainer):
         lines=settings.provided.max_lines,
         quantity=settings.provided.max_quantity,
         unit_price=settings.provided.max_unit_price,
+        declines=settings.provided.max_declines,
     )
+    settled_after = providers.Callable(_settled_after, settings)
     expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
+    time_to_pay = providers.Factory(
+        TimeToPay,
+        default=expire_after,
+        most=providers.Callable(timedelta, seconds=settings.provided.max_pay_within_seconds),
+    )
 
     # The database
     pool_use = providers.Singleton(PoolUse)
@@ -268,14 +284,16 @@ class Container(containers.DeclarativeContainer):
         now,
         randomness,
         limits,
-        expire_after,
+        time_to_pay,
     )
     quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
     change_order = providers.Singleton(with_spans(ChangeOrder), orders, execute_operations, now)
     propose_change = providers.Singleton(
         with_spans(ProposeChange), orders, change_order, price, now, limits
     )
-    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
+    read_orders = providers.Singleton(
+        with_spans(ReadOrders), orders, outbox, log, now, limits, settled_after
+    )
     record_payment_event = providers.Singleton(
         with_spans(RecordPaymentEvent), orders, payments, webhooks, now
     )

@@ -15,6 +15,9 @@ from typing import Final
 from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.payments import MAX_DUE_IN_DAYS
+from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
+from orders.domain.shipments import FAILURE_REASONS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
@@ -47,12 +50,13 @@ class PublishedLimits:
     order: OrderLimits = field(default_factory=OrderLimits)
     key_length: int = 255
     page: int = 100
+    pay_within_seconds: int = 2_592_000
 
 
 def add_bounds(description: Schema, limits: PublishedLimits) -> None:
     """State the bounds of every member of every body, and of every parameter."""
     schemas = description["components"]["schemas"]
-    for name, members in _members(limits.order).items():
+    for name, members in _members(limits).items():
         for member, bound in members.items():
             _value_of(schemas[name]["properties"][member]).update(bound)
     bounds = _parameters(limits)
@@ -70,11 +74,11 @@ def _value_of(schema: Schema) -> Schema:
     return one
 
 
-def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
-    quantity = {"minimum": 1, "maximum": limits.quantity}
+def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
+    quantity = {"minimum": 1, "maximum": limits.order.quantity}
     draft: dict[str, Schema] = {
         "currency": {"enum": sorted(EXPONENTS), "description": f"ISO 4217. {GROWS}"},
-        "lines": {"minItems": 1, "maxItems": limits.lines},
+        "lines": {"minItems": 1, "maxItems": limits.order.lines},
         "customer_id": _matching(REFERENCE),
         "discount": _AMOUNT,
         "external_reference": _matching(REFERENCE),
@@ -85,12 +89,22 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
     address = {name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")}
     return {
         "DraftBody": draft,
-        "PlaceOrderBody": draft,
+        "PlaceOrderBody": draft
+        | {
+            "due_in_days": {"minimum": 0, "maximum": MAX_DUE_IN_DAYS},
+            "pay_within_seconds": {"minimum": 1, "maximum": limits.pay_within_seconds},
+            "holds": {
+                "maxItems": MAX_FIRST_HOLDS,
+                "uniqueItems": True,
+                "items": {"type": "string", **_matching(CODE)},
+            },
+            "confirmation": {"enum": [str(each) for each in Confirmation], "description": GROWS},
+        },
         "LineBody": {
             "sku": _matching(SKU),
             "name": _text(MAX_NAME),
             "quantity": quantity,
-            "unit_price": {"minimum": 0, "maximum": limits.unit_price},
+            "unit_price": {"minimum": 0, "maximum": limits.order.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
             "tax_rate": _matching(RATE),
@@ -110,6 +124,12 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "external_reference": _matching(REFERENCE),
             "metadata": {"maxProperties": MAX_METADATA},
         },
+        "ShippingChangeBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
+        },
         "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
         "CancelBody": {"reason": {"enum": list(CANCEL_REASONS), "description": GROWS}},
         "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},
@@ -120,9 +140,26 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
         "ReasonBody": {"reason": _matching(CODE)},
         "NoteBody": {"text": _text(MAX_NOTE)},
         "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
+        "ManualPaymentBody": {"reference": _text(MAX_TEXT)},
         "AmountBody": {"amount": _PART},
-        "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
-        "CreditBody": {"amount": _PART, "reason": _matching(CODE)},
+        "RefundBody": {
+            "amount": _PART,
+            "reason": _matching(CODE),
+            "reference": _text(MAX_TEXT),
+        },
+        "CreditBody": {
+            "amount": _AMOUNT,
+            "reason": _matching(CODE),
+            "undeliverable": {"minimum": 0, "maximum": limits.order.quantity},
+        },
+        "FailDeliveryBody": {"reason": {"enum": list(FAILURE_REASONS), "description": GROWS}},
+        "LateShipmentBody": {
+            "items": _SOME,
+            "carrier": _text(MAX_TEXT),
+            "tracking": _text(MAX_TEXT),
+        },
+        "CorrectShipmentBody": {"carrier": _text(MAX_TEXT), "tracking": _text(MAX_TEXT)},
+        "ReceiveReturnBody": {"items": _SOME, "credit": _AMOUNT},
     }
 
 

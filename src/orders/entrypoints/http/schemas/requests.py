@@ -6,28 +6,22 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
-from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
-from orders.domain.order.order import UNCHANGED, Order, Unchanged
-from orders.domain.pricing import OrderDraft
+from orders.domain.order_changes import ShippingChange
+from orders.domain.payments import PaymentTerms, TermsKind
+from orders.domain.pricing import Confirmation, OrderDraft
 from orders.domain.validation import Address, Shipping
-
-_FEW: Final = msgspec.Meta(max_length=1_000)
-"""No bound of the domain's, but of the work for members that it will refuse."""
-
-
-class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A body that is refused if it has a member we do not know."""
+from orders.entrypoints.http.schemas.body import FEW, Body, stated
 
 
 class AddressBody(Body, frozen=True, omit_defaults=True):
@@ -99,7 +93,7 @@ class DraftBody(Body, frozen=True):
     external_reference: str | None = None
     note: str | None = None
     expected_total: int | None = None
-    metadata: Annotated[dict[str, str], _FEW] = {}
+    metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
     prices_include_tax: bool | None = None
 
     def to_draft(self) -> OrderDraft:
@@ -118,51 +112,43 @@ class DraftBody(Body, frozen=True):
 
 
 class PlaceOrderBody(DraftBody, frozen=True):
-    """What to order, and how to pay for it."""
+    """What to order, and how to pay for it.
+
+    With terms other than `prepaid`, for callers with `orders:terms`, the order is shipped before it
+    is paid. `due_in_days`, from 0 to 365, is for `invoice`, and counts from the dispatch.
+
+    `expires_at`, or else `pay_within_seconds` from now, is when it expires if nobody has paid.
+    `holds` are the reasons why it is held from the start; with `confirmation` `manual` only staff
+    confirm it. Only callers who may hold or confirm orders may ask for these two.
+    """
 
     payment: InitialPaymentBody | None = None
+    expires_at: datetime | None = None
+    pay_within_seconds: int | None = None
+    holds: Annotated[list[str], FEW] = field(default_factory=list)
+    confirmation: str = "automatic"
+    terms: TermsKind | UnsetType = UNSET
+    due_in_days: int | UnsetType = UNSET
 
+    def to_draft(self) -> OrderDraft:
+        """The draft as the domain checks it.
 
-class EditShippingBody(Body, frozen=True):
-    """Of shipping, only the address can be changed."""
-
-    address: AddressBody | None
-
-
-class EditOrderBody(Body, frozen=True):
-    """A merge patch (RFC 7396): members left out stay as they are, null removes."""
-
-    note: str | None | UnsetType = UNSET
-    external_reference: str | None | UnsetType = UNSET
-    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
-    shipping: EditShippingBody | UnsetType = UNSET
-
-    def edit(self, order: Order, by: Actor, now: datetime) -> None:
-        """Edit the order as the patch says."""
-        order.edit(
-            note=UNCHANGED if self.note is UNSET else self.note,
-            external_reference=(
-                UNCHANGED if self.external_reference is UNSET else self.external_reference
-            ),
-            metadata=self._metadata(order.state.metadata),
-            address=self._address(),
-            by=by,
-            now=now,
+        Raises:
+            InvalidValue: If `confirmation` is none of its values.
+        """
+        try:
+            confirmation = Confirmation(self.confirmation)
+        except ValueError:
+            names = " or ".join(Confirmation)
+            raise InvalidValue("confirmation", f"must be {names}") from None
+        kind = TermsKind.PREPAID if self.terms is UNSET else self.terms
+        terms = PaymentTerms(kind=kind, due_in_days=stated(self.due_in_days))
+        return replace(
+            super().to_draft(),
+            holds=tuple(self.holds),
+            confirmation=confirmation,
+            terms=None if kind is TermsKind.PREPAID else terms,
         )
-
-    def _metadata(self, present: Mapping[str, str]) -> Mapping[str, str] | None | Unchanged:
-        if self.metadata is UNSET:
-            return UNCHANGED
-        if self.metadata is None:
-            return None
-        merged = {**present, **self.metadata}
-        return {name: text for name, text in merged.items() if text is not None}
-
-    def _address(self) -> Address | None | Unchanged:
-        if self.shipping is UNSET:
-            return UNCHANGED
-        address = self.shipping.address
-        return None if address is None else address.to_domain()
 
 
 class ReasonBody(Body, frozen=True):
@@ -201,12 +187,26 @@ class ItemsBody(Body, frozen=True):
         return items
 
 
+class ShippingChangeBody(Body, frozen=True):
+    """Another shipping method. Only callers with `orders:price` may state a price or a tax that is
+    not the catalogue's. Without a `tax` or `tax_rate`, the rate stays as it is.
+    """
+
+    method: str
+    price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
+
+
 class ChangeBody(ItemsBody, frozen=True, kw_only=True):
-    """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
+    """Units to take off (`items`), `lines` to add and another `shipping` method, at once. More of
+    a line is a new line.
+    """
 
     reason: str
-    items: list[ItemBody] = []
-    lines: list[LineBody] = []
+    items: list[ItemBody] = field(default_factory=list)
+    lines: list[LineBody] = field(default_factory=list)
+    shipping: ShippingChangeBody | None = None
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -219,6 +219,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
             removed=self.to_items(),
             added=_lines(self.lines),
             reason=self.reason,
+            shipping=_shipping_change(self.shipping),
             expected_total=self.expected_total,
         )
 
@@ -248,37 +249,6 @@ class DispatchBody(Body, frozen=True):
     tracking: str | None = None
 
 
-class PaymentBody(Body, frozen=True):
-    """How to pay, and how much; without an amount, all that is still needed."""
-
-    method: str
-    amount: int | None = None
-    capture: bool = False
-
-
-class AmountBody(Body, frozen=True):
-    """How much; without an amount, all there is."""
-
-    amount: int | None = None
-
-
-class RefundBody(Body, frozen=True):
-    """How much to give back; without an amount, all that is owed. It goes to the payment that is
-    named, or else over as many as it takes; those whose last refund was refused come last.
-    """
-
-    amount: int | None = None
-    payment_id: str | None = None
-    reason: str = "customer"
-
-
-class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why."""
-
-    amount: int
-    reason: str
-
-
 class NoteBody(Body, frozen=True):
     """A note from staff for staff."""
 
@@ -291,6 +261,10 @@ class EmptyBody(Body, frozen=True):
 
 def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
     return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
+
+
+def _shipping_change(body: ShippingChangeBody | None) -> ShippingChange | None:
+    return None if body is None else msgspec.convert(body, ShippingChange, from_attributes=True)
 
 
 def _shipping(body: ShippingBody | None) -> Shipping | None:
