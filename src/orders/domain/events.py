@@ -17,6 +17,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
+from orders.domain.payments import ManualMethod
 from orders.domain.pricing import Totals
 
 E = TypeVar("E", bound="Event")
@@ -162,6 +163,22 @@ class PaymentStarted(Event):
 
 
 @_event
+class PaymentRecorded(Event):
+    """Staff recorded money that was received without the payment service."""
+
+    payment_id: PartId
+    amount: int
+    method: ManualMethod
+
+
+@_event
+class PaymentDueDateSet(Event):
+    """The time by which the customer pays an order with terms was set, moved or taken back."""
+
+    payment_due_at: datetime | None
+
+
+@_event
 class PaymentAuthorized(Event):
     """The payment service authorised this amount."""
 
@@ -218,8 +235,48 @@ class PaymentChargedBack(Event):
 
 
 @_event
+class PaymentRefundReversed(Event):
+    """Refunded money came back, because a refund failed after it had succeeded. `amount` is what
+    is new.
+    """
+
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeOpened(Event):
+    """The payer disputes a payment. The amount counts as charged back until the shop wins."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeWon(Event):
+    """The shop won a dispute. The amount does not count as charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeLost(Event):
+    """The shop lost a dispute. The amount stays charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
 class PaymentReceivedLate(Event):
-    """Money came for an order that had ended. A void or refund follows."""
+    """Money came for an order that had ended: it is owed back.
+
+    A void or refund follows. Staff give back what did not come through the payment service.
+    """
 
     payment_id: PartId
     amount: int
@@ -249,6 +306,15 @@ class RefundRequested(Event):
 
 
 @_event
+class RefundRecorded(Event):
+    """Staff recorded a refund that was made without the payment service."""
+
+    refund_id: PartId
+    payment_id: PartId
+    amount: int
+
+
+@_event
 class RefundSucceeded(Event):
     """A refund succeeded."""
 
@@ -259,7 +325,7 @@ class RefundSucceeded(Event):
 
 @_event
 class RefundFailed(Event):
-    """The payment service refused a refund for good. The money is still owed."""
+    """The payment service refused a refund, or it failed later. The money is still owed."""
 
     refund_id: PartId
     payment_id: PartId
@@ -301,11 +367,12 @@ class ShipmentCancelled(Event):
 
 @_event
 class CreditGranted(Event):
-    """The customer owes this amount less."""
+    """The customer owes this amount less. `tax` is the tax in it; 0 if it is not known."""
 
     credit_id: PartId
     amount: int
     reason: str
+    tax: int = 0
 
 
 @_event
@@ -360,6 +427,8 @@ OrderEvent = (
     | OrderReleased
     | NoteAdded
     | PaymentStarted
+    | PaymentRecorded
+    | PaymentDueDateSet
     | PaymentAuthorized
     | PaymentCaptured
     | PaymentRefunded
@@ -367,10 +436,15 @@ OrderEvent = (
     | PaymentVoided
     | PaymentOperationFailed
     | PaymentChargedBack
+    | PaymentRefundReversed
+    | DisputeOpened
+    | DisputeWon
+    | DisputeLost
     | PaymentReceivedLate
     | PaymentUnderReview
     | PaymentDismissed
     | RefundRequested
+    | RefundRecorded
     | RefundSucceeded
     | RefundFailed
     | ShipmentCreated

@@ -14,14 +14,19 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import DraftLine, Line
+from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
+    FailedRefund,
+    NextAction,
     OperationKind,
     Payment,
+    PaymentDetails,
     PaymentOperation,
     PaymentStatus,
     Refund,
@@ -101,7 +106,9 @@ def an_order_with_everything(
             customer_id="customer-1",
             currency="BHD",
             lines=_lines(),
-            shipping=Shipping(address=ADDRESS, method="express", price=250),
+            shipping=Shipping(
+                address=ADDRESS, method="express", price=250, tax=48, tax_rate="0.19"
+            ),
             external_reference="po-7",
             note=TEXT,
             metadata={"basket": TEXT, "A-1_b": "x"},
@@ -124,12 +131,17 @@ def an_order_with_everything(
                     reason="return",
                     created_at=NOW,
                     return_id=PartId("4"),
+                    tax_lines=(
+                        TaxLine(rate="0.19", taxable=3, tax=1),
+                        TaxLine(rate=None, taxable=1, tax=0),
+                    ),
                 ),
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
             notes=(Note(id=PartId("1"), text=TEXT, author="staff-1", created_at=LATER),),
             changes=_changes(),
             requests=(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
+            tax_policy=TaxPolicy(prices_include_tax=True, rounding=TaxRounding.ORDER),
             sequence=17,
             next_action_at=LATER,
         )
@@ -152,11 +164,12 @@ def _lines() -> tuple[Line, ...]:
         shipped=12,
         delivered=11,
         returned=4,
+        tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
     return (
         full,
         replace(full, id=PartId("2"), sku="N", unit_price=0),
-        replace(full, id=PartId("10")),
+        replace(full, id=PartId("10"), tax_rule=TaxRule(rate=None, included=True)),
     )
 
 
@@ -211,6 +224,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            details=_details(place) if place != 2 else None,
         )
 
     def refund(place: int, status: RefundStatus) -> Refund:
@@ -239,6 +253,18 @@ def _ledger(order_id: OrderId) -> Ledger:
         payments=tuple(payment(place, each) for place, each in enumerate(PaymentStatus, 1)),
         refunds=tuple(refund(place, each) for place, each in enumerate(RefundStatus, 1)),
         operations=tuple(operation(place, each) for place, each in enumerate(OperationKind, 1)),
+    )
+
+
+def _details(place: int) -> PaymentDetails:
+    return PaymentDetails(
+        disputes=tuple(
+            Dispute(id=f"dp_{each}", payment_id=PartId(str(place)), amount=LARGE, status=each)
+            for each in DisputeStatus
+        ),
+        failed_refunds=(FailedRefund(id="re_1", amount=7),),
+        authorized_until=LATER,
+        next_action=NextAction(type="redirect", url="https://pay.example/3ds?id=1"),
     )
 
 

@@ -21,7 +21,10 @@ class RefundStatus(StrEnum):
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """A refund of one payment. Its `amount`, in minor units, is reserved while it is requested."""
+    """A refund of one payment. Its `amount`, in minor units, is reserved while it is requested.
+
+    One with a `reference` was made elsewhere: staff recorded it, nothing was sent.
+    """
 
     id: PartId
     payment_id: PartId
@@ -30,3 +33,9 @@ class Refund:
     created_at: datetime
     status: RefundStatus = RefundStatus.REQUESTED
     failure_code: str | None = None
+    reference: str | None = None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether staff recorded it, instead of asking the payment service for it."""
+        return self.reference is not None

@@ -2,7 +2,16 @@
 customer.
 """
 
-from orders.domain.pricing.quotes import OrderDraft, Quote, quote
-from orders.domain.pricing.totals import LineTotals, Totals, totals_of
+from orders.domain.pricing.quotes import OrderDraft, Quote, quote, taxed_shipping
+from orders.domain.pricing.totals import LineTotals, Totals, tax_lines_of, totals_of
 
-__all__ = ["LineTotals", "OrderDraft", "Quote", "Totals", "quote", "totals_of"]
+__all__ = [
+    "LineTotals",
+    "OrderDraft",
+    "Quote",
+    "Totals",
+    "quote",
+    "tax_lines_of",
+    "taxed_shipping",
+    "totals_of",
+]

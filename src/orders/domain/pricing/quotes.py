@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from orders.domain.errors import InvalidValue, TotalChanged
-from orders.domain.lines import DraftLine, Line, lines_of
+from orders.domain.lines import (
+    EXCLUDED_BY_LINE,
+    DraftLine,
+    Line,
+    TaxPolicy,
+    TaxRounding,
+    lines_of,
+    rule_for,
+    stated_rate,
+    taxed_at,
+)
 from orders.domain.money import exponent
+from orders.domain.payments import PaymentTerms
 from orders.domain.pricing.totals import LineTotals, Totals, totals_of
 from orders.domain.validation import (
     MAX_NOTE,
@@ -16,6 +27,8 @@ from orders.domain.validation import (
     Shipping,
     validate_amount,
     validate_code,
+    validate_flag,
+    validate_kind,
     validate_metadata,
     validate_reference,
     validate_text,
@@ -29,6 +42,9 @@ class OrderDraft:
 
     `discount` is for the whole order; it is shared out over the lines. With `expected_total`,
     the order is placed at exactly this price or not at all. `quote` and `Order.place` check it.
+    With `prices_include_tax`, all prices and discounts are with tax; None says what False says,
+    unless the service takes prices from a price list that includes tax. The order keeps its
+    `tax_rounding`, which is the service's to set.
     """
 
     currency: str
@@ -39,6 +55,9 @@ class OrderDraft:
     note: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expected_total: int | None = None
+    terms: PaymentTerms | None = None
+    prices_include_tax: bool | None = None
+    tax_rounding: TaxRounding = TaxRounding.LINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +67,9 @@ class Quote:
     currency: str
     lines: tuple[Line, ...]
     totals: Totals
+    shipping: Shipping | None = None
+    tax_policy: TaxPolicy | None = None
+    """None: prices exclude tax, and it is rounded by line."""
 
 
 def quote(
@@ -61,6 +83,24 @@ def quote(
         InvalidValue: If a value of it is not valid; `field` says which.
         TotalChanged: If it does not cost its `expected_total`.
     """
+    _check(draft)
+    policy = _policy(draft)
+    lines = lines_of(draft.lines, order_discount=draft.discount, limits=limits, policy=policy)
+    shipping = taxed_shipping(draft.shipping, lines, policy)
+    totals = totals_of(LineTotals.of(lines, policy), shipping=shipping, policy=policy)
+    expected = draft.expected_total
+    if expected is not None and validate_whole(expected, "expected_total") != totals.gross:
+        raise TotalChanged(stated=expected, actual=totals.gross)
+    return Quote(
+        currency=draft.currency,
+        lines=lines,
+        totals=totals,
+        shipping=shipping,
+        tax_policy=None if policy is EXCLUDED_BY_LINE else policy,
+    )
+
+
+def _check(draft: OrderDraft) -> None:
     if not isinstance(draft, OrderDraft):
         raise InvalidValue("draft", "must be an OrderDraft")
     exponent(draft.currency)
@@ -69,22 +109,43 @@ def quote(
     if draft.note is not None:
         validate_text(draft.note, "note", most=MAX_NOTE)
     validate_metadata(draft.metadata, "metadata")
-    discount = validate_amount(draft.discount, "discount")
-    lines = lines_of(draft.lines, order_discount=discount, limits=limits)
-    totals = totals_of(LineTotals.of(lines), shipping=_shipping_price(draft.shipping))
-    expected = draft.expected_total
-    if expected is not None and validate_whole(expected, "expected_total") != totals.gross:
-        raise TotalChanged(stated=expected, actual=totals.gross)
-    return Quote(currency=draft.currency, lines=lines, totals=totals)
+    if draft.terms is not None:
+        validate_kind(draft.terms, PaymentTerms, "terms")
+    validate_amount(draft.discount, "discount")
 
 
-def _shipping_price(shipping: Shipping | None) -> int:
+def _policy(draft: OrderDraft) -> TaxPolicy:
+    included, rounding = draft.prices_include_tax, draft.tax_rounding
+    validate_kind(rounding, TaxRounding, "tax_rounding")
+    if included is not None:
+        validate_flag(included, "prices_include_tax")
+    if not included and rounding is TaxRounding.LINE:
+        return EXCLUDED_BY_LINE
+    return TaxPolicy(prices_include_tax=bool(included), rounding=rounding)
+
+
+def taxed_shipping(
+    shipping: Shipping | None, lines: Iterable[Line], policy: TaxPolicy
+) -> Shipping | None:
+    """Check a draft's shipping, and add the tax at its rate. `lines` are those of the order.
+
+    Raises:
+        InvalidValue: If a value of it is not valid.
+    """
     if shipping is None:
-        return 0
+        return None
     if not isinstance(shipping, Shipping):
         raise InvalidValue("shipping", "must be Shipping")
     if shipping.address is not None and not isinstance(shipping.address, Address):
         raise InvalidValue("shipping/address", "must be an Address")
     if shipping.method is not None:
         validate_code(shipping.method, "shipping/method")
-    return validate_amount(shipping.price, "shipping/price")
+    price = validate_amount(shipping.price, "shipping/price")
+    tax = validate_amount(shipping.tax, "shipping/tax")
+    if shipping.tax_rate is None:
+        if policy.prices_include_tax and tax > price:
+            raise InvalidValue("shipping/tax", "must not exceed the price, which includes it")
+        return shipping
+    rate = stated_rate(shipping.tax_rate, tax, "shipping/tax_rate")
+    rule = rule_for(rate, policy, taxed_at(lines))
+    return replace(shipping, tax=rule.tax_on(price), tax_rate=rate)

@@ -7,13 +7,15 @@ from orders.domain.rules.bounds import (
     capturable,
     in_flight,
     payable,
+    recordable,
     refundable,
     returnable_units,
     shippable_units,
+    uncollected,
 )
 from orders.domain.rules.cover import is_unpaid, payments_to_void_before_expiry
 from orders.domain.rules.guards import MAX_PARTS, is_packed, refusals, require_allowed
-from orders.domain.rules.worklists import next_action_at, ready_to_ship
+from orders.domain.rules.worklists import dated_terms, next_action_at, overdue_from, ready_to_ship
 
 __all__ = [
     "MAX_PARTS",
@@ -21,16 +23,20 @@ __all__ = [
     "argument_bounds",
     "cancellable_units",
     "capturable",
+    "dated_terms",
     "in_flight",
     "is_packed",
     "is_unpaid",
     "next_action_at",
+    "overdue_from",
     "payable",
     "payments_to_void_before_expiry",
     "ready_to_ship",
+    "recordable",
     "refundable",
     "refusals",
     "require_allowed",
     "returnable_units",
     "shippable_units",
+    "uncollected",
 ]

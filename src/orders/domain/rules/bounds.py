@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
+from orders.domain.money import AMOUNT_LIMIT
 from orders.domain.payments import IN_FLIGHT
 from orders.domain.returns import RETURN_STEPS, awaited_units
 from orders.domain.shipments import SHIPMENT_STEPS
@@ -77,10 +78,20 @@ def refundable(state: OrderState, payment_id: str | None = None) -> int:
     return min(state.totals.refund_due, ledger.total_refundable)
 
 
+def recordable(state: OrderState) -> int:
+    """What can be recorded as received elsewhere, in minor units, so that sums stay exact."""
+    return AMOUNT_LIMIT - 1 - state.totals.captured
+
+
 def capturable(state: OrderState) -> int:
     """What can still be captured, in minor units: never more than what is outstanding."""
     pending, totals = state.ledger.pending_captures(), state.totals
     return max(0, min(totals.authorized, totals.outstanding) - pending)
+
+
+def uncollected(state: OrderState) -> int:
+    """What can be written off, in minor units: what is still to be paid."""
+    return min(state.totals.outstanding, state.totals.creditable)
 
 
 def _cancellable_but_one(state: OrderState) -> dict[PartId, int]:
@@ -99,11 +110,17 @@ def _some(units: dict[PartId, int]) -> dict[PartId, int]:
 
 _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.PAY: {"amount": payable},
+    Action.RECORD_PAYMENT: {"amount": recordable},
     Action.CAPTURE: {"amount": capturable, "payments": lambda state: state.ledger.capturable_ids},
     Action.VOID: {"payments": lambda state: state.ledger.voidable_ids},
     Action.DISMISS_PAYMENT: {"payments": lambda state: state.ledger.doubtful_ids},
     Action.REFUND: {"amount": refundable, "payments": lambda state: state.ledger.refundable_ids},
+    Action.RECORD_REFUND: {
+        "amount": lambda state: state.ledger.total_held,
+        "payments": lambda state: state.ledger.held_ids,
+    },
     Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
+    Action.WRITE_OFF: {"amount": uncollected},
     Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
     Action.APPLY_CHANGE: {"changes": _open_change_ids},
     Action.DECLINE_CHANGE: {"changes": _open_change_ids},

@@ -28,13 +28,15 @@ from orders.domain.errors import (
 from orders.domain.lifecycle import TRANSITIONS
 from orders.domain.returns import AWAITED
 from orders.domain.rules.bounds import in_flight, payable
-from orders.domain.rules.cover import covered_amount, time_acts
+from orders.domain.rules.cover import covered_amount, is_covered, time_acts
 from orders.domain.state import OrderState
 
 MAX_PARTS: Final = 250
 """The most parts of each kind that commands can add. An order without a bound would grow too large
 to be stored, and then reports of the payment service could not be recorded.
 """
+MAX_FACTS: Final = 2 * MAX_PARTS
+"""The most parts of a kind with those that staff record as facts, such as manual payments."""
 
 
 def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderError]:
@@ -61,8 +63,10 @@ def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
 
 
 def _covered(state: OrderState, _: datetime) -> OrderError | None:
-    covered, due = covered_amount(state.ledger, state.totals), state.totals.due
-    return PaymentNotCovered(covered=covered, due=due) if covered < due else None
+    ledger, totals = state.ledger, state.totals
+    if is_covered(ledger, totals, state.terms):
+        return None
+    return PaymentNotCovered(covered=covered_amount(ledger, totals), due=totals.due)
 
 
 def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
@@ -70,7 +74,7 @@ def _past_its_time(state: OrderState, now: datetime) -> OrderError | None:
 
 
 def _nobody_pays(state: OrderState, _: datetime) -> OrderError | None:
-    return None if time_acts(state.ledger, state.totals) else PaymentInFlight()
+    return None if time_acts(state.ledger, state.totals, state.terms) else PaymentInFlight()
 
 
 def _nothing_packed(state: OrderState, _: datetime) -> OrderError | None:
@@ -114,10 +118,10 @@ def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
     return OrderNotClosed(", ".join(names)) if names else None
 
 
-def _room_for(kind: str) -> Guard:
+def _room_for(kind: str, *, most: int = MAX_PARTS) -> Guard:
     def guard(state: OrderState, _: datetime) -> OrderError | None:
         there = len(getattr(state.ledger if kind in _OF_THE_LEDGER else state, kind))
-        return TooManyParts(kind, most=MAX_PARTS) if there >= MAX_PARTS else None
+        return TooManyParts(kind, most=most) if there >= most else None
 
     return guard
 
@@ -132,9 +136,13 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.ADD_NOTE: (_room_for("notes"),),
     Action.HOLD: (_room_for("holds"),),
     Action.PAY: (_something_to_pay, _room_for("payments")),
+    # Money that has moved is recorded even if commands have used up their parts.
+    Action.RECORD_PAYMENT: (_room_for("payments", most=MAX_FACTS),),
+    Action.RECORD_REFUND: (_room_for("refunds", most=MAX_FACTS),),
     # This bounds commands only: refunds that follow from a report are always made.
     Action.REFUND: (_room_for("refunds"),),
     Action.GRANT_CREDIT: (_room_for("credits"),),
+    Action.WRITE_OFF: (_room_for("credits", most=MAX_FACTS),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
     # A hold stops packing and sending. Cancelling a shipment and deliveries stay possible.
     Action.CREATE_SHIPMENT: (_no_hold, _covered, _room_for("shipments")),

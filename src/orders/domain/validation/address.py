@@ -43,8 +43,13 @@ class Address:
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipping:
-    """Where to deliver, with which shipping method, and its price in minor units."""
+    """Where to deliver, with which shipping method, and its price in minor units.
+
+    `tax` is the tax on the price. A draft states it, or its `tax_rate`: see `DraftLine`.
+    """
 
     address: Address | None = None
     method: str | None = None
     price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None

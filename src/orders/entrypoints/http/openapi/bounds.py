@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.validation import (
@@ -92,8 +93,14 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "unit_price": {"minimum": 0, "maximum": limits.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
         },
-        "ShippingBody": {"method": _matching(CODE), "price": _AMOUNT},
+        "ShippingBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
+        },
         "AddressBody": address
         | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
         | {"country": _matching(COUNTRY)},

@@ -14,8 +14,8 @@ from orders.adapters.messages import FeedEvent, FeedEventData, OrderAfter
 from orders.domain import errors
 from orders.domain.order.order import Order
 from orders.entrypoints.http.errors import STATUS
-from orders.entrypoints.http.schemas.part_responses import ResponsePart
 from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.response_part import ResponsePart
 
 API: Final = """\
 Places orders and carries them through payment, shipping, returns and refunds.

@@ -48,16 +48,19 @@ class AddressBody(Body, frozen=True, omit_defaults=True):
 
 
 class ShippingBody(Body, frozen=True):
-    """How it travels. `method` is a code of the shop's."""
+    """How it travels. `method` is a code of the shop's. `tax` or `tax_rate` is as of a line."""
 
     address: AddressBody | None = None
     method: str | None = None
     price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
 
 
 class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
-    may state them, or a `unit_price` that is not the catalogue's.
+    may state them, or a `unit_price` or `tax_rate` that is not the catalogue's. A line may state
+    its `tax_rate`, such as "0.19", or its `tax`, not both.
     """
 
     sku: str
@@ -67,6 +70,7 @@ class LineBody(Body, frozen=True):
     discount: int = 0
     tax: int = 0
     shippable: bool = True
+    tax_rate: str | None = None
 
 
 class InitialPaymentBody(Body, frozen=True):
@@ -81,7 +85,11 @@ class InitialPaymentBody(Body, frozen=True):
 
 
 class DraftBody(Body, frozen=True):
-    """What to order. With `expected_total` it costs exactly that, or is refused."""
+    """What to order. With `expected_total` it costs exactly that, or is refused.
+
+    With `prices_include_tax` all prices and discounts are with tax. Without the member it is as
+    the catalogue's prices are, or false.
+    """
 
     currency: str
     lines: list[LineBody]
@@ -92,6 +100,7 @@ class DraftBody(Body, frozen=True):
     note: str | None = None
     expected_total: int | None = None
     metadata: Annotated[dict[str, str], _FEW] = {}
+    prices_include_tax: bool | None = None
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it."""
@@ -104,6 +113,7 @@ class DraftBody(Body, frozen=True):
             note=self.note,
             metadata=self.metadata,
             expected_total=self.expected_total,
+            prices_include_tax=self.prices_include_tax,
         )
 
 
@@ -287,4 +297,4 @@ def _shipping(body: ShippingBody | None) -> Shipping | None:
     if body is None:
         return None
     address = None if body.address is None else body.address.to_domain()
-    return Shipping(address=address, method=body.method, price=body.price)
+    return Shipping(**{**msgspec.structs.asdict(body), "address": address})

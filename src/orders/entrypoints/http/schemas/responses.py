@@ -17,22 +17,23 @@ from orders.application.access import View
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
-from orders.domain.pricing import Quote
+from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
 from orders.domain.validation import Shipping
 from orders.entrypoints.http.schemas.part_responses import (
     AddressResponse,
     ChangeResponse,
     CreditResponse,
+    DisputeResponse,
     HoldResponse,
     LineResponse,
     PaymentResponse,
     RefundResponse,
-    ResponsePart,
     ReturnResponse,
     ShipmentResponse,
-    TotalsResponse,
 )
+from orders.entrypoints.http.schemas.response_part import ResponsePart
+from orders.entrypoints.http.schemas.totals_responses import TotalsResponse
 
 T = TypeVar("T")
 
@@ -46,13 +47,19 @@ class ShippingResponse(ResponsePart, frozen=True):
     address: AddressResponse | None
     method: str | None
     price: int | UnsetType = UNSET
+    tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
 
     @classmethod
     def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
         """Show the way of shipping, with its price or without."""
-        price = shipping.price if money else UNSET
-        address = AddressResponse.of(shipping.address)
-        return cls(address=address, method=shipping.method, price=price)
+        return cls(
+            address=AddressResponse.of(shipping.address),
+            method=shipping.method,
+            price=shipping.price if money else UNSET,
+            tax=shipping.tax if money else UNSET,
+            tax_rate=shipping.tax_rate if money else UNSET,
+        )
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -83,7 +90,9 @@ class OrderResponse(ResponsePart, frozen=True):
     totals: TotalsResponse | UnsetType = UNSET
     payments: list[PaymentResponse] | UnsetType = UNSET
     refunds: list[RefundResponse] | UnsetType = UNSET
+    disputes: list[DisputeResponse] | UnsetType = UNSET
     credits: list[CreditResponse] | UnsetType = UNSET
+    prices_include_tax: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, state: OrderState, view: View) -> OrderResponse:
@@ -127,14 +136,19 @@ def _is_risk_data(event: OrderEvent) -> bool:
 
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
+    policy = state.tax_policy
     return {
         "customer_id": state.customer_id,
         "note": state.note,
         "metadata": dict(state.metadata),
-        "totals": TotalsResponse.of(state.totals),
+        "totals": TotalsResponse.of(
+            state.totals, tax_lines_of(state.lines, state.shipping, policy)
+        ),
         "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
         "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
+        "disputes": [DisputeResponse.of(dispute) for dispute in state.ledger.disputes],
         "credits": [CreditResponse.of(credit) for credit in state.credits],
+        "prices_include_tax": policy is not None and policy.prices_include_tax,
     }
 
 
@@ -167,14 +181,19 @@ class QuoteResponse(ResponsePart, frozen=True):
     currency: str
     lines: list[LineResponse]
     totals: TotalsResponse
+    shipping: ShippingResponse | None
+    prices_include_tax: bool
 
     @classmethod
     def of(cls, quote: Quote) -> QuoteResponse:
         """Show a quote."""
+        policy, shipping = quote.tax_policy, quote.shipping
         return cls(
             currency=quote.currency,
             lines=[LineResponse.of(line, money=True) for line in quote.lines],
-            totals=TotalsResponse.of(quote.totals),
+            totals=TotalsResponse.of(quote.totals, tax_lines_of(quote.lines, shipping, policy)),
+            shipping=None if shipping is None else ShippingResponse.of(shipping, money=True),
+            prices_include_tax=policy is not None and policy.prices_include_tax,
         )
 
 
