@@ -11,14 +11,31 @@ from tests.domain.machine import invariants
 from tests.domain.machine.driving import OVER, PICK, Driven, id_of, newest
 from tests.support.orders import CUSTOMER, STAFF
 
+RATES = ("0", "0.07", "0.19", "0.055", "0.333333", "1")
+
+
+def a_line(
+    quantity: int, unit_price: int, tax: int, rate: str | None, *, shippable: bool
+) -> DraftLine:
+    """A line whose tax, if it is stated, fits into its price."""
+    return DraftLine(
+        sku="PEN",
+        name="Pen",
+        quantity=quantity,
+        unit_price=unit_price,
+        tax=0 if rate else min(tax, unit_price * quantity),
+        tax_rate=rate,
+        shippable=shippable,
+    )
+
+
 LINES = st.lists(
     st.builds(
-        DraftLine,
-        sku=st.just("PEN"),
-        name=st.just("Pen"),
-        quantity=st.integers(1, 4),
-        unit_price=st.integers(0, 60) | st.just(50),
-        tax=st.integers(0, 7),
+        a_line,
+        st.integers(1, 4),
+        st.integers(0, 60) | st.just(50),
+        st.integers(0, 7),
+        st.none() | st.sampled_from(RATES),
         shippable=st.sampled_from([True, True, True, False]),
     ),
     min_size=1,

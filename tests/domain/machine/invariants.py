@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from orders.domain.events import OrderCompleted, OrderSnapshot, RecordedEvent
+from orders.domain.events import (
+    OrderCompleted,
+    OrderShipped,
+    OrderSnapshot,
+    RecordedEvent,
+    ShipmentCreated,
+)
 from orders.domain.lifecycle import (
     OrderStatus,
     derive_fulfillment_status,
@@ -22,7 +28,9 @@ from orders.domain.payments import (
     RefundStatus,
 )
 from orders.domain.pricing import Totals
+from orders.domain.returns import WRITE_OFF
 from orders.domain.state import OrderState
+from tests.domain.machine.amounts import check_parts, held, totals_by_unit
 
 ENDED = {OrderStatus.CANCELLED, OrderStatus.EXPIRED}
 MOVES = {
@@ -46,6 +54,7 @@ def check(
     check_statuses(after)
     assert sum(change.status == "proposed" for change in after.changes) <= 1, "two open changes"
     check_money(before, after)
+    check_sent(before, news)
     check_events(before, after, news)
     if after.status in ENDED:
         check_ended(after, dismissed)
@@ -65,11 +74,12 @@ def ends_by_time(state: OrderState) -> bool:
     totals, calls = state.totals, state.ledger.operations
     leaving = {call.payment_id for call in calls if call.kind is OperationKind.VOID}
     cover = totals.net + sum(
-        _open(payment) for payment in state.ledger.payments if payment.id not in leaving
+        held(payment) for payment in state.ledger.payments if payment.id not in leaving
     )
-    if totals.net > 0 or cover >= totals.due or any(c.kind is OperationKind.CAPTURE for c in calls):
+    capturing = any(call.kind is OperationKind.CAPTURE for call in calls)
+    if state.terms or totals.net > 0 or cover >= totals.due or capturing:
         return False
-    coming = [p for p in state.ledger.payments if _open(p) or p.status in IN_FLIGHT]
+    coming = [p for p in state.ledger.payments if held(p) or p.status in IN_FLIGHT]
     return not coming or any(
         p.provider_id and not p.voids and p.status is not PaymentStatus.REVIEW for p in coming
     )
@@ -86,6 +96,9 @@ def check_lines(state: OrderState) -> None:
 
 def check_money(before: OrderState, after: OrderState) -> None:
     assert after.totals == totals_by_unit(after), "totals that the parts do not add up to"
+    if after.lines is not before.lines:
+        check_parts(after)
+    check_credits(before, after)
     known = {payment.id: payment for payment in before.ledger.payments}
     for payment in after.ledger.payments:
         old = known.get(payment.id, payment)
@@ -93,6 +106,8 @@ def check_money(before: OrderState, after: OrderState) -> None:
         assert payment.refunded <= payment.captured, "refunded"
         going = asked_back(after, payment, RefundStatus.REQUESTED, RefundStatus.SUCCEEDED)
         assert going <= payment.captured, "more goes back than came"
+    for call in after.ledger.operations:
+        assert not after.ledger.payment(call.payment_id).manual, "a manual payment is sent"
     check_refunds(before, after)
 
 
@@ -110,12 +125,35 @@ def check_refunds(before: OrderState, after: OrderState) -> None:
     for refund in after.ledger.refunds[len(before.ledger.refunds) :]:
         payment = after.ledger.payment(refund.payment_id)
         assert payment.status is not PaymentStatus.REVIEW, "a refund of a payment in doubt"
+        if refund.recorded:
+            continue
         old = next((p for p in before.ledger.payments if p.id == payment.id), payment)
         # One report may bring money and count a refund under way: what came is sent back first.
         both = payment.captured > old.captured and payment.refunded > old.refunded
-        refunded = old.refunded if both else payment.refunded
+        refunded = payment.refunded_elsewhere + (old.refunded if both else payment.refunded)
         kept = payment.captured - refunded - payment.charged_back
         assert pending(after, payment) <= kept, "more is going back than is held"
+
+
+def check_credits(before: OrderState, after: OrderState) -> None:
+    """A new credit is for something that the order costs, and a write-off for what is owed."""
+    for credit in after.credits[len(before.credits) :]:
+        # One command may call units off and grant a credit: what counts is the order after it.
+        assert after.totals.credits <= after.totals.gross, "a credit beyond what the order costs"
+        if credit.reason == WRITE_OFF:
+            assert credit.amount <= before.totals.outstanding, "written off and not owed"
+        assert 0 <= credit.tax <= credit.amount, "more tax than credit"
+
+
+def check_sent(before: OrderState, news: Sequence[RecordedEvent]) -> None:
+    """Nothing is packed or sent that nobody pays for, and nothing that is held."""
+    if not any(isinstance(each.event, ShipmentCreated | OrderShipped) for each in news):
+        return
+    leaving = {c.payment_id for c in before.ledger.operations if c.kind is OperationKind.VOID}
+    open_amount = sum(held(p) for p in before.ledger.payments if p.id not in leaving)
+    covered = before.totals.net + open_amount >= before.totals.due
+    assert before.terms or covered, "sent without cover"
+    assert not any(hold.released_at is None for hold in before.holds), "sent while held"
 
 
 def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
@@ -151,15 +189,19 @@ def check_ended(state: OrderState, dismissed: Collection[str]) -> None:
     """Nothing is owed, nothing travels, and all that came is on its way back."""
     totals = state.totals
     assert totals.due == 0, "something is due of an ended order"
-    assert totals.outstanding == 0 or totals.charged_back, "an ended order owes"
+    # A bank may take what was refunded already, and two people may give the same money back.
+    twice = totals.charged_back or any(p.refunded_elsewhere for p in state.ledger.payments)
+    assert totals.outstanding == 0 or twice, "an ended order owes"
     wanted = any(line.allocated or line.shipped or line.live for line in state.lines)
     assert not wanted, "units of an ended order are wanted"
-    # What people decide: refunds that were refused, payments that contradict us or did so.
+    # What people decide: refunds that were refused or failed, payments that contradict us or did
+    # so, money that came without the payment service.
     refused = sum(r.amount for r in state.ledger.refunds if r.status is RefundStatus.FAILED)
+    refused += sum(p.details.failed_amount for p in state.ledger.payments if p.details)
     reviewed = sum(
         payment.captured
         for payment in state.ledger.payments
-        if payment.status is PaymentStatus.REVIEW or payment.id in dismissed
+        if payment.status is PaymentStatus.REVIEW or payment.id in dismissed or payment.manual
     )
     assert totals.refund_due <= refused + reviewed, "money is kept that nobody owes"
 
@@ -205,44 +247,6 @@ def asked_back(state: OrderState, payment: Payment, *statuses: RefundStatus) -> 
     )
 
 
-def totals_by_unit(state: OrderState) -> Totals:
-    """The totals, unit by unit: each line's live units are its first ones."""
-    shipping = state.shipping.price if state.shipping else 0
-    subtotal = sum(line.unit_price * (line.quantity - line.cancelled) for line in state.lines)
-    tax = sum(_first(line.tax, line) for line in state.lines)
-    discount = sum(_first(line.discount + line.order_discount, line) for line in state.lines)
-    gross = subtotal + tax + shipping - discount
-    credits = sum(credit.amount for credit in state.credits)
-    payments = state.ledger.payments
-    return Totals(
-        subtotal=subtotal,
-        discount=discount,
-        tax=tax,
-        shipping=shipping,
-        gross=gross,
-        credits=credits,
-        due=0 if state.status in ENDED else max(0, gross - credits),
-        authorized=sum(_open(payment) for payment in payments),
-        captured=sum(payment.captured for payment in payments),
-        refunded=sum(payment.refunded + payment.refunded_elsewhere for payment in payments),
-        charged_back=sum(payment.charged_back for payment in payments),
-        pending_refunds=sum(pending(state, payment) for payment in payments),
-    )
-
-
 def left(line: Line) -> int:
     """Units that are wanted and in no shipment."""
     return line.quantity - line.cancelled - line.allocated - line.shipped
-
-
-def _first(amount: int, line: Line) -> int:
-    """Hand an amount out unit by unit, and count what the live ones got."""
-    units = [amount // line.quantity] * line.quantity
-    for unit in range(amount - sum(units)):
-        units[unit] += 1
-    return sum(units[: line.quantity - line.cancelled])
-
-
-def _open(payment: Payment) -> int:
-    held = payment.status in {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
-    return payment.amount - payment.captured if held and not payment.released else 0
