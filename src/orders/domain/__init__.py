@@ -16,6 +16,7 @@ from orders.domain.errors import (
     CreditExceedsAvailable,
     CurrencyMismatch,
     CurrencyUnknown,
+    ExpiryPassed,
     IllegalStep,
     IllegalTransition,
     InvalidValue,
@@ -31,6 +32,7 @@ from orders.domain.errors import (
     PaymentNotCovered,
     QuantityExceedsAvailable,
     RefundMustBeRecorded,
+    TooManyDeclines,
     TooManyParts,
     TotalChanged,
     WouldCancelWholeOrder,
@@ -55,7 +57,7 @@ from orders.domain.lines import DraftLine, Items, Line, TaxLine, TaxPolicy, TaxR
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     ManualMethod,
     ManualPayment,
@@ -70,15 +72,16 @@ from orders.domain.payments import (
     RefundStatus,
     TermsKind,
 )
-from orders.domain.pricing import OrderDraft, Quote, Totals, quote, tax_lines_of
+from orders.domain.pricing import Confirmation, OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
-from orders.domain.shipments import Shipment, ShipmentStatus
+from orders.domain.shipments import FAILURE_REASONS, Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
 from orders.domain.validation import Address, OrderLimits, Shipping
 
 __all__ = [
     "CANCEL_REASONS",
+    "FAILURE_REASONS",
     "TRANSITIONS",
     "UNCHANGED",
     "Action",
@@ -94,11 +97,13 @@ __all__ = [
     "ChangeOpen",
     "ChangeOutdated",
     "ChangeStatus",
+    "Confirmation",
     "Credit",
     "CreditExceedsAvailable",
     "CurrencyMismatch",
     "CurrencyUnknown",
     "DraftLine",
+    "ExpiryPassed",
     "Hold",
     "IllegalStep",
     "IllegalTransition",
@@ -150,10 +155,12 @@ __all__ = [
     "Shipment",
     "ShipmentStatus",
     "Shipping",
+    "ShippingChange",
     "TaxLine",
     "TaxPolicy",
     "TaxRounding",
     "TermsKind",
+    "TooManyDeclines",
     "TooManyParts",
     "TotalChanged",
     "Totals",

@@ -17,7 +17,7 @@ from orders.domain.lines import Line, TaxPolicy
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import PaymentTerms
-from orders.domain.pricing import Totals
+from orders.domain.pricing import Confirmation, Totals
 from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
@@ -84,6 +84,7 @@ class OrderState:
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
+    """When it last changed. It is later than in every version that was stored before."""
     expires_at: datetime
     """When a pending order expires if nobody has paid."""
     status: OrderStatus
@@ -110,11 +111,17 @@ class OrderState:
     """0 until it is stored. The store adds one with each write."""
     next_action_at: datetime | None = None
     """When a worker has to act: ask about a payment operation, or expire the order."""
+    confirmation: Confirmation = Confirmation.AUTOMATIC
 
     def __post_init__(self) -> None:
         # A state is made with every change: most have the mapping of the one before.
         if type(self.metadata) is not ReadOnlyDict:
             freeze(self, "metadata")
+
+    @property
+    def confirms_itself(self) -> bool:
+        """Whether it is confirmed as soon as it may be; staff confirm it otherwise."""
+        return self.confirmation is Confirmation.AUTOMATIC
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:

@@ -22,7 +22,7 @@ def totals_by_unit(state: OrderState) -> Totals:
     discount = sum(first(discount_of(line), wanted(line), line.quantity) for line in state.lines)
     tax = shipping_tax + sum(tax_of_first(line, wanted(line)) for line in state.lines)
     gross = subtotal - discount + shipping + (tax if added else 0)
-    credits = sum(credit.amount for credit in state.credits)
+    credits = sum(credit.amount for credit in state.credits if credit.revoked_at is None)
     payments = state.ledger.payments
     return Totals(
         subtotal=subtotal,

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from orders.domain.events import (
     OrderCompleted,
+    OrderConfirmed,
     OrderShipped,
     OrderSnapshot,
     RecordedEvent,
@@ -29,8 +30,9 @@ from orders.domain.payments import (
 )
 from orders.domain.pricing import Totals
 from orders.domain.returns import WRITE_OFF
+from orders.domain.shipments import FREED, ShipmentStatus
 from orders.domain.state import OrderState
-from tests.domain.machine.amounts import check_parts, held, totals_by_unit
+from tests.domain.machine.amounts import check_parts, held, totals_by_unit, value_of, wanted
 
 ENDED = {OrderStatus.CANCELLED, OrderStatus.EXPIRED}
 MOVES = {
@@ -86,12 +88,27 @@ def ends_by_time(state: OrderState) -> bool:
 
 
 def check_lines(state: OrderState) -> None:
+    """Lines count what their parcels and returns have."""
     for line in state.lines:
         assert 0 <= line.returned <= line.delivered <= line.shipped, "more came back than went"
         assert 0 <= line.cancelled <= line.quantity, "more is cancelled than was ordered"
-        assert line.allocated >= 0, "less than nothing is packed"
-        taken, wanted = line.shipped + line.allocated, line.quantity - line.cancelled
+        assert line.undeliverable >= 0, "less than no unit is given up"
+        taken, wanted = line.shipped + line.allocated, deliverable(line)
         assert taken <= wanted, "more is packed than is wanted"
+        parcels = {
+            status: sum(
+                parcel.items.get(line.id, 0) - parcel.surplus.get(line.id, 0)
+                for parcel in state.shipments
+                if parcel.status is status
+            )
+            for status in ShipmentStatus
+        }
+        delivered = parcels[ShipmentStatus.DELIVERED]
+        sent = parcels[ShipmentStatus.DISPATCHED] + delivered
+        counted = line.allocated, line.shipped, line.delivered
+        assert counted == (parcels[ShipmentStatus.CREATED], sent, delivered), "units of parcels"
+        came = sum(r.received.get(line.id, 0) for r in state.returns if r.received is not None)
+        assert line.returned == came, "units that came back"
 
 
 def check_money(before: OrderState, after: OrderState) -> None:
@@ -99,6 +116,7 @@ def check_money(before: OrderState, after: OrderState) -> None:
     if after.lines is not before.lines:
         check_parts(after)
     check_credits(before, after)
+    check_value(before, after)
     known = {payment.id: payment for payment in before.ledger.payments}
     for payment in after.ledger.payments:
         old = known.get(payment.id, payment)
@@ -139,10 +157,37 @@ def check_credits(before: OrderState, after: OrderState) -> None:
     """A new credit is for something that the order costs, and a write-off for what is owed."""
     for credit in after.credits[len(before.credits) :]:
         # One command may call units off and grant a credit: what counts is the order after it.
-        assert after.totals.credits <= after.totals.gross, "a credit beyond what the order costs"
+        known = after.totals.credits <= after.totals.gross or not credit.amount
+        assert known, "a credit beyond what the order costs"
         if credit.reason == WRITE_OFF:
             assert credit.amount <= before.totals.outstanding, "written off and not owed"
         assert 0 <= credit.tax <= credit.amount, "more tax than credit"
+        assert sum(credit.lines.values()) in {0, credit.amount}, "a credit without its parts"
+        for line in after.lines:
+            if line.id in credit.lines:
+                given = sum(c.lines.get(line.id, 0) for c in after.credits if not c.revoked_at)
+                assert given <= value_of(after, line, wanted(line)), "a credit beyond its line"
+    for old, new in zip(before.credits, after.credits, strict=False):
+        if new.revoked_at and not old.revoked_at and after.status is OrderStatus.COMPLETED:
+            owed = after.totals.outstanding
+            assert owed <= before.totals.outstanding, "a revoked credit reopens a closed order"
+
+
+def check_value(before: OrderState, after: OrderState) -> None:
+    """What may be captured for all parcels is what their units and the shipping cost."""
+    for parcel in after.shipments[len(before.shipments) :]:
+        there = [each.value or 0 for each in before.shipments if each.status not in FREED]
+        left = sum(
+            value_of(after, line, wanted(line))
+            - value_of(after, line, line.allocated + line.shipped)
+            for line in after.lines
+        )
+        packed = min(after.totals.due, after.totals.gross - left)
+        counted = any(
+            parcel.items.get(line.id, 0) > parcel.surplus.get(line.id, 0) for line in after.lines
+        )
+        expected = max(0, packed - sum(there)) if counted else 0
+        assert parcel.value == expected, "the value of a parcel"
 
 
 def check_sent(before: OrderState, news: Sequence[RecordedEvent]) -> None:
@@ -167,6 +212,9 @@ def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedE
         assert event.version == after.version + 1, "an event of another version"
         if isinstance(event.event, OrderCompleted):
             check_completed(event.after.totals, after.lines)
+        if isinstance(event.event, OrderConfirmed):
+            by_people = event.actor.kind != "system"
+            assert after.confirms_itself or by_people, "confirmed without a person"
     last = news[-1].after if news else standing(before)
     assert last == standing(after), "a change that no event tells"
 
@@ -174,7 +222,7 @@ def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedE
 def check_completed(totals: Totals, lines: Iterable[Line]) -> None:
     assert totals.net == totals.due, "completed and not settled"
     assert totals.authorized == totals.pending_refunds == 0, "completed with money under way"
-    arrived = all(line.delivered == line.live for line in lines if line.shippable)
+    arrived = all(line.delivered == deliverable(line) for line in lines if line.shippable)
     assert arrived, "completed before all arrived"
 
 
@@ -211,7 +259,7 @@ def is_served(state: OrderState) -> bool:
     taken = state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
     paid = state.totals.net >= state.totals.due
     capturing = any(call.kind is OperationKind.CAPTURE for call in state.ledger.operations)
-    arrived = all(line.delivered == line.live for line in state.lines if line.shippable)
+    arrived = all(line.delivered == deliverable(line) for line in state.lines if line.shippable)
     return taken and paid and arrived and not capturing
 
 
@@ -249,4 +297,9 @@ def asked_back(state: OrderState, payment: Payment, *statuses: RefundStatus) -> 
 
 def left(line: Line) -> int:
     """Units that are wanted and in no shipment."""
-    return line.quantity - line.cancelled - line.allocated - line.shipped
+    return deliverable(line) - line.allocated - line.shipped
+
+
+def deliverable(line: Line) -> int:
+    """Units that are delivered, or are still to be."""
+    return line.quantity - line.cancelled - line.undeliverable

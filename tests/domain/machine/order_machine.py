@@ -6,11 +6,14 @@ To drive something new, write a rule in the part that it belongs to, or another 
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from orders.domain.lines import DraftLine, TaxRounding
 from orders.domain.payments import PaymentTerms, ProviderStatus, TermsKind
+from orders.domain.pricing import Confirmation
 from orders.domain.validation import Shipping as ShippingWanted
 from tests.domain.machine import invariants
 from tests.domain.machine.amounts import check_tax_at_placing
@@ -46,6 +49,18 @@ SHIPPING = st.builds(
 )
 
 
+DRAFT = st.fixed_dictionaries(
+    {
+        "currency": st.sampled_from(["EUR", "EUR", "JPY", "BHD", "CLF"]),
+        "prices_include_tax": st.booleans(),
+        "tax_rounding": st.sampled_from(TaxRounding),
+        "terms": TERMS,
+        "confirmation": st.sampled_from([*(Confirmation.AUTOMATIC,) * 4, Confirmation.MANUAL]),
+        "holds": st.sampled_from([(), (), (), (), ("fraud",), ("fraud", "address")]),
+    }
+)
+
+
 class OrderMachine(Paying, ByHand, Shipping, Returning, Changing):
     """Everything that may happen to an order."""
 
@@ -53,10 +68,7 @@ class OrderMachine(Paying, ByHand, Shipping, Returning, Changing):
         lines=LINES,
         shipping=SHIPPING,
         discount=st.integers(0, 5),
-        currency=st.sampled_from(["EUR", "EUR", "JPY", "BHD", "CLF"]),
-        includes_tax=st.booleans(),
-        rounding=st.sampled_from(TaxRounding),
-        terms=TERMS,
+        draft=DRAFT,
         lists_parts=st.sampled_from([True, True, False]),
         start=START,
     )
@@ -65,24 +77,18 @@ class OrderMachine(Paying, ByHand, Shipping, Returning, Changing):
         lines: list[DraftLine],
         shipping: ShippingWanted,
         discount: int,
-        currency: str,
-        includes_tax: bool,
-        rounding: TaxRounding,
-        terms: PaymentTerms | None,
+        draft: dict[str, Any],
         lists_parts: bool,
         start: str,
     ) -> None:
         worth = sum(line.quantity * (line.unit_price or 0) for line in lines)
-        stated = sum(line.tax for line in lines)
+        # Tax that is stated and included has to fit into what the discount leaves.
+        is_tight = draft["prices_include_tax"] and any(line.tax for line in lines)
         order = a_placed_order(
-            currency=currency,
             lines=tuple(lines),
-            # Tax that is stated and included has to fit into what the discount leaves.
-            discount=0 if includes_tax and stated else min(discount, worth),
             shipping=shipping,
-            prices_include_tax=includes_tax,
-            tax_rounding=rounding,
-            terms=terms,
+            discount=0 if is_tight else min(discount, worth),
+            **draft,
         )
         check_tax_at_placing(order.state)
         self.begin(order, lists_parts=lists_parts)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.identifiers import Actor, OrderId, PartId, order_number
+from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -18,7 +18,7 @@ from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     Dispute,
     DisputeStatus,
@@ -32,7 +32,7 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft, Totals
+from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
@@ -144,6 +144,7 @@ def an_order_with_everything(
             tax_policy=TaxPolicy(prices_include_tax=True, rounding=TaxRounding.ORDER),
             sequence=17,
             next_action_at=LATER,
+            confirmation=Confirmation.MANUAL,
         )
     )
 
@@ -184,6 +185,8 @@ def _changes() -> tuple[Change, ...]:
             gross=LARGE,
             created_at=NOW,
             status=status,
+            shipping=ShippingChange(method="express", price=place, tax=1, tax_rate="0.19"),
+            proposed_by=ActorKind.STAFF,
         )
         for place, status in enumerate(ChangeStatus, 1)
     )

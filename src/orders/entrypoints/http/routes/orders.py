@@ -68,6 +68,8 @@ def place_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandle
             data.to_draft(),
             customer_id=data.customer_id,
             payment=None if data.payment is None else data.payment.to_domain(),
+            expires_at=data.expires_at,
+            pay_within_seconds=data.pay_within_seconds,
             request=read_command_request(request, data, needs_key=True, dry_run=dry_run),
         )
         status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED

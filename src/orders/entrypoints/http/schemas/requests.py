@@ -7,6 +7,7 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -19,7 +20,8 @@ from orders.domain.errors import InvalidValue
 from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
 from orders.domain.order.order import UNCHANGED, Order, Unchanged
-from orders.domain.pricing import OrderDraft
+from orders.domain.order_changes import ShippingChange
+from orders.domain.pricing import Confirmation, OrderDraft
 from orders.domain.validation import Address, Shipping
 
 _FEW: Final = msgspec.Meta(max_length=1_000)
@@ -118,9 +120,31 @@ class DraftBody(Body, frozen=True):
 
 
 class PlaceOrderBody(DraftBody, frozen=True):
-    """What to order, and how to pay for it."""
+    """What to order, and how to pay for it.
+
+    `expires_at`, or else `pay_within_seconds` from now, is when it expires if nobody has paid.
+    `holds` are the reasons why it is held from the start; with `confirmation` `manual` only staff
+    confirm it. Only callers who may hold or confirm orders may ask for these two.
+    """
 
     payment: InitialPaymentBody | None = None
+    expires_at: datetime | None = None
+    pay_within_seconds: int | None = None
+    holds: Annotated[list[str], _FEW] = []
+    confirmation: str = "automatic"
+
+    def to_draft(self) -> OrderDraft:
+        """The draft as the domain checks it.
+
+        Raises:
+            InvalidValue: If `confirmation` is none of its values.
+        """
+        try:
+            confirmation = Confirmation(self.confirmation)
+        except ValueError:
+            names = " or ".join(Confirmation)
+            raise InvalidValue("confirmation", f"must be {names}") from None
+        return replace(super().to_draft(), holds=tuple(self.holds), confirmation=confirmation)
 
 
 class EditShippingBody(Body, frozen=True):
@@ -201,12 +225,26 @@ class ItemsBody(Body, frozen=True):
         return items
 
 
+class ShippingChangeBody(Body, frozen=True):
+    """Another shipping method. Only callers with `orders:price` may state a price or a tax that is
+    not the catalogue's. Without a `tax` or `tax_rate`, the rate stays as it is.
+    """
+
+    method: str
+    price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
+
+
 class ChangeBody(ItemsBody, frozen=True, kw_only=True):
-    """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
+    """Units to take off (`items`), `lines` to add and another `shipping` method, at once. More of
+    a line is a new line.
+    """
 
     reason: str
     items: list[ItemBody] = []
     lines: list[LineBody] = []
+    shipping: ShippingChangeBody | None = None
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -219,6 +257,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
             removed=self.to_items(),
             added=_lines(self.lines),
             reason=self.reason,
+            shipping=_shipping_change(self.shipping),
             expected_total=self.expected_total,
         )
 
@@ -291,6 +330,10 @@ class EmptyBody(Body, frozen=True):
 
 def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
     return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
+
+
+def _shipping_change(body: ShippingChangeBody | None) -> ShippingChange | None:
+    return None if body is None else msgspec.convert(body, ShippingChange, from_attributes=True)
 
 
 def _shipping(body: ShippingBody | None) -> Shipping | None:
