@@ -103,7 +103,7 @@ def test_every_kind_of_record_and_mapping_was_tried() -> None:
     mappings = {path.rpartition(".")[2] for path, value in reached if isinstance(value, Mapping)}
     assert mappings == {
         *("metadata", "items", "removed"),
-        *("surplus", "received", "lines", "undeliverable"),
+        *("surplus", "received", "lines", "line_taxes", "undeliverable"),
     }
 
 

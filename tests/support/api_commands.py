@@ -8,9 +8,7 @@ from typing import Any
 from orders.domain.order.order import Order
 from orders.entrypoints.http.routes.commands import COMMANDS, Command
 from tests.support.api import Api, assert_problem, id_of
-from tests.support.orders import (
-    a_placed_order,
-)
+from tests.support.orders import a_placed_order, return_units
 
 ONE_PEN = {"items": [{"line_id": "1", "quantity": 1}]}
 BODIES: dict[str, dict[str, Any]] = {
@@ -19,12 +17,20 @@ BODIES: dict[str, dict[str, Any]] = {
     "hold": {"reason": "address"},
     "add_note": {"text": "Called"},
     "pay": {"method": "tok_ok"},
+    "record_payment": {"amount": 1, "manual": {"method": "cash"}},
+    "record_refund": {"amount": 1, "recorded": True, "reference": "BANK-7"},
     "grant_credit": {"amount": 1, "reason": "goodwill"},
+    "write_off": {"amount": 1, "reason": "write-off"},
     "create_shipment": ONE_PEN,
+    "record_late_shipment": ONE_PEN,
+    "fail_delivery": {"reason": "lost"},
     "request_return": ONE_PEN,
 }
 BY_ACTION: dict[str, Command[Any]] = {command.operation.value: command for command in COMMANDS}
-IDS = [command.operation.value for command in COMMANDS]
+BY_BODY = {"record_payment": "pay", "record_refund": "refund", "write_off": "grant_credit"}
+"""Operations that the path of another asks for, with another body."""
+BY_ACTION |= {name: BY_ACTION[other] for name, other in BY_BODY.items()}
+IDS = [*BY_ACTION]
 
 
 async def carry_out(api: Api, path: str, action: str, **options: Any) -> Any:
@@ -72,6 +78,16 @@ def hold(order: Order) -> None:
 def credit(order: Order) -> None:
     """Let the customer owe 1 less."""
     order.grant_credit(1, "goodwill", by=order.new_events[0].actor, now=order.state.created_at)
+
+
+def pay_out(order: Order) -> None:
+    """Begin to refund what is owed."""
+    order.refund(reason="x", by=order.new_events[0].actor, now=order.state.created_at)
+
+
+def approved_return(order: Order) -> None:
+    """Let the customer send one pen back."""
+    return_units(order, "approve")
 
 
 def in_flight(order: Order) -> None:

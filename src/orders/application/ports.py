@@ -109,6 +109,10 @@ class OrderFilter:
     """Only orders that this subject placed."""
     ready_to_ship: bool | None = None
     """Of confirmed orders with units left to send: whether they may be sent now."""
+    overdue: bool | None = None
+    """Of orders that are to be paid by a time that is set: whether it is over at `as_of`."""
+    as_of: datetime | None = None
+    """The time that `overdue` is judged by. A filter with `overdue` needs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +208,24 @@ class OrderRepository(Protocol):
 
         An order that was stored before the first page was read is on exactly one page. If it cannot
         be read, the page names it.
+        """
+        ...
+
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> OrderPage:
+        """At most `limit` orders by `updated_at` and id, the earliest first, to read only.
+
+        It has those that changed at `updated_from` or later, after a position whose time is an
+        `updated_at`. An order that no one changes is on exactly one page; one that changes
+        meanwhile is there again, with its new state. If it cannot be read, the page names it.
+        A change is found as soon as `add` or `save` has returned; one with an earlier time may
+        still come: see `orders.application.read_orders`.
         """
         ...
 

@@ -17,9 +17,15 @@ from hypothesis.stateful import run_state_machine_as_test
 from orders.domain.actions import Action
 from orders.domain.lines import Line
 from orders.domain.money import share_of_units
-from orders.domain.operations import Ledger
 from orders.domain.order import _core, _follow_ups, _manual, _shipments
-from orders.domain.payments import Dispute, DisputeStatus, Payment, PaymentReport, details
+from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
+    Ledger,
+    Payment,
+    PaymentReport,
+    details,
+)
 from orders.domain.pricing import Totals
 from orders.domain.rules import guards
 from orders.domain.state import OrderState

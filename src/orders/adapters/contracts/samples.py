@@ -15,7 +15,6 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
-from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
@@ -23,14 +22,19 @@ from orders.domain.payments import (
     Dispute,
     DisputeStatus,
     FailedRefund,
+    Ledger,
+    ManualMethod,
+    ManualPayment,
     NextAction,
     OperationKind,
     Payment,
     PaymentDetails,
     PaymentOperation,
     PaymentStatus,
+    PaymentTerms,
     Refund,
     RefundStatus,
+    TermsKind,
 )
 from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.returns import Credit, Return, ReturnStatus
@@ -121,6 +125,7 @@ def an_order_with_everything(
             return_status=return_status,
             totals=every_total(),
             cancel_reason="customer",
+            terms=PaymentTerms(kind=TermsKind.INVOICE, due_in_days=30, payment_due_at=LATER),
             ledger=_ledger(order_id),
             shipments=_shipments(),
             returns=_returns(),
@@ -135,6 +140,10 @@ def an_order_with_everything(
                         TaxLine(rate="0.19", taxable=3, tax=1),
                         TaxLine(rate=None, taxable=1, tax=0),
                     ),
+                    lines={PartId("1"): 3, PartId("10"): 2},
+                    line_taxes={PartId("1"): 1},
+                    undeliverable={PartId("10"): 1},
+                    revoked_at=LATER,
                 ),
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
@@ -165,6 +174,7 @@ def _lines() -> tuple[Line, ...]:
         shipped=12,
         delivered=11,
         returned=4,
+        undeliverable=1,
         tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
     return (
@@ -227,6 +237,10 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            refunded_elsewhere=3,
+            manual=ManualPayment(
+                method=ManualMethod.BANK_TRANSFER, reference=TEXT, received_at=NOW
+            ),
             details=_details(place) if place != 2 else None,
         )
 
@@ -239,6 +253,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             created_at=LATER,
             status=status,
             failure_code="refund_failed",
+            reference="BANK-7",
         )
 
     def operation(place: int, kind: OperationKind) -> PaymentOperation:
@@ -283,6 +298,10 @@ def _shipments() -> tuple[Shipment, ...]:
             tracking=f"TRACK-{place}",
             dispatched_at=LATER,
             delivered_at=LATER,
+            value=LARGE,
+            surplus={PartId("10"): 1},
+            failed_at=LATER,
+            failure_reason="lost",
         )
         for place, status in enumerate(ShipmentStatus, 1)
     )
@@ -297,6 +316,7 @@ def _returns() -> tuple[Return, ...]:
             created_at=LATER,
             status=status,
             credited=place,
+            received={PartId("1"): 1},
         )
         for place, status in enumerate(ReturnStatus, 1)
     )

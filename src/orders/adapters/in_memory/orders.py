@@ -27,7 +27,7 @@ from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, write_token
-from orders.domain.rules import ready_to_ship
+from orders.domain.rules import overdue_from, ready_to_ship
 from orders.domain.state import OrderState
 
 
@@ -100,6 +100,26 @@ class InMemoryOrders(InMemoryOutbox):
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
         return OrderPage(orders=page, next=end)
 
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> OrderPage:
+        """At most `limit` orders after a position, sorted by time of the last change and id."""
+        self._require_available()
+        states = [kept.state for kept in self._all() if _matches(kept.state, where)]
+        states = [s for s in states if updated_from is None or s.updated_at >= updated_from]
+        if after is not None:
+            states = [s for s in states if _changed_key(s) > (after.at, after.order_id)]
+        states.sort(key=_changed_key)
+        page = [_without_requests(state) for state in states[:limit]]
+        has_next = len(states) > limit
+        end = Position(at=page[-1].updated_at, order_id=page[-1].id) if has_next else None
+        return OrderPage(orders=page, next=end)
+
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
@@ -148,6 +168,10 @@ def _sort_key(state: OrderState) -> tuple[datetime, OrderId]:
     return state.created_at, state.id
 
 
+def _changed_key(state: OrderState) -> tuple[datetime, OrderId]:
+    return state.updated_at, state.id
+
+
 def _matches(state: OrderState, where: OrderFilter) -> bool:
     owner = state.customer_id if state.customer_id is not None else state.placed_by
     exact: tuple[tuple[object, object], ...] = (
@@ -170,6 +194,12 @@ def _matches(state: OrderState, where: OrderFilter) -> bool:
         and all(wanted in (None, actual) for wanted, actual in exact)
         and all(not wanted or actual in wanted for wanted, actual in any_of)
         and (where.ready_to_ship is None or where.ready_to_ship is ready_to_ship(state))
+        and (where.overdue is None or where.overdue is _is_overdue(state, where.as_of))
         and (where.created_from is None or where.created_from <= state.created_at)
         and (where.created_before is None or state.created_at < where.created_before)
     )
+
+
+def _is_overdue(state: OrderState, as_of: datetime | None) -> bool | None:
+    at = overdue_from(state)
+    return None if at is None or as_of is None else at < as_of

@@ -32,7 +32,7 @@ from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
 from orders.domain.order.storing import stored_state
-from orders.domain.rules import ready_to_ship
+from orders.domain.rules import overdue_from, ready_to_ship
 from orders.domain.state import OrderState
 
 Document = dict[str, Any]
@@ -77,6 +77,8 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
         "ready_to_ship": ready_to_ship(state),
         "outbox": _outbox_of(order, traceparent),
     }
+    if (at := overdue_from(state)) is not None:
+        document["overdue_from"] = at
     if dispute_status := state.ledger.dispute_status:
         document["dispute_status"] = dispute_status.value
     if order.new_events:
@@ -104,6 +106,8 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
         changed["dispute_status"] = disputes.value
     if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
         changed["ready_to_ship"] = ready
+    if "totals" in changed and state.terms is not None:
+        changed["overdue_from"] = overdue_from(state)
     changed["version"] = order.version + 1
     update: Document = {"$set": changed}
     if state.next_action_at is None:
@@ -139,8 +143,16 @@ def sort_key(at: datetime, order_id: OrderId | None = None) -> str:
     sorts before every order of that time, which is rounded up to the millisecond. Times outside
     1970 to 2286 (13 digits) become the first or the last of these.
     """
-    milliseconds = min(max(0, -((IMMEDIATELY - at) // _MILLISECOND)), 10**13 - 1)
-    return f"{milliseconds:013d}" + (order_id.hex if order_id is not None else "")
+    return f"{_milliseconds(at):013d}" + (order_id.hex if order_id is not None else "")
+
+
+def whole_millisecond(at: datetime) -> datetime:
+    """Return the first time, from `at` on, that the database can keep: within 1970 to 2286."""
+    return IMMEDIATELY + _milliseconds(at) * _MILLISECOND
+
+
+def _milliseconds(at: datetime) -> int:
+    return min(max(0, -((IMMEDIATELY - at) // _MILLISECOND)), 10**13 - 1)
 
 
 def position_of(document: Document) -> Position:
@@ -272,7 +284,7 @@ def _recorded(document: Document) -> RecordedEvent:
         version=msgspec.convert(document["version"], int),
         occurred_at=msgspec.convert(document["occurred_at"], datetime, builtin_types=_BSON_KNOWS),
         actor=msgspec.convert(document["actor"], Actor),
-        event=msgspec.convert(document["event"], kind),
+        event=msgspec.convert(document["event"], kind, builtin_types=_BSON_KNOWS),
         after=msgspec.convert(document["after"], OrderSnapshot),
     )
 

@@ -106,8 +106,11 @@ class Line:
     def taxed_part(self, units: int, *, after: int = 0) -> TaxedPart:
         """What `units` that follow the first `after` ones cost, and the tax in it."""
         last = after + units
-        gross = self.value_of(last) - self.value_of(after)
         tax = self.tax_of(last) - self.tax_of(after)
+        return self.part_of(self.value_of(last) - self.value_of(after), tax=tax)
+
+    def part_of(self, gross: int, *, tax: int) -> TaxedPart:
+        """A part of what the line costs, at its rate."""
         is_taxed = self.tax > 0 or self.tax_rule is not None
         return TaxedPart(self.tax_rate, gross, tax, is_taxed)
 

@@ -16,6 +16,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.payments import ManualMethod
 
 _P = PartId("1")
 _ITEMS = {PartId("1"): 2, PartId("10"): 1}
@@ -32,6 +33,8 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     events.OrderReleased(hold_id=_P),
     events.NoteAdded(note_id=_P),
     events.PaymentStarted(payment_id=_P, amount=LARGE),
+    events.PaymentRecorded(payment_id=_P, amount=11, method=ManualMethod.BANK_TRANSFER),
+    events.PaymentDueDateSet(payment_due_at=NOW),
     events.PaymentAuthorized(payment_id=_P, amount=1),
     events.PaymentCaptured(payment_id=_P, amount=2),
     events.PaymentRefunded(payment_id=_P, amount=10),
@@ -47,13 +50,25 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     events.PaymentUnderReview(payment_id=_P),
     events.PaymentDismissed(payment_id=_P),
     events.RefundRequested(refund_id=_P, payment_id=_P, amount=5),
+    events.RefundRecorded(refund_id=_P, payment_id=_P, amount=12),
     events.RefundSucceeded(refund_id=_P, payment_id=_P, amount=6),
     events.RefundFailed(refund_id=_P, payment_id=_P, amount=7, failure_code="refund_failed"),
     events.ShipmentCreated(shipment_id=_P, items=_ITEMS),
     events.OrderShipped(shipment_id=_P, items=_ITEMS),
     events.OrderDelivered(shipment_id=_P, items=_ITEMS),
     events.ShipmentCancelled(shipment_id=_P, items=_ITEMS),
-    events.CreditGranted(credit_id=_P, amount=8, reason="goodwill", tax=1),
+    events.ShipmentCorrected(shipment_id=_P, fields=("carrier", "tracking")),
+    events.DeliveryFailed(shipment_id=_P, items=_ITEMS, reason="lost"),
+    events.LateShipmentRecorded(shipment_id=_P, items=_ITEMS, surplus={PartId("1"): 1}),
+    events.CreditGranted(
+        credit_id=_P,
+        amount=8,
+        reason="goodwill",
+        tax=1,
+        lines={PartId("1"): 8},
+        undeliverable={PartId("1"): 1},
+    ),
+    events.CreditRevoked(credit_id=_P, amount=8),
     events.ReturnRequested(return_id=_P, items=_ITEMS, reason="damaged"),
     events.ReturnApproved(return_id=_P),
     events.ReturnDeclined(return_id=_P),

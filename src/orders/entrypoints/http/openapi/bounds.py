@@ -15,7 +15,9 @@ from typing import Final
 from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.payments import MAX_DUE_IN_DAYS
 from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
+from orders.domain.shipments import FAILURE_REASONS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
@@ -69,6 +71,8 @@ def add_bounds(description: Schema, limits: PublishedLimits) -> None:
 def _value_of(schema: Schema) -> Schema:
     """What a value has to be where it is not null."""
     one: Schema = next((each for each in schema.get("oneOf", ()) if each != NULL), schema)
+    if None in one.get("enum", ()):
+        return {**one, "type": "string", "enum": [each for each in one["enum"] if each is not None]}
     return one
 
 
@@ -89,6 +93,7 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "DraftBody": draft,
         "PlaceOrderBody": draft
         | {
+            "due_in_days": {"minimum": 0, "maximum": MAX_DUE_IN_DAYS},
             "pay_within_seconds": {"minimum": 1, "maximum": limits.pay_within_seconds},
             "holds": {
                 "maxItems": MAX_FIRST_HOLDS,
@@ -137,9 +142,26 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "ReasonBody": {"reason": _matching(CODE)},
         "NoteBody": {"text": _text(MAX_NOTE)},
         "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
+        "ManualPaymentBody": {"reference": _text(MAX_TEXT)},
         "AmountBody": {"amount": _PART},
-        "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
-        "CreditBody": {"amount": _PART, "reason": _matching(CODE)},
+        "RefundBody": {
+            "amount": _PART,
+            "reason": _matching(CODE),
+            "reference": _text(MAX_TEXT),
+        },
+        "CreditBody": {
+            "amount": _AMOUNT,
+            "reason": _matching(CODE),
+            "undeliverable": {"minimum": 0, "maximum": limits.order.quantity},
+        },
+        "FailDeliveryBody": {"reason": {"enum": list(FAILURE_REASONS), "description": GROWS}},
+        "LateShipmentBody": {
+            "items": _SOME,
+            "carrier": _text(MAX_TEXT),
+            "tracking": _text(MAX_TEXT),
+        },
+        "CorrectShipmentBody": {"carrier": _text(MAX_TEXT), "tracking": _text(MAX_TEXT)},
+        "ReceiveReturnBody": {"items": _SOME, "credit": _AMOUNT},
     }
 
 
@@ -157,6 +179,9 @@ def _parameters(limits: PublishedLimits) -> Mapping[tuple[str, str], Schema]:
         ("query", "number"): _NUMBER,
         ("path", "external_reference"): _matching(REFERENCE),
         ("query", "limit"): {"minimum": 1, "maximum": limits.page},
+        ("query", "sort"): {
+            "description": f"Without it `-created_at`; with `updated_from`, `updated_at`. {GROWS}"
+        },
         ("query", "cursor"): {"pattern": r"^[A-Za-z0-9_-]+$"},
     }
 

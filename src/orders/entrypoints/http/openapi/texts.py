@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orders.adapters.messages import FeedEvent, FeedEventData, OrderAfter
 from orders.domain import errors
 from orders.domain.order.order import Order
 from orders.entrypoints.http.errors import STATUS
-from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 
 API: Final = """\
@@ -72,7 +72,10 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pay": (
         "Authorises a payment, or captures it at once with `capture`. Without an amount it is for "
         "all that is still to be paid. Read the outcome from the payment's `status`: a declined "
-        "payment is no error."
+        "payment is no error.\n\n"
+        "With `manual`, finance records money that was received elsewhere. It counts as captured "
+        "at once, in every status of the order, and nothing is sent to the payment service. What "
+        "the order does not need is owed back."
     ),
     "capture": (
         "Captures authorised money. Without an amount it captures all that is authorised and still "
@@ -88,26 +91,58 @@ COMMANDS: Final[Mapping[str, str]] = {
     ),
     "refund": (
         "Refunds what is owed to the customer. Without an amount it refunds all that is owed; "
-        "without a `payment_id` it takes as many payments as it needs. Each call refunds more."
+        "without a `payment_id` it takes as many payments as it needs. Each call refunds more.\n\n"
+        "With `recorded`, finance records what was given back elsewhere: it has succeeded, and "
+        "nothing is sent. If it is more than what is owed, the order is credited with the rest "
+        "(`refunded-elsewhere`). Manual payments can only be given back so."
     ),
     "grant_credit": (
-        "Lets the customer owe less. What was paid too much then can be refunded. Each call grants "
-        "more."
+        "Lets the customer owe less. What was paid too much then can be refunded. With a `line_id` "
+        "it is at most what is left of the line, and `undeliverable` units of it are delivered no "
+        "more. Each call grants more. With the reason `write-off`, finance gives up what is still "
+        "to be paid, and no more than that."
+    ),
+    "revoke_credit": (
+        "Takes back a credit that was not paid out: the customer owes its amount again, and units "
+        "that it made undeliverable can be packed again."
     ),
     "create_shipment": "Packs units into one parcel, to the address that the order has now.",
+    "record_late_shipment": (
+        "Records a parcel that had left before a cancellation of its units was known, also on an "
+        "order that has ended. Units that the order still wants count as sent, the cancelled ones "
+        "as `surplus`. No money moves: what was cancelled is not owed."
+    ),
+    "correct_shipment": (
+        "A merge patch (RFC 7396) of the carrier and the tracking number, while the order is held, "
+        "too. Needs `If-Match`."
+    ),
     "dispatch": "Hands a packed shipment to the carrier. `tracking` replaces the number it has.",
-    "deliver": "Records that a shipment has arrived.",
+    "deliver": (
+        "Records that a shipment has arrived, also one that had failed: units of it that are sent "
+        "again, cancelled or credited by now are its `surplus`."
+    ),
+    "fail_delivery": (
+        "Records that a shipment will not arrive. Its units can be packed again, cancelled, or "
+        "credited as `undeliverable`."
+    ),
     "cancel_shipment": "Unpacks a shipment that was not sent. Its units can be packed again.",
     "request_return": "Asks to send delivered units back.",
     "approve_return": "Lets the customer send the units of a requested return.",
     "decline_return": "Refuses to take back the units of a requested return.",
-    "receive_return": "Takes in the units of an approved return, and credits what they cost.",
+    "receive_return": (
+        "Takes in the units of an approved return that came, and credits what they cost, or less. "
+        "The others can be returned again."
+    ),
     "close_return": "Ends a return that was received, or an approved one whose units never came.",
 }
 _OTHER_SCHEMAS: Final = {
     "Health": "`status` is ok. A probe that fails responds with a problem instead.",
 }
-_METHODS: Final = {"pay": "start_payment"}
+_METHODS: Final[Mapping[str, Sequence[str]]] = {
+    "pay": ("start_payment", "record_payment"),
+    "refund": ("refund", "record_refund"),
+    "grant_credit": ("grant_credit", "write_off"),
+}
 _REFUSAL: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)$", re.MULTILINE)
 
 
@@ -134,9 +169,12 @@ def _below(kind: type[Any]) -> Iterator[type[Any]]:
 
 
 def _refusals(operation: str) -> Iterator[tuple[type[errors.OrderError], str]]:
-    method = getattr(Order, _METHODS.get(operation, operation))
-    _, _, raised = (inspect.getdoc(method) or "").partition("\nRaises:\n")
-    for name, text in _REFUSAL.findall(raised):
+    found: dict[str, str] = {}
+    for method in _METHODS.get(operation, (operation,)):
+        _, _, raised = (inspect.getdoc(getattr(Order, method)) or "").partition("\nRaises:\n")
+        for name, text in _REFUSAL.findall(raised):
+            found.setdefault(name, text)
+    for name, text in found.items():
         # What is wrong with a value, a body is refused for; the docstring names arguments.
         if name != errors.InvalidValue.__name__:
             yield getattr(errors, name), " ".join(text.split())

@@ -33,7 +33,8 @@ from orders.entrypoints.http.routes.order_responses import (
     page_response,
     read_response,
 )
-from orders.entrypoints.http.schemas.requests import DraftBody, EditOrderBody, PlaceOrderBody
+from orders.entrypoints.http.schemas.edit_requests import EditOrderBody
+from orders.entrypoints.http.schemas.requests import DraftBody, PlaceOrderBody
 from orders.entrypoints.http.schemas.responses import (
     ActionResponse,
     OrderResponse,
@@ -157,11 +158,18 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         created_before: FromQuery[datetime | None] = None,
         outstanding: FromQuery[bool | None] = None,
         ready_to_ship: FromQuery[bool | None] = None,
-        sort: FromQuery[Sort] = "-created_at",
+        overdue: FromQuery[bool | None] = None,
+        updated_from: FromQuery[datetime | None] = None,
+        sort: FromQuery[Sort | None] = None,
         limit: Annotated[int, QueryParameter(ge=1)] = 50,
         cursor: FromQuery[str | None] = None,
     ) -> Response[Page[OrderResponse]]:
-        """The orders that the caller may see and that fit every filter, newest first."""
+        """The orders that the caller may see and that fit every filter, newest first.
+
+        To follow all changes, list with `sort=updated_at`, and next time with `updated_from` set to
+        the `next_updated_from` of this time: each change is there at least once. `updated_from`
+        without `sort` means `sort=updated_at`.
+        """
         caller: Caller = request.user
         where = OrderFilter(
             tenant=caller.tenant,
@@ -177,13 +185,20 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             created_before=aware(created_before, "created_before"),
             outstanding=outstanding,
             ready_to_ship=ready_to_ship,
+            overdue=overdue,
         )
-        listed = pagination.listed(caller, where, sort)
+        listed = pagination.listed(caller, where, sort, updated_from)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)
         view = view_of(caller)
         next_cursor = listed.cursor_at(page.next) if page.next else None
         items = [OrderResponse.of(order, view) for order in page.orders]
-        return page_response(request, items, next_cursor, unreadable=len(page.unreadable))
+        return page_response(
+            request,
+            items,
+            next_cursor,
+            unreadable=len(page.unreadable),
+            next_updated_from=listed.next_updated_from,
+        )
 
     return list_orders
 

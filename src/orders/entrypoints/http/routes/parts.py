@@ -15,16 +15,20 @@ from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.routes.orders import ONE, TAGS
-from orders.entrypoints.http.schemas.part_responses import (
-    ChangeResponse,
+from orders.entrypoints.http.schemas.parcel_responses import (
     CreditResponse,
-    DisputeResponse,
-    HoldResponse,
-    NoteResponse,
-    PaymentResponse,
-    RefundResponse,
     ReturnResponse,
     ShipmentResponse,
+)
+from orders.entrypoints.http.schemas.part_responses import (
+    ChangeResponse,
+    HoldResponse,
+    NoteResponse,
+)
+from orders.entrypoints.http.schemas.payment_responses import (
+    DisputeResponse,
+    PaymentResponse,
+    RefundResponse,
 )
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.responses import OrderResponse, Page

@@ -6,30 +6,22 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
-from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
-from orders.domain.order.order import UNCHANGED, Order, Unchanged
 from orders.domain.order_changes import ShippingChange
+from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import Confirmation, OrderDraft
 from orders.domain.validation import Address, Shipping
-
-_FEW: Final = msgspec.Meta(max_length=1_000)
-"""No bound of the domain's, but of the work for members that it will refuse."""
-
-
-class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A body that is refused if it has a member we do not know."""
+from orders.entrypoints.http.schemas.body import FEW, Body, stated
 
 
 class AddressBody(Body, frozen=True, omit_defaults=True):
@@ -101,7 +93,7 @@ class DraftBody(Body, frozen=True):
     external_reference: str | None = None
     note: str | None = None
     expected_total: int | None = None
-    metadata: Annotated[dict[str, str], _FEW] = {}
+    metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
     prices_include_tax: bool | None = None
 
     def to_draft(self) -> OrderDraft:
@@ -122,6 +114,9 @@ class DraftBody(Body, frozen=True):
 class PlaceOrderBody(DraftBody, frozen=True):
     """What to order, and how to pay for it.
 
+    With terms other than `prepaid`, for callers with `orders:terms`, the order is shipped before it
+    is paid. `due_in_days`, from 0 to 365, is for `invoice`, and counts from the dispatch.
+
     `expires_at`, or else `pay_within_seconds` from now, is when it expires if nobody has paid.
     `holds` are the reasons why it is held from the start; with `confirmation` `manual` only staff
     confirm it. Only callers who may hold or confirm orders may ask for these two.
@@ -130,8 +125,10 @@ class PlaceOrderBody(DraftBody, frozen=True):
     payment: InitialPaymentBody | None = None
     expires_at: datetime | None = None
     pay_within_seconds: int | None = None
-    holds: Annotated[list[str], _FEW] = []
+    holds: Annotated[list[str], FEW] = field(default_factory=list)
     confirmation: str = "automatic"
+    terms: TermsKind | UnsetType = UNSET
+    due_in_days: int | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it.
@@ -144,49 +141,14 @@ class PlaceOrderBody(DraftBody, frozen=True):
         except ValueError:
             names = " or ".join(Confirmation)
             raise InvalidValue("confirmation", f"must be {names}") from None
-        return replace(super().to_draft(), holds=tuple(self.holds), confirmation=confirmation)
-
-
-class EditShippingBody(Body, frozen=True):
-    """Of shipping, only the address can be changed."""
-
-    address: AddressBody | None
-
-
-class EditOrderBody(Body, frozen=True):
-    """A merge patch (RFC 7396): members left out stay as they are, null removes."""
-
-    note: str | None | UnsetType = UNSET
-    external_reference: str | None | UnsetType = UNSET
-    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
-    shipping: EditShippingBody | UnsetType = UNSET
-
-    def edit(self, order: Order, by: Actor, now: datetime) -> None:
-        """Edit the order as the patch says."""
-        order.edit(
-            note=UNCHANGED if self.note is UNSET else self.note,
-            external_reference=(
-                UNCHANGED if self.external_reference is UNSET else self.external_reference
-            ),
-            metadata=self._metadata(order.state.metadata),
-            address=self._address(),
-            by=by,
-            now=now,
+        kind = TermsKind.PREPAID if self.terms is UNSET else self.terms
+        terms = PaymentTerms(kind=kind, due_in_days=stated(self.due_in_days))
+        return replace(
+            super().to_draft(),
+            holds=tuple(self.holds),
+            confirmation=confirmation,
+            terms=None if kind is TermsKind.PREPAID else terms,
         )
-
-    def _metadata(self, present: Mapping[str, str]) -> Mapping[str, str] | None | Unchanged:
-        if self.metadata is UNSET:
-            return UNCHANGED
-        if self.metadata is None:
-            return None
-        merged = {**present, **self.metadata}
-        return {name: text for name, text in merged.items() if text is not None}
-
-    def _address(self) -> Address | None | Unchanged:
-        if self.shipping is UNSET:
-            return UNCHANGED
-        address = self.shipping.address
-        return None if address is None else address.to_domain()
 
 
 class ReasonBody(Body, frozen=True):
@@ -242,8 +204,8 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     """
 
     reason: str
-    items: list[ItemBody] = []
-    lines: list[LineBody] = []
+    items: list[ItemBody] = field(default_factory=list)
+    lines: list[LineBody] = field(default_factory=list)
     shipping: ShippingChangeBody | None = None
     expected_total: int | None = None
 
@@ -285,37 +247,6 @@ class DispatchBody(Body, frozen=True):
     """The carrier's number, if it is known only now."""
 
     tracking: str | None = None
-
-
-class PaymentBody(Body, frozen=True):
-    """How to pay, and how much; without an amount, all that is still needed."""
-
-    method: str
-    amount: int | None = None
-    capture: bool = False
-
-
-class AmountBody(Body, frozen=True):
-    """How much; without an amount, all there is."""
-
-    amount: int | None = None
-
-
-class RefundBody(Body, frozen=True):
-    """How much to give back; without an amount, all that is owed. It goes to the payment that is
-    named, or else over as many as it takes; those whose last refund was refused come last.
-    """
-
-    amount: int | None = None
-    payment_id: str | None = None
-    reason: str = "customer"
-
-
-class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why."""
-
-    amount: int
-    reason: str
 
 
 class NoteBody(Body, frozen=True):

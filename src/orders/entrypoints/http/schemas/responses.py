@@ -17,20 +17,25 @@ from orders.application.access import View
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
+from orders.domain.payments import TermsKind
 from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
 from orders.domain.validation import Shipping
+from orders.entrypoints.http.schemas.parcel_responses import (
+    CreditResponse,
+    ReturnResponse,
+    ShipmentResponse,
+)
 from orders.entrypoints.http.schemas.part_responses import (
     AddressResponse,
     ChangeResponse,
-    CreditResponse,
-    DisputeResponse,
     HoldResponse,
     LineResponse,
+)
+from orders.entrypoints.http.schemas.payment_responses import (
+    DisputeResponse,
     PaymentResponse,
     RefundResponse,
-    ReturnResponse,
-    ShipmentResponse,
 )
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.totals_responses import TotalsResponse
@@ -63,7 +68,10 @@ class ShippingResponse(ResponsePart, frozen=True):
 
 
 class OrderResponse(ResponsePart, frozen=True):
-    """An order. Members that the caller's role may not see are left out."""
+    """An order. Members that the caller's role may not see are left out.
+
+    `payment_due_at` is null until an order with terms is dispatched, or delivered.
+    """
 
     id: UUID
     number: str
@@ -84,6 +92,9 @@ class OrderResponse(ResponsePart, frozen=True):
     updated_at: datetime
     expires_at: datetime
     confirmation: str
+    terms: str
+    due_in_days: int | None | UnsetType = UNSET
+    payment_due_at: datetime | None | UnsetType = UNSET
     cancel_reason: str | None | UnsetType = UNSET
     customer_id: str | None | UnsetType = UNSET
     note: str | None | UnsetType = UNSET
@@ -109,7 +120,7 @@ class OrderResponse(ResponsePart, frozen=True):
             currency=state.currency,
             lines=[LineResponse.of(line, money=money) for line in state.lines],
             shipping=_shipping(state, money=money),
-            shipments=[ShipmentResponse.of(shipment) for shipment in state.shipments],
+            shipments=[ShipmentResponse.of(shipment, money=money) for shipment in state.shipments],
             returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
             changes=[ChangeResponse.of(change, money=money) for change in state.changes],
             holds=[HoldResponse.of(hold, reasons=view is View.STAFF) for hold in state.holds],
@@ -119,6 +130,7 @@ class OrderResponse(ResponsePart, frozen=True):
             created_at=state.created_at,
             updated_at=state.updated_at,
             expires_at=state.expires_at,
+            terms=TermsKind.PREPAID if state.terms is None else state.terms.kind,
             confirmation=state.confirmation,
             **(_personal_and_money(state) if money else {}),
         )
@@ -138,8 +150,11 @@ def _is_risk_data(event: OrderEvent) -> bool:
 
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
+    terms = state.terms
     policy = state.tax_policy
     return {
+        "due_in_days": None if terms is None else terms.due_in_days,
+        "payment_due_at": None if terms is None else terms.payment_due_at,
         "customer_id": state.customer_id,
         "note": state.note,
         "metadata": dict(state.metadata),
@@ -158,12 +173,14 @@ class Page(ResponsePart, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last.
 
     `unreadable` is there if the page leaves out what only a newer version of the service can read,
-    and says how many.
+    and says how many. `next_updated_from` is there in a list by `updated_at`: the `updated_from` of
+    the next time, whatever page this is.
     """
 
     items: list[T]
     next_cursor: str | None
     unreadable: int | UnsetType = UNSET
+    next_updated_from: datetime | UnsetType = UNSET
 
 
 class FeedPage(ResponsePart, frozen=True):
@@ -203,15 +220,17 @@ class QuoteResponse(ResponsePart, frozen=True):
 class ActionLimits(ResponsePart, frozen=True, forbid_unknown_fields=True):
     """The bounds of a command's arguments; what it has no bound for is left out.
 
-    `amount` is the most minor units, `items` the most units by line id. The others are the ids of
-    the parts that the command is possible for.
+    `amount` is the most minor units, `lines` the most minor units by line id, `items` the most
+    units by line id. The others are the ids of the parts that the command is possible for.
     """
 
     amount: int | UnsetType = UNSET
+    lines: dict[str, int] | UnsetType = UNSET
     items: dict[str, int] | UnsetType = UNSET
     payments: list[str] | UnsetType = UNSET
     shipments: list[str] | UnsetType = UNSET
     returns: list[str] | UnsetType = UNSET
+    credits: list[str] | UnsetType = UNSET
     changes: list[str] | UnsetType = UNSET
     holds: list[str] | UnsetType = UNSET
 
