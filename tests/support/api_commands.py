@@ -17,6 +17,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "cancel_items": ONE_PEN,
     "propose_change": {**ONE_PEN, "reason": "other"},
     "hold": {"reason": "address"},
+    "assign_customer": {"customer_id": "ada"},
     "add_note": {"text": "Called"},
     "pay": {"method": "tok_ok"},
     "grant_credit": {"amount": 1, "reason": "goodwill"},

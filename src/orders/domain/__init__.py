@@ -16,6 +16,7 @@ from orders.domain.errors import (
     CreditExceedsAvailable,
     CurrencyMismatch,
     CurrencyUnknown,
+    HasCustomer,
     IllegalStep,
     IllegalTransition,
     InvalidValue,
@@ -70,7 +71,14 @@ from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.validation import Address, OrderLimits, Shipping
+from orders.domain.validation import (
+    Address,
+    Billing,
+    BillingAddress,
+    Contact,
+    OrderLimits,
+    Shipping,
+)
 
 __all__ = [
     "CANCEL_REASONS",
@@ -85,15 +93,19 @@ __all__ = [
     "AmountExceedsDue",
     "AmountExceedsRefundable",
     "AmountTooLarge",
+    "Billing",
+    "BillingAddress",
     "Change",
     "ChangeOpen",
     "ChangeOutdated",
     "ChangeStatus",
+    "Contact",
     "Credit",
     "CreditExceedsAvailable",
     "CurrencyMismatch",
     "CurrencyUnknown",
     "DraftLine",
+    "HasCustomer",
     "Hold",
     "IllegalStep",
     "IllegalTransition",

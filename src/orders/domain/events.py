@@ -74,6 +74,11 @@ class OrderEdited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerAssigned:
+    """A guest's order became a customer's. The event does not say whose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChangeProposed:
     """A change was proposed. `added` is the number of new lines, `gross` the new price."""
 
@@ -325,6 +330,7 @@ OrderEvent = (
     | OrderItemsCancelled
     | OrderCompleted
     | OrderEdited
+    | CustomerAssigned
     | OrderHeld
     | OrderReleased
     | NoteAdded

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceedsAvailable
 from orders.domain.money import allocate, share_of_units
@@ -14,9 +14,13 @@ from orders.domain.validation import (
     OrderLimits,
     validate_amount,
     validate_flag,
+    validate_metadata,
     validate_sku,
     validate_text,
 )
+
+MAX_LINE_METADATA: Final = 100_000
+"""The most code points of metadata, names included, on all lines and changes of one order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class DraftLine:
     discount: int = 0
     tax: int = 0
     shippable: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What packing needs to know of this line, such as an engraving."""
 
 
 @read_only
@@ -60,6 +66,7 @@ class Line:
     shipped: int = 0
     delivered: int = 0
     returned: int = 0
+    metadata: ReadOnlyDict[str, str] | None = None
 
     @property
     def live(self) -> int:
@@ -109,6 +116,7 @@ def lines_of(
     """
     require_line_count(drafts, limits)
     checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
+    require_metadata_room(checked)
     worth = [line.unit_price * line.quantity - line.discount for line in checked]
     if order_discount > sum(worth):
         raise InvalidValue("discount", "must not exceed what the lines cost")
@@ -132,6 +140,28 @@ def require_line_count(drafts: Sequence[DraftLine], limits: OrderLimits) -> None
         raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
+def read_only_metadata(metadata: Mapping[str, str], field: str) -> ReadOnlyDict[str, str] | None:
+    """Checked metadata of a line, in the form that a line holds it.
+
+    Raises:
+        InvalidValue: If it is not valid.
+    """
+    return None if metadata == {} else ReadOnlyDict(validate_metadata(metadata, field))
+
+
+def require_metadata_room(lines: Iterable[Line]) -> None:
+    """Check the size of the metadata of all these lines: an order must stay small enough to store.
+
+    Raises:
+        InvalidValue: If it is more than `MAX_LINE_METADATA`.
+    """
+    entries = (line.metadata for line in lines if line.metadata is not None)
+    used = sum(len(name) + len(text) for each in entries for name, text in each.items())
+    if used > MAX_LINE_METADATA:
+        most = f"{MAX_LINE_METADATA:,}"
+        raise InvalidValue("lines", f"must have at most {most} characters of metadata in all")
+
+
 def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
     if not isinstance(draft, DraftLine):
         raise InvalidValue(f"lines/{index}", "must be a DraftLine")
@@ -149,6 +179,7 @@ def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
             discount=validate_amount(draft.discount, "discount", most=price * quantity),
             tax=validate_amount(draft.tax, "tax"),
             shippable=validate_flag(draft.shippable, "shippable"),
+            metadata=read_only_metadata(draft.metadata, "metadata"),
         )
     except InvalidValue as refusal:
         raise InvalidValue(f"lines/{index}/{refusal.field}", refusal.problem) from None

@@ -17,10 +17,15 @@ from orders.domain.returns import Credit
 from orders.domain.validation import (
     MAX_NOTE,
     Address,
+    Billing,
+    Contact,
     OrderLimits,
     Shipping,
     validate_amount,
+    validate_billing,
     validate_code,
+    validate_contact,
+    validate_message,
     validate_metadata,
     validate_reference,
     validate_text,
@@ -151,6 +156,10 @@ class OrderDraft:
     note: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expected_total: int | None = None
+    contact: Contact | None = None
+    billing: Billing | None = None
+    gift_message: str | None = None
+    """What the recipient reads: 1 to 1,000 characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +190,7 @@ def quote(
     if draft.note is not None:
         validate_text(draft.note, "note", most=MAX_NOTE)
     validate_metadata(draft.metadata, "metadata")
+    _check_people(draft)
     discount = validate_amount(draft.discount, "discount")
     lines = lines_of(draft.lines, order_discount=discount, limits=limits)
     totals = totals_of(LineTotals.of(lines), shipping=_shipping_price(draft.shipping))
@@ -188,6 +198,15 @@ def quote(
     if expected is not None and validate_whole(expected, "expected_total") != totals.gross:
         raise TotalChanged(stated=expected, actual=totals.gross)
     return Quote(currency=draft.currency, lines=lines, totals=totals)
+
+
+def _check_people(draft: OrderDraft) -> None:
+    if draft.contact is not None:
+        validate_contact(draft.contact)
+    if draft.billing is not None:
+        validate_billing(draft.billing)
+    if draft.gift_message is not None:
+        validate_message(draft.gift_message, "gift_message")
 
 
 def _shipping_price(shipping: Shipping | None) -> int:
@@ -199,4 +218,6 @@ def _shipping_price(shipping: Shipping | None) -> int:
         raise InvalidValue("shipping/address", "must be an Address")
     if shipping.method is not None:
         validate_code(shipping.method, "shipping/method")
+    if shipping.instructions is not None:
+        validate_message(shipping.instructions, "shipping/instructions")
     return validate_amount(shipping.price, "shipping/price")

@@ -28,10 +28,11 @@ from orders.domain.payments import (
     RefundStatus,
 )
 from orders.domain.pricing import OrderDraft, Totals
+from orders.domain.read_only import ReadOnlyDict
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.validation import Address, Shipping
+from orders.domain.validation import Address, Billing, BillingAddress, Contact, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 """Every store must keep milliseconds."""
@@ -51,6 +52,21 @@ ADDRESS = Address(
     postal_code="T12 X70A",
     country="IE",
     phone="+353 21 000 0000",
+)
+
+BILLING = Billing(
+    address=BillingAddress(
+        name="Zoë Ångström",
+        line1="9 Inn Row",
+        line2="Floor 3",
+        city="Corcaigh",
+        region="Munster",
+        postal_code="T12 X70B",
+        country="IE",
+        phone="+353 21 000 0001",
+    ),
+    company="Ångström & Töchter",
+    vat_id="IE 1234567*",
 )
 
 
@@ -101,7 +117,7 @@ def an_order_with_everything(
             customer_id="customer-1",
             currency="BHD",
             lines=_lines(),
-            shipping=Shipping(address=ADDRESS, method="express", price=250),
+            shipping=Shipping(address=ADDRESS, method="express", price=250, instructions=TEXT),
             external_reference="po-7",
             note=TEXT,
             metadata={"basket": TEXT, "A-1_b": "x"},
@@ -131,6 +147,9 @@ def an_order_with_everything(
             changes=_changes(),
             requests=(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
             sequence=17,
+            contact=Contact(email="zoë@例え.example", phone="+353 21 000 0000"),
+            billing=BILLING,
+            gift_message=TEXT,
             next_action_at=LATER,
         )
     )
@@ -152,6 +171,7 @@ def _lines() -> tuple[Line, ...]:
         shipped=12,
         delivered=11,
         returned=4,
+        metadata=ReadOnlyDict({"engrave": TEXT, "A-1_b": "x"}),
     )
     return (
         full,

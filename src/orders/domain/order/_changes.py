@@ -22,6 +22,7 @@ from orders.domain.lines import (
     lines_of,
     move_units,
     read_only_items,
+    require_metadata_room,
     require_units,
 )
 from orders.domain.order._parts import next_id, part, replaced
@@ -130,6 +131,9 @@ def _numbered(
             "lines", f"an order has at most {limits.lines} lines, declined ones included"
         )
     lines = lines_of(added, order_discount=0, limits=limits)
+    kept = (line for each in state.changes for line in each.added)
+    # Twice: once applied, the change and the order both hold them.
+    require_metadata_room((*state.lines, *kept, *lines, *lines))
     return tuple(
         replace(line, id=str(number)) for number, line in enumerate(lines, start=after + 1)
     )

@@ -54,6 +54,9 @@ def first_state(
         external_reference=draft.external_reference,
         note=draft.note,
         metadata=dict(draft.metadata),
+        contact=draft.contact,
+        billing=draft.billing,
+        gift_message=draft.gift_message,
         created_at=now,
         updated_at=now,
         expires_at=(

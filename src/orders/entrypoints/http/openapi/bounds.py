@@ -17,6 +17,9 @@ from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
+    EMAIL,
+    MAX_EMAIL,
+    MAX_MESSAGE,
     MAX_METADATA,
     MAX_METADATA_TEXT,
     MAX_NAME,
@@ -26,6 +29,7 @@ from orders.domain.validation import (
     REFERENCE,
     SKU,
     TOKEN,
+    VAT_ID,
     OrderLimits,
 )
 from orders.entrypoints.http.openapi.shapes import GROWS, NULL, Schema
@@ -80,8 +84,15 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
         "note": _text(MAX_NOTE),
         "expected_total": _AMOUNT,
         "metadata": _METADATA,
+        "gift_message": _text(MAX_MESSAGE),
     }
-    address = {name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")}
+    address = {
+        **{name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")},
+        **{name: _text(MAX_TEXT) for name in ("postal_code", "phone")},
+        "country": _matching(COUNTRY),
+    }
+    contact = {"email": {"maxLength": MAX_EMAIL} | _matching(EMAIL), "phone": _text(MAX_TEXT)}
+    billing = {"company": _text(MAX_TEXT), "vat_id": _matching(VAT_ID)}
     return {
         "DraftBody": draft,
         "PlaceOrderBody": draft,
@@ -92,17 +103,29 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "unit_price": {"minimum": 0, "maximum": limits.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
+            "metadata": _METADATA,
         },
-        "ShippingBody": {"method": _matching(CODE), "price": _AMOUNT},
-        "AddressBody": address
-        | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
-        | {"country": _matching(COUNTRY)},
+        "ShippingBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "instructions": _text(MAX_MESSAGE),
+        },
+        "EditShippingBody": {"instructions": _text(MAX_MESSAGE)},
+        "AddressBody": address,
+        "EditAddressBody": address,
+        "ContactBody": contact,
+        "EditContactBody": contact,
+        "BillingBody": billing,
+        "EditBillingBody": billing,
         "InitialPaymentBody": {"method": _matching(TOKEN)},
         "EditOrderBody": {
             "note": _text(MAX_NOTE),
             "external_reference": _matching(REFERENCE),
             "metadata": {"maxProperties": MAX_METADATA},
+            "gift_message": _text(MAX_MESSAGE),
         },
+        "EditLineBody": {"metadata": {"maxProperties": MAX_METADATA}},
+        "CustomerBody": {"customer_id": _matching(REFERENCE)},
         "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
         "CancelBody": {"reason": {"enum": list(CANCEL_REASONS), "description": GROWS}},
         "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},

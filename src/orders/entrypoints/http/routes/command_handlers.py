@@ -18,7 +18,7 @@ from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
 from orders.entrypoints.http.routes.commands import COMMANDS, Command, Given
 from orders.entrypoints.http.routes.order_responses import order_response
-from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.responses import OrderResponse
 
 TAG: Final = "Commands"

@@ -15,12 +15,13 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from orders.application.access import Operation
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.requests import (
     AmountBody,
-    Body,
     CancelBody,
     CancelItemsBody,
     CreditBody,
+    CustomerBody,
     DispatchBody,
     EmptyBody,
     NoteBody,
@@ -98,6 +99,10 @@ def cancel_items(order: Order, given: Given[CancelItemsBody]) -> None:
 
 def hold(order: Order, given: Given[ReasonBody]) -> None:
     order.hold(given.body.reason, by=given.by, now=given.now)
+
+
+def assign_customer(order: Order, given: Given[CustomerBody]) -> None:
+    order.assign_customer(given.body.customer_id, by=given.by, now=given.now)
 
 
 def add_note(order: Order, given: Given[NoteBody]) -> None:
@@ -181,6 +186,13 @@ _ROWS: Final = (
         EmptyBody,
         of_part(Order.release),
         "Release a hold",
+    ),
+    Command(
+        "/customer",
+        Operation.ASSIGN_CUSTOMER,
+        CustomerBody,
+        assign_customer,
+        "Make a guest's order a customer's",
     ),
     Command("/notes", Operation.ADD_NOTE, NoteBody, add_note, "Add a note for staff", creates=True),
     Command("/payments", Operation.PAY, PaymentBody, pay, "Pay", creates=True),

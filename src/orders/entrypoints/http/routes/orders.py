@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from orders.application.access import Caller, Operation, view_of
+from orders.application.access import Caller, Operation
 from orders.application.change_order import ChangeOrder
 from orders.application.place_order import PlaceOrder
 from orders.application.ports import OrderFilter
@@ -32,7 +32,8 @@ from orders.entrypoints.http.routes.order_responses import (
     page_response,
     read_response,
 )
-from orders.entrypoints.http.schemas.requests import DraftBody, EditOrderBody, PlaceOrderBody
+from orders.entrypoints.http.schemas.edit_requests import EditOrderBody
+from orders.entrypoints.http.schemas.requests import DraftBody, PlaceOrderBody
 from orders.entrypoints.http.schemas.responses import (
     ActionResponse,
     OrderResponse,
@@ -175,9 +176,8 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         )
         listed = pagination.listed(caller, where, sort)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)
-        view = view_of(caller)
         next_cursor = listed.cursor_at(page.next) if page.next else None
-        items = [OrderResponse.of(order, view) for order in page.orders]
+        items = [OrderResponse.shown_to(caller, order) for order in page.orders]
         return page_response(request, items, next_cursor, unreadable=len(page.unreadable))
 
     return list_orders
@@ -189,7 +189,7 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
     @patch(
         ONE,
         operation_id="edit",
-        summary="Edit note, metadata, reference and address",
+        summary="Edit what is not money",
         tags=TAGS,
         dto=StrictMergePatch,
     )
@@ -200,7 +200,9 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
         data: JSONBody[EditOrderBody],
         dry_run: DryRun = False,
     ) -> Response[OrderResponse]:
-        """A merge patch (RFC 7396) of note, metadata, reference or address. Needs If-Match."""
+        """A merge patch (RFC 7396): at every level, members left out stay as they are, and null
+        removes. `lines` has the lines by their `id`. Needs If-Match.
+        """
         conditions = read_command_request(request, data, needs_version=True, dry_run=dry_run)
         answer = await change_order(
             OrderId(order_id), Operation.EDIT, data.edit, request=conditions

@@ -42,7 +42,9 @@ class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
 
 
 class LineResponse(ResponsePart, frozen=True):
-    """A line. `total` is what its live units cost, tax in and discounts off."""
+    """A line. `total` is what its live units cost, tax in and discounts off. `metadata` is left
+    out if there is none.
+    """
 
     id: str
     sku: str
@@ -59,10 +61,11 @@ class LineResponse(ResponsePart, frozen=True):
     order_discount: int | UnsetType = UNSET
     tax: int | UnsetType = UNSET
     total: int | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
 
     @classmethod
-    def of(cls, line: Line, *, money: bool) -> LineResponse:
-        """Show a line, with its prices or without."""
+    def of(cls, line: Line, *, money: bool, packing: bool) -> LineResponse:
+        """Show a line, with its prices or without, with its metadata or without."""
         return cls(
             id=line.id,
             sku=line.sku,
@@ -79,6 +82,7 @@ class LineResponse(ResponsePart, frozen=True):
             order_discount=line.order_discount if money else UNSET,
             tax=line.tax if money else UNSET,
             total=line.gross if money else UNSET,
+            metadata=line.metadata if packing and line.metadata is not None else UNSET,
         )
 
 
@@ -223,14 +227,14 @@ class ChangeResponse(ResponsePart, frozen=True):
     gross: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, change: Change, *, money: bool) -> ChangeResponse:
-        """Show a change, with its prices or without."""
+    def of(cls, change: Change, *, money: bool, packing: bool) -> ChangeResponse:
+        """Show a change, with its prices or without, with metadata or without."""
         return cls(
             id=change.id,
             status=change.status,
             reason=change.reason,
             removed=_items(change.removed),
-            added=[LineResponse.of(line, money=money) for line in change.added],
+            added=[LineResponse.of(line, money=money, packing=packing) for line in change.added],
             base_version=change.base_version,
             created_at=change.created_at,
             gross=change.gross if money else UNSET,

@@ -6,58 +6,23 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
-from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
-from orders.domain.order.order import UNCHANGED, Order, Unchanged
 from orders.domain.pricing import OrderDraft
-from orders.domain.validation import Address, Shipping
-
-_FEW: Final = msgspec.Meta(max_length=1_000)
-"""No bound of the domain's, but of the work for members that it will refuse."""
-
-
-class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A body that is refused if it has a member we do not know."""
-
-
-class AddressBody(Body, frozen=True, omit_defaults=True):
-    """Where to deliver. `country` is an ISO 3166-1 alpha-2 code."""
-
-    name: str
-    line1: str
-    city: str
-    country: str
-    line2: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    phone: str | None = None
-
-    def to_domain(self) -> Address:
-        """The address as the domain checks it."""
-        return Address(**msgspec.structs.asdict(self))
-
-
-class ShippingBody(Body, frozen=True):
-    """How it travels. `method` is a code of the shop's."""
-
-    address: AddressBody | None = None
-    method: str | None = None
-    price: int = 0
+from orders.entrypoints.http.schemas.body import FEW, Body, stated
+from orders.entrypoints.http.schemas.people_requests import BillingBody, ContactBody, ShippingBody
 
 
 class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
-    may state them, or a `unit_price` that is not the catalogue's.
+    may state them, or a `unit_price` that is not the catalogue's. `metadata` is for whoever packs.
     """
 
     sku: str
@@ -67,6 +32,7 @@ class LineBody(Body, frozen=True):
     discount: int = 0
     tax: int = 0
     shippable: bool = True
+    metadata: Annotated[dict[str, str], FEW] | UnsetType = UNSET
 
 
 class InitialPaymentBody(Body, frozen=True):
@@ -91,19 +57,25 @@ class DraftBody(Body, frozen=True):
     external_reference: str | None = None
     note: str | None = None
     expected_total: int | None = None
-    metadata: Annotated[dict[str, str], _FEW] = {}
+    metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
+    contact: ContactBody | None | UnsetType = UNSET
+    billing: BillingBody | None | UnsetType = UNSET
+    gift_message: str | None | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it."""
         return OrderDraft(
             currency=self.currency,
             lines=_lines(self.lines),
-            shipping=_shipping(self.shipping),
+            shipping=None if self.shipping is None else self.shipping.to_domain(),
             discount=self.discount,
             external_reference=self.external_reference,
             note=self.note,
             metadata=self.metadata,
             expected_total=self.expected_total,
+            contact=self.contact.to_domain() if self.contact else None,
+            billing=self.billing.to_domain() if self.billing else None,
+            gift_message=stated(self.gift_message),
         )
 
 
@@ -111,48 +83,6 @@ class PlaceOrderBody(DraftBody, frozen=True):
     """What to order, and how to pay for it."""
 
     payment: InitialPaymentBody | None = None
-
-
-class EditShippingBody(Body, frozen=True):
-    """Of shipping, only the address can be changed."""
-
-    address: AddressBody | None
-
-
-class EditOrderBody(Body, frozen=True):
-    """A merge patch (RFC 7396): members left out stay as they are, null removes."""
-
-    note: str | None | UnsetType = UNSET
-    external_reference: str | None | UnsetType = UNSET
-    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
-    shipping: EditShippingBody | UnsetType = UNSET
-
-    def edit(self, order: Order, by: Actor, now: datetime) -> None:
-        """Edit the order as the patch says."""
-        order.edit(
-            note=UNCHANGED if self.note is UNSET else self.note,
-            external_reference=(
-                UNCHANGED if self.external_reference is UNSET else self.external_reference
-            ),
-            metadata=self._metadata(order.state.metadata),
-            address=self._address(),
-            by=by,
-            now=now,
-        )
-
-    def _metadata(self, present: Mapping[str, str]) -> Mapping[str, str] | None | Unchanged:
-        if self.metadata is UNSET:
-            return UNCHANGED
-        if self.metadata is None:
-            return None
-        merged = {**present, **self.metadata}
-        return {name: text for name, text in merged.items() if text is not None}
-
-    def _address(self) -> Address | None | Unchanged:
-        if self.shipping is UNSET:
-            return UNCHANGED
-        address = self.shipping.address
-        return None if address is None else address.to_domain()
 
 
 class ReasonBody(Body, frozen=True):
@@ -195,8 +125,8 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
 
     reason: str
-    items: list[ItemBody] = []
-    lines: list[LineBody] = []
+    items: list[ItemBody] = field(default_factory=list)
+    lines: list[LineBody] = field(default_factory=list)
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -269,6 +199,12 @@ class CreditBody(Body, frozen=True):
     reason: str
 
 
+class CustomerBody(Body, frozen=True):
+    """Whose the order becomes."""
+
+    customer_id: str
+
+
 class NoteBody(Body, frozen=True):
     """A note from staff for staff."""
 
@@ -280,11 +216,5 @@ class EmptyBody(Body, frozen=True):
 
 
 def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
-    return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
-
-
-def _shipping(body: ShippingBody | None) -> Shipping | None:
-    if body is None:
-        return None
-    address = None if body.address is None else body.address.to_domain()
-    return Shipping(address=address, method=body.method, price=body.price)
+    # By plain values, which hold no member that was left out.
+    return msgspec.convert(msgspec.to_builtins(bodies), tuple[DraftLine, ...])

@@ -13,15 +13,13 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType, convert
 
 from orders.adapters.messages import FeedEvent, data_of
-from orders.application.access import View
+from orders.application.access import Caller, Details, Operation, View, shown_of
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote
 from orders.domain.state import OrderState
-from orders.domain.validation import Shipping
 from orders.entrypoints.http.schemas.part_responses import (
-    AddressResponse,
     ChangeResponse,
     CreditResponse,
     HoldResponse,
@@ -33,26 +31,17 @@ from orders.entrypoints.http.schemas.part_responses import (
     ShipmentResponse,
     TotalsResponse,
 )
+from orders.entrypoints.http.schemas.people_responses import (
+    BillingResponse,
+    ContactResponse,
+    ShippingResponse,
+    people_of,
+)
 
 T = TypeVar("T")
 
 RISK_REASON: Final = "fraud"
 """The reason for cancelling that only staff may see."""
-
-
-class ShippingResponse(ResponsePart, frozen=True):
-    """How it travels."""
-
-    address: AddressResponse | None
-    method: str | None
-    price: int | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
-        """Show the way of shipping, with its price or without."""
-        price = shipping.price if money else UNSET
-        address = AddressResponse.of(shipping.address)
-        return cls(address=address, method=shipping.method, price=price)
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -84,11 +73,19 @@ class OrderResponse(ResponsePart, frozen=True):
     payments: list[PaymentResponse] | UnsetType = UNSET
     refunds: list[RefundResponse] | UnsetType = UNSET
     credits: list[CreditResponse] | UnsetType = UNSET
+    contact: ContactResponse | None | UnsetType = UNSET
+    billing: BillingResponse | None | UnsetType = UNSET
+    gift_message: str | None | UnsetType = UNSET
 
     @classmethod
-    def of(cls, state: OrderState, view: View) -> OrderResponse:
-        """Show as much of an order as the view allows."""
-        money = view is not View.FULFILLMENT
+    def shown_to(cls, caller: Caller, state: OrderState) -> OrderResponse:
+        """Show as much of an order as the caller may see."""
+        return cls.of(state, *shown_of(caller, state))
+
+    @classmethod
+    def of(cls, state: OrderState, view: View, details: Details) -> OrderResponse:
+        """Show as much of an order as the view and the details allow."""
+        money, packing = view is not View.FULFILLMENT, Operation.SEE_PACKING in details
         return cls(
             id=state.id,
             number=state.number,
@@ -97,11 +94,13 @@ class OrderResponse(ResponsePart, frozen=True):
             fulfillment_status=state.fulfillment_status,
             return_status=state.return_status,
             currency=state.currency,
-            lines=[LineResponse.of(line, money=money) for line in state.lines],
-            shipping=_shipping(state, money=money),
+            lines=[LineResponse.of(line, money=money, packing=packing) for line in state.lines],
+            shipping=_shipping(state, money=money, details=details),
             shipments=[ShipmentResponse.of(shipment) for shipment in state.shipments],
             returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
-            changes=[ChangeResponse.of(change, money=money) for change in state.changes],
+            changes=[
+                ChangeResponse.of(change, money=money, packing=packing) for change in state.changes
+            ],
             holds=[HoldResponse.of(hold, reasons=view is View.STAFF) for hold in state.holds],
             external_reference=state.external_reference,
             cancel_reason=_cancel_reason(state, view),
@@ -109,12 +108,15 @@ class OrderResponse(ResponsePart, frozen=True):
             created_at=state.created_at,
             updated_at=state.updated_at,
             expires_at=state.expires_at,
+            **people_of(state, details),
             **(_personal_and_money(state) if money else {}),
         )
 
 
-def _shipping(state: OrderState, *, money: bool) -> ShippingResponse | None:
-    return None if state.shipping is None else ShippingResponse.of(state.shipping, money=money)
+def _shipping(state: OrderState, *, money: bool, details: Details) -> ShippingResponse | None:
+    if state.shipping is None:
+        return None
+    return ShippingResponse.of(state.shipping, money=money, details=details)
 
 
 def _cancel_reason(state: OrderState, view: View) -> str | None | UnsetType:
@@ -173,7 +175,7 @@ class QuoteResponse(ResponsePart, frozen=True):
         """Show a quote."""
         return cls(
             currency=quote.currency,
-            lines=[LineResponse.of(line, money=True) for line in quote.lines],
+            lines=[LineResponse.of(line, money=True, packing=True) for line in quote.lines],
             totals=TotalsResponse.of(quote.totals),
         )
 
