@@ -50,6 +50,9 @@ demo: $(READY) ## Send a day of orders through a separate stack (DATA=file.csv)
 simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="--first 17")
 	@$(PY) -m tests.simulation $(ARGS)
 
+properties: $(READY) ## Drive one order through 10,000 random lives of 60 steps; plant faults (ARGS="--runs 500")
+	@$(PY) -m tests.domain.machine $(ARGS)
+
 alerts: $(READY) ## Break a running service part by part; report which alerts fire
 	@$(PY) -m tests.operating $(ARGS)
 
@@ -138,4 +141,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases consumers blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate properties chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases consumers blue-green bench bench-compare bench-database check tools format lock clean

@@ -24,7 +24,6 @@ MAX_ROOMS_AND_ARROWS = {
 MAX_MODULES = 15
 # A folder with more modules stands here with its reason, or is split.
 WIDE_FOLDERS = {
-    "src/orders/domain": "one module for each concept of an order; its rooms are bounded above",
     "src/orders/application": "one use case a module: the list of modules is the list of use cases",
 }
 

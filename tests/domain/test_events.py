@@ -19,7 +19,15 @@ from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, stored_state
-from orders.domain.payments import ProviderStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    PaymentTerms,
+    ProviderStatus,
+    ReportedDispute,
+    ReportedRefund,
+    ReportedRefundStatus,
+    TermsKind,
+)
 from orders.domain.rules import MAX_PARTS
 from orders.domain.validation import Billing, Shipping
 from tests.domain.machine.invariants import standing
@@ -38,8 +46,10 @@ from tests.support.orders import (
     capture,
     carry_out,
     items,
+    record_payment,
     restored,
     return_units,
+    send,
     settle_refund,
     take,
     void,
@@ -55,6 +65,28 @@ def classes_of(module: ModuleType) -> set[type]:
         for _, each in inspect.getmembers(module, inspect.isclass)
         if each.__module__ == module.__name__
     }
+
+
+@pytest.mark.parametrize("kind", get_args(events.OrderEvent))
+def test_an_event_is_equal_to_one_that_says_the_same_and_shows_it(kind: type[Any]) -> None:
+    said = {each.name: f"the {each.name}" for each in dataclasses.fields(kind)}
+    event = kind(**said)
+
+    assert event == kind(**said)
+    assert {event: 1}[kind(**said)] == 1
+    assert repr(event) == repr(dataclasses.make_dataclass(kind.__name__, said)(**said))
+    for name in said:
+        other = kind(**{**said, name: "another"})
+        assert other != event
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(event, name, "another")
+
+
+def test_two_kinds_of_event_that_say_the_same_differ() -> None:
+    approved, declined = events.ReturnApproved(return_id="1"), events.ReturnDeclined(return_id="1")
+
+    assert approved != declined
+    assert len({approved, declined}) == 2
 
 
 def done(action: Action, status: OrderStatus = CONFIRMED) -> Order:
@@ -84,6 +116,31 @@ def charged_back(order: Order) -> None:
     order.record_payment_report(report, "1", charged_back=True, now=NOW)
 
 
+def failed_late(order: Order) -> None:
+    settle_refund(order)
+    failed = ReportedRefund(
+        id="re_1",
+        reference=f"{order.id}:refund:1",
+        amount=1_000,
+        status=ReportedRefundStatus.FAILED,
+    )
+    report = a_report(order, ProviderStatus.CAPTURED, refunded=0, refunds=(failed,))
+    order.record_payment_report(report, "1", now=NOW)
+
+
+def disputed(*statuses: DisputeStatus) -> Order:
+    order = a_placed_order()
+    take(order)
+    for status in statuses:
+        dispute = ReportedDispute(id="dp_1", amount=400, status=status)
+        report = a_report(order, ProviderStatus.CAPTURED, disputes=(dispute,))
+        order.record_payment_report(report, "1", now=NOW)
+    return order
+
+
+REFUNDED: Final[dict[str, object]] = {"payment_id": "1", "amount": 1_000}
+DISPUTED: Final[dict[str, object]] = {"dispute_id": "dp_1", "payment_id": "1", "amount": 400}
+INVOICE: Final = PaymentTerms(kind=TermsKind.INVOICE, due_in_days=14)
 PAID: Final[dict[str, object]] = {"payment_id": "1", "amount": 4_300}
 PARCEL: Final[dict[str, object]] = {"shipment_id": "1", "items": {"1": 3, "2": 2}}
 
@@ -132,6 +189,14 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
         lambda: after(a_placed_order(), declined),
         {"payment_id": "1", "decline_code": "insufficient_funds"},
     ),
+    events.PaymentRecorded: (
+        lambda: done(Action.RECORD_PAYMENT),
+        {"payment_id": "2", "amount": 1, "method": "bank_transfer"},
+    ),
+    events.PaymentDueDateSet: (
+        lambda: after(a_placed_order(terms=INVOICE), send),
+        {"payment_due_at": NOW + timedelta(days=14)},
+    ),
     events.PaymentVoided: (lambda: after(an_order_that_is(CONFIRMED), void), {"payment_id": "1"}),
     events.PaymentOperationFailed: (
         lambda: after(an_order_that_is(CONFIRMED), refused_void),
@@ -141,6 +206,10 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
         lambda: after(a_placed_order(), take, charged_back),
         PAID,
     ),
+    events.PaymentRefundReversed: (lambda: after(done(Action.REFUND), failed_late), REFUNDED),
+    events.DisputeOpened: (lambda: disputed(DisputeStatus.OPEN), DISPUTED),
+    events.DisputeWon: (lambda: disputed(DisputeStatus.OPEN, DisputeStatus.WON), DISPUTED),
+    events.DisputeLost: (lambda: disputed(DisputeStatus.OPEN, DisputeStatus.LOST), DISPUTED),
     events.PaymentDismissed: (lambda: done(Action.DISMISS_PAYMENT, PENDING), {"payment_id": "1"}),
     events.PaymentReceivedLate: (lambda: an_order_with_late_money(OrderStatus.EXPIRED), PAID),
     events.PaymentUnderReview: (
@@ -158,7 +227,11 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     ),
     events.PaymentRefunded: (
         lambda: after(done(Action.REFUND), settle_refund),
-        {"payment_id": "1", "amount": 1_000},
+        REFUNDED,
+    ),
+    events.RefundRecorded: (
+        lambda: done(Action.RECORD_REFUND),
+        {"refund_id": "1", "payment_id": "1", "amount": 1},
     ),
     events.RefundSucceeded: (
         lambda: after(done(Action.REFUND), settle_refund),
@@ -177,7 +250,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.ShipmentCancelled: (lambda: done(Action.CANCEL_SHIPMENT), PARCEL),
     events.CreditGranted: (
         lambda: done(Action.GRANT_CREDIT),
-        {"credit_id": "1", "amount": 1, "reason": "goodwill"},
+        {"credit_id": "1", "amount": 1, "reason": "goodwill", "tax": 0},
     ),
     events.ReturnRequested: (
         lambda: done(Action.REQUEST_RETURN),
@@ -194,7 +267,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
 
 
 def test_every_event_is_in_the_union_and_in_this_table() -> None:
-    parts = {events.OrderSnapshot, events.RecordedEvent}
+    parts = {events.Event, events.OrderSnapshot, events.RecordedEvent}
     assert set(get_args(events.OrderEvent)) == classes_of(events) - parts == CAUSED.keys()
 
 
@@ -316,6 +389,9 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
         a_placed_order(), lambda o: authorize(o, 1_000), authorize
     ).capture("1", amount=1_001, by=STAFF, now=NOW),
     errors.AmountExceedsRefundable: lambda: carry_out(an_order_that_is(CONFIRMED), Action.REFUND),
+    errors.RefundMustBeRecorded: lambda: after(
+        a_placed_order(), record_payment, lambda o: o.cancel("staff", by=STAFF, now=NOW)
+    ).refund(reason="staff", by=STAFF, now=NOW),
     errors.CreditExceedsAvailable: lambda: a_placed_order().grant_credit(
         4_301, "goodwill", by=STAFF, now=NOW
     ),

@@ -38,7 +38,9 @@ UNCHANGED CANCEL_REASONS
 Actor ActorKind OrderId derive_order_id order_number read_order_number
 OrderState Line Items Totals Money Ledger Hold Note Credit Change ChangeStatus ProcessedRequest
 Payment PaymentStatus PaymentOperation OperationKind PaymentReport ProviderStatus
+TaxLine TaxPolicy TaxRounding tax_lines_of
 Refund RefundStatus Shipment ShipmentStatus Return ReturnStatus
+ManualPayment ManualMethod PaymentTerms TermsKind
 OrderStatus OrderPaymentStatus OrderFulfillmentStatus OrderReturnStatus
 Action TRANSITIONS refusals argument_bounds OrderEvent RecordedEvent OrderSnapshot
 OrderError InvalidValue CurrencyUnknown CurrencyMismatch AmountTooLarge TotalChanged
@@ -46,12 +48,14 @@ IllegalTransition IllegalStep PartNotFound TooManyParts OnHold HasCustomer
 PaymentNotCovered PaymentInFlight NothingDue NotYetExpired NotDelivered NotSettled OrderNotClosed
 AlreadyShipped WouldCancelWholeOrder ChangeOpen ChangeOutdated QuantityExceedsAvailable
 AmountExceedsDue AmountExceedsAuthorized AmountExceedsRefundable CreditExceedsAvailable
+RefundMustBeRecorded
 """
 
 COMMANDS = """
 place confirm complete expire cancel cancel_items edit assign_customer add_note hold release
 propose_change apply_change decline_change start_payment capture void dismiss_payment refund
 record_payment_report record_operation_result record_operation_failure record_unknown_outcome
+record_payment record_refund write_off
 record_not_attempted create_shipment dispatch deliver cancel_shipment grant_credit request_return
 approve_return decline_return receive_return close_return find_request record_request
 """

@@ -29,10 +29,13 @@ add_note         pending    confirmed  completed  cancelled  expired
 hold             pending    confirmed  .          .          .
 release          pending    confirmed  completed  cancelled  expired
 pay              pending    confirmed  .          .          .
+record_payment   pending    confirmed  completed  cancelled  expired
 capture          pending    confirmed  .          .          .
 void             pending    confirmed  completed  cancelled  expired
 dismiss_payment  pending    confirmed  completed  cancelled  expired
 refund           pending    confirmed  completed  cancelled  expired
+record_refund    pending    confirmed  completed  cancelled  expired
+write_off        pending    confirmed  completed  .          .
 grant_credit     pending    confirmed  completed  .          .
 create_shipment  .          confirmed  .          .          .
 dispatch         .          confirmed  .          .          .

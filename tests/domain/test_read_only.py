@@ -98,7 +98,8 @@ def test_every_kind_of_record_and_mapping_was_tried() -> None:
         *("OrderState", "Line", "Shipping", "Address", "Contact", "Billing", "BillingAddress"),
         *("Totals", "Ledger", "Payment", "Refund"),
         *("PaymentOperation", "Shipment", "Return", "Credit", "Hold", "Note", "Change"),
-        *("ProcessedRequest", "ReadOnlyDict", "tuple"),
+        *("ProcessedRequest", "ManualPayment", "TaxPolicy", "TaxRule", "TaxLine"),
+        *("ReadOnlyDict", "tuple"),
     }
     mappings = {path.rpartition(".")[2] for path, value in reached if isinstance(value, Mapping)}
     assert mappings == {"metadata", "items", "removed"}

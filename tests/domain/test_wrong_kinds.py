@@ -27,15 +27,18 @@ from orders.domain import (
     DraftLine,
     InvalidValue,
     Items,
+    ManualPayment,
     Money,
     Order,
     OrderDraft,
     OrderId,
     OrderLimits,
     PaymentReport,
+    PaymentTerms,
     ProcessedRequest,
     ProviderStatus,
     Shipping,
+    TaxRounding,
     quote,
 )
 from orders.domain.order.order import Unchanged
@@ -80,6 +83,9 @@ WRONG: Final[Mapping[Any, Sequence[object]]] = {
     ),
     OrderId: ("018e0000-0000-8000-8000-0123456789ab", 7),
     OrderDraft: ({}, "draft", A_LINE),
+    ManualPayment: ({}, "cash", 7),
+    PaymentTerms: ({}, "invoice", 7),
+    TaxRounding: ("line", 7),
     PaymentReport: ({}, "captured", 7),
     ProcessedRequest: ({}, "key", 7),
 }

@@ -162,7 +162,7 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
         ),
         change_order=ChangeOrder(orders_port, execute_payment_operations, world.now),
         record_payment_event=RecordPaymentEvent(
-            orders_port, WebhookVerifier([WEBHOOK_SECRET]), world.now
+            orders_port, payments_port, WebhookVerifier([WEBHOOK_SECRET]), world.now
         ),
         process_scheduled_work=ProcessScheduledWork(
             orders_port, execute_payment_operations, world.now

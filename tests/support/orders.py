@@ -19,11 +19,11 @@ from orders.domain.identifiers import (
     order_number,
 )
 from orders.domain.lifecycle import OrderStatus
-from orders.domain.lines import DraftLine, Items
+from orders.domain.lines import DraftLine, Items, TaxRounding
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
-from orders.domain.payments import PaymentReport, ProviderStatus
+from orders.domain.payments import ManualMethod, ManualPayment, PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
 from orders.domain.state import ProcessedRequest
 from orders.domain.validation import Address, Billing, BillingAddress, Contact, Shipping
@@ -33,6 +33,9 @@ EXPIRES = NOW + timedelta(days=1)
 TENANT = "shop"
 CUSTOMER = Actor.customer("customer-1")
 STAFF = Actor.staff("staff-1")
+A_TRANSFER = ManualPayment(
+    method=ManualMethod.BANK_TRANSFER, reference="Order 4711, Ada", received_at=NOW
+)
 ADDRESS = Address(name="Ada Quill", line1="1 Mill Lane", city="Cork", country="IE")
 
 
@@ -116,6 +119,12 @@ def take(order: Order, amount: int | None = None) -> str:
     call = order.start_payment("tok_ok", amount=amount, capture=True, by=CUSTOMER, now=NOW)
     order.record_operation_result(call.key, a_report(order, ProviderStatus.CAPTURED), now=NOW)
     return call.payment_id
+
+
+def record_payment(order: Order, amount: int | None = None) -> str:
+    """Record money that came by bank transfer, and return the payment's id."""
+    order.record_payment(A_TRANSFER, amount=amount, by=STAFF, now=NOW)
+    return order.state.ledger.payments[-1].id
 
 
 def capture(order: Order, payment_id: str = "1", amount: int | None = None) -> None:
@@ -250,7 +259,12 @@ def an_order_with_every_part() -> Order:
         lines=(
             DraftLine(sku="BOLT", name="Bolt", quantity=20, unit_price=100, discount=7, tax=107),
             DraftLine(
-                sku="NUT", name="Nut", quantity=10, unit_price=100, metadata={"engrave": "To Bea"}
+                sku="NUT",
+                name="Nut",
+                quantity=10,
+                unit_price=100,
+                tax_rate="0",
+                metadata={"engrave": "To Bea"},
             ),
             DraftLine(sku="CARD", name="Card", quantity=1, unit_price=50, shippable=False),
         ),
@@ -268,6 +282,7 @@ def an_order_with_every_part() -> Order:
         external_reference="po-7",
         note="Ring twice",
         metadata={"basket": "b-1"},
+        tax_rounding=TaxRounding.ORDER,
     )
     _pay_in_every_way(order)
     _ship_in_every_way(order)
@@ -327,6 +342,8 @@ def _refund_in_every_way(order: Order) -> None:
         order.refund(amount=amount, reason="goodwill", by=STAFF, now=NOW)
     settle_refund(order, "1")
     order.record_operation_failure(f"{order.id}:refund:2", "refused", now=NOW)
+    record_payment(order, 50)
+    order.record_refund("BANK-8", amount=10, reason="goodwill", by=STAFF, now=NOW)
 
 
 def _change_in_every_way(order: Order) -> None:
@@ -383,6 +400,19 @@ def _under_review(status: OrderStatus) -> Order:
 def _partly_authorized(_: OrderStatus) -> Order:
     order = a_placed_order()
     authorize(order, 300)
+    return order
+
+
+def _partly_recorded(_: OrderStatus) -> Order:
+    order = a_placed_order()
+    record_payment(order, 300)
+    return order
+
+
+def _charged_back(_: OrderStatus) -> Order:
+    order = _completed()
+    report = a_report(order, ProviderStatus.CAPTURED)
+    order.record_payment_report(report, "1", charged_back=True, now=NOW)
     return order
 
 
@@ -462,6 +492,12 @@ _READY: Mapping[Action | tuple[OrderStatus, Action], Callable[[OrderStatus], Ord
     (OrderStatus.COMPLETED, Action.REFUND): _credited,
     (OrderStatus.CANCELLED, Action.REFUND): an_order_with_late_money,
     (OrderStatus.EXPIRED, Action.REFUND): an_order_with_late_money,
+    (OrderStatus.PENDING, Action.RECORD_REFUND): _partly_recorded,
+    (OrderStatus.CONFIRMED, Action.RECORD_REFUND): _overpaid,
+    (OrderStatus.COMPLETED, Action.RECORD_REFUND): an_order_that_is,
+    (OrderStatus.CANCELLED, Action.RECORD_REFUND): an_order_with_late_money,
+    (OrderStatus.EXPIRED, Action.RECORD_REFUND): an_order_with_late_money,
+    (OrderStatus.COMPLETED, Action.WRITE_OFF): _charged_back,
     Action.DISPATCH: _packed,
     Action.CANCEL_SHIPMENT: _packed,
     Action.DELIVER: _sent,
@@ -497,10 +533,17 @@ _COMMANDS: Mapping[Action, Callable[[Order], object]] = {
     Action.HOLD: lambda order: order.hold("address", by=STAFF, now=NOW),
     Action.RELEASE: lambda order: order.release("1", by=STAFF, now=NOW),
     Action.PAY: lambda order: order.start_payment("tok_ok", by=CUSTOMER, now=NOW),
+    Action.RECORD_PAYMENT: lambda order: order.record_payment(
+        A_TRANSFER, amount=1, by=STAFF, now=NOW
+    ),
     Action.CAPTURE: lambda order: order.capture("1", by=STAFF, now=NOW),
     Action.VOID: lambda order: order.void("1", by=STAFF, now=NOW),
     Action.DISMISS_PAYMENT: lambda order: order.dismiss_payment("1", by=STAFF, now=NOW),
     Action.REFUND: lambda order: order.refund(reason="goodwill", by=STAFF, now=NOW),
+    Action.RECORD_REFUND: lambda order: order.record_refund(
+        "BANK-7", amount=1, reason="goodwill", by=STAFF, now=NOW
+    ),
+    Action.WRITE_OFF: lambda order: order.write_off(amount=1, by=STAFF, now=NOW),
     Action.GRANT_CREDIT: lambda order: order.grant_credit(1, "goodwill", by=STAFF, now=NOW),
     Action.CREATE_SHIPMENT: lambda order: order.create_shipment(items(_1=1), by=STAFF, now=NOW),
     Action.DISPATCH: lambda order: order.dispatch("1", by=STAFF, now=NOW),

@@ -16,7 +16,9 @@ import msgspec
 
 from orders.adapters.http_client import DIRECT, NO_CONNECTION, HttpRoute, why
 from orders.application.errors import PricesUnavailable
+from orders.application.ports import ListedPrice
 from orders.domain.errors import InvalidValue
+from orders.domain.lines import RATE, validate_rate
 from orders.domain.money import AMOUNT_LIMIT, exponent
 from orders.domain.validation import validate_amount, validate_sku
 
@@ -29,7 +31,10 @@ class PriceListUnreadable(Exception):
 
 
 class JsonPriceList:
-    """Prices from a file, read once: `{"GBP": {"MUG-RED": 1250}}`, in minor units."""
+    """Prices from a file, read once: `{"GBP": {"MUG-RED": 1250}}`, in minor units.
+
+    A price with its tax rate is `{"price": 1250, "tax_rate": "0.2", "includes_tax": true}`.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the file.
@@ -45,8 +50,8 @@ class JsonPriceList:
         except InvalidValue as error:
             raise PriceListUnreadable(f"{path}: {error}") from error
 
-    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out."""
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int | ListedPrice]:
+        """Prices by SKU, with tax rates where the file has them. A SKU without one is left out."""
         known = self._prices.get(currency, {})
         return {each: known[each] for each in skus if each in known}
 
@@ -60,26 +65,61 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _checked(content: Any) -> Mapping[str, Mapping[str, int]]:
+def _checked(content: Any) -> Mapping[str, Mapping[str, int | ListedPrice]]:
     if not isinstance(content, dict):
         raise InvalidValue("the file", "must hold an object of currencies")
     for currency, prices in content.items():
         exponent(currency)
         if not isinstance(prices, dict):
             raise InvalidValue(currency, "must be an object of prices by SKU")
-        for name, price in prices.items():
-            validate_sku(name, f"{currency}/{name}")
-            validate_amount(price, f"{currency}/{name}")
-    return content
+    return {
+        currency: {name: _checked_price(currency, name, price) for name, price in prices.items()}
+        for currency, prices in content.items()
+    }
+
+
+def _checked_price(currency: str, name: str, price: Any) -> int | ListedPrice:
+    field = f"{currency}/{name}"
+    validate_sku(name, field)
+    if not isinstance(price, dict):
+        return validate_amount(price, field)
+    try:
+        return msgspec.convert(price, _ListedInFile).listed()
+    except msgspec.ValidationError as error:
+        raise InvalidValue(field, str(error)) from error
+
+
+_Amount = Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    price: _Amount
+    tax_rate: Annotated[str, msgspec.Meta(pattern=f"^{RATE.pattern}")] | None = None
+    includes_tax: bool = False
+
+    def listed(self) -> ListedPrice:
+        rate = None if self.tax_rate is None else validate_rate(self.tax_rate, "tax_rate")
+        return ListedPrice(self.price, rate, self.includes_tax)
+
+
+class _ListedInFile(_Listed, frozen=True, forbid_unknown_fields=True):
+    """Who writes a file should know of a misspelled name."""
 
 
 class _PricesResponse(msgspec.Struct, frozen=True):
-    prices: dict[str, Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]]
+    prices: dict[str, _Amount | _Listed]
+
+    def listed(self) -> dict[str, int | ListedPrice]:
+        return {
+            name: each if isinstance(each, int) else each.listed()
+            for name, each in self.prices.items()
+        }
 
 
 class HttpPriceList:
     """Prices from a catalogue service: `GET {base}/prices?currency=EUR&sku=A&sku=B` returns
-    `{"prices": {"A": 1250}}`.
+    `{"prices": {"A": 1250}}`, or instead of 1250 `{"price": 1250, "tax_rate": "0.19",
+    "includes_tax": true}`.
 
     Results are cached for `cache_seconds`, including that a SKU has no price. At most
     `max_waiting_calls` calls of `prices` wait for the service: a slow service must not build a
@@ -106,7 +146,7 @@ class HttpPriceList:
         self._cache_seconds = cache_seconds
         self._max_cached_prices = max_cached_prices
         self._clock = clock
-        self._cache: dict[tuple[str, str], tuple[float, int | None]] = {}
+        self._cache: dict[tuple[str, str], tuple[float, int | ListedPrice | None]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -122,8 +162,8 @@ class HttpPriceList:
         if self._session is not None:
             await self._session.close()
 
-    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out.
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int | ListedPrice]:
+        """Prices by SKU, with tax rates where the service states them. Unknown ones are left out.
 
         Raises:
             PricesUnavailable: If there is no valid response in time.
@@ -142,7 +182,9 @@ class HttpPriceList:
         fetched_at, _ = self._cache.get((currency, name), (-math.inf, None))
         return now - fetched_at < self._cache_seconds
 
-    def _store(self, currency: str, prices: Mapping[str, int | None], now: float) -> None:
+    def _store(
+        self, currency: str, prices: Mapping[str, int | ListedPrice | None], now: float
+    ) -> None:
         for name, price in prices.items():
             self._cache.pop((currency, name), None)
             self._cache[currency, name] = (now, price)
@@ -150,9 +192,9 @@ class HttpPriceList:
         while len(self._cache) > self._max_cached_prices:
             del self._cache[next(iter(self._cache))]
 
-    async def _fetch(self, skus: Sequence[str], currency: str) -> dict[str, int]:
+    async def _fetch(self, skus: Sequence[str], currency: str) -> dict[str, int | ListedPrice]:
         """Ask the service for prices, in requests of at most 50 SKUs because a URL is limited."""
-        prices: dict[str, int] = {}
+        prices: dict[str, int | ListedPrice] = {}
         if self._waiting >= self._max_waiting_calls:
             raise PricesUnavailable("too many calls wait for the price list")
         self._waiting += 1
@@ -161,7 +203,7 @@ class HttpPriceList:
                 for start in range(0, len(skus), _SKUS_PER_REQUEST):
                     part = skus[start : start + _SKUS_PER_REQUEST]
                     body = await self._body([("currency", currency), *(("sku", s) for s in part)])
-                    prices |= msgspec.json.decode(body, type=_PricesResponse).prices
+                    prices |= msgspec.json.decode(body, type=_PricesResponse).listed()
         except (TimeoutError, *NO_CONNECTION) as error:
             message = f"the price list gave no response in time: {why(error)}"
             raise PricesUnavailable(message) from error

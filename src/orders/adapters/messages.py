@@ -33,13 +33,17 @@ Balance = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class OrderAfter(msgspec.Struct, frozen=True, kw_only=True):
-    """How the order stood right after the change; amounts in minor units of its currency."""
+    """How the order stood right after the change; amounts in minor units of its currency.
+
+    `tax` is the tax in `gross`.
+    """
 
     status: OrderStatus
     payment_status: OrderPaymentStatus
     fulfillment_status: OrderFulfillmentStatus
     return_status: OrderReturnStatus
     gross: Balance
+    tax: Balance
     due: Balance
     authorized: Balance
     captured: Balance
@@ -59,6 +63,7 @@ class OrderAfter(msgspec.Struct, frozen=True, kw_only=True):
             fulfillment_status=snapshot.fulfillment_status,
             return_status=snapshot.return_status,
             gross=totals.gross,
+            tax=totals.tax,
             due=totals.due,
             authorized=totals.authorized,
             captured=totals.captured,

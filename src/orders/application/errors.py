@@ -116,6 +116,16 @@ class PriceUnknown(ApplicationError):
         self.sku = sku
 
 
+class TaxChanged(ApplicationError):
+    """A stated tax rate, or whether prices include tax, is not the price list's. Leave it out."""
+
+    code = "tax-changed"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} is not that of the price list: leave it out")
+        self.field = field
+
+
 class StoreUnavailable(ApplicationError):
     """The database failed, or may still lose the write. Retry with the same key."""
 

@@ -23,7 +23,12 @@ from orders.application.update_order import update_order
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore, stored_state
-from orders.domain.payments import OperationKind, PaymentOperation, PaymentReport
+from orders.domain.payments import (
+    OperationKind,
+    PaymentOperation,
+    PaymentReport,
+    authorization_key,
+)
 
 
 class ExecutePaymentOperations:
@@ -87,16 +92,28 @@ class ExecutePaymentOperations:
             case OperationKind.VOID:
                 return await self._payments.void(payment.provider_id, reference=operation.key)
             case OperationKind.REFUND:
-                return await self._payments.refund(
-                    payment.provider_id, amount=amount, reference=operation.key
-                )
+                return await self._refund(order, operation, payment.provider_id, amount)
 
     async def _authorize(
         self, operation: PaymentOperation, amount: Money, method: str, capture: bool
     ) -> PaymentReport:
-        was_sent_before = operation.tries > 0 or operation.next_attempt_at <= self._now()
-        if was_sent_before and (known := await self._payments.find(operation.key)) is not None:
-            return known
+        if self._was_sent_before(operation):
+            known = await self._payments.find(operation.key)
+            if known is not None:
+                return known
         return await self._payments.authorize(
             reference=operation.key, amount=amount, method=method, capture=capture
         )
+
+    async def _refund(
+        self, order: Order, operation: PaymentOperation, provider_id: str, amount: Money
+    ) -> PaymentReport:
+        # A repeated call brings the first answer again: the refund may have failed since.
+        if self._was_sent_before(operation):
+            known = await self._payments.find(authorization_key(order.id, operation.payment_id))
+            if known is not None and known.refund_status(operation.key) is not None:
+                return known
+        return await self._payments.refund(provider_id, amount=amount, reference=operation.key)
+
+    def _was_sent_before(self, operation: PaymentOperation) -> bool:
+        return operation.tries > 0 or operation.next_attempt_at <= self._now()

@@ -47,7 +47,8 @@ class PaymentGateway(Protocol):
 class PaymentEventType(StrEnum):
     """The kinds of webhooks that the payment service sends.
 
-    A charge-back takes all that was captured and not refunded.
+    A charge-back takes all that was captured and not refunded, unless the payment lists disputes:
+    then these say what was taken.
     """
 
     AUTHORIZED = "payment.authorized"
@@ -57,6 +58,10 @@ class PaymentEventType(StrEnum):
     REFUNDED = "payment.refunded"
     CHARGED_BACK = "payment.charged_back"
     PENDING = "payment.pending"
+    REQUIRES_ACTION = "payment.requires_action"
+    REFUND_FAILED = "payment.refund_failed"
+    DISPUTE_OPENED = "payment.dispute_opened"
+    DISPUTE_CLOSED = "payment.dispute_closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +73,28 @@ class PaymentEvent:
     payment: PaymentReport
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownPaymentEvent:
+    """A webhook of a type that this version does not know. `reference` names the payment, if the
+    message says which.
+    """
+
+    id: str
+    reference: str | None
+
+
 class WebhookVerifier(Protocol):
     """Checks that a webhook comes from the payment service."""
 
-    def verify(self, headers: Mapping[str, str], raw_body: bytes, now: datetime) -> PaymentEvent:
+    def verify(
+        self, headers: Mapping[str, str], raw_body: bytes, now: datetime
+    ) -> PaymentEvent | UnknownPaymentEvent:
         """Read a message after its signature was verified. May be repeated.
 
         `headers` have lower-case names. `raw_body` has the bytes as they were received.
 
         Raises:
             InvalidWebhook: If the signature is wrong, or the message is too old or has no known
-                form.
+                form. A type that is not known is no reason.
         """
         ...

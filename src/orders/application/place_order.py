@@ -14,6 +14,7 @@ from orders.application.errors import (
     OrderNotFound,
     PricesUnavailable,
     PriceUnknown,
+    TaxChanged,
 )
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
@@ -24,7 +25,7 @@ from orders.domain.order.order import Order
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import OrderLimits, validate_method_token, validate_reference
 
-_MAY_BE_REPLAY = (DuplicateOrder, TotalChanged, PriceUnknown, PricesUnavailable)
+_MAY_BE_REPLAY = (DuplicateOrder, TotalChanged, TaxChanged, PriceUnknown, PricesUnavailable)
 """The refusals that a repeated request may meet: its order is stored, or prices have changed."""
 
 Randomness = Callable[[], int]
@@ -86,6 +87,7 @@ class PlaceOrder:
             RequestInProgress: If the first request with the key is still running.
             OrderError: If a rule of the order refuses the draft.
             PriceUnknown: If the catalogue has no price for something.
+            TaxChanged: If a stated tax is not the catalogue's.
             PricesUnavailable: If the catalogue gave no answer in time.
         """
         require(request.caller, Operation.PLACE)

@@ -28,6 +28,7 @@ from orders.application.payment_ports import (
     PaymentEvent,
     PaymentEventType,
     PaymentGateway,
+    UnknownPaymentEvent,
     WebhookVerifier,
 )
 from orders.application.rate_limits import Admission, RateLimiter, RatePolicy
@@ -40,6 +41,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.order.order import Order
+from orders.domain.payments import DisputeStatus
 from orders.domain.state import OrderState
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "FoundEvents",
     "KeptEvents",
     "Lag",
+    "ListedPrice",
     "LoggedEvent",
     "OrderFilter",
     "OrderPage",
@@ -69,6 +72,7 @@ __all__ = [
     "RatePolicy",
     "TokenVerifier",
     "TraceContext",
+    "UnknownPaymentEvent",
     "Unreadable",
     "WaitingEvents",
     "WebhookVerifier",
@@ -91,6 +95,8 @@ class OrderFilter:
     payment_status: Sequence[OrderPaymentStatus] = ()
     fulfillment_status: Sequence[OrderFulfillmentStatus] = ()
     return_status: Sequence[OrderReturnStatus] = ()
+    dispute_status: Sequence[DisputeStatus] = ()
+    """Of orders with disputes: open if one is open, else lost if one is lost, else won."""
     number: str | None = None
     external_reference: str | None = None
     created_from: datetime | None = None
@@ -212,11 +218,24 @@ class OrderRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ListedPrice:
+    """A price with its tax rate, a decimal such as "0.19" without zeros at the end."""
+
+    amount: int
+    """In minor units: without the tax, or with it if `includes_tax`."""
+    tax_rate: str | None = None
+    includes_tax: bool = False
+
+
 class PriceList(Protocol):
     """The catalogue's prices."""
 
-    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out.
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int | ListedPrice]:
+        """Prices by SKU: minor units, or a `ListedPrice` where the tax rate is known.
+
+        A SKU without a price is left out. The prices of one order that have a rate must all
+        include their tax, or none.
 
         Raises:
             PricesUnavailable: If the catalogue gives no answer in time.

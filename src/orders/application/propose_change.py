@@ -13,7 +13,7 @@ from orders.application.errors import OrderNotFound
 from orders.application.ports import Clock, OrderRepository
 from orders.application.requests import CommandResult, Request, is_replay
 from orders.domain.identifiers import Actor, OrderId
-from orders.domain.lines import DraftLine, Items
+from orders.domain.lines import EXCLUDED_BY_LINE, DraftLine, Items
 from orders.domain.order.order import Order
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import OrderLimits
@@ -55,6 +55,8 @@ class ProposeChange:
             PriceUnknown: If the catalogue has no price for something.
             PricesUnavailable: If the catalogue gave no answer in time.
             TotalChanged: If a stated price is not the catalogue's, or the total is not as expected.
+            TaxChanged: If a stated tax rate is not the catalogue's, or its prices include tax and
+                the order's do not, or the other way round.
             Exception: What `ChangeOrder` raises.
         """
         require(request.caller, Operation.PROPOSE_CHANGE)
@@ -83,5 +85,10 @@ class ProposeChange:
             order = await self._orders.get_durable(order_id, at_least=order.version)
             if is_replay(order, request, now=self._now()):
                 return ()  # The stored proposal has its prices.
-        draft = OrderDraft(currency=order.state.currency, lines=tuple(proposed.added))
+        policy = order.state.tax_policy or EXCLUDED_BY_LINE
+        draft = OrderDraft(
+            currency=order.state.currency,
+            lines=tuple(proposed.added),
+            prices_include_tax=policy.prices_include_tax,
+        )
         return (await self._price(draft, request.caller)).lines

@@ -22,6 +22,7 @@ class QuoteOrder:
             Forbidden: If the caller may not ask.
             OrderError: If the order could not be placed.
             PriceUnknown: If the catalogue has no price for something.
+            TaxChanged: If a stated tax is not the catalogue's.
             PricesUnavailable: If the catalogue gave no answer in time.
         """
         require(caller, Operation.QUOTE)

@@ -118,7 +118,9 @@ class ReadOrders:
             Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
         require(caller, Operation.LIST)
-        by_what_is_hidden = where.customer_id is not None or where.outstanding is not None
+        by_what_is_hidden = (
+            where.customer_id is not None or where.outstanding is not None or where.dispute_status
+        )
         if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
             raise Forbidden(Operation.LIST)
         own = None if can_access_all(caller, Operation.LIST) else caller.subject

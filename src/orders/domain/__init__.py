@@ -31,6 +31,7 @@ from orders.domain.errors import (
     PaymentInFlight,
     PaymentNotCovered,
     QuantityExceedsAvailable,
+    RefundMustBeRecorded,
     TooManyParts,
     TotalChanged,
     WouldCancelWholeOrder,
@@ -51,22 +52,26 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import DraftLine, Items, Line
+from orders.domain.lines import DraftLine, Items, Line, TaxLine, TaxPolicy, TaxRounding
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
+    ManualMethod,
+    ManualPayment,
     OperationKind,
     Payment,
     PaymentOperation,
     PaymentReport,
     PaymentStatus,
+    PaymentTerms,
     ProviderStatus,
     Refund,
     RefundStatus,
+    TermsKind,
 )
-from orders.domain.pricing import OrderDraft, Quote, Totals, quote
+from orders.domain.pricing import OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import Shipment, ShipmentStatus
@@ -113,6 +118,8 @@ __all__ = [
     "Items",
     "Ledger",
     "Line",
+    "ManualMethod",
+    "ManualPayment",
     "Money",
     "NotDelivered",
     "NotSettled",
@@ -141,18 +148,24 @@ __all__ = [
     "PaymentOperation",
     "PaymentReport",
     "PaymentStatus",
+    "PaymentTerms",
     "ProcessedRequest",
     "ProviderStatus",
     "QuantityExceedsAvailable",
     "Quote",
     "RecordedEvent",
     "Refund",
+    "RefundMustBeRecorded",
     "RefundStatus",
     "Return",
     "ReturnStatus",
     "Shipment",
     "ShipmentStatus",
     "Shipping",
+    "TaxLine",
+    "TaxPolicy",
+    "TaxRounding",
+    "TermsKind",
     "TooManyParts",
     "TotalChanged",
     "Totals",
@@ -163,4 +176,5 @@ __all__ = [
     "quote",
     "read_order_number",
     "refusals",
+    "tax_lines_of",
 ]

@@ -260,6 +260,15 @@ class AmountExceedsRefundable(OrderError):
         self.available = available
 
 
+class RefundMustBeRecorded(OrderError):
+    """The money did not come through the payment service. Give it back, then record the refund."""
+
+    code = "refund-must-be-recorded"
+
+    def __init__(self) -> None:
+        super().__init__("the payment service does not have this money: record its refund")
+
+
 class CreditExceedsAvailable(OrderError):
     """The amount is more than what can be credited, in minor units."""
 

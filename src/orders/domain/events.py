@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar, dataclass_transform
 
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lifecycle import (
@@ -16,11 +17,42 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Items
+from orders.domain.payments import ManualMethod
 from orders.domain.pricing import Totals
 
+E = TypeVar("E", bound="Event")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderCreated:
+
+class Event:
+    """What all events do alike: two are equal if they say the same, and each shows what it says.
+
+    Here once, and not made by `dataclass` for each class: that would take as long as all of the
+    domain's rules when a process starts.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def _said(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other._said() == self._said()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._said()))
+
+    def __repr__(self) -> str:
+        said = zip(self.__slots__, self._said(), strict=True)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in said)})"
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def _event(kind: type[E]) -> type[E]:
+    return dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)(kind)
+
+
+@_event
+class OrderCreated(Event):
     """An order was placed. `lines` is their number, `gross` what they cost with shipping."""
 
     number: str
@@ -29,57 +61,57 @@ class OrderCreated:
     gross: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderConfirmed:
+@_event
+class OrderConfirmed(Event):
     """The order is covered by payments and will be fulfilled."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderPaid:
+@_event
+class OrderPaid(Event):
     """The captured money has reached what is due."""
 
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderExpired:
+@_event
+class OrderExpired(Event):
     """Nobody paid the order in time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderCancelled:
+@_event
+class OrderCancelled(Event):
     """The order was cancelled before anything was packed."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderItemsCancelled:
+@_event
+class OrderItemsCancelled(Event):
     """Some units were cancelled."""
 
     items: Items
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderCompleted:
+@_event
+class OrderCompleted(Event):
     """Everything is delivered and paid."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderEdited:
+@_event
+class OrderEdited(Event):
     """Fields that are not about money were changed. `fields` has their names."""
 
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerAssigned:
+@_event
+class CustomerAssigned(Event):
     """A guest's order became a customer's. The event does not say whose."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChangeProposed:
+@_event
+class OrderChangeProposed(Event):
     """A change was proposed. `added` is the number of new lines, `gross` the new price."""
 
     change_id: PartId
@@ -88,8 +120,8 @@ class OrderChangeProposed:
     gross: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChanged:
+@_event
+class OrderChanged(Event):
     """A proposed change was applied."""
 
     change_id: PartId
@@ -98,84 +130,100 @@ class OrderChanged:
     gross: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChangeDeclined:
+@_event
+class OrderChangeDeclined(Event):
     """A proposed change was declined."""
 
     change_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderHeld:
+@_event
+class OrderHeld(Event):
     """A hold was placed on the order."""
 
     hold_id: PartId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReleased:
+@_event
+class OrderReleased(Event):
     """A hold was released; others may be open."""
 
     hold_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteAdded:
+@_event
+class NoteAdded(Event):
     """Staff added a note. The event does not contain its text."""
 
     note_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentStarted:
+@_event
+class PaymentStarted(Event):
     """A payment was reserved. The payment service will be called."""
 
     payment_id: PartId
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentAuthorized:
+@_event
+class PaymentRecorded(Event):
+    """Staff recorded money that was received without the payment service."""
+
+    payment_id: PartId
+    amount: int
+    method: ManualMethod
+
+
+@_event
+class PaymentDueDateSet(Event):
+    """The time by which the customer pays an order with terms was set, moved or taken back."""
+
+    payment_due_at: datetime | None
+
+
+@_event
+class PaymentAuthorized(Event):
     """The payment service authorised this amount."""
 
     payment_id: PartId
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentCaptured:
+@_event
+class PaymentCaptured(Event):
     """The payment service captured money; `amount` is what is new."""
 
     payment_id: PartId
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRefunded:
+@_event
+class PaymentRefunded(Event):
     """The payment service refunded money; `amount` is what is new."""
 
     payment_id: PartId
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentDeclined:
+@_event
+class PaymentDeclined(Event):
     """The payment was declined. Another one may be tried."""
 
     payment_id: PartId
     decline_code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentVoided:
+@_event
+class PaymentVoided(Event):
     """What was authorised and not captured was released."""
 
     payment_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentOperationFailed:
+@_event
+class PaymentOperationFailed(Event):
     """The payment service refused a capture or a void for good."""
 
     payment_id: PartId
@@ -183,38 +231,78 @@ class PaymentOperationFailed:
     failure_code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentChargedBack:
+@_event
+class PaymentChargedBack(Event):
     """The payer's bank took money back."""
 
     payment_id: PartId
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentReceivedLate:
-    """Money came for an order that had ended. A void or refund follows."""
+@_event
+class PaymentRefundReversed(Event):
+    """Refunded money came back, because a refund failed after it had succeeded. `amount` is what
+    is new.
+    """
 
     payment_id: PartId
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentUnderReview:
+@_event
+class DisputeOpened(Event):
+    """The payer disputes a payment. The amount counts as charged back until the shop wins."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeWon(Event):
+    """The shop won a dispute. The amount does not count as charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class DisputeLost(Event):
+    """The shop lost a dispute. The amount stays charged back."""
+
+    dispute_id: str
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class PaymentReceivedLate(Event):
+    """Money came for an order that had ended: it is owed back.
+
+    A void or refund follows. Staff give back what did not come through the payment service.
+    """
+
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class PaymentUnderReview(Event):
     """A report of the payment service contradicts what was asked for. A person must review it."""
 
     payment_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentDismissed:
+@_event
+class PaymentDismissed(Event):
     """A person ended the review. The payment counts as far as it was recorded before."""
 
     payment_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundRequested:
+@_event
+class RefundRequested(Event):
     """A refund was reserved. The payment service will be called."""
 
     refund_id: PartId
@@ -222,8 +310,17 @@ class RefundRequested:
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundSucceeded:
+@_event
+class RefundRecorded(Event):
+    """Staff recorded a refund that was made without the payment service."""
+
+    refund_id: PartId
+    payment_id: PartId
+    amount: int
+
+
+@_event
+class RefundSucceeded(Event):
     """A refund succeeded."""
 
     refund_id: PartId
@@ -231,9 +328,9 @@ class RefundSucceeded:
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundFailed:
-    """The payment service refused a refund for good. The money is still owed."""
+@_event
+class RefundFailed(Event):
+    """The payment service refused a refund, or it failed later. The money is still owed."""
 
     refund_id: PartId
     payment_id: PartId
@@ -241,49 +338,50 @@ class RefundFailed:
     failure_code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShipmentCreated:
+@_event
+class ShipmentCreated(Event):
     """Units were packed."""
 
     shipment_id: PartId
     items: Items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderShipped:
+@_event
+class OrderShipped(Event):
     """A shipment was handed to the carrier."""
 
     shipment_id: PartId
     items: Items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderDelivered:
+@_event
+class OrderDelivered(Event):
     """A shipment arrived."""
 
     shipment_id: PartId
     items: Items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShipmentCancelled:
+@_event
+class ShipmentCancelled(Event):
     """A shipment was unpacked before it left."""
 
     shipment_id: PartId
     items: Items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditGranted:
-    """The customer owes this amount less."""
+@_event
+class CreditGranted(Event):
+    """The customer owes this amount less. `tax` is the tax in it; 0 if it is not known."""
 
     credit_id: PartId
     amount: int
     reason: str
+    tax: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnRequested:
+@_event
+class ReturnRequested(Event):
     """The customer asked to send units back."""
 
     return_id: PartId
@@ -291,22 +389,22 @@ class ReturnRequested:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnApproved:
+@_event
+class ReturnApproved(Event):
     """The customer may send the units."""
 
     return_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnDeclined:
+@_event
+class ReturnDeclined(Event):
     """The shop does not take the units back."""
 
     return_id: PartId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnReceived:
+@_event
+class ReturnReceived(Event):
     """The units came back. The customer owes `credited` less."""
 
     return_id: PartId
@@ -314,8 +412,8 @@ class ReturnReceived:
     credited: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReturnClosed:
+@_event
+class ReturnClosed(Event):
     """The return was ended."""
 
     return_id: PartId
@@ -335,6 +433,8 @@ OrderEvent = (
     | OrderReleased
     | NoteAdded
     | PaymentStarted
+    | PaymentRecorded
+    | PaymentDueDateSet
     | PaymentAuthorized
     | PaymentCaptured
     | PaymentRefunded
@@ -342,10 +442,15 @@ OrderEvent = (
     | PaymentVoided
     | PaymentOperationFailed
     | PaymentChargedBack
+    | PaymentRefundReversed
+    | DisputeOpened
+    | DisputeWon
+    | DisputeLost
     | PaymentReceivedLate
     | PaymentUnderReview
     | PaymentDismissed
     | RefundRequested
+    | RefundRecorded
     | RefundSucceeded
     | RefundFailed
     | ShipmentCreated

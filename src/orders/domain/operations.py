@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
+from orders.domain.identifiers import OrderId
 from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
     OperationKind,
     Payment,
     PaymentOperation,
     PaymentStatus,
     Refund,
     RefundStatus,
+    refund_key,
 )
 from orders.domain.read_only import read_only
 
@@ -61,9 +65,43 @@ class Ledger:
         """The sum of refunds whose outcome is not known, of one payment or of all."""
         return self._refunds(RefundStatus.REQUESTED, payment_id)
 
+    def refund_of_reference(self, order_id: OrderId, reference: str | None) -> Refund | None:
+        """Our refund that the payment service knows by this reference; None if we made none."""
+        found = (each for each in self.refunds if refund_key(order_id, each.id) == reference)
+        return next(found, None)
+
+    @property
+    def disputes(self) -> Sequence[Dispute]:
+        """The disputes about all payments, payment by payment."""
+        return [dispute for payment in self.payments for dispute in payment.disputes]
+
+    @property
+    def dispute_status(self) -> DisputeStatus | None:
+        """Open if a dispute is open, else lost if one is lost, else won; None without disputes."""
+        known = {dispute.status for payment in self.payments for dispute in payment.disputes}
+        order = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
+        return next((status for status in order if status in known), None)
+
     def refunded_by_us(self, payment_id: str) -> int:
         """The sum of our refunds of a payment that succeeded."""
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
+
+    @property
+    def refunded_elsewhere(self) -> int:
+        """What was refunded without a refund of ours: staff recorded it, or the payment service
+        reported it.
+        """
+        return sum(
+            payment.refunded_elsewhere
+            + max(
+                0,
+                payment.refunded
+                - self.refunded_by_us(payment.id)
+                - self.pending_refunds(payment.id),
+            )
+            for payment in self.payments
+            if payment.total_refunded
+        )
 
     @property
     def amount_being_voided(self) -> int:
@@ -113,8 +151,13 @@ class Ledger:
 
     @property
     def refundable_ids(self) -> tuple[str, ...]:
-        """The payments of which something can be refunded."""
+        """The payments of which the payment service can refund something."""
         return tuple(payment.id for payment in self.payments if self.refundable(payment))
+
+    @property
+    def held_ids(self) -> tuple[str, ...]:
+        """The payments of which something is held and not on its way back."""
+        return tuple(payment.id for payment in self.payments if self.held(payment))
 
     @property
     def doubtful_ids(self) -> tuple[str, ...]:
@@ -122,15 +165,24 @@ class Ledger:
         return tuple(p.id for p in self.payments if p.status is PaymentStatus.REVIEW)
 
     def refundable(self, payment: Payment) -> int:
-        """What can still be refunded of a payment; 0 while a person must review it."""
+        """What the payment service can still refund of a payment: nothing of a manual one."""
+        return 0 if payment.manual is not None else self.held(payment)
+
+    def held(self, payment: Payment) -> int:
+        """What is held of a payment and not on its way back; 0 while a person must review it."""
         if payment.status is PaymentStatus.REVIEW:
             return 0
         return max(0, payment.net_captured - self.pending_refunds(payment.id))
 
     @property
     def total_refundable(self) -> int:
-        """What can still be refunded of all payments."""
+        """What the payment service can still refund of all payments."""
         return sum(self.refundable(payment) for payment in self.payments)
+
+    @property
+    def total_held(self) -> int:
+        """What is held of all payments and not on its way back."""
+        return sum(self.held(payment) for payment in self.payments)
 
     @property
     def by_refund_preference(self) -> Sequence[Payment]:
@@ -183,5 +235,7 @@ class Ledger:
         return sum(
             refund.amount
             for refund in self.refunds
-            if refund.status is status and payment_id in (None, refund.payment_id)
+            if refund.status is status
+            and payment_id in (None, refund.payment_id)
+            and not refund.recorded
         )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from orders.domain.actions import Action
-from orders.domain.lines import Items
+from orders.domain.lines import Items, TaxLine
 from orders.domain.read_only import freeze, read_only
 
 
@@ -41,6 +42,12 @@ RETURN_STEPS: Mapping[Action, tuple[frozenset[ReturnStatus], ReturnStatus]] = Ma
 """The statuses that allow a step of a return, and the status after it."""
 
 
+WRITE_OFF: Final = "write-off"
+"""The reason of a credit for what will never be paid."""
+REFUNDED_ELSEWHERE: Final = "refunded-elsewhere"
+"""The reason of a credit for money that the customer got back without a refund of ours."""
+
+
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
@@ -60,13 +67,22 @@ class Return:
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """Minor units that the customer no longer owes. `return_id`: the return that is the reason."""
+    """Minor units that the customer no longer owes. `return_id`: the return that is the reason.
+
+    `tax_lines` is the tax in the amount, by rate, as far as it is known what the credit is for.
+    """
 
     id: str
     amount: int
     reason: str
     created_at: datetime
     return_id: str | None = None
+    tax_lines: tuple[TaxLine, ...] = ()
+
+    @property
+    def tax(self) -> int:
+        """The tax in the amount, as far as it is known."""
+        return sum(each.tax for each in self.tax_lines)
 
 
 def awaited_units(returns: Iterable[Return], line_id: str) -> int:

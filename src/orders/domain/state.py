@@ -13,9 +13,10 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import Line
+from orders.domain.lines import Line, TaxPolicy
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.payments import PaymentTerms
 from orders.domain.pricing import Totals
 from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 from orders.domain.returns import Credit, Return
@@ -91,6 +92,8 @@ class OrderState:
     return_status: OrderReturnStatus
     totals: Totals
     cancel_reason: str | None = None
+    terms: PaymentTerms | None = None
+    """Without terms, an order is paid before it is shipped."""
     ledger: Ledger = field(default_factory=Ledger)
     shipments: tuple[Shipment, ...] = ()
     returns: tuple[Return, ...] = ()
@@ -99,6 +102,8 @@ class OrderState:
     notes: tuple[Note, ...] = ()
     changes: tuple[Change, ...] = ()
     requests: tuple[ProcessedRequest, ...] = ()
+    tax_policy: TaxPolicy | None = None
+    """None: prices exclude tax, and it is rounded by line."""
     sequence: int = 0
     """The number of the newest event."""
     version: int = 0

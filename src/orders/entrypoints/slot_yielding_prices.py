@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orders.application.ports import PriceList
+from orders.application.ports import ListedPrice, PriceList
 from orders.entrypoints.admission import yield_slot
 
 
@@ -14,7 +14,7 @@ class SlotYieldingPriceList:
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
 
-    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out."""
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int | ListedPrice]:
+        """Prices by SKU, as the list has them. A SKU without a price is left out."""
         with yield_slot():
             return await self._prices.prices(skus, currency)

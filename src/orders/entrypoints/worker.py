@@ -77,7 +77,7 @@ async def _due_work(due: ProcessScheduledWork, log: EventLog | None) -> int:
     claimed = await due.claim(limit=BATCH)
     # One after another, a slow payment would delay all others.
     await asyncio.gather(*(_in_a_trace(due, each, log) for each in claimed))
-    metrics.count_due_work(len(claimed))
+    metrics.DUE_WORK.inc(len(claimed))
     return len(claimed)
 
 

@@ -31,6 +31,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.payments import DisputeStatus
 from tests.support.database.database_commands import RoundTrips
 from tests.support.database.failing_database import NO_MAJORITY, FailPoint
 from tests.support.database.faulty_proxy import ForgetfulProxy
@@ -138,6 +139,8 @@ EVERY_FILTER: Mapping[str, Mapping[str, Any]] = {
     "payment_status": {"payment_status": [OrderPaymentStatus.UNPAID]},
     "fulfillment_status": {"fulfillment_status": [OrderFulfillmentStatus.UNFULFILLED]},
     "return_status": {"return_status": [OrderReturnStatus.REQUESTED]},
+    "dispute_status": {"dispute_status": [DisputeStatus.OPEN]},
+    "disputed": {"dispute_status": [DisputeStatus.OPEN, DisputeStatus.LOST]},
     "number": {"number": "N"},
     "reference": {"external_reference": "po-1"},
     "from": {"created_from": NOW},

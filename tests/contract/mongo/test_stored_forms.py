@@ -133,7 +133,18 @@ def test_the_old_release_stores_the_golden_document_of_form_1() -> None:
 
     text = (GOLDEN / "order-document-v1.json").read_text("utf-8")
 
-    assert as_stored == loads(text, json_options=_JSON)
+    golden = loads(text, json_options=_JSON)
+    assert in_form_of(golden, as_stored) == golden
+
+
+def in_form_of(golden: Any, document: Any) -> Any:
+    """A document without the members that the domain got after the old release."""
+    if isinstance(golden, dict) and isinstance(document, dict):
+        return {n: in_form_of(golden[n], each) for n, each in document.items() if n in golden}
+    if isinstance(golden, list) and isinstance(document, list):
+        old = [in_form_of(*pair) for pair in zip(golden, document, strict=False)]
+        return old + document[len(golden) :]
+    return document
 
 
 async def test_a_new_order_in_form_1_is_what_the_old_release_would_have_stored(

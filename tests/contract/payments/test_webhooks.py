@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.errors import InvalidWebhook
-from orders.application.ports import PaymentEvent, PaymentEventType
+from orders.application.ports import PaymentEvent, PaymentEventType, UnknownPaymentEvent
 from orders.domain.money import Money
-from orders.domain.payments import PaymentReport, ProviderStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    NextAction,
+    PaymentReport,
+    ProviderStatus,
+    ReportedDispute,
+    ReportedRefund,
+    ReportedRefundStatus,
+)
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -95,7 +103,10 @@ def test_agrees_with_the_example_that_the_standard_publishes() -> None:
 def test_knows_every_type(verifier: WebhookVerifier, name: PaymentEventType) -> None:
     body = msgspec.json.encode({"type": name.value, "data": PAYMENT})
 
-    assert verifier.verify(headers(body), body, NOW).type is name
+    event = verifier.verify(headers(body), body, NOW)
+
+    assert isinstance(event, PaymentEvent)
+    assert event.type is name
 
 
 @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
@@ -188,7 +199,9 @@ def test_takes_both_secrets_while_one_replaces_the_other() -> None:
         b"{}",
         b"\xff",
         b"[" * 100_000,
-        msgspec.json.encode({"type": "payment.lost", "data": PAYMENT}),
+        msgspec.json.encode({"type": 1, "data": PAYMENT}),
+        msgspec.json.encode({"type": "", "data": PAYMENT}),
+        msgspec.json.encode({"type": "payment.refunded", "data": PAYMENT | {"refunds": [{}]}}),
         msgspec.json.encode({"type": "payment.captured", "data": PAYMENT | {"amount": "1"}}),
         msgspec.json.encode({"type": "payment.captured", "data": PAYMENT | {"currency": "XXX"}}),
         msgspec.json.encode({"type": "payment.captured"}),
@@ -197,6 +210,102 @@ def test_takes_both_secrets_while_one_replaces_the_other() -> None:
 def test_refuses_a_well_signed_body_that_it_does_not_know(
     verifier: WebhookVerifier, body: bytes
 ) -> None:
+    with pytest.raises(InvalidWebhook, match="body"):
+        verifier.verify(headers(body), body, NOW)
+
+
+@pytest.mark.parametrize(
+    ("data", "reference"),
+    [
+        (PAYMENT, "order:1"),
+        ({"reference": 7}, None),
+        ({"object": "payout"}, None),
+        (["order:1"], None),
+        (None, None),
+    ],
+)
+def test_a_type_that_it_does_not_know_names_the_payment_at_most(
+    verifier: WebhookVerifier, data: object, reference: str | None
+) -> None:
+    body = msgspec.json.encode({"type": "payment.partially_captured", "data": data})
+
+    event = verifier.verify(headers(body), body, NOW)
+
+    assert event == UnknownPaymentEvent(id="msg_1", reference=reference)
+
+
+REFUND = {"id": "re_1", "reference": "order:refund:1", "amount": 700, "status": "failed"}
+
+
+def test_reads_what_only_some_payment_services_report(verifier: WebhookVerifier) -> None:
+    more = {
+        "refunds": [REFUND, {"id": "re_2", "amount": 1, "status": "pending"}],
+        "disputes": [{"id": "dp_1", "amount": 400, "status": "won", "network": "card"}],
+        "next_action": {"type": "redirect", "url": "https://bank.example/3ds?id=1"},
+        "authorized_until": "2026-11-08T13:00:00.123456+01:00",
+    }
+    body = msgspec.json.encode({"type": "payment.dispute_closed", "data": PAYMENT | more})
+
+    event = verifier.verify(headers(body), body, NOW)
+
+    assert isinstance(event, PaymentEvent)
+    report = event.payment
+    assert report.refunds == (
+        ReportedRefund(
+            id="re_1",
+            reference="order:refund:1",
+            amount=700,
+            status=ReportedRefundStatus.FAILED,
+        ),
+        ReportedRefund(id="re_2", amount=1, status=ReportedRefundStatus.PENDING),
+    )
+    assert report.disputes == (ReportedDispute(id="dp_1", amount=400, status=DisputeStatus.WON),)
+    assert report.next_action == NextAction(type="redirect", url="https://bank.example/3ds?id=1")
+    assert report.authorized_until == datetime(2026, 11, 8, 12, 0, 0, 123_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "next_action",
+    [
+        {"type": "display_qr", "url": "https://bank.example/"},
+        {"type": "redirect", "url": "http://bank.example/"},
+        {"type": "redirect", "url": "https://user:pass@bank.example/"},
+        {"type": "redirect"},
+        "https://bank.example/",
+        7,
+    ],
+)
+def test_an_address_that_nobody_may_be_sent_to_is_left_out(
+    verifier: WebhookVerifier, next_action: object
+) -> None:
+    """The rest of the report counts."""
+    body = msgspec.json.encode(
+        {"type": "payment.requires_action", "data": PAYMENT | {"next_action": next_action}}
+    )
+
+    event = verifier.verify(headers(body), body, NOW)
+
+    assert isinstance(event, PaymentEvent)
+    assert (event.payment.captured, event.payment.next_action) == (1999, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"refunds": [REFUND | {"status": "lost"}]},
+        {"refunds": [REFUND | {"amount": 0}]},
+        {"refunds": [REFUND] * 251},
+        {"disputes": [{"id": "dp 1", "amount": 1, "status": "open"}]},
+        {"disputes": [{"id": "dp_1", "amount": 1.5, "status": "open"}]},
+        {"authorized_until": "2026-11-08T13:00:00"},
+    ],
+    ids=str,
+)
+def test_a_part_that_is_not_as_published_is_not_guessed_at(
+    verifier: WebhookVerifier, wrong: dict[str, object]
+) -> None:
+    body = msgspec.json.encode({"type": "payment.refunded", "data": PAYMENT | wrong})
+
     with pytest.raises(InvalidWebhook, match="body"):
         verifier.verify(headers(body), body, NOW)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from orders.domain.events import OrderCompleted, OrderSnapshot, RecordedEvent
-from orders.domain.lifecycle import OrderStatus
+from orders.domain.lifecycle import (
+    OrderStatus,
+    derive_fulfillment_status,
+    derive_return_status,
+    payment_status_of,
+)
 from orders.domain.lines import Line
 from orders.domain.payments import (
     IN_FLIGHT,
@@ -29,14 +34,21 @@ MOVES = {
 }
 
 
-def check(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
-    """Check one step and the events it has brought."""
+def check(
+    before: OrderState,
+    after: OrderState,
+    news: Sequence[RecordedEvent],
+    *,
+    dismissed: Collection[str] = (),
+) -> None:
+    """Check one step and the events it has brought. A person has `dismissed` these payments."""
     check_lines(after)
-    assert sum(change.status == "proposed" for change in after.changes) <= 1
+    check_statuses(after)
+    assert sum(change.status == "proposed" for change in after.changes) <= 1, "two open changes"
     check_money(before, after)
     check_events(before, after, news)
     if after.status in ENDED:
-        check_ended(after)
+        check_ended(after, dismissed)
     check_due(after)
 
 
@@ -45,7 +57,7 @@ def check_due(state: OrderState) -> None:
     times = [call.next_attempt_at for call in state.ledger.operations]
     if state.status is OrderStatus.PENDING and ends_by_time(state):
         times.append(state.expires_at)
-    assert state.next_action_at == min(times, default=None)
+    assert state.next_action_at == min(times, default=None), "time acts otherwise"
 
 
 def ends_by_time(state: OrderState) -> bool:
@@ -65,20 +77,22 @@ def ends_by_time(state: OrderState) -> bool:
 
 def check_lines(state: OrderState) -> None:
     for line in state.lines:
-        assert 0 <= line.returned <= line.delivered <= line.shipped
-        assert 0 <= line.cancelled <= line.quantity
-        assert line.allocated >= 0
-        assert line.shipped + line.allocated <= line.quantity - line.cancelled
+        assert 0 <= line.returned <= line.delivered <= line.shipped, "more came back than went"
+        assert 0 <= line.cancelled <= line.quantity, "more is cancelled than was ordered"
+        assert line.allocated >= 0, "less than nothing is packed"
+        taken, wanted = line.shipped + line.allocated, line.quantity - line.cancelled
+        assert taken <= wanted, "more is packed than is wanted"
 
 
 def check_money(before: OrderState, after: OrderState) -> None:
-    assert after.totals == totals_by_unit(after)
+    assert after.totals == totals_by_unit(after), "totals that the parts do not add up to"
     known = {payment.id: payment for payment in before.ledger.payments}
     for payment in after.ledger.payments:
         old = known.get(payment.id, payment)
-        assert old.captured <= payment.captured <= payment.amount
-        assert old.refunded <= payment.refunded <= payment.captured
-        assert old.charged_back <= payment.charged_back
+        assert old.captured <= payment.captured <= payment.amount, "captured"
+        assert old.total_refunded <= payment.total_refunded, "refunded less than before"
+        assert payment.refunded <= payment.captured, "refunded more than captured"
+        assert old.charged_back <= payment.charged_back, "charged back"
         going = asked_back(after, payment, RefundStatus.REQUESTED, RefundStatus.SUCCEEDED)
         assert going <= payment.captured, "more goes back than came"
     check_refunds(before, after)
@@ -92,11 +106,12 @@ def check_refunds(before: OrderState, after: OrderState) -> None:
     for refund in after.ledger.refunds:
         payment = after.ledger.payment(refund.payment_id)
         requested = refund.status is RefundStatus.REQUESTED
-        assert (refund.id in called) <= requested
-        assert (refund.id in called) == requested or payment.status is PaymentStatus.REVIEW
+        assert (refund.id in called) <= requested, "a settled refund has a call"
+        in_doubt = payment.status is PaymentStatus.REVIEW
+        assert refund.id in called or not requested or in_doubt, "a refund without its call"
     for refund in after.ledger.refunds[len(before.ledger.refunds) :]:
         payment = after.ledger.payment(refund.payment_id)
-        assert payment.status is not PaymentStatus.REVIEW
+        assert payment.status is not PaymentStatus.REVIEW, "a refund of a payment in doubt"
         old = next((p for p in before.ledger.payments if p.id == payment.id), payment)
         # One report may bring money and count a refund under way: what came is sent back first.
         both = payment.captured > old.captured and payment.refunded > old.refunded
@@ -108,28 +123,46 @@ def check_refunds(before: OrderState, after: OrderState) -> None:
 def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
     """Events have no gap, tell of every move along the table, and the last one how it stands."""
     numbers = [event.sequence for event in news]
-    assert numbers == list(range(before.sequence + 1, after.sequence + 1))
+    assert numbers == list(range(before.sequence + 1, after.sequence + 1)), "events have a gap"
     statuses = [before.status, *(event.after.status for event in news)]
-    assert all(pair in MOVES for pair in pairwise(statuses) if pair[0] is not pair[1])
+    moves = {pair for pair in pairwise(statuses) if pair[0] is not pair[1]}
+    assert moves <= MOVES, "a move that there is not"
     for event in news:
-        assert event.version == after.version + 1
+        assert event.version == after.version + 1, "an event of another version"
         if isinstance(event.event, OrderCompleted):
-            assert event.after.totals.net == event.after.totals.due
-            assert event.after.totals.authorized == event.after.totals.pending_refunds == 0
-            assert all(line.delivered == line.live for line in after.lines if line.shippable)
+            check_completed(event.after.totals, after.lines)
     last = news[-1].after if news else standing(before)
     assert last == standing(after), "a change that no event tells"
 
 
-def check_ended(state: OrderState) -> None:
+def check_completed(totals: Totals, lines: Iterable[Line]) -> None:
+    assert totals.net == totals.due, "completed and not settled"
+    assert totals.authorized == totals.pending_refunds == 0, "completed with money under way"
+    arrived = all(line.delivered == line.live for line in lines if line.shippable)
+    assert arrived, "completed before all arrived"
+
+
+def check_statuses(state: OrderState) -> None:
+    """They follow from facts: worked out from the state alone, they are what it says."""
+    assert state.payment_status is payment_status_of(state.totals, state.ledger), "payment_status"
+    assert state.fulfillment_status is derive_fulfillment_status(state.lines), "fulfillment_status"
+    assert state.return_status is derive_return_status(state.lines, state.returns), "return_status"
+
+
+def check_ended(state: OrderState, dismissed: Collection[str]) -> None:
     """Nothing is owed, nothing travels, and all that came is on its way back."""
     totals = state.totals
-    assert totals.due == 0
-    assert totals.outstanding == 0 or totals.charged_back
-    assert not any(line.allocated or line.shipped or line.live for line in state.lines)
-    # What a person must look at: refunds that were refused, payments that contradict us.
+    assert totals.due == 0, "something is due of an ended order"
+    assert totals.outstanding == 0 or totals.charged_back, "an ended order owes"
+    wanted = any(line.allocated or line.shipped or line.live for line in state.lines)
+    assert not wanted, "units of an ended order are wanted"
+    # What people decide: refunds that were refused, payments that contradict us or did so.
     refused = sum(r.amount for r in state.ledger.refunds if r.status is RefundStatus.FAILED)
-    reviewed = sum(p.captured for p in state.ledger.payments if p.status is PaymentStatus.REVIEW)
+    reviewed = sum(
+        payment.captured
+        for payment in state.ledger.payments
+        if payment.status is PaymentStatus.REVIEW or payment.id in dismissed
+    )
     assert totals.refund_due <= refused + reviewed, "money is kept that nobody owes"
 
 
@@ -193,7 +226,7 @@ def totals_by_unit(state: OrderState) -> Totals:
         due=0 if state.status in ENDED else max(0, gross - credits),
         authorized=sum(_open(payment) for payment in payments),
         captured=sum(payment.captured for payment in payments),
-        refunded=sum(payment.refunded for payment in payments),
+        refunded=sum(payment.refunded + payment.refunded_elsewhere for payment in payments),
         charged_back=sum(payment.charged_back for payment in payments),
         pending_refunds=sum(pending(state, payment) for payment in payments),
     )

@@ -31,10 +31,19 @@ class Account:
     amount: int
     report: PaymentReport
     charged_back: int = 0
+    released: bool = False
+    """Whether what was not captured is the payer's again."""
 
     @property
     def kept(self) -> int:
         return self.report.captured - self.report.refunded - self.charged_back
+
+    @property
+    def held(self) -> int:
+        """What is authorised and can still be captured."""
+        if self.released or self.report.status not in HOLDING:
+            return 0
+        return self.amount - self.report.captured
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,15 @@ class Answer:
 
 @dataclass
 class PaymentModel:
-    """All accounts, every answer by key, and every report that a webhook could bring."""
+    """All accounts, every answer by key, and every report that a webhook could bring.
+
+    `contradicted` are the payments of which somebody said what is not in these books.
+    """
 
     accounts: dict[str, Account] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     news: list[tuple[str, PaymentReport]] = field(default_factory=list)
+    contradicted: set[str] = field(default_factory=set)
 
     def carry_out(
         self, order: Order, call: PaymentOperation, fate: ProviderStatus | None
@@ -80,29 +93,25 @@ class PaymentModel:
 
     def capture_unasked(self, account: Account, amount: int) -> None:
         """Take held money because somebody said so elsewhere."""
-        held = account.report
-        if held.status in HOLDING and held.captured < account.amount:
-            captured = min(account.amount, held.captured + amount)
+        if account.held:
+            captured = account.report.captured + min(account.held, amount)
             self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
 
     def _answer(self, order: Order, call: PaymentOperation, fate: ProviderStatus | None) -> Answer:
         if call.kind is OperationKind.AUTHORIZE:
             return self._open(order, call, fate)
         account = self.accounts[call.payment_id]
-        held = account.report
-        uncaptured = account.amount - held.captured
-        is_open = held.status in HOLDING
+        report = account.report
         match call.kind:
-            case OperationKind.CAPTURE if fate and is_open and call.amount <= uncaptured:
-                captured = held.captured + call.amount
+            case OperationKind.CAPTURE if fate and call.amount <= account.held:
+                captured = report.captured + call.amount
                 self._tell(account, status=ProviderStatus.CAPTURED, captured=captured)
-            case OperationKind.VOID if fate and (
-                held.status in WAITING or (is_open and uncaptured)
-            ):
-                voided = ProviderStatus.CAPTURED if held.captured else ProviderStatus.VOIDED
+            case OperationKind.VOID if fate and (report.status in WAITING or account.held):
+                account.released = True
+                voided = ProviderStatus.CAPTURED if report.captured else ProviderStatus.VOIDED
                 self._tell(account, status=voided)
             case OperationKind.REFUND if fate and call.amount <= account.kept:
-                self._tell(account, refunded=held.refunded + call.amount)
+                self._tell(account, refunded=report.refunded + call.amount)
             case _:
                 return Answer(call, None, "refused")
         return Answer(call, account.report)

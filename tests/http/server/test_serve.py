@@ -24,6 +24,7 @@ from orders.entrypoints.server.serve import server_config
 from orders.entrypoints.server.supervisor import STOP
 from tests.support.api import a_body
 from tests.support.observed_api import an_app
+from tests.support.processes.freezing import freeze
 from tests.support.processes.service import eventually
 from tests.support.served_api import Line, served
 from tests.support.shop import Shop
@@ -182,7 +183,7 @@ def test_what_has_arrived_when_the_server_stops_is_answered() -> None:
             line.say(request)
             assert line.hear()[0] == 200
         for pid in workers_of(process):
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
         fresh = [stack.enter_context(Line(port)) for _ in range(16)]
         for line in (*kept, *fresh):
             line.say(request)

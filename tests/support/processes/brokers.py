@@ -21,6 +21,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from orders.adapters.brokers.rabbitmq import EXCHANGE
 from orders.entrypoints.server.child_processes import end_with, free_ports
+from tests.support.processes.freezing import freeze_group
 
 _PATIENCE_SECONDS = 60
 _BINARIES = Path("/usr/lib/rabbitmq/bin")
@@ -127,17 +128,14 @@ class RabbitServer:
 
     def freeze(self) -> None:
         """Stop answering, with all connections left open, until `thaw`."""
-        self._signal(signal.SIGSTOP)
+        freeze_group(self._started.pid)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        os.killpg(self._started.pid, signal.SIGCONT)
 
     def close(self) -> None:
         self.kill()
         _kill(self._mapper)
-
-    def _signal(self, number: signal.Signals) -> None:
-        os.killpg(self._started.pid, number)
 
     @property
     def _started(self) -> subprocess.Popen[bytes]:
@@ -222,7 +220,7 @@ class KafkaMock:
         self.bootstrap = self._process.stdout.readline().strip()
 
     def lose(self) -> None:
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        freeze_group(self._process.pid)
 
     def restore(self) -> None:
         os.killpg(self._process.pid, signal.SIGCONT)

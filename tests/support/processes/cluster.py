@@ -20,6 +20,7 @@ from orders.entrypoints.sandbox.data_directory import AUDIENCE, ISSUER, TENANT, 
 from orders.entrypoints.sandbox.database import database_command, database_uri
 from orders.entrypoints.sandbox.stack import accepts, is_ready
 from orders.entrypoints.server.child_processes import end_with, free_ports
+from tests.support.processes.freezing import freeze_group
 
 PATIENCE_SECONDS = 60
 UNHURRIED = {"ORDERS_MONGO_POOL_SIZE": "100", "ORDERS_MONGO_TIMEOUT_SECONDS": "20"}
@@ -91,7 +92,7 @@ class Process:
 
     def freeze(self) -> None:
         """Stop answering, with all connections left open, until `thaw`."""
-        self.signal(signal.SIGSTOP)
+        freeze_group(self.pid)
 
     def thaw(self) -> None:
         """Go on."""

@@ -15,6 +15,7 @@ import pytest
 
 from orders.entrypoints.server.child_processes import free_ports
 from tests.support.certificates import Certificates
+from tests.support.processes.freezing import freeze
 
 _PATIENCE_SECONDS = 60
 
@@ -68,7 +69,7 @@ class RedisProcess:
     def freeze(self) -> None:
         """Stop answering, with all connections left open, until `thaw`."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Go on."""

@@ -14,14 +14,19 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.lines import DraftLine, Line
+from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
+    FailedRefund,
+    NextAction,
     OperationKind,
     Payment,
+    PaymentDetails,
     PaymentOperation,
     PaymentStatus,
     Refund,
@@ -117,7 +122,14 @@ def an_order_with_everything(
             customer_id="customer-1",
             currency="BHD",
             lines=_lines(),
-            shipping=Shipping(address=ADDRESS, method="express", price=250, instructions=TEXT),
+            shipping=Shipping(
+                address=ADDRESS,
+                method="express",
+                price=250,
+                tax=48,
+                tax_rate="0.19",
+                instructions=TEXT,
+            ),
             external_reference="po-7",
             note=TEXT,
             metadata={"basket": TEXT, "A-1_b": "x"},
@@ -140,12 +152,17 @@ def an_order_with_everything(
                     reason="return",
                     created_at=NOW,
                     return_id=PartId("4"),
+                    tax_lines=(
+                        TaxLine(rate="0.19", taxable=3, tax=1),
+                        TaxLine(rate=None, taxable=1, tax=0),
+                    ),
                 ),
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
             notes=(Note(id=PartId("1"), text=TEXT, author="staff-1", created_at=LATER),),
             changes=_changes(),
             requests=(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
+            tax_policy=TaxPolicy(prices_include_tax=True, rounding=TaxRounding.ORDER),
             sequence=17,
             contact=Contact(email="zoë@例え.example", phone="+353 21 000 0000"),
             billing=BILLING,
@@ -172,11 +189,12 @@ def _lines() -> tuple[Line, ...]:
         delivered=11,
         returned=4,
         metadata=ReadOnlyDict({"engrave": TEXT, "A-1_b": "x"}),
+        tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
     return (
         full,
         replace(full, id=PartId("2"), sku="N", unit_price=0),
-        replace(full, id=PartId("10")),
+        replace(full, id=PartId("10"), tax_rule=TaxRule(rate=None, included=True)),
     )
 
 
@@ -231,6 +249,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            details=_details(place) if place != 2 else None,
         )
 
     def refund(place: int, status: RefundStatus) -> Refund:
@@ -259,6 +278,18 @@ def _ledger(order_id: OrderId) -> Ledger:
         payments=tuple(payment(place, each) for place, each in enumerate(PaymentStatus, 1)),
         refunds=tuple(refund(place, each) for place, each in enumerate(RefundStatus, 1)),
         operations=tuple(operation(place, each) for place, each in enumerate(OperationKind, 1)),
+    )
+
+
+def _details(place: int) -> PaymentDetails:
+    return PaymentDetails(
+        disputes=tuple(
+            Dispute(id=f"dp_{each}", payment_id=PartId(str(place)), amount=LARGE, status=each)
+            for each in DisputeStatus
+        ),
+        failed_refunds=(FailedRefund(id="re_1", amount=7),),
+        authorized_until=LATER,
+        next_action=NextAction(type="redirect", url="https://pay.example/3ds?id=1"),
     )
 
 

@@ -157,11 +157,12 @@ def _matches(state: OrderState, where: OrderFilter) -> bool:
         (where.outstanding, state.totals.outstanding > 0),
         (where.placed_by, state.placed_by),
     )
-    any_of: tuple[tuple[Sequence[str], str], ...] = (
+    any_of: tuple[tuple[Sequence[str], str | None], ...] = (
         (where.status, state.status),
         (where.payment_status, state.payment_status),
         (where.fulfillment_status, state.fulfillment_status),
         (where.return_status, state.return_status),
+        (where.dispute_status, state.ledger.dispute_status),
     )
     return (
         state.tenant == where.tenant

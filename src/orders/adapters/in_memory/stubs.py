@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 
 from orders.application.access import Caller
 from orders.application.errors import InvalidToken, KeysUnavailable, PricesUnavailable
-from orders.application.ports import LoggedEvent
+from orders.application.ports import ListedPrice, LoggedEvent
 
 
 class StaticPriceList:
-    """A `PriceList` from a mapping: prices in minor units by currency and SKU."""
+    """A `PriceList` from a mapping: prices by currency and SKU."""
 
-    def __init__(self, prices: Mapping[str, Mapping[str, int]]) -> None:
+    def __init__(self, prices: Mapping[str, Mapping[str, int | ListedPrice]]) -> None:
         self.unavailable = False
         self._prices = prices
 
-    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int]:
-        """Prices in minor units by SKU. A SKU without a price is left out."""
+    async def prices(self, skus: Sequence[str], currency: str) -> Mapping[str, int | ListedPrice]:
+        """Prices by SKU, as the mapping has them. A SKU without a price is left out."""
         if self.unavailable:
             raise PricesUnavailable("the price list is switched off")
         known = self._prices.get(currency, {})

@@ -78,6 +78,8 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
         "ready_to_ship": ready_to_ship(state),
         "outbox": _outbox_of(order, traceparent),
     }
+    if dispute_status := state.ledger.dispute_status:
+        document["dispute_status"] = dispute_status.value
     if order.new_events:
         document["outbox_claim"] = {"at": IMMEDIATELY}
     if state.next_action_at is not None:
@@ -101,6 +103,8 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
         changed["has_outstanding"] = state.totals.outstanding > 0
     if "customer_id" in changed:
         changed["owner"] = state.owner
+    if "ledger" in changed and (disputes := state.ledger.dispute_status):
+        changed["dispute_status"] = disputes.value
     if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
         changed["ready_to_ship"] = ready
     changed["version"] = order.version + 1

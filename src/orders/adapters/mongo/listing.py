@@ -27,6 +27,7 @@ def list_query(where: OrderFilter, *, newest_first: bool, after: Position | None
         "payment_status": where.payment_status,
         "fulfillment_status": where.fulfillment_status,
         "return_status": where.return_status,
+        "dispute_status": where.dispute_status,
     }
     query: Document = {"tenant": where.tenant}
     query |= {name: value for name, value in exact.items() if value is not None}

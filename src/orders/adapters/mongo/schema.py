@@ -49,6 +49,8 @@ class SearchedOrder(BaseModel):
     payment_status: str
     fulfillment_status: str
     return_status: str
+    dispute_status: str | None = None
+    """Present if there are disputes."""
     external_reference: str | None
     has_outstanding: bool
     """Whether the customer has to pay more."""
@@ -73,6 +75,7 @@ _ORDER_INDEXES: Final = (
     _list_by("fulfillment_status"),
     # Only orders with returns: "none" sorts before the other values.
     _list_by("return_status", partialFilterExpression={"return_status": {"$gt": "none"}}),
+    _list_by("dispute_status", **_where_text("dispute_status")),
     _list_by("has_outstanding"),
     _list_by("ready_to_ship", partialFilterExpression={"ready_to_ship": {"$gte": False}}),
     _list_by("customer_id", **_where_text("customer_id")),

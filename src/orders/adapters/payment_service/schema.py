@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
 from orders.domain.errors import OrderError
 from orders.domain.money import AMOUNT_LIMIT, Money
-from orders.domain.payments import PaymentReport, ProviderStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    NextAction,
+    PaymentReport,
+    ProviderStatus,
+    ReportedDispute,
+    ReportedRefund,
+    ReportedRefundStatus,
+)
+
+MAX_REPORTED_PARTS: Final = 250
+"""The most refunds, and the most disputes, that a payment may list."""
 
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
 
@@ -17,6 +29,8 @@ _CODE = re.compile(r"[a-z0-9_]{1,64}")
 _Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
 _Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Amount = Annotated[int, msgspec.Meta(ge=0, lt=AMOUNT_LIMIT)]
+_PartAmount = Annotated[int, msgspec.Meta(ge=1, lt=AMOUNT_LIMIT)]
+_FEW = msgspec.Meta(max_length=MAX_REPORTED_PARTS)
 
 T = TypeVar("T")
 
@@ -25,8 +39,24 @@ class UnreadableResponse(Exception):
     """The body does not match the published schema. The message has no part of it."""
 
 
+class _RefundMessage(msgspec.Struct, frozen=True, gc=False):
+    id: _Id
+    amount: _PartAmount
+    status: ReportedRefundStatus
+    reference: _Reference | None = None
+
+
+class _DisputeMessage(msgspec.Struct, frozen=True, gc=False):
+    id: _Id
+    amount: _PartAmount
+    status: DisputeStatus
+
+
 class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
-    """One payment. Unknown members are ignored."""
+    """One payment. Unknown members are ignored.
+
+    Not every payment service knows the members after `decline_code`.
+    """
 
     id: _Id
     reference: _Reference
@@ -36,6 +66,10 @@ class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
     captured: _Amount
     refunded: _Amount
     decline_code: str | None = None
+    refunds: Annotated[tuple[_RefundMessage, ...], _FEW] = ()
+    disputes: Annotated[tuple[_DisputeMessage, ...], _FEW] = ()
+    next_action: Any = None
+    authorized_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
     def to_report(self) -> PaymentReport:
         """The payment as a value of the domain.
@@ -55,6 +89,10 @@ class PaymentMessage(msgspec.Struct, frozen=True, gc=False):
             captured=self.captured,
             refunded=self.refunded,
             decline_code=None if self.decline_code is None else _safe_code(self.decline_code),
+            refunds=tuple(_of(ReportedRefund, each) for each in self.refunds),
+            disputes=tuple(_of(ReportedDispute, each) for each in self.disputes),
+            next_action=None if self.next_action is None else _next_action(self.next_action),
+            authorized_until=self.authorized_until and _in_milliseconds(self.authorized_until),
         )
 
 
@@ -101,7 +139,7 @@ def read_decline_code(body: bytes) -> str:
         return "declined"
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
     """Read a body strictly: a string is no number, a fraction is no integer.
 
     Raises:
@@ -111,6 +149,27 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise UnreadableResponse("body") from error
+
+
+def _of(kind: type[T], message: msgspec.Struct) -> T:
+    return kind(**msgspec.structs.asdict(message))
+
+
+def _next_action(given: Any) -> NextAction | None:
+    """What the payer has to do; None for a kind or an address that is not shown to anybody.
+
+    It never makes a report unreadable: what the report says about money counts all the same.
+    """
+    try:
+        return msgspec.convert(given, NextAction)
+    except (msgspec.ValidationError, OrderError):
+        return None
+
+
+def _in_milliseconds(time: datetime) -> datetime:
+    """The time in UTC, as every store keeps it."""
+    utc = time.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
 def _safe_code(code: str) -> str:

@@ -8,23 +8,31 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Annotated, Final
 
 import msgspec
 
 from orders.adapters.payment_service.schema import PaymentMessage, UnreadableResponse, decode
 from orders.application.errors import InvalidWebhook
-from orders.application.ports import PaymentEvent, PaymentEventType
+from orders.application.ports import PaymentEvent, PaymentEventType, UnknownPaymentEvent
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's prefix, not a secret
 _ID_LIMIT = 255
 
 
 class _WebhookMessage(msgspec.Struct, frozen=True, gc=False):
-    type: PaymentEventType
-    data: PaymentMessage
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    data: msgspec.Raw
 
 
-_EVENT = msgspec.json.Decoder(_WebhookMessage)
+class _UnknownData(msgspec.Struct, frozen=True, gc=False):
+    reference: str | None = None
+
+
+_MESSAGE = msgspec.json.Decoder(_WebhookMessage)
+_PAYMENT = msgspec.json.Decoder(PaymentMessage)
+_UNKNOWN = msgspec.json.Decoder(_UnknownData)
+_TYPES: Final = frozenset(PaymentEventType)
 
 
 class WebhookVerifier:
@@ -41,7 +49,9 @@ class WebhookVerifier:
         self._keys = tuple(_key(secret) for secret in secrets)
         self._tolerance_seconds = tolerance_seconds
 
-    def verify(self, headers: Mapping[str, str], raw_body: bytes, now: datetime) -> PaymentEvent:
+    def verify(
+        self, headers: Mapping[str, str], raw_body: bytes, now: datetime
+    ) -> PaymentEvent | UnknownPaymentEvent:
         """Verify the signature of a webhook, and read it. May be repeated.
 
         The names in `headers` are in lower case, `raw_body` has the received bytes, `now` is aware.
@@ -58,8 +68,14 @@ class WebhookVerifier:
         signed = f"{message_id}.{timestamp}.".encode() + raw_body
         self._check_signature(headers.get("webhook-signature", ""), signed)
         try:
-            event = decode(_EVENT, raw_body)
-            return PaymentEvent(id=message_id, type=event.type, payment=event.data.to_report())
+            message = decode(_MESSAGE, raw_body)
+            if message.type not in _TYPES:
+                return UnknownPaymentEvent(id=message_id, reference=_reference(message.data))
+            return PaymentEvent(
+                id=message_id,
+                type=PaymentEventType(message.type),
+                payment=decode(_PAYMENT, message.data).to_report(),
+            )
         except UnreadableResponse as error:
             raise InvalidWebhook("the body is not valid") from error
 
@@ -79,6 +95,14 @@ class WebhookVerifier:
         ]
         if not any(matches):
             raise InvalidWebhook("no signature matches")
+
+
+def _reference(data: msgspec.Raw) -> str | None:
+    """The payment that an unknown message is about; None if its form is unknown, too."""
+    try:
+        return decode(_UNKNOWN, data).reference
+    except UnreadableResponse:
+        return None
 
 
 def _signature(key: bytes, signed: bytes) -> bytes:

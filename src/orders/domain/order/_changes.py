@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from orders.domain.errors import (
     WouldCancelWholeOrder,
 )
 from orders.domain.lines import (
+    EXCLUDED_BY_LINE,
     DraftLine,
     Items,
     Line,
@@ -24,6 +26,7 @@ from orders.domain.lines import (
     read_only_items,
     require_metadata_room,
     require_units,
+    taxed_at,
 )
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
@@ -111,8 +114,15 @@ def _lines_with(state: OrderState, removed: Items, added: tuple[Line, ...]) -> t
 
 
 def _gross_of(state: OrderState, lines: tuple[Line, ...]) -> int:
-    shipping = state.shipping.price if state.shipping else 0
-    return totals_of(LineTotals.of(lines), shipping=shipping).gross
+    policy = state.tax_policy
+    return totals_of(LineTotals.of(lines, policy), shipping=state.shipping, policy=policy).gross
+
+
+def _taxed_so_far(state: OrderState) -> Counter[str]:
+    taxed = taxed_at(state.lines)
+    if state.shipping and state.shipping.tax_rate is not None:
+        taxed[state.shipping.tax_rate] += state.shipping.price
+    return taxed
 
 
 def _numbered(
@@ -130,7 +140,13 @@ def _numbered(
         raise InvalidValue(
             "lines", f"an order has at most {limits.lines} lines, declined ones included"
         )
-    lines = lines_of(added, order_discount=0, limits=limits)
+    lines = lines_of(
+        added,
+        order_discount=0,
+        limits=limits,
+        policy=state.tax_policy or EXCLUDED_BY_LINE,
+        taxed=_taxed_so_far(state),
+    )
     kept = (line for each in state.changes for line in each.added)
     # Twice: once applied, the change and the order both hold them.
     require_metadata_room((*state.lines, *kept, *lines, *lines))

@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import TypedDict, TypeVar
 
 from orders.domain.errors import InvalidValue
-from orders.domain.events import OrderEvent, OrderPaid, OrderSnapshot, RecordedEvent
+from orders.domain.events import (
+    OrderEvent,
+    OrderPaid,
+    OrderSnapshot,
+    PaymentDueDateSet,
+    RecordedEvent,
+)
 from orders.domain.identifiers import SYSTEM, Actor
 from orders.domain.lifecycle import (
     ENDED_UNPAID,
@@ -20,8 +26,9 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order._follow_ups import follow_ups, is_nearer_the_end, late_payments
 from orders.domain.order._state_change import Fields, StateChange, Steps
+from orders.domain.payments import PaymentTerms
 from orders.domain.pricing import LineTotals, Totals, totals_of
-from orders.domain.rules import next_action_at
+from orders.domain.rules import dated_terms, next_action_at
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_time
 
@@ -36,6 +43,7 @@ class Derived(TypedDict, total=False):
     fulfillment_status: OrderFulfillmentStatus
     return_status: OrderReturnStatus
     next_action_at: datetime | None
+    terms: PaymentTerms | None
 
 
 class OrderCore:
@@ -92,10 +100,13 @@ def _applied(
     before: OrderState, change: StateChange, now: datetime
 ) -> tuple[OrderState, tuple[OrderEvent, ...]]:
     """The state after a change, and the events of the change with those that it implies."""
-    derived = _derived(before, change.fields)
+    derived = _derived(before, change.fields, now)
     new_events = change.events
     if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
         new_events += (OrderPaid(amount=derived["totals"].net),)
+    terms = derived.get("terms")
+    if terms is not None and terms is not before.terms:
+        new_events += (PaymentDueDateSet(payment_due_at=terms.payment_due_at),)
     if before.status in ENDED_UNPAID:
         new_events += late_payments(before.ledger, change.fields.get("ledger", before.ledger))
     sequence = before.sequence + len(new_events)
@@ -103,18 +114,22 @@ def _applied(
     return state, new_events
 
 
-def _derived(before: OrderState, fields: Fields) -> Derived:
+def _derived(before: OrderState, fields: Fields, now: datetime) -> Derived:
     """The fields that are computed from others, where they may differ from before."""
     lines = fields.get("lines", before.lines)
     returns = fields.get("returns", before.returns)
     ledger = fields.get("ledger", before.ledger)
     status = fields.get("status", before.status)
     shipping = fields.get("shipping", before.shipping)
+    policy = before.tax_policy
     # Lines are many, and most changes are about something else.
     same_lines = lines is before.lines
     totals = totals_of(
-        LineTotals.known_from(before.totals) if same_lines else LineTotals.of(lines),
-        shipping=shipping.price if shipping else 0,
+        LineTotals.known_from(before.totals, before.shipping, policy)
+        if same_lines
+        else LineTotals.of(lines, policy),
+        shipping=shipping,
+        policy=policy,
         credits=fields.get("credits", before.credits),
         ledger=ledger,
         ended_unpaid=status in ENDED_UNPAID,
@@ -122,8 +137,16 @@ def _derived(before: OrderState, fields: Fields) -> Derived:
     derived: Derived = {
         "totals": totals,
         "payment_status": payment_status_of(totals, ledger),
-        "next_action_at": next_action_at(status, before.expires_at, ledger, totals),
+        "next_action_at": next_action_at(status, before.expires_at, ledger, totals, before.terms),
     }
+    if before.terms is not None:
+        derived["terms"] = dated_terms(
+            before.terms,
+            status=status,
+            lines=lines,
+            shipments=fields.get("shipments", before.shipments),
+            now=now,
+        )
     if not same_lines:
         derived["fulfillment_status"] = derive_fulfillment_status(lines)
     if not same_lines or returns is not before.returns:

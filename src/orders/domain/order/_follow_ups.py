@@ -6,6 +6,7 @@ whole number that is never below 0, and each of these changes makes it smaller:
 
 - a void adds a pending void to a payment that had none;
 - a refund reserves money that was refundable;
+- a credit uses up what can be credited;
 - confirming and completing move the status forward, and nothing here moves it back.
 
 Nothing here makes it larger: only commands and reports bring money, end an operation or add lines.
@@ -19,15 +20,24 @@ from types import MappingProxyType
 from typing import Final
 
 from orders.domain.actions import Action
-from orders.domain.events import OrderCompleted, OrderConfirmed, OrderEvent, PaymentReceivedLate
+from orders.domain.events import (
+    OrderCompleted,
+    OrderConfirmed,
+    OrderEvent,
+    OrderHeld,
+    PaymentReceivedLate,
+)
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
 from orders.domain.operations import Ledger
+from orders.domain.order._parts import next_id
 from orders.domain.order._payments import refunds_of, voids_of
-from orders.domain.order._state_change import Steps, moved
+from orders.domain.order._returns import granted_credit
+from orders.domain.order._state_change import StateChange, Steps, moved
 from orders.domain.payments import RefundStatus
+from orders.domain.returns import REFUNDED_ELSEWHERE
 from orders.domain.rules import is_unpaid, refundable, refusals
-from orders.domain.state import OrderState
+from orders.domain.state import Hold, OrderState
 
 _MOVES_LEFT: Final[Mapping[OrderStatus, int]] = MappingProxyType(
     {OrderStatus.PENDING: 2, OrderStatus.CONFIRMED: 1}
@@ -38,14 +48,19 @@ def steps_left(state: OrderState) -> int:
     """A bound of how many more changes can follow: see above why it falls."""
     ledger = state.ledger
     voids = sum(ledger.can_void(payment) for payment in ledger.payments)
-    return _MOVES_LEFT.get(state.status, 0) + voids + ledger.total_refundable
+    return _without_money(state) + voids + ledger.total_refundable
 
 
 def is_nearer_the_end(before: OrderState, after: OrderState) -> bool:
     """Whether fewer changes can follow in the state `after`."""
     if before.ledger is after.ledger:
-        return _MOVES_LEFT.get(after.status, 0) < _MOVES_LEFT.get(before.status, 0)
+        return _without_money(after) < _without_money(before)
     return steps_left(after) < steps_left(before)
+
+
+def _without_money(state: OrderState) -> int:
+    """The part of `steps_left` that the ledger does not change."""
+    return _MOVES_LEFT.get(state.status, 0) + state.totals.creditable
 
 
 def late_payments(before: Ledger, after: Ledger) -> tuple[OrderEvent, ...]:
@@ -57,6 +72,8 @@ def late_payments(before: Ledger, after: Ledger) -> tuple[OrderEvent, ...]:
 def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[None]:
     """What follows from the change that has led from `before` to `state`."""
     came = _money_that_came(before.ledger, state.ledger)
+    if amount := _refunded_and_still_asked_for(before, state):
+        state = yield _credited_as_refunded(state, amount, now)
     if _has_to_void(before, state, now, came=bool(came)):
         state = yield from voids_of(state, state.ledger.payments_to_void, now)
     if _has_to_refund(before, state, came=bool(came)):
@@ -69,6 +86,29 @@ def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[No
         if not refusals(state, action, now=now):
             yield moved(state, action, event, now)
             return
+
+
+def _refunded_and_still_asked_for(before: OrderState, state: OrderState) -> int:
+    """What the customer got back without a refund of ours since `before`, and would owe again."""
+    if before.ledger is state.ledger or not state.totals.refunded:
+        return 0
+    new = state.ledger.refunded_elsewhere - before.ledger.refunded_elsewhere
+    return max(0, min(new, state.totals.outstanding, state.totals.creditable))
+
+
+def _credited_as_refunded(state: OrderState, amount: int, now: datetime) -> StateChange:
+    """Let the customer owe what they got back no more.
+
+    If they got back all, and units are still to be sent, a person decides about these: nothing is
+    due any more, so they would leave unpaid.
+    """
+    change = granted_credit(state, amount, REFUNDED_ELSEWHERE, now)
+    is_unsent = any(line.shippable and line.shipped < line.live for line in state.lines)
+    if state.totals.net > 0 or not is_unsent:
+        return change
+    hold = Hold(id=next_id(state.holds), reason=REFUNDED_ELSEWHERE, placed_at=now)
+    held = OrderHeld(hold_id=hold.id, reason=hold.reason)
+    return StateChange((*change.events, held), {**change.fields, "holds": (*state.holds, hold)})
 
 
 def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: bool) -> bool:
@@ -95,13 +135,16 @@ def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: 
 def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool:
     """Whether the order now refunds captured money that nobody owes.
 
-    It does so when it is cancelled or expires, and after that each time money comes or a refund
-    succeeds. It does not repeat a refund only because it was refused: it would be refused again.
+    It does so when it is cancelled or expires, and after that each time money comes, a dispute is
+    won or a refund succeeds. It does not repeat a refund only because it was refused or failed: it
+    would fail again.
     """
     if state.status not in ENDED_UNPAID:
         return False
     has_ended = before.status not in ENDED_UNPAID
-    return has_ended or came or _refunds_done(state.ledger) > _refunds_done(before.ledger)
+    given_back = state.totals.charged_back < before.totals.charged_back
+    refunded = _refunds_done(state.ledger) > _refunds_done(before.ledger)
+    return has_ended or came or given_back or refunded
 
 
 def _money_that_came(before: Ledger, after: Ledger) -> dict[PartId, int]:
@@ -131,12 +174,14 @@ def _undecided(ledger: Ledger) -> set[PartId]:
 
 
 def _refunds_done(ledger: Ledger) -> int:
-    return sum(refund.status is RefundStatus.SUCCEEDED for refund in ledger.refunds)
+    return sum(
+        refund.status is RefundStatus.SUCCEEDED and not refund.recorded for refund in ledger.refunds
+    )
 
 
 def _is_too_late_to_pay(state: OrderState, now: datetime) -> bool:
     is_over = state.status is OrderStatus.PENDING and now >= state.expires_at
-    return is_over and is_unpaid(state.ledger, state.totals)
+    return is_over and is_unpaid(state.ledger, state.totals, state.terms)
 
 
 def _needs_no_more(state: OrderState) -> bool:

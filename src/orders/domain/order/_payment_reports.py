@@ -7,8 +7,10 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from orders.domain import events
 from orders.domain.errors import InvalidValue
@@ -17,6 +19,8 @@ from orders.domain.order._state_change import StateChange, Steps, changed
 from orders.domain.payments import (
     IN_FLIGHT,
     PENDING_POLL_SECONDS,
+    Dispute,
+    DisputeStatus,
     OperationKind,
     Payment,
     PaymentOperation,
@@ -24,14 +28,25 @@ from orders.domain.payments import (
     PaymentStatus,
     Refund,
     RefundStatus,
+    ReportedRefund,
+    ReportedRefundStatus,
     authorization_key,
     payment_of_reference,
+    refund_key,
 )
 from orders.domain.state import Hold, OrderState
 from orders.domain.validation import validate_flag, validate_str
 
 REVIEW_HOLD = "payment-mismatch"
 """The reason of the hold on an order with a payment under review."""
+
+REFUND_FAILED = "refund_failed"
+"""The failure code of a refund whose failure a report tells."""
+_DISPUTE_EVENTS: Final[Mapping[DisputeStatus, Callable[..., events.OrderEvent]]] = {
+    DisputeStatus.OPEN: events.DisputeOpened,
+    DisputeStatus.WON: events.DisputeWon,
+    DisputeStatus.LOST: events.DisputeLost,
+}
 
 
 def payment_report(
@@ -55,6 +70,8 @@ def payment_report(
     for step in _steps(payment, after):
         state = yield changed(*_new_events(payment, step), ledger=ledger.with_payment(step))
         payment, ledger = step, state.ledger
+    for refund in report.refunds:
+        state = yield from _refund_report(state, refund, payment.id)
     return state
 
 
@@ -74,7 +91,19 @@ def operation_result(
     payment = state.ledger.payment(operation.payment_id)
     if payment.status is PaymentStatus.REVIEW or state.ledger.operation(key) is None:
         return
-    yield _succeeded(state, operation, payment, now)
+    yield _succeeded(state, operation, report, now)
+
+
+def _refund_report(state: OrderState, report: ReportedRefund, payment_id: str) -> Steps[OrderState]:
+    """Record what a report says of one of our refunds. A failure is final, a success is not."""
+    ours = state.ledger.refund_of_reference(state.id, report.reference)
+    if ours is None or ours.payment_id != payment_id or ours.status is RefundStatus.FAILED:
+        return state
+    if report.status is ReportedRefundStatus.FAILED:
+        return (yield _refunded(state, ours, RefundStatus.FAILED, REFUND_FAILED))
+    if report.status is ReportedRefundStatus.SUCCEEDED and ours.status is RefundStatus.REQUESTED:
+        return (yield _refunded(state, ours, RefundStatus.SUCCEEDED))
+    return state
 
 
 def operation_failure(state: OrderState, key: str, failure_code: str) -> Steps[None]:
@@ -93,7 +122,7 @@ def operation_failure(state: OrderState, key: str, failure_code: str) -> Steps[N
             )
             yield changed(refused, ledger=state.ledger.without_operation(key))
         case OperationKind.REFUND:
-            yield _refunded(state, operation, RefundStatus.FAILED, failure_code)
+            yield _refunded(state, _refund(state, operation), RefundStatus.FAILED, failure_code)
 
 
 def unknown_outcome(state: OrderState, key: str, now: datetime) -> Steps[None]:
@@ -117,10 +146,11 @@ def _require_report(report: PaymentReport) -> None:
 
 
 def _succeeded(
-    state: OrderState, operation: PaymentOperation, payment: Payment, now: datetime
+    state: OrderState, operation: PaymentOperation, report: PaymentReport, now: datetime
 ) -> StateChange:
     """Record that the payment service has carried out an operation, or has not decided it yet."""
     ledger = state.ledger
+    payment = ledger.payment(operation.payment_id)
     match operation.kind:
         case OperationKind.AUTHORIZE:
             # The payment service has it, and has not decided yet.
@@ -134,30 +164,38 @@ def _succeeded(
             # A void of an undecided payment: polling its authorization will tell the outcome.
             return changed(ledger=ledger.without_operation(operation.key))
         case OperationKind.REFUND:
-            return _refunded(state, operation, RefundStatus.SUCCEEDED)
+            refund = _refund(state, operation)
+            if report.refund_status(operation.key) is ReportedRefundStatus.PENDING:
+                later = operation.after_unknown_outcome(now, PENDING_POLL_SECONDS)
+                return changed(ledger=ledger.with_operation(later))
+            return _refunded(state, refund, RefundStatus.SUCCEEDED)
 
 
 def _declined(state: OrderState, payment: Payment, key: str, decline_code: str) -> StateChange:
     declined = replace(
-        payment, status=PaymentStatus.DECLINED, decline_code=decline_code, method=None
+        payment,
+        status=PaymentStatus.DECLINED,
+        decline_code=decline_code,
+        method=None,
+        details=payment.details and payment.details.settled(),
     )
     ledger = state.ledger.with_payment(declined).without_operation(key).without_voids(payment.id)
     event = events.PaymentDeclined(payment_id=payment.id, decline_code=decline_code)
     return changed(event, ledger=ledger)
 
 
+def _refund(state: OrderState, operation: PaymentOperation) -> Refund:
+    return part(state.ledger.refunds, "refund", operation.refund_id or "")
+
+
 def _refunded(
-    state: OrderState,
-    operation: PaymentOperation,
-    status: RefundStatus,
-    failure_code: str | None = None,
+    state: OrderState, refund: Refund, status: RefundStatus, failure_code: str | None = None
 ) -> StateChange:
-    ledger = state.ledger.without_operation(operation.key)
-    refund = part(ledger.refunds, "refund", operation.refund_id or "")
+    ledger = state.ledger.without_operation(refund_key(state.id, refund.id))
     ledger = ledger.with_refund(replace(refund, status=status, failure_code=failure_code))
     if status is RefundStatus.SUCCEEDED:
         # Also if the report did not count it: else the same money would be refunded twice.
-        payment = ledger.payment(operation.payment_id)
+        payment = ledger.payment(refund.payment_id)
         refunded = max(payment.refunded, ledger.refunded_by_us(payment.id))
         ledger = ledger.with_payment(replace(payment, refunded=refunded))
     return changed(_refund_event(refund, failure_code), ledger=ledger)
@@ -185,7 +223,9 @@ def _steps(before: Payment, after: Payment) -> list[Payment]:
     be refunded as well.
     """
     refunded_later = replace(after, refunded=before.refunded)
-    if after.charged_back > before.charged_back or refunded_later == before:
+    if after.charged_back > before.charged_back or after.refunded < before.refunded:
+        return [after]
+    if refunded_later == before:
         return [after] if after != before else []
     return [refunded_later, after] if refunded_later != after else [after]
 
@@ -204,12 +244,22 @@ def _new_events(before: Payment, after: Payment) -> list[events.OrderEvent]:
     if after.refunded > before.refunded:
         returned = after.refunded - before.refunded
         new_events.append(events.PaymentRefunded(payment_id=after.id, amount=returned))
+    if after.refunded < before.refunded:
+        back = before.refunded - after.refunded
+        new_events.append(events.PaymentRefundReversed(payment_id=after.id, amount=back))
     if after.released and not before.released:
         new_events.append(_void_event(after))
     if after.charged_back > before.charged_back:
         lost = after.charged_back - before.charged_back
         new_events.append(events.PaymentChargedBack(payment_id=after.id, amount=lost))
+    new_events += [_dispute_event(each) for each in after.disputes if each not in before.disputes]
     return new_events
+
+
+def _dispute_event(dispute: Dispute) -> events.OrderEvent:
+    return _DISPUTE_EVENTS[dispute.status](
+        dispute_id=dispute.id, payment_id=dispute.payment_id, amount=dispute.amount
+    )
 
 
 def _void_event(payment: Payment) -> events.OrderEvent:

@@ -17,6 +17,7 @@ from orders.domain.errors import (
     AmountExceedsRefundable,
     IllegalStep,
     PaymentInFlight,
+    RefundMustBeRecorded,
 )
 from orders.domain.operations import Ledger
 from orders.domain.order._parts import amount_within, next_id, part
@@ -118,12 +119,17 @@ def dismiss_payment(state: OrderState, payment_id: str, now: datetime) -> Steps[
 def refund(
     state: OrderState, amount: int | None, payment_id: str | None, reason: str, now: datetime
 ) -> Steps[None]:
-    """Reserve refunds of `amount`, or of all that is owed, over as many payments as it takes."""
+    """Reserve refunds of `amount`, or of all that is owed, over as many payments as it takes.
+
+    Of those that the payment service knows: it cannot refund what did not come through it.
+    """
     require_allowed(state, Action.REFUND, now=now)
     validate_code(reason, "reason")
     payments = state.ledger.by_refund_preference
     if payment_id is not None:
         payments = [part(state.ledger.payments, "payment", payment_id)]
+    if any(map(state.ledger.held, payments)) and not any(map(state.ledger.refundable, payments)):
+        raise RefundMustBeRecorded
     wanted = amount_within(amount, refundable(state, payment_id), AmountExceedsRefundable)
     yield from refunds_of(state, wanted, reason, payments, now)
 

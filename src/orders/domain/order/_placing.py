@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from orders.domain.lifecycle import (
     derive_return_status,
 )
 from orders.domain.order._state_change import Steps, changed
+from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import OrderDraft, Quote
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_name, validate_time
@@ -50,7 +52,7 @@ def first_state(
         customer_id=None if customer_id is None else validate_name(customer_id, "customer_id"),
         currency=draft.currency,
         lines=priced.lines,
-        shipping=draft.shipping,
+        shipping=priced.shipping,
         external_reference=draft.external_reference,
         note=draft.note,
         metadata=dict(draft.metadata),
@@ -67,7 +69,15 @@ def first_state(
         fulfillment_status=derive_fulfillment_status(priced.lines),
         return_status=derive_return_status(priced.lines, ()),
         totals=priced.totals,
+        terms=_terms(draft.terms),
+        tax_policy=priced.tax_policy,
     )
+
+
+def _terms(terms: PaymentTerms | None) -> PaymentTerms | None:
+    if terms is None or terms.kind is TermsKind.PREPAID:
+        return None
+    return replace(terms, payment_due_at=None)
 
 
 def created(state: OrderState) -> Steps[None]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from orders.domain import events
 from orders.domain.actions import Action
-from orders.domain.errors import CreditExceedsAvailable, IllegalStep
+from orders.domain.errors import CreditExceedsAvailable, IllegalStep, InvalidValue
 from orders.domain.identifiers import PartId
-from orders.domain.lines import Items, move_units, read_only_items, require_units
+from orders.domain.lines import (
+    Items,
+    TaxedPart,
+    move_units,
+    read_only_items,
+    reduced,
+    require_units,
+    tax_lines,
+)
 from orders.domain.order._parts import amount_within, next_id, part, replaced
 from orders.domain.order._state_change import StateChange, Steps, changed
-from orders.domain.returns import RETURN_STEPS, Credit, Return
+from orders.domain.returns import RETURN_STEPS, WRITE_OFF, Credit, Return
 from orders.domain.rules import require_allowed, returnable_units
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_code, validate_whole
@@ -21,10 +30,11 @@ from orders.domain.validation import validate_code, validate_whole
 def grant_credit(state: OrderState, amount: int, reason: str, now: datetime) -> Steps[None]:
     """Let the customer owe `amount` less."""
     require_allowed(state, Action.GRANT_CREDIT, now=now)
-    validate_code(reason, "reason")
+    if validate_code(reason, "reason") == WRITE_OFF:
+        raise InvalidValue("reason", "is for amounts that are written off")
     validate_whole(amount, "amount")
     granted = amount_within(amount, state.totals.creditable, CreditExceedsAvailable)
-    yield _granted(state, granted, reason, now)
+    yield granted_credit(state, granted, reason, now)
 
 
 def request_return(state: OrderState, items: Items, reason: str, now: datetime) -> Steps[None]:
@@ -67,7 +77,10 @@ def close_return(state: OrderState, return_id: str, now: datetime) -> Steps[None
 def receive_return(state: OrderState, return_id: str, now: datetime) -> Steps[None]:
     """Take the units in, then credit what was charged for them."""
     a_return = _after_step(state, Action.RECEIVE_RETURN, return_id, now)
-    received = replace(a_return, credited=_credit_for(state, a_return))
+    parts = _parts_of(state, a_return)
+    # What was charged for the units, as far as it is not credited already.
+    most = state.totals.creditable
+    received = replace(a_return, credited=min(sum(part.gross for part in parts), most))
     state = yield changed(
         events.ReturnReceived(
             return_id=received.id, items=received.items, credited=received.credited
@@ -76,17 +89,18 @@ def receive_return(state: OrderState, return_id: str, now: datetime) -> Steps[No
         lines=move_units(state.lines, received.items, returned=1),
     )
     if received.credited:
-        yield _granted(state, received.credited, "return", now, return_id=received.id)
+        yield granted_credit(
+            state, received.credited, "return", now, return_id=received.id, parts=parts
+        )
 
 
-def _credit_for(state: OrderState, a_return: Return) -> int:
-    """What was charged for the units of a return, as far as it is not credited already."""
-    charged = sum(
-        line.value_of(line.returned + units) - line.value_of(line.returned)
+def _parts_of(state: OrderState, a_return: Return) -> Sequence[TaxedPart]:
+    """What was charged for the units of a return, by line."""
+    return [
+        line.taxed_part(units, after=line.returned)
         for line in state.lines
         if (units := a_return.items.get(line.id, 0))
-    )
-    return max(0, min(charged, state.totals.gross - state.totals.credits))
+    ]
 
 
 def _after_step(state: OrderState, action: Action, return_id: str, now: datetime) -> Return:
@@ -99,20 +113,25 @@ def _after_step(state: OrderState, action: Action, return_id: str, now: datetime
     return replace(a_return, status=after)
 
 
-def _granted(
+def granted_credit(
     state: OrderState,
     amount: int,
     reason: str,
     now: datetime,
     *,
     return_id: PartId | None = None,
+    parts: Sequence[TaxedPart] = (),
 ) -> StateChange:
+    """Add a credit, whatever its amount."""
     credit = Credit(
         id=next_id(state.credits),
         amount=amount,
         reason=reason,
         created_at=now,
         return_id=return_id,
+        tax_lines=tax_lines(reduced(parts, amount)),
     )
-    granted = events.CreditGranted(credit_id=credit.id, amount=amount, reason=reason)
+    granted = events.CreditGranted(
+        credit_id=credit.id, amount=amount, reason=reason, tax=credit.tax
+    )
     return changed(granted, credits=(*state.credits, credit))

@@ -18,6 +18,7 @@ from orders.domain.order import (
     _changes,
     _editing,
     _lifecycle,
+    _manual,
     _payment_reports,
     _payments,
     _placing,
@@ -27,7 +28,7 @@ from orders.domain.order import (
 from orders.domain.order._core import OrderCore
 from orders.domain.order._editing import UNCHANGED, LineMetadata, Unchanged
 from orders.domain.order._lifecycle import CANCEL_REASONS
-from orders.domain.payments import PaymentOperation, PaymentReport
+from orders.domain.payments import ManualPayment, PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
 from orders.domain.state import OrderState, ProcessedRequest
 from orders.domain.validation import (
@@ -126,11 +127,11 @@ class Order:
         expires_at: datetime | None = None,
         limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> Order:
-        """Start an order. One that costs nothing is confirmed at once.
+        """Start an order. One that costs nothing is confirmed at once, and so is one with terms.
 
         `customer_id` says whose order it is; None is a guest's. It expires at `expires_at`, or
-        after a day, if nobody has paid. Repeated with the same `order_id` it makes the same
-        order again: a store takes only one of them.
+        after a day, if nobody has paid; with terms it does not expire. Repeated with the same
+        `order_id` it makes the same order again: a store takes only one of them.
 
         Raises:
             InvalidValue: If a value of the draft or an argument is not valid.
@@ -449,10 +450,71 @@ class Order:
             InvalidValue: If the amount, an id, the reason, `by` or `now` is not valid.
             PartNotFound: If the order has no such payment.
             AmountExceedsRefundable: If less is owed, or the payment has less.
+            RefundMustBeRecorded: If only manual payments have the money.
             TooManyParts: If the order has 250 refunds.
         """
         steps = _payments.refund(self.state, amount, payment_id, reason, now)
         self._core.carry_out(steps, by, now)
+
+    # -- money that does not pass through the payment service: staff record what has happened ----
+
+    def record_payment(
+        self, received: ManualPayment, *, amount: int | None = None, by: Actor, now: datetime
+    ) -> None:
+        """Record money that was received elsewhere. It counts as captured at once.
+
+        `amount` is minor units; None is all that is outstanding. It may be more than what is due,
+        and the order may have ended: the rest is owed back. Nothing is sent to the payment service,
+        now or later. Each call records another payment.
+
+        Raises:
+            InvalidValue: If the amount, `by` or `now` is not valid, or the money was received in
+                the future, or more than 366 days before the order was placed.
+            NothingDue: If no amount is given and nothing is left to pay.
+            TooManyParts: If the order has 500 payments.
+        """
+        self._core.carry_out(_manual.record_payment(self.state, received, amount, now), by, now)
+
+    def record_refund(
+        self,
+        reference: str,
+        *,
+        amount: int | None = None,
+        payment_id: str | None = None,
+        reason: str,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Record a refund that was made elsewhere: it has succeeded, and nothing is sent.
+
+        `amount` is minor units; None is all that is owed. It may be more than what is owed: then
+        the order is credited with the rest, so that the customer is not asked for it again. It
+        counts for the payment that is named, or for as many as it takes, manual ones first. If the
+        customer got back all that they paid and units are still to be sent, the order is held.
+        Each call records another refund.
+
+        Raises:
+            InvalidValue: If the reference, the amount, an id, the reason, `by` or `now` is not
+                valid.
+            PartNotFound: If the order has no such payment.
+            AmountExceedsRefundable: If less is held, or no amount is given and nothing is owed.
+            TooManyParts: If the order has 500 refunds.
+        """
+        steps = _manual.record_refund(self.state, reference, amount, payment_id, reason, now)
+        self._core.carry_out(steps, by, now)
+
+    def write_off(self, *, amount: int | None = None, by: Actor, now: datetime) -> None:
+        """Give up what will never be paid, by a credit with the reason `write-off`.
+
+        `amount` is minor units; None is all that is outstanding. Each call writes off more.
+
+        Raises:
+            InvalidValue: If the amount, `by` or `now` is not valid.
+            IllegalTransition: If the order is cancelled or expired.
+            CreditExceedsAvailable: If less is outstanding.
+            TooManyParts: If the order has 500 credits.
+        """
+        self._core.carry_out(_manual.write_off(self.state, amount, now), by, now)
 
     # -- what the payment service reports: accepted in every status -----------------------------
 
@@ -585,7 +647,8 @@ class Order:
         Each call grants more.
 
         Raises:
-            InvalidValue: If the amount, the reason, `by` or `now` is not valid.
+            InvalidValue: If the amount, the reason, `by` or `now` is not valid, or the reason is
+                `write-off`, which `write_off` has.
             IllegalTransition: If the order is cancelled or expired.
             CreditExceedsAvailable: If credits would exceed what the order costs.
             TooManyParts: If the order has 250 credits.

@@ -48,10 +48,13 @@ class Address:
 class Shipping:
     """Where to deliver, with which shipping method, and its price in minor units.
 
+    `tax` is the tax on the price. A draft states it, or its `tax_rate`: see `DraftLine`.
     `instructions` are for whoever packs or delivers. `quote` and `Order.place` check them.
     """
 
     address: Address | None = None
     method: str | None = None
     price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
     instructions: str | None = None

@@ -55,13 +55,17 @@ from orders.application.read_orders import ReadOrders
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
 from orders.application.replay_events import ReplayEvents
+from orders.domain.lines import TaxRounding
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
 from orders.entrypoints.container import extras
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
-from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
+from orders.entrypoints.observability.instrumented_payments import (
+    InstrumentedPaymentGateway,
+    InstrumentedWebhookVerifier,
+)
 from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings import choices
@@ -180,9 +184,12 @@ class Container(containers.DeclarativeContainer):
     )
     payments = providers.Singleton(InstrumentedPaymentGateway, payment_service)
     webhooks = providers.Singleton(
-        WebhookVerifier,
-        settings.provided.payment_webhook_secret,
-        tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+        InstrumentedWebhookVerifier,
+        providers.Singleton(
+            WebhookVerifier,
+            settings.provided.payment_webhook_secret,
+            tolerance_seconds=settings.provided.webhook_tolerance_seconds,
+        ),
     )
 
     # The catalogue
@@ -251,7 +258,8 @@ class Container(containers.DeclarativeContainer):
     execute_operations = providers.Singleton(
         with_spans(ExecutePaymentOperations), orders, payments, now
     )
-    price = providers.Singleton(DraftPricer, prices, limits)
+    tax_rounding = providers.Callable(TaxRounding, settings.provided.tax_rounding)
+    price = providers.Singleton(DraftPricer, prices, limits, tax_rounding)
     place_order = providers.Singleton(
         with_spans(PlaceOrder),
         orders,
@@ -269,7 +277,7 @@ class Container(containers.DeclarativeContainer):
     )
     read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
     record_payment_event = providers.Singleton(
-        with_spans(RecordPaymentEvent), orders, webhooks, now
+        with_spans(RecordPaymentEvent), orders, payments, webhooks, now
     )
     process_scheduled_work = providers.Singleton(
         with_spans(ProcessScheduledWork), orders, execute_operations, now

@@ -35,6 +35,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.payments import DisputeStatus
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_reference
 from orders.entrypoints.graphql.documents import PAGE
@@ -50,6 +51,7 @@ _STATUSES: Final[dict[str, type[StrEnum]]] = {
     "payment_status": OrderPaymentStatus,
     "fulfillment_status": OrderFulfillmentStatus,
     "return_status": OrderReturnStatus,
+    "dispute_status": DisputeStatus,
 }
 _TIMES: Final = ("created_from", "created_before")
 

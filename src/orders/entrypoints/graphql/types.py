@@ -37,7 +37,7 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import PaymentStatus, RefundStatus
+from orders.domain.payments import DisputeStatus, PaymentStatus, RefundStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 
@@ -69,6 +69,7 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Order", "return_status"): OrderReturnStatus,
     ("Payment", "status"): PaymentStatus,
     ("Refund", "status"): RefundStatus,
+    ("Dispute", "status"): DisputeStatus,
     ("Shipment", "status"): ShipmentStatus,
     ("Return", "status"): ReturnStatus,
     ("Change", "status"): ChangeStatus,

@@ -56,6 +56,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         application.RequestKeyReused: _S.UNPROCESSABLE_ENTITY,
         application.RequestInProgress: _S.CONFLICT,
         application.PriceUnknown: _S.UNPROCESSABLE_ENTITY,
+        application.TaxChanged: _S.UNPROCESSABLE_ENTITY,
         application.PricesUnavailable: _S.SERVICE_UNAVAILABLE,
         application.StoreUnavailable: _S.SERVICE_UNAVAILABLE,
         application.PaymentUnavailable: _S.SERVICE_UNAVAILABLE,

@@ -1,16 +1,24 @@
-"""A payment gateway that counts, times and traces calls, and yields the admission slot."""
+"""A payment gateway that counts, times and traces calls, and yields the admission slot; and a
+verifier that counts webhooks.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from datetime import datetime
 from typing import Final, TypeVar
 
 from opentelemetry.trace import SpanKind
 
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
-from orders.application.ports import PaymentGateway
+from orders.application.ports import (
+    PaymentEvent,
+    PaymentGateway,
+    UnknownPaymentEvent,
+    WebhookVerifier,
+)
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport
 from orders.entrypoints.admission import yield_slot
@@ -57,6 +65,25 @@ class InstrumentedPaymentGateway:
         return await _observed("find", self._payments.find(reference))
 
 
+class InstrumentedWebhookVerifier:
+    """Implements `WebhookVerifier` with another one, and counts the webhooks that are genuine."""
+
+    def __init__(self, verifier: WebhookVerifier) -> None:
+        self._verifier = verifier
+
+    def verify(
+        self, headers: Mapping[str, str], raw_body: bytes, now: datetime
+    ) -> PaymentEvent | UnknownPaymentEvent:
+        """Read a message after its signature was verified."""
+        event = self._verifier.verify(headers, raw_body, now)
+        if isinstance(event, UnknownPaymentEvent):
+            metrics.WEBHOOKS.labels(metrics.UNKNOWN_WEBHOOK).inc()
+            _report("a webhook of an unknown type: the payment is looked up")
+        else:
+            metrics.WEBHOOKS.labels(event.type).inc()
+        return event
+
+
 async def _observed(name: str, call: Awaitable[T]) -> T:
     if not is_recorded():
         return await _measured(name, call)
@@ -87,7 +114,7 @@ async def _measured(name: str, call: Awaitable[T]) -> T:
 
 
 def _report(reason: str) -> None:
-    """Log why calls fail. An outage must not flood the log: each reason comes once a minute."""
+    """Log what is wrong. An outage must not flood the log: each reason comes once a minute."""
     now = time.monotonic()
     if now - _reported_at.get(reason, -_REPORT_SECONDS) >= _REPORT_SECONDS:
         _reported_at[reason] = now

@@ -25,6 +25,8 @@ from orders.entrypoints.observability.line_writer import standard_error
 SAMPLE_SECONDS: Final = 0.5
 """Interval for values that no event reports."""
 
+UNKNOWN_WEBHOOK: Final = "unknown"
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 _log: Final = logging.getLogger(__name__)
@@ -93,6 +95,11 @@ _PAYMENT_CALLS: Final = _histogram(
     "outcome",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+WEBHOOKS: Final = _counter(
+    "orders_payment_webhooks_total",
+    "Genuine webhooks of the payment service; `unknown`: a type that this version does not know",
+    "type",
+)
 BREAKER: Final = _gauge(
     "orders_payment_breaker_state",
     "Circuit breaker of the payment service: 0 closed, 1 half-open, 2 open",
@@ -117,7 +124,7 @@ UNREADABLE: Final = _counter(
     "Orders and events that only a newer version can read; each process counts each once",
     "kind",
 )
-_DUE_WORK: Final = _counter(
+DUE_WORK: Final = _counter(
     "orders_due_work_total", "Orders whose scheduled work a worker has processed"
 )
 _ENTERED: Final = _counter(
@@ -169,7 +176,7 @@ MONGO_WAITING: Final = _gauge(
     "Calls that wait for a connection to MongoDB",
     over_processes="livesum",
 )
-_SPANS_EXPORTED: Final = _counter("orders_spans_exported_total", "Spans accepted by the collector")
+SPANS_EXPORTED: Final = _counter("orders_spans_exported_total", "Spans accepted by the collector")
 _SPANS_DROPPED: Final = _counter(
     "orders_spans_dropped_total",
     "Lost spans: queue-full or not-exported",
@@ -244,11 +251,6 @@ def observe_payment_call(call: str, outcome: str, seconds: float) -> None:
     _PAYMENT_CALLS.labels(call, outcome).observe(seconds)
 
 
-def count_due_work(orders: int) -> None:
-    """Count orders whose scheduled work a worker has processed."""
-    _DUE_WORK.inc(orders)
-
-
 def count_entered(status: str) -> None:
     """Count an order that came to a status."""
     _ENTERED.labels(status).inc()
@@ -257,11 +259,6 @@ def count_entered(status: str) -> None:
 def count_money(movement: str, currency: str, minor: int) -> None:
     """Count money that was captured, refunded or charged_back."""
     _MONEY[movement].labels(currency).inc(minor)
-
-
-def count_spans_exported(spans: int) -> None:
-    """Count exported spans."""
-    _SPANS_EXPORTED.inc(spans)
 
 
 def count_spans_dropped(reason: str, spans: int) -> None:
@@ -274,6 +271,7 @@ async def sampled(states: Iterable[tuple[Gauge, Callable[[], float]]] = ()) -> A
     """Sample the event loop and each state twice per second until the context ends."""
     for kind in ("order", "event"):
         UNREADABLE.labels(kind)
+    WEBHOOKS.labels(UNKNOWN_WEBHOOK)
     for code in ("rate-limited", "overloaded"):
         _REFUSED.labels(code)  # A rate is seen from a count that was there before.
     for reason in ("queue-full", "not-exported"):

@@ -89,7 +89,7 @@ class _CountedExporter(SpanExporter):
     def _count(self, spans: int, *, works: bool) -> None:
         """Count a batch. Log a change for the worse or for the better, not every batch."""
         if works:
-            metrics.count_spans_exported(spans)
+            metrics.SPANS_EXPORTED.inc(spans)
         else:
             metrics.count_spans_dropped("not-exported", spans)
         if works != self._works:

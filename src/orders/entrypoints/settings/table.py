@@ -88,6 +88,13 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
         default=None,
         shown=False,
     )
+    tax_rounding: str = choice(
+        "tax is rounded half up: by line, or once for all that an order has at one rate. Placed "
+        "orders keep their rounding",
+        "line",
+        "line",
+        "order",
+    )
     rabbitmq_uri: str | None = url(
         "RabbitMQ, for events; without a broker events are in the feed only",
         addresses.as_rabbit,

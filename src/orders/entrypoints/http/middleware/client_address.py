@@ -40,10 +40,13 @@ class ClientAddresses:
         networks = [ip_network(network) for network in trusted_proxies]
 
         @lru_cache(maxsize=1_024)
-        def is_trusted(address: IPv4Address | IPv6Address) -> bool:
-            return any(address in network for network in networks)
+        def read(address: str) -> tuple[str, bool] | None:
+            """An address, and whether it is a trusted proxy's; None if it is none."""
+            if (parsed := _parsed(address)) is None:
+                return None
+            return str(parsed), any(parsed in network for network in networks)
 
-        self._is_trusted = is_trusted
+        self._read = read
         self._header = header
         self._raw_header = header.lower().encode()
 
@@ -53,17 +56,19 @@ class ClientAddresses:
         A hop that is no address ends the search: nobody vouches for those before it.
         """
         peer = scope.get("client")
-        found = _parsed(peer[0]) if peer else None
+        found = self._read(peer[0]) if peer else None
         if found is None:
             return peer[0] if peer else UNKNOWN
-        if self._is_trusted(found):
+        address, is_trusted = found
+        if is_trusted:
             for hop in self._hops(scope["headers"]):
-                if (parsed := _parsed(hop)) is None:
+                # What is longer than an address is none, and is not kept in full.
+                if (found := self._read(hop.strip(" \t")[: _LONGEST_ADDRESS + 1])) is None:
                     break
-                found = parsed
-                if not self._is_trusted(found):
+                address, is_trusted = found
+                if not is_trusted:
                     break
-        return str(found)
+        return address
 
     def _hops(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
         """Return the hops that the proxies wrote, the nearest first."""
@@ -110,13 +115,7 @@ def _forwarded(text: str) -> list[str]:
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     """Parse an address that may have a port; an IPv4 address in IPv6 form is the IPv4 address."""
-    bare = address.strip(" \t")
-    return _parsed_short(bare) if len(bare) <= _LONGEST_ADDRESS else None
-
-
-@lru_cache(maxsize=1_024)
-def _parsed_short(address: str) -> IPv4Address | IPv6Address | None:
-    found = _ADDRESS.fullmatch(address)
+    found = _ADDRESS.fullmatch(address) if len(address) <= _LONGEST_ADDRESS else None
     try:
         parsed = ip_address(found[1] or found[2] or found[3]) if found else None
     except ValueError:

@@ -38,7 +38,7 @@ class RequestTargetCheck(ASGIMiddleware):
         """Run the request if it can be read in one way only."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         is_missing = not hosts and scope["http_version"] == "1.1"
-        if is_missing or len(hosts) > 1 or not all(_HOST.fullmatch(host) for host in hosts):
+        if is_missing or len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
             raise _ambiguous("Send exactly one Host header: a name and optionally a port.")
         codings = [value for name, value in scope["headers"] if name == b"transfer-encoding"]
         if codings and [coding.lower() for coding in codings] != [b"chunked"]:

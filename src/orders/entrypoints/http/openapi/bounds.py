@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.validation import (
@@ -103,11 +104,14 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
             "unit_price": {"minimum": 0, "maximum": limits.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
             "metadata": _METADATA,
         },
         "ShippingBody": {
             "method": _matching(CODE),
             "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
             "instructions": _text(MAX_MESSAGE),
         },
         "EditShippingBody": {"instructions": _text(MAX_MESSAGE)},

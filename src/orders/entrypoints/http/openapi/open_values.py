@@ -14,7 +14,7 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import PaymentStatus, RefundStatus
+from orders.domain.payments import REDIRECT, DisputeStatus, PaymentStatus, RefundStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 from orders.entrypoints.http.openapi.shapes import Schema, open_value
@@ -30,7 +30,9 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
         "cancel_reason": CANCEL_REASONS,
     },
     "PaymentResponse": {"status": PaymentStatus},
+    "NextActionResponse": {"type": [REDIRECT]},
     "RefundResponse": {"status": RefundStatus},
+    "DisputeResponse": {"status": DisputeStatus},
     "ShipmentResponse": {"status": ShipmentStatus},
     "ReturnResponse": {"status": ReturnStatus},
     "ChangeResponse": {"status": ChangeStatus},

@@ -15,7 +15,7 @@ from orders.domain import errors
 from orders.domain.order.order import Order
 from orders.entrypoints.http.errors import STATUS
 from orders.entrypoints.http.schemas.body import Body
-from orders.entrypoints.http.schemas.part_responses import ResponsePart
+from orders.entrypoints.http.schemas.response_part import ResponsePart
 
 API: Final = """\
 Places orders and carries them through payment, shipping, returns and refunds.

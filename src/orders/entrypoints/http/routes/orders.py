@@ -23,6 +23,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.payments import DisputeStatus
 from orders.domain.validation import validate_reference
 from orders.entrypoints.http.middleware.strict_requests import StrictMergePatch
 from orders.entrypoints.http.pagination import Http, Pagination, Sort, aware
@@ -147,6 +148,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         payment_status: FromQuery[list[OrderPaymentStatus] | None] = None,
         fulfillment_status: FromQuery[list[OrderFulfillmentStatus] | None] = None,
         return_status: FromQuery[list[OrderReturnStatus] | None] = None,
+        dispute_status: FromQuery[list[DisputeStatus] | None] = None,
         customer_id: FromQuery[str | None] = None,
         number: FromQuery[str | None] = None,
         external_reference: FromQuery[str | None] = None,
@@ -167,6 +169,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             payment_status=tuple(payment_status or ()),
             fulfillment_status=tuple(fulfillment_status or ()),
             return_status=tuple(return_status or ()),
+            dispute_status=tuple(dispute_status or ()),
             number=None if number is None else read_order_number(number),
             external_reference=external_reference,
             created_from=aware(created_from, "created_from"),

@@ -18,19 +18,21 @@ from orders.entrypoints.http.routes.orders import ONE, TAGS
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
     CreditResponse,
+    DisputeResponse,
     HoldResponse,
     NoteResponse,
     PaymentResponse,
     RefundResponse,
-    ResponsePart,
     ReturnResponse,
     ShipmentResponse,
 )
+from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.responses import OrderResponse, Page
 
 PARTS: Final[dict[str, type[ResponsePart]]] = {
     "payments": PaymentResponse,
     "refunds": RefundResponse,
+    "disputes": DisputeResponse,
     "credits": CreditResponse,
     "shipments": ShipmentResponse,
     "returns": ReturnResponse,

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import UNSET, Struct, UnsetType, convert
+from msgspec import UNSET, UnsetType, convert
 
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change
-from orders.domain.payments import Payment, Refund
-from orders.domain.pricing import Totals
+from orders.domain.payments import Dispute, NextAction, Payment, Refund
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
 from orders.domain.validation import Address
-
-
-class ResponsePart(Struct, frozen=True, kw_only=True):
-    """A part of an answer. Versions of the service may add members."""
+from orders.entrypoints.http.schemas.response_part import ResponsePart
+from orders.entrypoints.http.schemas.totals_responses import TaxLineResponse
 
 
 class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
@@ -42,8 +39,8 @@ class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
 
 
 class LineResponse(ResponsePart, frozen=True):
-    """A line. `total` is what its live units cost, tax in and discounts off. `metadata` is left
-    out if there is none.
+    """A line. `total` is what its live units cost, tax in and discounts off. `tax` is the tax of
+    all its units, cancelled ones too. `metadata` is left out if there is none.
     """
 
     id: str
@@ -60,6 +57,7 @@ class LineResponse(ResponsePart, frozen=True):
     discount: int | UnsetType = UNSET
     order_discount: int | UnsetType = UNSET
     tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
     total: int | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
 
@@ -81,40 +79,28 @@ class LineResponse(ResponsePart, frozen=True):
             discount=line.discount if money else UNSET,
             order_discount=line.order_discount if money else UNSET,
             tax=line.tax if money else UNSET,
+            tax_rate=line.tax_rate if money else UNSET,
             total=line.gross if money else UNSET,
             metadata=line.metadata if packing and line.metadata is not None else UNSET,
         )
 
 
-class TotalsResponse(ResponsePart, frozen=True):
-    """All amounts. `gross` is what the live units cost, `due` what is owed for them in all,
-    `outstanding` what is still to be paid, `refund_due` what is owed back.
-    """
+class NextActionResponse(ResponsePart, frozen=True):
+    """What the payer has to do before the payment is decided: open `url` in their browser."""
 
-    subtotal: int
-    discount: int
-    tax: int
-    shipping: int
-    gross: int
-    credits: int
-    due: int
-    authorized: int
-    captured: int
-    refunded: int
-    charged_back: int
-    net: int
-    outstanding: int
-    pending_refunds: int
-    refund_due: int
+    type: str
+    url: str
 
     @classmethod
-    def of(cls, totals: Totals) -> TotalsResponse:
-        """Show all amounts."""
-        return convert(totals, cls, from_attributes=True)
+    def of(cls, action: NextAction | None) -> NextActionResponse | None:
+        """Show what the payer has to do, if anything."""
+        return None if action is None else cls(type=action.type, url=action.url)
 
 
 class PaymentResponse(ResponsePart, frozen=True):
-    """An attempt to pay."""
+    """An attempt to pay. `next_action` is there until the payment is settled; `authorized_until` is
+    when the payment service lets the authorisation lapse, if it says so.
+    """
 
     id: str
     amount: int
@@ -126,10 +112,13 @@ class PaymentResponse(ResponsePart, frozen=True):
     charged_back: int
     decline_code: str | None
     created_at: datetime
+    authorized_until: datetime | None = None
+    next_action: NextActionResponse | None = None
 
     @classmethod
     def of(cls, payment: Payment) -> PaymentResponse:
         """Show a payment, but neither its method nor the payment service's own names."""
+        details = payment.details
         return cls(
             id=payment.id,
             amount=payment.amount,
@@ -141,6 +130,8 @@ class PaymentResponse(ResponsePart, frozen=True):
             charged_back=payment.charged_back,
             decline_code=payment.decline_code,
             created_at=payment.created_at,
+            authorized_until=details.authorized_until if details else None,
+            next_action=NextActionResponse.of(details.next_action) if details else None,
         )
 
 
@@ -159,6 +150,23 @@ class RefundResponse(ResponsePart, frozen=True):
     def of(cls, refund: Refund) -> RefundResponse:
         """Show a refund."""
         return cls(**{name: getattr(refund, name) for name in cls.__struct_fields__})
+
+
+class DisputeResponse(ResponsePart, frozen=True):
+    """The payer asked their bank to take a payment back. `id` is the payment service's.
+
+    The amount counts as charged back while the dispute is open and if it is lost.
+    """
+
+    id: str
+    payment_id: str
+    amount: int
+    status: str
+
+    @classmethod
+    def of(cls, dispute: Dispute) -> DisputeResponse:
+        """Show a dispute."""
+        return cls(**{name: getattr(dispute, name) for name in cls.__struct_fields__})
 
 
 class ItemResponse(ResponsePart, frozen=True):
@@ -242,18 +250,21 @@ class ChangeResponse(ResponsePart, frozen=True):
 
 
 class CreditResponse(ResponsePart, frozen=True):
-    """An amount that is no longer owed."""
+    """An amount that is no longer owed. `tax_lines` is the tax in it, as far as it is known."""
 
     id: str
     amount: int
     reason: str
     return_id: str | None
     created_at: datetime
+    tax_lines: list[TaxLineResponse]
 
     @classmethod
     def of(cls, credit: Credit) -> CreditResponse:
         """Show a credit."""
-        return cls(**{name: getattr(credit, name) for name in cls.__struct_fields__})
+        names = set(cls.__struct_fields__) - {"tax_lines"}
+        plain = {name: getattr(credit, name) for name in names}
+        return cls(tax_lines=[TaxLineResponse.of(each) for each in credit.tax_lines], **plain)
 
 
 class HoldResponse(ResponsePart, frozen=True):

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from orders.domain.validation import Address, Billing, BillingAddress, Contact, Shipping
-from orders.entrypoints.http.schemas.body import Body, stated
+from orders.entrypoints.http.schemas.body import Body
 
 A = TypeVar("A", bound=Address)
 
@@ -31,22 +31,22 @@ class AddressBody(Body, frozen=True, omit_defaults=True):
 
 
 class ShippingBody(Body, frozen=True):
-    """How it travels. `method` is a code of the shop's, `instructions` are for whoever delivers."""
+    """How it travels. `method` is a code of the shop's. `tax` or `tax_rate` is as of a line.
+    `instructions` are for whoever packs or delivers.
+    """
 
     address: AddressBody | None = None
     method: str | None = None
     price: int = 0
+    tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
     instructions: str | None | UnsetType = UNSET
 
     def to_domain(self) -> Shipping:
         """The way of shipping as the domain takes it."""
         address = None if self.address is None else self.address.to_domain(Address)
-        return Shipping(
-            address=address,
-            method=self.method,
-            price=self.price,
-            instructions=stated(self.instructions),
-        )
+        given = {name: value for name, value in asdict(self).items() if value is not UNSET}
+        return Shipping(**{**given, "address": address})
 
 
 class ContactBody(Body, frozen=True):

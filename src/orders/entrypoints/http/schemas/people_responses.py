@@ -9,7 +9,8 @@ from msgspec import UNSET, UnsetType
 from orders.application.access import Details, Operation
 from orders.domain.state import OrderState
 from orders.domain.validation import Billing, Contact, Shipping
-from orders.entrypoints.http.schemas.part_responses import AddressResponse, ResponsePart
+from orders.entrypoints.http.schemas.part_responses import AddressResponse
+from orders.entrypoints.http.schemas.response_part import ResponsePart
 
 
 class ShippingResponse(ResponsePart, frozen=True):
@@ -18,6 +19,8 @@ class ShippingResponse(ResponsePart, frozen=True):
     address: AddressResponse | None
     method: str | None
     price: int | UnsetType = UNSET
+    tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
     instructions: str | UnsetType = UNSET
 
     @classmethod
@@ -28,6 +31,8 @@ class ShippingResponse(ResponsePart, frozen=True):
             address=AddressResponse.of(shipping.address),
             method=shipping.method,
             price=shipping.price if money else UNSET,
+            tax=shipping.tax if money else UNSET,
+            tax_rate=shipping.tax_rate if money else UNSET,
             instructions=(packing and shipping.instructions) or UNSET,
         )
 

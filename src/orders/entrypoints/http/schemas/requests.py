@@ -22,7 +22,8 @@ from orders.entrypoints.http.schemas.people_requests import BillingBody, Contact
 
 class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
-    may state them, or a `unit_price` that is not the catalogue's. `metadata` is for whoever packs.
+    may state them, or a `unit_price` or `tax_rate` that is not the catalogue's. A line may state
+    its `tax_rate`, such as "0.19", or its `tax`, not both. `metadata` is for whoever packs.
     """
 
     sku: str
@@ -32,6 +33,7 @@ class LineBody(Body, frozen=True):
     discount: int = 0
     tax: int = 0
     shippable: bool = True
+    tax_rate: str | None | UnsetType = UNSET
     metadata: Annotated[dict[str, str], FEW] | UnsetType = UNSET
 
 
@@ -47,7 +49,11 @@ class InitialPaymentBody(Body, frozen=True):
 
 
 class DraftBody(Body, frozen=True):
-    """What to order. With `expected_total` it costs exactly that, or is refused."""
+    """What to order. With `expected_total` it costs exactly that, or is refused.
+
+    With `prices_include_tax` all prices and discounts are with tax. Without the member it is as
+    the catalogue's prices are, or false.
+    """
 
     currency: str
     lines: list[LineBody]
@@ -58,6 +64,7 @@ class DraftBody(Body, frozen=True):
     note: str | None = None
     expected_total: int | None = None
     metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
+    prices_include_tax: bool | None | UnsetType = UNSET
     contact: ContactBody | None | UnsetType = UNSET
     billing: BillingBody | None | UnsetType = UNSET
     gift_message: str | None | UnsetType = UNSET
@@ -73,6 +80,7 @@ class DraftBody(Body, frozen=True):
             note=self.note,
             metadata=self.metadata,
             expected_total=self.expected_total,
+            prices_include_tax=stated(self.prices_include_tax),
             contact=self.contact.to_domain() if self.contact else None,
             billing=self.billing.to_domain() if self.billing else None,
             gift_message=stated(self.gift_message),

@@ -13,23 +13,22 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType, convert
 
 from orders.adapters.messages import FeedEvent, data_of
-from orders.application.access import Caller, Details, Operation, View, shown_of
+from orders.application.access import DETAILS, Caller, Details, Operation, View, shown_of
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
-from orders.domain.pricing import Quote
+from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
     CreditResponse,
+    DisputeResponse,
     HoldResponse,
     LineResponse,
     PaymentResponse,
     RefundResponse,
-    ResponsePart,
     ReturnResponse,
     ShipmentResponse,
-    TotalsResponse,
 )
 from orders.entrypoints.http.schemas.people_responses import (
     BillingResponse,
@@ -37,6 +36,8 @@ from orders.entrypoints.http.schemas.people_responses import (
     ShippingResponse,
     people_of,
 )
+from orders.entrypoints.http.schemas.response_part import ResponsePart
+from orders.entrypoints.http.schemas.totals_responses import TotalsResponse
 
 T = TypeVar("T")
 
@@ -72,7 +73,9 @@ class OrderResponse(ResponsePart, frozen=True):
     totals: TotalsResponse | UnsetType = UNSET
     payments: list[PaymentResponse] | UnsetType = UNSET
     refunds: list[RefundResponse] | UnsetType = UNSET
+    disputes: list[DisputeResponse] | UnsetType = UNSET
     credits: list[CreditResponse] | UnsetType = UNSET
+    prices_include_tax: bool | UnsetType = UNSET
     contact: ContactResponse | None | UnsetType = UNSET
     billing: BillingResponse | None | UnsetType = UNSET
     gift_message: str | None | UnsetType = UNSET
@@ -129,14 +132,19 @@ def _is_risk_data(event: OrderEvent) -> bool:
 
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
+    policy = state.tax_policy
     return {
         "customer_id": state.customer_id,
         "note": state.note,
         "metadata": dict(state.metadata),
-        "totals": TotalsResponse.of(state.totals),
+        "totals": TotalsResponse.of(
+            state.totals, tax_lines_of(state.lines, state.shipping, policy)
+        ),
         "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
         "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
+        "disputes": [DisputeResponse.of(dispute) for dispute in state.ledger.disputes],
         "credits": [CreditResponse.of(credit) for credit in state.credits],
+        "prices_include_tax": policy is not None and policy.prices_include_tax,
     }
 
 
@@ -169,14 +177,23 @@ class QuoteResponse(ResponsePart, frozen=True):
     currency: str
     lines: list[LineResponse]
     totals: TotalsResponse
+    shipping: ShippingResponse | None
+    prices_include_tax: bool
 
     @classmethod
     def of(cls, quote: Quote) -> QuoteResponse:
         """Show a quote."""
+        policy, shipping = quote.tax_policy, quote.shipping
         return cls(
             currency=quote.currency,
             lines=[LineResponse.of(line, money=True, packing=True) for line in quote.lines],
-            totals=TotalsResponse.of(quote.totals),
+            totals=TotalsResponse.of(quote.totals, tax_lines_of(quote.lines, shipping, policy)),
+            shipping=(
+                None
+                if shipping is None
+                else ShippingResponse.of(shipping, money=True, details=DETAILS)
+            ),
+            prices_include_tax=policy is not None and policy.prices_include_tax,
         )
 
 

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceedsAvailable
-from orders.domain.money import allocate, share_of_units
+from orders.domain.lines.tax import TaxedPart, TaxRule, rounded_share
+from orders.domain.money import share_of_units
 from orders.domain.read_only import ReadOnlyDict, read_only
-from orders.domain.validation import (
-    MAX_NAME,
-    OrderLimits,
-    validate_amount,
-    validate_flag,
-    validate_metadata,
-    validate_sku,
-    validate_text,
-)
+from orders.domain.validation import validate_metadata
 
 MAX_LINE_METADATA: Final = 100_000
 """The most code points of metadata, names included, on all lines and changes of one order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftLine:
-    """One line to order. Amounts are minor units of the order's currency.
-
-    `quantity` is 1 or more units. `unit_price` is what one unit costs before tax and discount;
-    without it, the service takes the price from its price list. `discount` and `tax` are for the
-    whole line.
-    """
-
-    sku: str
-    name: str
-    quantity: int
-    unit_price: int | None = None
-    discount: int = 0
-    tax: int = 0
-    shippable: bool = True
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """What packing needs to know of this line, such as an engraving."""
 
 
 @read_only
@@ -60,6 +33,7 @@ class Line:
     order_discount: int = 0
     """This line's share of the discount on the whole order."""
     tax: int = 0
+    """The tax on all its units, whether it was stated or follows from a rate."""
     shippable: bool = True
     cancelled: int = 0
     allocated: int = 0
@@ -67,6 +41,8 @@ class Line:
     delivered: int = 0
     returned: int = 0
     metadata: ReadOnlyDict[str, str] | None = None
+    tax_rule: TaxRule | None = None
+    """None: the tax was stated and is not in the price; each unit has an equal part of it."""
 
     @property
     def live(self) -> int:
@@ -83,18 +59,42 @@ class Line:
         """What the live units cost, with tax and after discounts."""
         return self.value_of(self.live)
 
+    @property
+    def tax_rate(self) -> str | None:
+        """The rate that was stated."""
+        return self.tax_rule.rate if self.tax_rule else None
+
     def value_of(self, units: int) -> int:
         """What the first `units` cost. What later units cost is the difference of two values."""
         # One share for both discounts: rounded apart, they could take a unit below zero.
         discount = self.discount + self.order_discount
         price = self.unit_price * units
-        if not discount and not self.tax:
+        if discount:
+            price -= share_of_units(discount, units=units, of=self.quantity)
+        if not self.tax or (self.tax_rule and self.tax_rule.included):
             return price
-        return price + self.tax_of(units) - share_of_units(discount, units=units, of=self.quantity)
+        return price + self.tax_of(units)
 
     def tax_of(self, units: int) -> int:
         """The part of the line's tax that is on its first `units`."""
-        return share_of_units(self.tax, units=units, of=self.quantity)
+        if not self.tax or self.tax_rule is None:
+            return share_of_units(self.tax, units=units, of=self.quantity)
+        if self.tax_rule.rate is None:
+            return rounded_share(self.price_of(units), self.tax, self.price_of(self.quantity))
+        return self.tax_rule.tax_on(self.price_of(units))
+
+    def price_of(self, units: int) -> int:
+        """What the first `units` cost after discounts, before tax is added to it."""
+        discount = self.discount + self.order_discount
+        return self.unit_price * units - share_of_units(discount, units=units, of=self.quantity)
+
+    def taxed_part(self, units: int, *, after: int = 0) -> TaxedPart:
+        """What `units` that follow the first `after` ones cost, and the tax in it."""
+        last = after + units
+        gross = self.value_of(last) - self.value_of(after)
+        tax = self.tax_of(last) - self.tax_of(after)
+        is_taxed = self.tax > 0 or self.tax_rule is not None
+        return TaxedPart(self.tax_rate, gross, tax, is_taxed)
 
 
 Items = Mapping[str, int]
@@ -104,40 +104,6 @@ Items = Mapping[str, int]
 def read_only_items(items: Items) -> Items:
     """A copy that cannot be written."""
     return ReadOnlyDict(items)
-
-
-def lines_of(
-    drafts: Sequence[DraftLine], *, order_discount: int, limits: OrderLimits
-) -> tuple[Line, ...]:
-    """Check draft lines, number them from "1", and share `order_discount` out over them.
-
-    Raises:
-        InvalidValue: If there is no line or too many, or a value of one is not valid.
-    """
-    require_line_count(drafts, limits)
-    checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
-    require_metadata_room(checked)
-    worth = [line.unit_price * line.quantity - line.discount for line in checked]
-    if order_discount > sum(worth):
-        raise InvalidValue("discount", "must not exceed what the lines cost")
-    if not order_discount:
-        return tuple(checked)
-    shares = allocate(order_discount, worth)
-    return tuple(
-        replace(line, order_discount=share) for line, share in zip(checked, shares, strict=True)
-    )
-
-
-def require_line_count(drafts: Sequence[DraftLine], limits: OrderLimits) -> None:
-    """Check the number of lines.
-
-    Raises:
-        InvalidValue: If there is no line, or more than `limits` allow.
-    """
-    if not isinstance(drafts, list | tuple):
-        raise InvalidValue("lines", "must be a tuple or list of DraftLine")
-    if not 1 <= len(drafts) <= limits.lines:
-        raise InvalidValue("lines", f"must have 1 to {limits.lines} entries")
 
 
 def read_only_metadata(metadata: Mapping[str, str], field: str) -> ReadOnlyDict[str, str] | None:
@@ -160,29 +126,6 @@ def require_metadata_room(lines: Iterable[Line]) -> None:
     if used > MAX_LINE_METADATA:
         most = f"{MAX_LINE_METADATA:,}"
         raise InvalidValue("lines", f"must have at most {most} characters of metadata in all")
-
-
-def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
-    if not isinstance(draft, DraftLine):
-        raise InvalidValue(f"lines/{index}", "must be a DraftLine")
-    try:
-        if draft.unit_price is None:
-            raise InvalidValue("unit_price", "is missing")
-        price = validate_amount(draft.unit_price, "unit_price", most=limits.unit_price)
-        quantity = validate_amount(draft.quantity, "quantity", least=1, most=limits.quantity)
-        return Line(
-            id=str(index + 1),
-            sku=validate_sku(draft.sku, "sku"),
-            name=validate_text(draft.name, "name", most=MAX_NAME),
-            quantity=quantity,
-            unit_price=price,
-            discount=validate_amount(draft.discount, "discount", most=price * quantity),
-            tax=validate_amount(draft.tax, "tax"),
-            shippable=validate_flag(draft.shippable, "shippable"),
-            metadata=read_only_metadata(draft.metadata, "metadata"),
-        )
-    except InvalidValue as refusal:
-        raise InvalidValue(f"lines/{index}/{refusal.field}", refusal.problem) from None
 
 
 def move_units(
