@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,19 +14,37 @@ from aiohttp import web
 from orders.adapters.catalogue import HttpPriceList, JsonPriceList, PriceListUnreadable
 from orders.adapters.contracts.price_list import (
     PRICES,
+    TAXED_PRICES,
     PriceListContract,
     RemotePriceListContract,
+    TaxedPriceListContract,
 )
 from orders.adapters.in_memory import StaticPriceList
 from orders.application.errors import PricesUnavailable
+from orders.application.ports import ListedPrice
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class TestStaticPriceList(RemotePriceListContract):
+def as_json(price: int | ListedPrice) -> object:
+    """A price as a catalogue or a file states it, its rate with a zero more."""
+    if isinstance(price, int):
+        return price
+    stated = {
+        "price": price.amount,
+        "tax_rate": f"{price.tax_rate}{'.0' * (price.tax_rate == '0')}",
+    }
+    return {**stated, "includes_tax": True} if price.includes_tax else stated
+
+
+class TestStaticPriceList(RemotePriceListContract, TaxedPriceListContract):
     @pytest.fixture
     def price_list(self) -> StaticPriceList:
         return StaticPriceList(PRICES)
+
+    @pytest.fixture
+    def taxed_price_list(self) -> StaticPriceList:
+        return StaticPriceList(TAXED_PRICES)
 
     @pytest.fixture
     def lost_price_list(self) -> StaticPriceList:
@@ -35,12 +53,27 @@ class TestStaticPriceList(RemotePriceListContract):
         return lost
 
 
-class TestJsonPriceList(PriceListContract):
+class TestJsonPriceList(PriceListContract, TaxedPriceListContract):
     @pytest.fixture
     def price_list(self, tmp_path: Path) -> JsonPriceList:
         path = tmp_path / "prices.json"
         path.write_text(json.dumps({**PRICES}))
         return JsonPriceList(path)
+
+    @pytest.fixture
+    def taxed_price_list(self, tmp_path: Path) -> JsonPriceList:
+        path = tmp_path / "prices.json"
+        path.write_text(taxed_json())
+        return JsonPriceList(path)
+
+
+def taxed_json() -> str:
+    return json.dumps(
+        {
+            currency: {sku: as_json(price) for sku, price in prices.items()}
+            for currency, prices in TAXED_PRICES.items()
+        }
+    )
 
 
 @asynccontextmanager
@@ -55,16 +88,28 @@ async def a_catalogue(answer: Handler) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def from_the_list(request: web.Request) -> web.Response:
-    known = PRICES.get(request.query["currency"], {})
-    wanted = request.query.getall("sku")
-    return web.json_response({"prices": {sku: known[sku] for sku in wanted if sku in known}})
+def answer_from(prices: Mapping[str, Mapping[str, int | ListedPrice]]) -> Handler:
+    async def answer(request: web.Request) -> web.Response:
+        known = prices.get(request.query["currency"], {})
+        wanted = request.query.getall("sku")
+        found = {sku: as_json(known[sku]) for sku in wanted if sku in known}
+        return web.json_response({"prices": found})
+
+    return answer
 
 
-class TestHttpPriceList(RemotePriceListContract):
+class TestHttpPriceList(RemotePriceListContract, TaxedPriceListContract):
     @pytest.fixture
     async def price_list(self) -> AsyncIterator[HttpPriceList]:
-        async with a_catalogue(from_the_list) as address, HttpPriceList(address) as prices:
+        async with a_catalogue(answer_from(PRICES)) as address, HttpPriceList(address) as prices:
+            yield prices
+
+    @pytest.fixture
+    async def taxed_price_list(self) -> AsyncIterator[HttpPriceList]:
+        async with (
+            a_catalogue(answer_from(TAXED_PRICES)) as address,
+            HttpPriceList(address) as prices,
+        ):
             yield prices
 
     @pytest.fixture
@@ -90,6 +135,13 @@ class TestHttpPriceList(RemotePriceListContract):
         ('{"EUR": {"MUG": true}}', "EUR/MUG: must be a whole number"),
         ('{"EUR": {"MUG": -1}}', "EUR/MUG: must be a whole number"),
         ('{"EUR": {"MUG": 9007199254740992}}', "EUR/MUG: must be a whole number"),
+        ('{"EUR": {"MUG": {}}}', "EUR/MUG: .*missing required field `price`"),
+        ('{"EUR": {"MUG": {"price": -1}}}', "EUR/MUG: .*>= 0"),
+        ('{"EUR": {"MUG": {"price": 1, "tax_rate": 0.19}}}', "EUR/MUG: .*tax_rate"),
+        ('{"EUR": {"MUG": {"price": 1, "tax_rate": "19"}}}', "EUR/MUG: .*tax_rate"),
+        ('{"EUR": {"MUG": {"price": 1, "tax_rate": "0.19\\n"}}}', "EUR/MUG: .*tax_rate"),
+        ('{"EUR": {"MUG": {"price": 1, "includes_tax": 1}}}', "EUR/MUG: .*includes_tax"),
+        ('{"EUR": {"MUG": {"price": 1, "tax-rate": "0.19"}}}', "EUR/MUG: .*unknown field"),
         ('{"EUR": {"MUG": 1, "MUG": 2}}', "MUG: occurs twice"),
         ('{"EUR": {}, "EUR": {}}', "EUR: occurs twice"),
         (b"\xff", "utf-8"),
@@ -131,6 +183,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         (200, b'{"prices": {"MUG": true}}'),
         (200, b'{"prices": {"MUG": -1}}'),
         (200, b'{"prices": {"MUG": 9007199254740992}}'),
+        (200, b'{"prices": {"MUG": {}}}'),
+        (200, b'{"prices": {"MUG": {"price": -1}}}'),
+        (200, b'{"prices": {"MUG": {"price": 1, "tax_rate": "19"}}}'),
+        (200, b'{"prices": {"MUG": {"price": 1, "tax_rate": 0.19}}}'),
+        (200, b'{"prices": {"MUG": {"price": 1, "includes_tax": "yes"}}}'),
         (200, b'{"prices": {"\xff": 1}}'),
         (200, b" " * (2**20 + 1) + b'{"prices": {}}'),
     ],
@@ -199,7 +256,7 @@ async def test_so_many_wait_for_a_slow_catalogue_and_no_more() -> None:
     async def slowly(request: web.Request) -> web.Response:
         asked.release()
         await may_answer.wait()
-        return await from_the_list(request)
+        return await answer_from(PRICES)(request)
 
     async with a_catalogue(slowly) as url, HttpPriceList(url, max_waiting_calls=2) as price_list:
         waiting = [asyncio.create_task(price_list.prices(["MUG"], "EUR")) for _ in range(2)]

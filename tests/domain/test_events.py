@@ -45,6 +45,7 @@ from tests.support.orders import (
     authorize,
     capture,
     carry_out,
+    decline,
     items,
     record_payment,
     restored,
@@ -161,11 +162,23 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.OrderEdited: (lambda: done(Action.EDIT), {"fields": ("note",)}),
     events.OrderChangeProposed: (
         lambda: done(Action.PROPOSE_CHANGE),
-        {"change_id": "1", "removed": {"1": 1}, "added": 0, "gross": 3_300},
+        {
+            "change_id": "1",
+            "removed": {"1": 1},
+            "added": 0,
+            "gross": 3_300,
+            "shipping_method": None,
+        },
     ),
     events.OrderChanged: (
         lambda: done(Action.APPLY_CHANGE),
-        {"change_id": "1", "removed": {"1": 1}, "added": 0, "gross": 3_300},
+        {
+            "change_id": "1",
+            "removed": {"1": 1},
+            "added": 0,
+            "gross": 3_300,
+            "shipping_method": None,
+        },
     ),
     events.OrderChangeDeclined: (lambda: done(Action.DECLINE_CHANGE), {"change_id": "1"}),
     events.OrderHeld: (lambda: done(Action.HOLD), {"hold_id": "1", "reason": "address"}),
@@ -248,9 +261,29 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.OrderShipped: (lambda: done(Action.DISPATCH), PARCEL),
     events.OrderDelivered: (lambda: done(Action.DELIVER), PARCEL),
     events.ShipmentCancelled: (lambda: done(Action.CANCEL_SHIPMENT), PARCEL),
+    events.ShipmentCorrected: (
+        lambda: done(Action.CORRECT_SHIPMENT),
+        {"shipment_id": "1", "fields": ("tracking",)},
+    ),
+    events.DeliveryFailed: (lambda: done(Action.FAIL_DELIVERY), PARCEL | {"reason": "lost"}),
+    events.LateShipmentRecorded: (
+        lambda: done(Action.RECORD_LATE_SHIPMENT, OrderStatus.CANCELLED),
+        {"shipment_id": "1", "items": {"1": 1}, "surplus": {"1": 1}},
+    ),
     events.CreditGranted: (
         lambda: done(Action.GRANT_CREDIT),
-        {"credit_id": "1", "amount": 1, "reason": "goodwill", "tax": 0},
+        {
+            "credit_id": "1",
+            "amount": 1,
+            "reason": "goodwill",
+            "tax": 0,
+            "lines": {},
+            "undeliverable": {},
+        },
+    ),
+    events.CreditRevoked: (
+        lambda: done(Action.REVOKE_CREDIT),
+        {"credit_id": "1", "amount": 100},
     ),
     events.ReturnRequested: (
         lambda: done(Action.REQUEST_RETURN),
@@ -336,6 +369,24 @@ def test_a_store_takes_the_events_once() -> None:
     assert [(each.sequence, each.version) for each in order.new_events] == [(2, 2)]
 
 
+def test_each_stored_change_is_later_than_the_one_before_whatever_the_clock_says() -> None:
+    """Else someone who follows the orders by `updated_at` could miss one."""
+    order = a_placed_order()
+    assert order.state.updated_at == NOW
+    order.hold("address", by=STAFF, now=NOW)
+    assert order.state.updated_at == NOW
+    seen = []
+    for now in (NOW, NOW - timedelta(hours=1), NOW + timedelta(hours=1), NOW):
+        mark_stored(order, order.version + 1)
+        order.add_note("Called", by=STAFF, now=now)
+        order.add_note("Called again", by=STAFF, now=now)
+        assert order.new_events[-1].occurred_at == now
+        seen.append(order.state.updated_at)
+    tick = timedelta(milliseconds=1)
+    later = NOW + timedelta(hours=1)
+    assert seen == [NOW + tick, NOW + 2 * tick, later, later + tick]
+
+
 # -- refusals ----------------------------------------------------------------------------------
 
 
@@ -352,6 +403,7 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
     errors.InvalidValue: lambda: a_placed_order(note=""),
     errors.CurrencyUnknown: lambda: a_placed_order(currency="XXX"),
     errors.CurrencyMismatch: lambda: Money(1, "EUR") + Money(1, "USD"),
+    errors.ExpiryPassed: lambda: a_placed_order(expires_at=NOW),
     errors.AmountTooLarge: gold,
     errors.TotalChanged: lambda: a_placed_order(expected_total=1),
     errors.IllegalTransition: lambda: carry_out(a_placed_order(), Action.DELIVER),
@@ -382,6 +434,9 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
         items(_1=4), "customer", by=CUSTOMER, now=NOW
     ),
     errors.NothingDue: lambda: carry_out(an_order_that_is(CONFIRMED), Action.PAY),
+    errors.TooManyDeclines: lambda: after(
+        a_placed_order(), *[decline] * 10, lambda o: carry_out(o, Action.PAY)
+    ),
     errors.AmountExceedsDue: lambda: a_placed_order().start_payment(
         "tok_ok", amount=4_301, by=CUSTOMER, now=NOW
     ),
@@ -499,11 +554,13 @@ def test_the_builder_of_every_part_builds_every_part() -> None:
     }
     assert {r.status for r in state.ledger.refunds} == {"requested", "succeeded", "failed"}
     assert {s.status for s in state.shipments} == {
-        *("created", "dispatched", "delivered", "cancelled")
+        *("created", "dispatched", "delivered", "cancelled", "failed")
     }
     assert {r.status for r in state.returns} == {
         *("requested", "approved", "declined", "received", "closed")
     }
+    assert {credit.revoked_at is None for credit in state.credits} == {True, False}
+    assert any(credit.undeliverable for credit in state.credits)
     assert {call.kind for call in state.ledger.operations} == {
         *("authorize", "capture", "void", "refund")
     }

@@ -34,17 +34,18 @@ SOURCE = Path(orders.domain.__file__).parents[2]
 # Each name is a promise: one that goes or changes its meaning breaks somebody's import.
 NAMES = """
 Order OrderDraft DraftLine Quote quote OrderLimits Address Shipping Contact Billing BillingAddress
-UNCHANGED CANCEL_REASONS
+UNCHANGED CANCEL_REASONS FAILURE_REASONS
 Actor ActorKind OrderId derive_order_id order_number read_order_number
-OrderState Line Items Totals Money Ledger Hold Note Credit Change ChangeStatus ProcessedRequest
+OrderState Line Items Totals Money Ledger Hold Note Credit ProcessedRequest
+Change ChangeStatus ShippingChange Confirmation
 Payment PaymentStatus PaymentOperation OperationKind PaymentReport ProviderStatus
 TaxLine TaxPolicy TaxRounding tax_lines_of
 Refund RefundStatus Shipment ShipmentStatus Return ReturnStatus
 ManualPayment ManualMethod PaymentTerms TermsKind
 OrderStatus OrderPaymentStatus OrderFulfillmentStatus OrderReturnStatus
 Action TRANSITIONS refusals argument_bounds OrderEvent RecordedEvent OrderSnapshot
-OrderError InvalidValue CurrencyUnknown CurrencyMismatch AmountTooLarge TotalChanged
-IllegalTransition IllegalStep PartNotFound TooManyParts OnHold HasCustomer
+OrderError InvalidValue ExpiryPassed CurrencyUnknown CurrencyMismatch AmountTooLarge TotalChanged
+IllegalTransition IllegalStep PartNotFound TooManyParts TooManyDeclines OnHold HasCustomer
 PaymentNotCovered PaymentInFlight NothingDue NotYetExpired NotDelivered NotSettled OrderNotClosed
 AlreadyShipped WouldCancelWholeOrder ChangeOpen ChangeOutdated QuantityExceedsAvailable
 AmountExceedsDue AmountExceedsAuthorized AmountExceedsRefundable CreditExceedsAvailable
@@ -56,7 +57,8 @@ place confirm complete expire cancel cancel_items edit assign_customer add_note 
 propose_change apply_change decline_change start_payment capture void dismiss_payment refund
 record_payment_report record_operation_result record_operation_failure record_unknown_outcome
 record_payment record_refund write_off
-record_not_attempted create_shipment dispatch deliver cancel_shipment grant_credit request_return
+record_not_attempted create_shipment record_late_shipment correct_shipment dispatch deliver
+fail_delivery cancel_shipment grant_credit revoke_credit request_return
 approve_return decline_return receive_return close_return find_request record_request
 """
 

@@ -37,9 +37,13 @@ refund           pending    confirmed  completed  cancelled  expired
 record_refund    pending    confirmed  completed  cancelled  expired
 write_off        pending    confirmed  completed  .          .
 grant_credit     pending    confirmed  completed  .          .
+revoke_credit    pending    confirmed  completed  .          .
 create_shipment  .          confirmed  .          .          .
+record_late_shipment  .     confirmed  completed  cancelled  expired
+correct_shipment  .         confirmed  completed  cancelled  expired
 dispatch         .          confirmed  .          .          .
-deliver          .          confirmed  .          .          .
+deliver          .          confirmed  completed  cancelled  expired
+fail_delivery    .          confirmed  completed  cancelled  expired
 cancel_shipment  .          confirmed  .          .          .
 request_return   .          confirmed  completed  .          .
 approve_return   .          confirmed  completed  .          .

@@ -29,6 +29,7 @@ from orders.domain import (
 )
 from orders.domain.identifiers import PROVIDER, SYSTEM
 from orders.domain.rules import MAX_PARTS, ready_to_ship
+from orders.domain.validation import OrderLimits
 from tests.support.orders import (
     A_TRANSFER,
     CUSTOMER,
@@ -46,6 +47,8 @@ from tests.support.orders import (
 )
 
 DAY = timedelta(days=1)
+
+NO_LIMIT = OrderLimits(declines=MAX_PARTS + 1)
 
 
 def refund_elsewhere(order: Order, refunded: int, payment_id: str = "1") -> None:
@@ -176,7 +179,7 @@ def test_the_sum_of_all_that_was_received_stays_exact() -> None:
 def test_facts_are_recorded_after_commands_have_used_up_their_parts() -> None:
     order = a_placed_order()
     for _ in range(MAX_PARTS):
-        call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
+        call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW, limits=NO_LIMIT)
         order.record_operation_failure(call.key, "insufficient_funds", now=NOW)
     with pytest.raises(TooManyParts):
         order.start_payment("tok_ok", by=CUSTOMER, now=NOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +21,14 @@ from orders.domain.errors import (
     TotalChanged,
     WouldCancelWholeOrder,
 )
+from orders.domain.events import OrderChanged, OrderChangeDeclined, OrderCompleted
 from orders.domain.lifecycle import OrderPaymentStatus, OrderStatus
-from orders.domain.lines import DraftLine, Items
+from orders.domain.lines import DraftLine, Items, Line
 from orders.domain.order.order import Order
-from orders.domain.order_changes import ChangeStatus
-from orders.domain.validation import OrderLimits
+from orders.domain.order_changes import ChangeStatus, ShippingChange
+from orders.domain.validation import OrderLimits, Shipping
 from tests.support.orders import (
+    ADDRESS,
     CUSTOMER,
     NOW,
     STAFF,
@@ -35,6 +37,7 @@ from tests.support.orders import (
     deliver,
     items,
     pack,
+    restored,
     take,
 )
 
@@ -233,3 +236,144 @@ def test_a_change_is_decided_once(
     first(order)
     with pytest.raises(IllegalStep):
         then(order)
+
+
+def proposed_by_staff(order: Order) -> None:
+    order.propose_change(removed={}, added=[INK], reason="substitute", by=STAFF, now=NOW)
+
+
+def test_an_order_completes_itself_and_declines_what_only_waits_for_its_customer() -> None:
+    order = a_placed_order()
+    take(order)
+    proposed_by_staff(order)
+    deliver(order)
+
+    assert order.status is OrderStatus.COMPLETED
+    assert order.state.changes[0].status is ChangeStatus.DECLINED
+    assert [type(each.event) for each in order.new_events][-2:] == [
+        OrderChangeDeclined,
+        OrderCompleted,
+    ]
+    assert order.state.totals.gross == 4_300
+
+
+def test_staff_can_complete_an_order_whose_change_only_waits_for_its_customer() -> None:
+    order = a_placed_order()
+    take(order)
+    proposed_by_staff(order)
+    order.hold("address", by=STAFF, now=NOW)
+    order = restored(order, holds=(), lines=tuple(all_delivered(order)))
+    assert order.status is OrderStatus.CONFIRMED
+    order.complete(by=STAFF, now=NOW)
+    assert order.state.changes[0].status is ChangeStatus.DECLINED
+
+
+def all_delivered(order: Order) -> Iterator[Line]:
+    for line in order.state.lines:
+        units = line.live if line.shippable else 0
+        yield replace(line, shipped=units, delivered=units)
+
+
+def test_a_change_of_unknown_origin_is_waited_for() -> None:
+    """It was stored before orders recorded who proposed a change."""
+    order = a_placed_order()
+    take(order)
+    proposed_by_staff(order)
+    (change,) = order.state.changes
+    order = restored(order, changes=(replace(change, proposed_by=None),))
+    deliver(order)
+    assert order.status is OrderStatus.CONFIRMED
+
+
+EXPRESS = ShippingChange(method="express", price=900)
+
+
+def test_a_change_of_the_shipping_method_changes_method_and_price_and_no_address() -> None:
+    order = a_placed_order(shipping=Shipping(address=ADDRESS, method="standard", price=400))
+    take(order)
+    propose(order, shipping=EXPRESS)
+    assert order.state.totals.gross == 4_700
+    assert order.state.changes[0].gross == 5_200
+
+    apply(order)
+    assert order.state.shipping == Shipping(address=ADDRESS, method="express", price=900)
+    totals = order.state.totals
+    assert (totals.shipping, totals.gross, totals.outstanding) == (900, 5_200, 500)
+    told = order.new_events[-1].event
+    assert told == OrderChanged(
+        change_id="1", removed={}, added=0, gross=5_200, shipping_method="express"
+    )
+
+
+def test_lines_and_shipping_change_together() -> None:
+    order = a_placed_order()
+    propose(order, items(_1=1), INK, shipping=EXPRESS, expected_total=5_550)
+    apply(order)
+    assert order.state.totals.gross == 4_300 - 1_000 + 1_350 + 900
+    assert order.state.shipping == Shipping(method="express", price=900)
+
+
+def test_an_address_that_was_edited_meanwhile_stays() -> None:
+    order = a_placed_order()
+    propose(order, shipping=EXPRESS)
+    order.edit(address=ADDRESS, by=CUSTOMER, now=NOW)
+    apply(order)
+    assert order.state.shipping == Shipping(address=ADDRESS, method="express", price=900)
+
+
+def test_a_cheaper_way_of_shipping_is_owed_back() -> None:
+    order = a_placed_order(shipping=Shipping(method="express", price=900))
+    take(order)
+    propose(order, shipping=ShippingChange(method="standard", price=400))
+    apply(order)
+    assert order.state.totals.refund_due == 500
+
+
+def test_a_declined_change_leaves_the_shipping_as_it_was() -> None:
+    order = a_placed_order()
+    propose(order, shipping=EXPRESS)
+    decline(order)
+    assert order.state.shipping is None
+
+
+@pytest.mark.parametrize(
+    ("shipping", "refusal"),
+    [
+        (ShippingChange(method="Not a code"), InvalidValue),
+        (ShippingChange(method="express", price=-1), InvalidValue),
+        (ShippingChange(method="express", price=2**53), InvalidValue),
+        (ShippingChange(method="express", price=2**53 - 1), AmountTooLarge),
+        (ShippingChange(method="standard", price=400), InvalidValue),
+    ],
+    ids=["method", "negative", "large", "total", "as-it-is"],
+)
+def test_a_shipping_that_cannot_be_is_not_proposed(
+    shipping: ShippingChange, refusal: type[OrderError]
+) -> None:
+    order = a_placed_order(shipping=Shipping(address=ADDRESS, method="standard", price=400))
+    before = order.state
+    with pytest.raises(refusal):
+        propose(order, shipping=shipping)
+    assert order.state is before
+
+
+def test_the_tax_of_another_shipping_is_computed_at_its_rate() -> None:
+    before = Shipping(method="standard", price=400, tax_rate="0.19")
+    order = a_placed_order(shipping=before, prices_include_tax=True)
+    propose(order, shipping=EXPRESS)
+    apply(order)
+    assert order.state.shipping == Shipping(method="express", price=900, tax=144, tax_rate="0.19")
+    assert order.state.totals.tax == 144
+
+    propose(order, shipping=ShippingChange(method="freight", price=900, tax_rate="0.07"))
+    apply(order, "2")
+    assert (order.state.totals.tax, order.state.totals.gross) == (59, 5_200)
+
+
+def test_a_shipping_has_a_tax_or_a_rate() -> None:
+    order = a_placed_order()
+    with pytest.raises(InvalidValue, match="shipping/tax"):
+        propose(order, shipping=replace(EXPRESS, tax=5, tax_rate="0.19"))
+    propose(order, shipping=replace(EXPRESS, tax=5))
+    apply(order)
+    assert (order.state.totals.tax, order.state.totals.gross) == (5, 5_205)

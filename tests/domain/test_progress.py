@@ -152,11 +152,13 @@ def possible_lines() -> list[Line]:
             shipped=shipped,
             delivered=delivered,
             returned=returned,
+            undeliverable=undeliverable,
         )
         for shippable in (True, False)
         for cancelled in range(3)
-        for allocated in range(3 - cancelled if shippable else 1)
-        for shipped in range(3 - cancelled - allocated if shippable else 1)
+        for undeliverable in range(3 - cancelled if shippable else 1)
+        for allocated in range(3 - cancelled - undeliverable if shippable else 1)
+        for shipped in range(3 - cancelled - undeliverable - allocated if shippable else 1)
         for delivered in range(shipped + 1)
         for returned in range(delivered + 1)
     ]
@@ -164,7 +166,7 @@ def possible_lines() -> list[Line]:
 
 def fulfillment_by_the_book(lines: list[Line]) -> str:
     shippable = [line for line in lines if line.shippable]
-    live = sum(line.quantity - line.cancelled for line in shippable)
+    live = sum(line.quantity - line.cancelled - line.undeliverable for line in shippable)
     shipped, delivered = (sum(getattr(x, n) for x in shippable) for n in ("shipped", "delivered"))
     if not shippable:
         return "not_required"
@@ -203,6 +205,10 @@ def test_fulfillment_status_over_every_pair_of_lines() -> None:
         ({"cancelled": 1, "shipped": 1, "delivered": 1}, "delivered"),
         ({"shipped": 2, "delivered": 2, "returned": 2}, "delivered"),
         ({"cancelled": 2}, "cancelled"),
+        ({"undeliverable": 2}, "cancelled"),
+        ({"undeliverable": 1}, "unfulfilled"),
+        ({"undeliverable": 1, "shipped": 1}, "shipped"),
+        ({"undeliverable": 1, "shipped": 1, "delivered": 1}, "delivered"),
         ({"shippable": False}, "not_required"),
     ],
 )
@@ -215,7 +221,8 @@ def a_return(status: ReturnStatus) -> Return:
 
 
 def return_status_by_the_book(lines: list[Line], returns: list[Return]) -> str:
-    live = sum(line.quantity - line.cancelled for line in lines if line.shippable)
+    shippable = [line for line in lines if line.shippable]
+    live = sum(line.quantity - line.cancelled - line.undeliverable for line in shippable)
     returned = sum(line.returned for line in lines)
     if returned and returned == live:
         return "returned"

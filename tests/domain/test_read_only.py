@@ -99,10 +99,13 @@ def test_every_kind_of_record_and_mapping_was_tried() -> None:
         *("Totals", "Ledger", "Payment", "Refund"),
         *("PaymentOperation", "Shipment", "Return", "Credit", "Hold", "Note", "Change"),
         *("ProcessedRequest", "ManualPayment", "TaxPolicy", "TaxRule", "TaxLine"),
-        *("ReadOnlyDict", "tuple"),
+        *("ShippingChange", "ReadOnlyDict", "tuple"),
     }
     mappings = {path.rpartition(".")[2] for path, value in reached if isinstance(value, Mapping)}
-    assert mappings == {"metadata", "items", "removed"}
+    assert mappings == {
+        *("metadata", "items", "removed"),
+        *("surplus", "received", "lines", "undeliverable"),
+    }
 
 
 def test_what_is_read_only_says_so_as_a_frozen_record_does() -> None:

@@ -40,6 +40,7 @@ from orders.domain.order.order import CANCEL_REASONS, Order
 from orders.domain.payments import ProviderStatus
 from orders.domain.returns import ReturnStatus
 from orders.domain.rules import MAX_PARTS, argument_bounds, ready_to_ship
+from orders.domain.validation import OrderLimits
 from tests.support.orders import (
     ADDRESS,
     CUSTOMER,
@@ -867,7 +868,8 @@ def test_late_money_whose_refund_failed_is_refunded_by_hand(status: OrderStatus)
 
 
 def decline_payment(order: Order) -> None:
-    call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW)
+    limits = OrderLimits(declines=MAX_PARTS + 1)
+    call = order.start_payment("tok_declined", by=CUSTOMER, now=NOW, limits=limits)
     order.record_operation_failure(call.key, "declined", now=NOW)
 
 
@@ -936,7 +938,13 @@ def test_limits_are_what_the_commands_enforce() -> None:
         Action.CAPTURE: {"amount": 1_000, "payments": ("1",)},
         Action.VOID: {"payments": ("1",)},
         Action.REFUND: {"amount": 0, "payments": ()},
-        Action.GRANT_CREDIT: {"amount": 3_300},
+        Action.GRANT_CREDIT: {
+            "amount": 3_300,
+            "lines": {"1": 2_000, "2": 1_000, "3": 300},
+            "items": {},
+        },
+        Action.REVOKE_CREDIT: {"credits": ()},
+        Action.RECORD_LATE_SHIPMENT: {"items": {"1": 3, "2": 2}},
         Action.CANCEL_ITEMS: {"items": {"1": 2, "2": 2, "3": 1}},
         Action.CREATE_SHIPMENT: {"items": {"1": 2, "2": 2}},
         Action.REQUEST_RETURN: {"items": {}},
@@ -957,6 +965,8 @@ def test_limits_name_the_parts_that_fit() -> None:
         Action.DISPATCH: {"shipments": ("3",)},
         Action.CANCEL_SHIPMENT: {"shipments": ("3",)},
         Action.DELIVER: {"shipments": ("2",)},
+        Action.FAIL_DELIVERY: {"shipments": ("2",)},
+        Action.CORRECT_SHIPMENT: {"shipments": ("1", "2", "3")},
         Action.APPROVE_RETURN: {"returns": ("1",)},
         Action.DECLINE_RETURN: {"returns": ("1",)},
         Action.RECEIVE_RETURN: {"returns": ()},

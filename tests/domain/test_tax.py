@@ -408,6 +408,22 @@ def test_no_part_of_a_line_has_a_negative_price_or_tax(order: Order) -> None:
 
 
 @given(order=a_taxed_order(), data=st.data())
+def test_the_tax_in_an_amount_is_that_of_the_units_it_buys(
+    order: Order, data: st.DataObject
+) -> None:
+    for line in order.state.lines:
+        for units in range(line.quantity + 1):
+            # Units that cost nothing have no tax.
+            assert line.tax_in(line.value_of(units)) == line.tax_of(units)
+        gross = line.value_of(line.quantity)
+        some = sorted(data.draw(st.lists(st.integers(0, gross), min_size=2, max_size=5)))
+        taxes = [line.tax_in(amount) for amount in some]
+        assert taxes == sorted(taxes)
+        assert all(0 <= tax <= amount for tax, amount in zip(taxes, some, strict=True))
+        assert line.tax_in(gross + 1) == line.tax
+
+
+@given(order=a_taxed_order(), data=st.data())
 def test_parts_add_up_to_the_line_however_it_is_parted(order: Order, data: st.DataObject) -> None:
     for line in order.state.lines:
         sizes: list[int] = []

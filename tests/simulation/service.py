@@ -13,7 +13,7 @@ from orders.application.change_order import ChangeOrder
 from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import ApplicationError, StoreUnavailable
 from orders.application.execute_payment_operations import ExecutePaymentOperations
-from orders.application.place_order import PlaceOrder
+from orders.application.place_order import PlaceOrder, TimeToPay
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.record_payment_event import RecordPaymentEvent
 from orders.application.relay_events import RelayEvents
@@ -158,7 +158,7 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
             world.now,
             lambda: world.chance.getrandbits(64),
             OrderLimits(),
-            outside.expire_after,
+            TimeToPay(default=outside.expire_after, most=outside.expire_after),
         ),
         change_order=ChangeOrder(orders_port, execute_payment_operations, world.now),
         record_payment_event=RecordPaymentEvent(

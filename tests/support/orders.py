@@ -23,6 +23,7 @@ from orders.domain.lines import DraftLine, Items, TaxRounding
 from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
+from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualMethod, ManualPayment, PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
 from orders.domain.state import ProcessedRequest
@@ -59,7 +60,9 @@ def an_order_id(key: str = "key-1") -> OrderId:
     return derive_order_id(tenant=TENANT, subject=CUSTOMER.subject, request_key=key)
 
 
-def a_placed_order(*, key: str = "key-1", **changes: Any) -> Order:
+def a_placed_order(
+    *, key: str = "key-1", expires_at: datetime | None = EXPIRES, **changes: Any
+) -> Order:
     """A pending order of 4,300; `changes` are of the draft."""
     order_id = an_order_id(key)
     return Order.place(
@@ -68,7 +71,7 @@ def a_placed_order(*, key: str = "key-1", **changes: Any) -> Order:
         number=order_number(order_id.int),
         tenant=TENANT,
         customer_id=CUSTOMER.subject,
-        expires_at=EXPIRES,
+        expires_at=expires_at,
         by=CUSTOMER,
         now=NOW,
     )
@@ -112,6 +115,12 @@ def authorize(order: Order, amount: int | None = None) -> str:
     call = order.start_payment("tok_ok", amount=amount, by=CUSTOMER, now=NOW)
     order.record_operation_result(call.key, a_report(order), now=NOW)
     return call.payment_id
+
+
+def decline(order: Order, now: datetime = NOW, amount: int | None = None) -> None:
+    """Try to pay, and be declined."""
+    call = order.start_payment("tok_declined", amount=amount, by=CUSTOMER, now=now)
+    order.record_operation_failure(call.key, "insufficient_funds", now=now)
 
 
 def take(order: Order, amount: int | None = None) -> str:
@@ -289,6 +298,7 @@ def an_order_with_every_part() -> Order:
     _return_in_every_way(order)
     _refund_in_every_way(order)
     _change_in_every_way(order)
+    order.record_late_shipment(items(_2=6), by=STAFF, now=NOW)
     order.add_note("Checked by phone", by=STAFF, now=NOW)
     order.hold("address", by=STAFF, now=NOW)
     order.hold("suspected-fraud", by=STAFF, now=NOW)
@@ -323,6 +333,7 @@ def _ship_in_every_way(order: Order) -> None:
     send(order, items(_1=2))
     pack(order, items(_1=1, _2=1))
     order.cancel_shipment(pack(order, items(_2=1)), by=STAFF, now=NOW)
+    order.fail_delivery(send(order, items(_1=1)), "lost", by=STAFF, now=NOW)
     # What is being voided covers nothing that is still to be packed.
     order.void("4", by=STAFF, now=NOW)
 
@@ -333,6 +344,9 @@ def _return_in_every_way(order: Order) -> None:
     return_units(order, "decline")
     return_units(order, "approve", "receive")
     return_units(order, "approve", "receive", "close", units=items(_2=2))
+    order.grant_credit(50, "lost", line_id="1", undeliverable=1, by=STAFF, now=NOW)
+    order.grant_credit(10, "goodwill", by=STAFF, now=NOW)
+    order.revoke_credit(order.state.credits[-1].id, by=STAFF, now=NOW)
 
 
 def _refund_in_every_way(order: Order) -> None:
@@ -348,7 +362,14 @@ def _refund_in_every_way(order: Order) -> None:
 
 def _change_in_every_way(order: Order) -> None:
     for decide in (order.decline_change, order.apply_change, None):
-        order.propose_change(removed=items(_2=1), added=(), reason="other", by=CUSTOMER, now=NOW)
+        order.propose_change(
+            removed=items(_2=1),
+            added=(),
+            shipping=ShippingChange(method="express"),
+            reason="other",
+            by=CUSTOMER,
+            now=NOW,
+        )
         if decide is not None:
             decide(order.state.changes[-1].id, by=STAFF, now=NOW)
 
@@ -449,6 +470,29 @@ def _sent(_: OrderStatus) -> Order:
     return order
 
 
+def _sent_late(status: OrderStatus) -> Order:
+    """An order whose first parcel is on its way: if it has ended, with a cancelled unit."""
+    if status is OrderStatus.CONFIRMED:
+        return _sent(status)
+    order = _partly_cancelled(OrderStatus.CONFIRMED if status is OrderStatus.COMPLETED else status)
+    order.record_late_shipment(items(_1=1), by=STAFF, now=NOW)
+    if status is OrderStatus.COMPLETED:
+        deliver(order)
+    return order
+
+
+def _partly_cancelled(status: OrderStatus) -> Order:
+    """An order of whose first line every unit is cancelled."""
+    if status in {OrderStatus.CANCELLED, OrderStatus.EXPIRED}:
+        return an_order_that_is(status)
+    order = a_placed_order()
+    order.cancel_items(items(_1=3), "customer", by=CUSTOMER, now=NOW)
+    take(order)
+    if status is OrderStatus.COMPLETED:
+        deliver(order)
+    return order
+
+
 def _delivered(status: OrderStatus) -> Order:
     if status is OrderStatus.COMPLETED:
         return _completed()
@@ -500,7 +544,11 @@ _READY: Mapping[Action | tuple[OrderStatus, Action], Callable[[OrderStatus], Ord
     (OrderStatus.COMPLETED, Action.WRITE_OFF): _charged_back,
     Action.DISPATCH: _packed,
     Action.CANCEL_SHIPMENT: _packed,
-    Action.DELIVER: _sent,
+    Action.RECORD_LATE_SHIPMENT: _partly_cancelled,
+    Action.CORRECT_SHIPMENT: _sent_late,
+    Action.DELIVER: _sent_late,
+    Action.FAIL_DELIVERY: _sent_late,
+    Action.REVOKE_CREDIT: _credited,
     Action.REQUEST_RETURN: _delivered,
     Action.APPROVE_RETURN: _returning(),
     Action.DECLINE_RETURN: _returning(),
@@ -545,9 +593,17 @@ _COMMANDS: Mapping[Action, Callable[[Order], object]] = {
     ),
     Action.WRITE_OFF: lambda order: order.write_off(amount=1, by=STAFF, now=NOW),
     Action.GRANT_CREDIT: lambda order: order.grant_credit(1, "goodwill", by=STAFF, now=NOW),
+    Action.REVOKE_CREDIT: lambda order: order.revoke_credit("1", by=STAFF, now=NOW),
     Action.CREATE_SHIPMENT: lambda order: order.create_shipment(items(_1=1), by=STAFF, now=NOW),
+    Action.RECORD_LATE_SHIPMENT: lambda order: order.record_late_shipment(
+        items(_1=1), by=STAFF, now=NOW
+    ),
+    Action.CORRECT_SHIPMENT: lambda order: order.correct_shipment(
+        "1", tracking="1Z9", by=STAFF, now=NOW
+    ),
     Action.DISPATCH: lambda order: order.dispatch("1", by=STAFF, now=NOW),
     Action.DELIVER: lambda order: order.deliver("1", by=STAFF, now=NOW),
+    Action.FAIL_DELIVERY: lambda order: order.fail_delivery("1", "lost", by=STAFF, now=NOW),
     Action.CANCEL_SHIPMENT: lambda order: order.cancel_shipment("1", by=STAFF, now=NOW),
     Action.REQUEST_RETURN: lambda order: order.request_return(
         items(_1=1), "damaged", by=CUSTOMER, now=NOW

@@ -44,13 +44,15 @@ class DraftPricer:
         trusted = is_allowed(caller, Operation.STATE_PRICES)
         if trusted and all(line.unit_price is not None for line in draft.lines):
             return draft
-        # Before the catalogue is asked: it looks up no more lines than an order may have.
-        require_line_count(draft.lines, self._limits)
+        # Before the catalogue is asked: it looks up no more lines than an order may have. A change
+        # may add none.
+        if draft.lines:
+            require_line_count(draft.lines, self._limits)
         wanted = _skus(draft)
         method = _shipping_key(draft.shipping)
         if method is not None and not trusted:
             wanted.add(method)
-        listed = await self._prices.prices(sorted(wanted), draft.currency)
+        listed = await self._prices.prices(sorted(wanted), draft.currency) if wanted else {}
         return _priced_by(listed, draft, None if trusted else method, trusted=trusted)
 
 

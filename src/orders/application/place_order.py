@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from orders.application.access import Caller, Operation, actor_of, is_allowed, require
 from orders.application.draft_pricer import DraftPricer
@@ -19,14 +19,28 @@ from orders.application.errors import (
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
 from orders.application.requests import CommandResult, Request, is_replay, record_request
-from orders.domain.errors import TotalChanged
+from orders.domain.errors import ExpiryPassed, InvalidValue, TotalChanged
 from orders.domain.identifiers import OrderId, derive_order_id, order_number
 from orders.domain.order.order import Order
-from orders.domain.pricing import OrderDraft
-from orders.domain.validation import OrderLimits, validate_method_token, validate_reference
+from orders.domain.pricing import Confirmation, OrderDraft
+from orders.domain.validation import (
+    OrderLimits,
+    validate_method_token,
+    validate_reference,
+    validate_time,
+)
 
-_MAY_BE_REPLAY = (DuplicateOrder, TotalChanged, TaxChanged, PriceUnknown, PricesUnavailable)
-"""The refusals that a repeated request may meet: its order is stored, or prices have changed."""
+_MAY_BE_REPLAY = (
+    DuplicateOrder,
+    TotalChanged,
+    TaxChanged,
+    PriceUnknown,
+    PricesUnavailable,
+    ExpiryPassed,
+)
+"""The refusals that a repeated request may meet: its order is stored, prices have changed, or its
+time to pay is over.
+"""
 
 Randomness = Callable[[], int]
 """At least 60 unguessable bits."""
@@ -47,6 +61,45 @@ class InitialPayment:
         validate_method_token(self.method, "payment/method")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeToPay:
+    """When a new order expires: after `default`, or as placing states, but not after `most`."""
+
+    default: timedelta
+    most: timedelta
+
+    def ends_at(
+        self, expires_at: datetime | None, pay_within_seconds: int | None, *, now: datetime
+    ) -> datetime:
+        """The time at which an order that is placed now expires.
+
+        Raises:
+            InvalidValue: If both are stated, or what is stated is not within the bounds.
+        """
+        if pay_within_seconds is not None:
+            if expires_at is not None:
+                raise InvalidValue("pay_within_seconds", "must not be stated with expires_at")
+            return now + self._within(pay_within_seconds)
+        if expires_at is None:
+            return now + self.default
+        if validate_time(expires_at, "expires_at") - now > self.most:
+            raise InvalidValue("expires_at", f"must be within {self._most_seconds} seconds")
+        if expires_at <= now:
+            raise ExpiryPassed
+        milliseconds = expires_at.microsecond // 1_000
+        return expires_at.astimezone(UTC).replace(microsecond=milliseconds * 1_000)
+
+    def _within(self, seconds: int) -> timedelta:
+        if not 1 <= seconds <= self._most_seconds:
+            problem = f"must be a whole number from 1 to {self._most_seconds}"
+            raise InvalidValue("pay_within_seconds", problem)
+        return timedelta(seconds=seconds)
+
+    @property
+    def _most_seconds(self) -> int:
+        return int(self.most.total_seconds())
+
+
 class PlaceOrder:
     """Stores a new order once per request key, and starts its payment once."""
 
@@ -58,7 +111,7 @@ class PlaceOrder:
         now: Clock,
         randomness: Randomness,
         limits: OrderLimits,
-        expire_after: timedelta,
+        time_to_pay: TimeToPay,
     ) -> None:
         self._orders = orders
         self._execute_operations = execute_operations
@@ -66,7 +119,7 @@ class PlaceOrder:
         self._now = now
         self._randomness = randomness
         self._limits = limits
-        self._expire_after = expire_after
+        self._time_to_pay = time_to_pay
 
     async def __call__(
         self,
@@ -74,6 +127,8 @@ class PlaceOrder:
         *,
         customer_id: str | None,
         payment: InitialPayment | None,
+        expires_at: datetime | None = None,
+        pay_within_seconds: int | None = None,
         request: Request,
     ) -> CommandResult:
         """Place an order. With the same key the call may be repeated: one order, one payment.
@@ -82,7 +137,8 @@ class PlaceOrder:
         says what is known of the payment.
 
         Raises:
-            Forbidden: If the caller may not place orders, or not for this customer.
+            Forbidden: If the caller may not place orders, or not for this customer, or may not hold
+                orders or confirm them and the draft asks for that.
             RequestKeyReused: If the key was used with another body.
             RequestInProgress: If the first request with the key is still running.
             OrderError: If a rule of the order refuses the draft.
@@ -91,10 +147,15 @@ class PlaceOrder:
             PricesUnavailable: If the catalogue gave no answer in time.
         """
         require(request.caller, Operation.PLACE)
+        _require_conditions(request.caller, draft)
         owner = _owner(request.caller, customer_id)
         order_id = self._id_for(request)
         try:
-            order = await self._build(order_id, draft, owner, payment, request)
+            priced = await self._price(draft, request.caller)
+            # Not earlier: who follows the orders by their time waits only so long for a write.
+            now = self._now()
+            ends_at = self._time_to_pay.ends_at(expires_at, pay_within_seconds, now=now)
+            order = self._build(order_id, priced, owner, payment, request, now, ends_at)
             if request.dry_run:
                 return await self._dry_run(order, request)
             await self._orders.add(order)
@@ -109,23 +170,24 @@ class PlaceOrder:
         value = key.value if key is not None else f"{self._randomness()}"
         return derive_order_id(tenant=caller.tenant, subject=caller.subject, request_key=value)
 
-    async def _build(
+    def _build(
         self,
         order_id: OrderId,
         draft: OrderDraft,
         owner: str | None,
         payment: InitialPayment | None,
         request: Request,
+        now: datetime,
+        expires_at: datetime,
     ) -> Order:
-        now = self._now()
         actor = actor_of(request.caller)
         order = Order.place(
-            await self._price(draft, request.caller),
+            draft,
             order_id=order_id,
             number=order_number(self._randomness()),
             tenant=request.caller.tenant,
             customer_id=owner,
-            expires_at=now + self._expire_after,
+            expires_at=expires_at,
             by=actor,
             now=now,
             limits=self._limits,
@@ -160,6 +222,14 @@ class PlaceOrder:
         if not is_replay(order, request, now=self._now()):
             raise refusal
         return CommandResult(order, replayed=True)
+
+
+def _require_conditions(caller: Caller, draft: OrderDraft) -> None:
+    """Who places an order on hold must be allowed to hold it, and so for its confirmation."""
+    if draft.holds:
+        require(caller, Operation.HOLD)
+    if draft.confirmation is Confirmation.MANUAL:
+        require(caller, Operation.CONFIRM)
 
 
 def _owner(caller: Caller, customer_id: str | None) -> str | None:

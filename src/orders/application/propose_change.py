@@ -1,9 +1,9 @@
-"""Propose a change of an order's lines."""
+"""Propose a change of an order's lines or of its shipping method."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orders.application.access import Operation, can_access, require
@@ -15,22 +15,26 @@ from orders.application.requests import CommandResult, Request, is_replay
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.lines import EXCLUDED_BY_LINE, DraftLine, Items
 from orders.domain.order.order import Order
+from orders.domain.order_changes import ShippingChange
 from orders.domain.pricing import OrderDraft
 from orders.domain.validation import OrderLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposedChange:
-    """Units to take off and lines to add. Added lines are priced like those of a new order."""
+    """Units to take off, lines to add, and another shipping method. What is new is priced like
+    that of a new order.
+    """
 
     removed: Items
     added: Sequence[DraftLine]
     reason: str
+    shipping: ShippingChange | None = None
     expected_total: int | None = None
 
 
 class ProposeChange:
-    """Prices the lines to be added. The order computes the rest."""
+    """Prices the lines to be added and the shipping. The order computes the rest."""
 
     def __init__(
         self,
@@ -60,14 +64,17 @@ class ProposeChange:
             Exception: What `ChangeOrder` raises.
         """
         require(request.caller, Operation.PROPOSE_CHANGE)
-        added = await self._priced(order_id, proposed, request) if proposed.added else ()
+        priced = proposed
+        if proposed.added or proposed.shipping:
+            priced = await self._priced(order_id, proposed, request)
 
         def execute(order: Order, by: Actor, now: datetime) -> None:
             order.propose_change(
-                removed=proposed.removed,
-                added=added,
-                reason=proposed.reason,
-                expected_total=proposed.expected_total,
+                removed=priced.removed,
+                added=priced.added,
+                shipping=priced.shipping,
+                reason=priced.reason,
+                expected_total=priced.expected_total,
                 by=by,
                 now=now,
                 limits=self._limits,
@@ -77,18 +84,27 @@ class ProposeChange:
 
     async def _priced(
         self, order_id: OrderId, proposed: ProposedChange, request: Request
-    ) -> Sequence[DraftLine]:
+    ) -> ProposedChange:
         order = await self._orders.get(order_id)
         if not can_access(request.caller, Operation.PROPOSE_CHANGE, order.state):
             raise OrderNotFound(order_id)
         if is_replay(order, request, now=self._now()):
             order = await self._orders.get_durable(order_id, at_least=order.version)
             if is_replay(order, request, now=self._now()):
-                return ()  # The stored proposal has its prices.
-        policy = order.state.tax_policy or EXCLUDED_BY_LINE
+                return proposed  # The stored proposal has its prices.
+        return await self._with_prices(proposed, order, request)
+
+    async def _with_prices(
+        self, proposed: ProposedChange, order: Order, request: Request
+    ) -> ProposedChange:
+        new = proposed.shipping
         draft = OrderDraft(
             currency=order.state.currency,
             lines=tuple(proposed.added),
-            prices_include_tax=policy.prices_include_tax,
+            shipping=None if new is None else new.applied_to(None),
+            prices_include_tax=(order.state.tax_policy or EXCLUDED_BY_LINE).prices_include_tax,
         )
-        return (await self._price(draft, request.caller)).lines
+        priced = await self._price(draft, request.caller)
+        if new is not None and priced.shipping is not None:
+            new = replace(new, price=priced.shipping.price, tax_rate=priced.shipping.tax_rate)
+        return replace(proposed, added=priced.lines, shipping=new)

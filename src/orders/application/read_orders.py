@@ -35,6 +35,7 @@ from orders.domain.actions import Action
 from orders.domain.identifiers import OrderId
 from orders.domain.rules import Bound, argument_bounds, refusals
 from orders.domain.state import OrderState
+from orders.domain.validation import OrderLimits
 
 MOST_NAMED = 20
 """How many orders the refusal of an ambiguous reference names."""
@@ -55,12 +56,18 @@ class ReadOrders:
     """Reads orders and changes nothing. Every call may be repeated."""
 
     def __init__(
-        self, orders: OrderRepository, outbox: EventOutbox, log: EventLog, now: Clock
+        self,
+        orders: OrderRepository,
+        outbox: EventOutbox,
+        log: EventLog,
+        now: Clock,
+        limits: OrderLimits,
     ) -> None:
         self._orders = orders
         self._outbox = outbox
         self._log = log
         self._now = now
+        self._limits = limits
 
     async def get(
         self, order_id: OrderId, *, caller: Caller, operation: Operation = Operation.READ
@@ -132,7 +139,7 @@ class ReadOrders:
         order = await self.get(order_id, caller=caller, operation=Operation.SEE_ACTIONS)
         now = self._now()
         mine = [action for action in Action if _is_theirs(action, caller, order)]
-        return [_possible(order, action, now) for action in mine]
+        return [_possible(order, action, now, self._limits) for action in mine]
 
     async def timeline(self, order_id: OrderId, *, caller: Caller) -> FoundEvents:
         """All events of an order, in sequence, up to its last change. Raises what `get` raises."""
@@ -172,8 +179,10 @@ def _is_theirs(action: Action, caller: Caller, order: OrderState) -> bool:
     return can_access(caller, Operation(action.value), order)
 
 
-def _possible(order: OrderState, action: Action, now: datetime) -> PossibleAction:
-    blocked_by = tuple(error.code for error in refusals(order, action, now=now))
+def _possible(
+    order: OrderState, action: Action, now: datetime, limits: OrderLimits
+) -> PossibleAction:
+    blocked_by = tuple(error.code for error in refusals(order, action, now=now, limits=limits))
     bounds = argument_bounds(order, action)
     if not blocked_by and bounds and not all(bounds.values()):
         blocked_by = (NOTHING_TO_DO,)

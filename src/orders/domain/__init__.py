@@ -16,6 +16,7 @@ from orders.domain.errors import (
     CreditExceedsAvailable,
     CurrencyMismatch,
     CurrencyUnknown,
+    ExpiryPassed,
     HasCustomer,
     IllegalStep,
     IllegalTransition,
@@ -32,6 +33,7 @@ from orders.domain.errors import (
     PaymentNotCovered,
     QuantityExceedsAvailable,
     RefundMustBeRecorded,
+    TooManyDeclines,
     TooManyParts,
     TotalChanged,
     WouldCancelWholeOrder,
@@ -56,7 +58,7 @@ from orders.domain.lines import DraftLine, Items, Line, TaxLine, TaxPolicy, TaxR
 from orders.domain.money import Money
 from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     ManualMethod,
     ManualPayment,
@@ -71,10 +73,10 @@ from orders.domain.payments import (
     RefundStatus,
     TermsKind,
 )
-from orders.domain.pricing import OrderDraft, Quote, Totals, quote, tax_lines_of
+from orders.domain.pricing import Confirmation, OrderDraft, Quote, Totals, quote, tax_lines_of
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
-from orders.domain.shipments import Shipment, ShipmentStatus
+from orders.domain.shipments import FAILURE_REASONS, Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
 from orders.domain.validation import (
     Address,
@@ -87,6 +89,7 @@ from orders.domain.validation import (
 
 __all__ = [
     "CANCEL_REASONS",
+    "FAILURE_REASONS",
     "TRANSITIONS",
     "UNCHANGED",
     "Action",
@@ -104,12 +107,14 @@ __all__ = [
     "ChangeOpen",
     "ChangeOutdated",
     "ChangeStatus",
+    "Confirmation",
     "Contact",
     "Credit",
     "CreditExceedsAvailable",
     "CurrencyMismatch",
     "CurrencyUnknown",
     "DraftLine",
+    "ExpiryPassed",
     "HasCustomer",
     "Hold",
     "IllegalStep",
@@ -162,10 +167,12 @@ __all__ = [
     "Shipment",
     "ShipmentStatus",
     "Shipping",
+    "ShippingChange",
     "TaxLine",
     "TaxPolicy",
     "TaxRounding",
     "TermsKind",
+    "TooManyDeclines",
     "TooManyParts",
     "TotalChanged",
     "Totals",

@@ -50,6 +50,15 @@ class CurrencyMismatch(OrderError):
     code = "currency-mismatch"
 
 
+class ExpiryPassed(InvalidValue):
+    """The `expires_at` of a new order is not in the future."""
+
+    code = "expiry-passed"
+
+    def __init__(self) -> None:
+        super().__init__("expires_at", "must be in the future")
+
+
 class AmountTooLarge(InvalidValue):
     """The total is 2**53 minor units or more, which a JSON number cannot hold exactly."""
 
@@ -225,6 +234,21 @@ class NothingDue(OrderError):
 
     def __init__(self) -> None:
         super().__init__("nothing is left to pay")
+
+
+class TooManyDeclines(OrderError):
+    """Too many payments of the order were declined, or may still be, within an hour.
+
+    Another can be started after `retry_after_seconds`.
+    """
+
+    code = "too-many-declines"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"too many payments of the order were declined: pay after {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class AmountExceedsDue(OrderError):

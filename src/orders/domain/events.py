@@ -5,7 +5,8 @@ Ids, numbers and codes only: no personal data, no payment token, no free text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar, dataclass_transform
 
@@ -112,22 +113,27 @@ class CustomerAssigned(Event):
 
 @_event
 class OrderChangeProposed(Event):
-    """A change was proposed. `added` is the number of new lines, `gross` the new price."""
+    """A change was proposed. `added` is the number of new lines, `gross` the new price.
+
+    `shipping_method` is the new one; null if it stays.
+    """
 
     change_id: PartId
     removed: Items
     added: int
     gross: int
+    shipping_method: str | None = None
 
 
 @_event
 class OrderChanged(Event):
-    """A proposed change was applied."""
+    """A proposed change was applied. `shipping_method` is the new one; null if it stays."""
 
     change_id: PartId
     removed: Items
     added: int
     gross: int
+    shipping_method: str | None = None
 
 
 @_event
@@ -371,13 +377,53 @@ class ShipmentCancelled(Event):
 
 
 @_event
+class ShipmentCorrected(Event):
+    """The carrier or the tracking number of a shipment was corrected. `fields` has their names."""
+
+    shipment_id: PartId
+    fields: tuple[str, ...]
+
+
+@_event
+class DeliveryFailed(Event):
+    """A shipment will not arrive: lost, refused, uncollected or damaged."""
+
+    shipment_id: PartId
+    items: Items
+    reason: str
+
+
+@_event
+class LateShipmentRecorded(Event):
+    """A shipment had left before the cancellation of its `surplus` was known. Nobody owes those."""
+
+    shipment_id: PartId
+    items: Items
+    surplus: Items
+
+
+@_event
 class CreditGranted(Event):
-    """The customer owes this amount less. `tax` is the tax in it; 0 if it is not known."""
+    """The customer owes this amount less. `tax` is the tax in it; 0 if it is not known.
+
+    `lines` has the parts of the amount that are for lines, by line id. Nobody will deliver the
+    `undeliverable` units any more.
+    """
 
     credit_id: PartId
     amount: int
     reason: str
     tax: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
+    undeliverable: Items = field(default_factory=dict)
+
+
+@_event
+class CreditRevoked(Event):
+    """A credit that was not paid out was taken back: the customer owes its amount again."""
+
+    credit_id: PartId
+    amount: int
 
 
 @_event
@@ -457,7 +503,11 @@ OrderEvent = (
     | OrderShipped
     | OrderDelivered
     | ShipmentCancelled
+    | ShipmentCorrected
+    | DeliveryFailed
+    | LateShipmentRecorded
     | CreditGranted
+    | CreditRevoked
     | ReturnRequested
     | ReturnApproved
     | ReturnDeclined

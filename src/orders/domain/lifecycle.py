@@ -31,6 +31,8 @@ _P, _C, _D, _X, _E = OrderStatus
 _ANY = tuple(OrderStatus)
 _OPEN = (_P, _C)
 _KEPT = (_C, _D)
+_SHIPPED = (_C, _D, _X, _E)
+"""Statuses of orders with parcels on their way: a parcel may have left before the order ended."""
 
 _MOVES = {
     (_P, Action.CONFIRM): _C,
@@ -57,10 +59,14 @@ _STAYS: Mapping[Action, Iterable[OrderStatus]] = {
     Action.REFUND: _ANY,
     Action.RECORD_REFUND: _ANY,
     Action.GRANT_CREDIT: (_P, _C, _D),
+    Action.REVOKE_CREDIT: (_P, _C, _D),
     Action.WRITE_OFF: (_P, _C, _D),
     Action.CREATE_SHIPMENT: (_C,),
+    Action.RECORD_LATE_SHIPMENT: _SHIPPED,
+    Action.CORRECT_SHIPMENT: _SHIPPED,
     Action.DISPATCH: (_C,),
-    Action.DELIVER: (_C,),
+    Action.DELIVER: _SHIPPED,
+    Action.FAIL_DELIVERY: _SHIPPED,
     Action.CANCEL_SHIPMENT: (_C,),
     Action.REQUEST_RETURN: _KEPT,
     Action.APPROVE_RETURN: _KEPT,
@@ -154,20 +160,20 @@ class OrderFulfillmentStatus(StrEnum):
 
 def derive_fulfillment_status(lines: Sequence[Line]) -> OrderFulfillmentStatus:
     """The `fulfillment_status` of lines. The first rule that is true decides."""
-    shippable = live = delivered = shipped = allocated = 0
+    shippable = deliverable = delivered = shipped = allocated = 0
     for line in lines:
         if line.shippable:
             shippable += 1
-            live += line.live
+            deliverable += line.deliverable
             delivered += line.delivered
             shipped += line.shipped
             allocated += line.allocated
     rules = (
         (not shippable, OrderFulfillmentStatus.NOT_REQUIRED),
-        (live == 0, OrderFulfillmentStatus.CANCELLED),
-        (delivered == live, OrderFulfillmentStatus.DELIVERED),
+        (deliverable == 0, OrderFulfillmentStatus.CANCELLED),
+        (delivered == deliverable, OrderFulfillmentStatus.DELIVERED),
         (delivered > 0, OrderFulfillmentStatus.PARTIALLY_DELIVERED),
-        (shipped == live, OrderFulfillmentStatus.SHIPPED),
+        (shipped == deliverable, OrderFulfillmentStatus.SHIPPED),
         (shipped > 0, OrderFulfillmentStatus.PARTIALLY_SHIPPED),
         (allocated > 0, OrderFulfillmentStatus.IN_PROGRESS),
         (True, OrderFulfillmentStatus.UNFULFILLED),
@@ -186,11 +192,11 @@ class OrderReturnStatus(StrEnum):
 
 def derive_return_status(lines: Sequence[Line], returns: Sequence[Return]) -> OrderReturnStatus:
     """The `return_status` of lines and returns. The first rule that is true decides."""
-    live = sum(line.live for line in lines if line.shippable)
+    deliverable = sum(line.deliverable for line in lines if line.shippable)
     returned = sum(line.returned for line in lines)
     awaited = any(a_return.status in AWAITED for a_return in returns)
     rules = (
-        (returned > 0 and returned == live, OrderReturnStatus.RETURNED),
+        (returned > 0 and returned == deliverable, OrderReturnStatus.RETURNED),
         (returned > 0, OrderReturnStatus.PARTIALLY_RETURNED),
         (awaited, OrderReturnStatus.REQUESTED),
         (True, OrderReturnStatus.NONE),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Final
 
 from orders.domain.actions import Action
 from orders.domain.lines import Items, TaxLine
-from orders.domain.read_only import freeze, read_only
+from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 
 
 class ReturnStatus(StrEnum):
@@ -51,7 +51,11 @@ REFUNDED_ELSEWHERE: Final = "refunded-elsewhere"
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """Units that the customer sends back. `credited`: minor units, set when they are received."""
+    """Units that the customer sends back.
+
+    `received` are the units that came, `credited` the minor units that the customer owes less for
+    them. Units that did not come can be returned again.
+    """
 
     id: str
     items: Items
@@ -59,17 +63,23 @@ class Return:
     created_at: datetime
     status: ReturnStatus = ReturnStatus.REQUESTED
     credited: int = 0
+    received: Items | None = None
 
     def __post_init__(self) -> None:
         freeze(self, "items")
+        if self.received is not None:
+            freeze(self, "received")
 
 
 @read_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """Minor units that the customer no longer owes. `return_id`: the return that is the reason.
+    """Minor units that the customer no longer owes, until the credit is revoked.
 
-    `tax_lines` is the tax in the amount, by rate, as far as it is known what the credit is for.
+    `return_id` is the return that is the reason. `tax_lines` is the tax in the amount, by rate, as
+    far as it is known what the credit is for. `lines` has the parts of the amount that are for
+    lines, in minor units by line id; it is empty if the credit is for the whole order.
+    `undeliverable` are units that nobody will deliver any more, by line id.
     """
 
     id: str
@@ -78,11 +88,28 @@ class Credit:
     created_at: datetime
     return_id: str | None = None
     tax_lines: tuple[TaxLine, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=ReadOnlyDict)
+    undeliverable: Items = field(default_factory=ReadOnlyDict)
+    revoked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self, "lines")
+        freeze(self, "undeliverable")
 
     @property
     def tax(self) -> int:
         """The tax in the amount, as far as it is known."""
         return sum(each.tax for each in self.tax_lines)
+
+
+def credited_by_line(credits: Iterable[Credit]) -> dict[str, int]:
+    """Minor units that credits for lines add up to, by line id."""
+    credited: dict[str, int] = {}
+    for credit in credits:
+        if credit.revoked_at is None:
+            for line_id, amount in credit.lines.items():
+                credited[line_id] = credited.get(line_id, 0) + amount
+    return credited
 
 
 def awaited_units(returns: Iterable[Return], line_id: str) -> int:

@@ -17,7 +17,7 @@ from orders.domain.lines import Line, TaxPolicy
 from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
 from orders.domain.payments import PaymentTerms
-from orders.domain.pricing import Totals
+from orders.domain.pricing import Confirmation, Totals
 from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
@@ -84,6 +84,7 @@ class OrderState:
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
+    """When it last changed. It is later than in every version that was stored before."""
     expires_at: datetime
     """When a pending order expires if nobody has paid."""
     status: OrderStatus
@@ -114,6 +115,7 @@ class OrderState:
     """What the recipient of the order reads."""
     next_action_at: datetime | None = None
     """When a worker has to act: ask about a payment operation, or expire the order."""
+    confirmation: Confirmation = Confirmation.AUTOMATIC
 
     def __post_init__(self) -> None:
         # A state is made with every change: most have the mapping of the one before.
@@ -124,6 +126,11 @@ class OrderState:
     def owner(self) -> str:
         """Whose order it is: the customer; for a guest, who placed it."""
         return self.placed_by if self.customer_id is None else self.customer_id
+
+    @property
+    def confirms_itself(self) -> bool:
+        """Whether it is confirmed as soon as it may be; staff confirm it otherwise."""
+        return self.confirmation is Confirmation.AUTOMATIC
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:

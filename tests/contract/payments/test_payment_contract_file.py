@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.webhooks import WebhookVerifier
+from orders.application.ports import PaymentEvent
 from orders.domain.money import Money
 from orders.domain.payments import ProviderStatus
 from orders.entrypoints.sandbox.payment_service.app import create_app
@@ -137,7 +138,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
         data_dir=tmp_path,
         webhook_url=f"{address}/v1/payment-events",
         webhook_secret=SECRET,
-        pace=Pace(slow=0.5, never=0.1, settle=0.2, webhook=0.0, webhook_retry=0.01),
+        pace=Pace(slow=0.5, never=0.1, settle=0.2, later=0.1, webhook=0.0, webhook_retry=0.01),
     )
     running_app, sandbox.url = await _started(app)
     async with aiohttp.ClientSession() as sandbox.session:
@@ -157,7 +158,13 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
         ("tok_timeout_unbooked", [503, 201, 201], "captured"),
         ("tok_flaky", [503, 503, 201, 201], "captured"),
         ("tok_pending", [201, 201], "pending"),
+        ("tok_requires_action", [201, 201], "requires_action"),
         ("tok_refund_fails", [201], "captured"),
+        ("tok_refund_fails_late", [201], "captured"),
+        ("tok_disputed", [201, 201], "captured"),
+        ("tok_disputed_won", [201, 201], "captured"),
+        ("tok_authorization_expires", [201, 201], "captured"),
+        ("tok_refunded_elsewhere", [201, 201], "captured"),
         ("tok_unknown", [422, 422], None),
     ],
 )
@@ -248,7 +255,7 @@ async def test_webhooks_are_as_published_and_verify(sandbox: Sandbox) -> None:
     webhook = CONTRACT["webhooks"]["paymentChanged"]["post"]
     schema = webhook["requestBody"]["content"]["application/json"]["schema"]
     _, payment = await sandbox.pay("tok_pending")
-    told = []
+    told: list[Any] = []
     # The first delivery is refused, so pending comes twice, under one id.
     for _ in range(3):
         headers, body = await sandbox.notice()
@@ -257,6 +264,7 @@ async def test_webhooks_are_as_published_and_verify(sandbox: Sandbox) -> None:
         lowered = {name.lower(): value for name, value in headers.items()}
         told.append(verifier.verify(lowered, body, datetime.now(UTC)))
 
+    assert all(isinstance(event, PaymentEvent) for event in told)
     assert [event.type for event in told] == [
         "payment.pending",
         "payment.pending",
@@ -266,6 +274,96 @@ async def test_webhooks_are_as_published_and_verify(sandbox: Sandbox) -> None:
     assert told[0].id != told[2].id
     assert {event.payment.provider_id for event in told} == {payment["id"]}
     assert told[2].payment.captured == 1999
+
+
+async def notices(sandbox: Sandbox, *types: str) -> list[dict[str, Any]]:
+    """The payments that the next messages tell, which are of these types and as published."""
+    schema = CONTRACT["components"]["schemas"]["PaymentEvent"]
+    told: dict[str, dict[str, Any]] = {}
+    # The first delivery is refused, so one comes twice.
+    while len(told) < len(types):
+        headers, body = await sandbox.notice()
+        message = msgspec.json.decode(body)
+        check(schema, message)
+        told[headers["webhook-id"]] = message
+    assert [message["type"] for message in told.values()] == [f"payment.{each}" for each in types]
+    return [message["data"] for message in told.values()]
+
+
+async def test_a_payer_who_has_something_to_do_does_it(sandbox: Sandbox) -> None:
+    _, asked = await sandbox.pay("tok_requires_action")
+    assert asked["next_action"]["type"] == "redirect"
+    assert asked["next_action"]["url"].startswith("https://")
+
+    _, captured = await notices(sandbox, "requires_action", "captured")
+
+    assert (captured["status"], captured["next_action"]) == ("captured", None)
+
+
+async def test_a_dispute_is_opened_and_won(sandbox: Sandbox) -> None:
+    await sandbox.pay("tok_disputed_won")
+
+    _, opened, closed = await notices(sandbox, "captured", "dispute_opened", "dispute_closed")
+
+    assert opened["disputes"] == [{"id": "dp_1", "amount": 1999, "status": "open"}]
+    assert closed["disputes"] == [{"id": "dp_1", "amount": 1999, "status": "won"}]
+
+
+async def test_a_refund_fails_after_it_succeeded(sandbox: Sandbox) -> None:
+    _, payment = await sandbox.pay("tok_refund_fails_late")
+    asked = {"amount": 700, "reference": "order:refund:1"}
+    status, refunded = await sandbox.call(
+        "refundPayment", "order:refund:1", asked, id=payment["id"]
+    )
+    assert (status, refunded["refunded"]) == (201, 700)
+
+    *_, failed = await notices(sandbox, "captured", "refunded", "refund_failed")
+
+    assert failed["refunded"] == 0
+    assert failed["refunds"] == [
+        {"id": "re_1", "reference": "order:refund:1", "amount": 700, "status": "failed"}
+    ]
+
+
+async def test_an_authorisation_lapses(sandbox: Sandbox) -> None:
+    _, payment = await sandbox.pay("tok_authorization_expires", capture=False)
+    assert datetime.fromisoformat(payment["authorized_until"]) > datetime(2026, 1, 1, tzinfo=UTC)
+
+    _, lapsed = await notices(sandbox, "authorized", "voided")
+
+    assert (lapsed["status"], lapsed["captured"]) == ("voided", 0)
+
+
+async def test_a_refund_is_made_elsewhere(sandbox: Sandbox) -> None:
+    await sandbox.pay("tok_refunded_elsewhere")
+
+    _, refunded = await notices(sandbox, "captured", "refunded")
+
+    assert refunded["refunded"] == 1999
+    assert refunded["refunds"] == [{"id": "re_1", "amount": 1999, "status": "succeeded"}]
+
+
+async def test_a_dispute_may_be_about_a_part_and_follow_a_refund(sandbox: Sandbox) -> None:
+    _, payment = await sandbox.pay("tok_disputed")
+    *_, opened = await notices(sandbox, "captured", "dispute_opened")
+    assert opened["disputes"][0]["status"] == "open"
+    assert sandbox.session is not None
+    url = f"{sandbox.url}/sandbox/payments/{payment['id']}/disputes"
+    statuses = []
+    for body in (
+        {"amount": 1999, "status": "won"},
+        {"amount": 400, "id": "dp_2"},
+        {"amount": 400, "id": "dp_2", "status": "lost"},
+        {"amount": 2000, "id": "dp_3"},
+        {"amount": 1, "status": "maybe"},
+    ):
+        async with sandbox.session.post(url, json=body) as answer:
+            statuses.append(answer.status)
+    assert statuses == [201, 201, 201, 422, 400]
+    async with sandbox.session.get(f"{sandbox.url}/ledger") as answer:
+        ledger = await answer.json()
+    assert ledger["payments"][0]["charged_back"] == 400
+    assert ledger["totals"]["EUR"]["charge_back_reversal"] == 1999
 
 
 async def test_a_charge_back_is_told_and_takes_what_is_kept(sandbox: Sandbox) -> None:

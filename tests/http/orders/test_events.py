@@ -376,10 +376,43 @@ async def test_refuses_a_message_that_was_signed_at_another_time(
 
 
 @pytest.mark.parametrize("kind", ["exploded", "", "AUTHORIZED"])
-async def test_refuses_a_message_of_an_unknown_kind(api: Api, kind: str) -> None:
-    _, report = await pending(api)
+async def test_a_message_of_an_unknown_kind_is_taken_and_its_payment_looked_up(
+    api: Api, shop: Shop, kind: str
+) -> None:
+    path, report = await pending(api)
+    shop.provider.decide(report.reference)
 
-    assert_problem(await told(api, report, kind), 400, "invalid-webhook")
+    # What the message says is not believed: nobody knows how it is meant.
+    answer = await told(api, replace(report, captured=1), kind)
+
+    assert answer.status_code == 204
+    order = (await api.get(path)).json()
+    assert (order["status"], order["totals"]["captured"]) == ("confirmed", 0)
+
+
+async def test_a_message_of_an_unknown_kind_about_nothing_of_ours_is_taken(
+    api: Api, shop: Shop
+) -> None:
+    _, report = await pending(api)
+    shop.provider.unavailable = True
+
+    for reference in ("payout-1", "x:1"):
+        stranger = replace(report, reference=reference)
+        assert (await told(api, stranger, "paid_out")).status_code == 204
+
+
+async def test_a_message_of_an_unknown_kind_comes_again_if_its_payment_cannot_be_looked_up(
+    api: Api, shop: Shop
+) -> None:
+    path, report = await pending(api)
+    shop.provider.decide(report.reference)
+    shop.provider.unavailable = True
+    assert_problem(await told(api, report, "exploded"), 503, "payment-unavailable")
+
+    shop.provider.unavailable = False
+    assert (await told(api, report, "exploded")).status_code == 204
+
+    assert (await api.get(path)).json()["status"] == "confirmed"
 
 
 async def test_refuses_a_message_that_is_too_large(api: Api) -> None:

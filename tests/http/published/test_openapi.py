@@ -207,6 +207,7 @@ def test_the_list_publishes_its_filters(operations: dict[str, dict[str, Any]]) -
         "payment_status",
         "fulfillment_status",
         "return_status",
+        "dispute_status",
         "customer_id",
         "number",
         "external_reference",

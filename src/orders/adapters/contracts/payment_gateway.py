@@ -32,6 +32,8 @@ class PaymentGatewayContract:
     declined_method = "tok_declined"
     decline_code = "card_declined"
     pending_method = "tok_pending"
+    asking_method: str | None = "tok_requires_action"
+    """The payer has to open an address before the payment is decided; None if none asks that."""
     lost_response_method = "tok_timeout_booked"
     """The first call makes the payment, but its response never comes."""
     lost_request_method = "tok_timeout_unbooked"
@@ -162,6 +164,32 @@ class PaymentGatewayContract:
 
         assert (report.status, report.captured) == (ProviderStatus.PENDING, 0)
 
+    async def test_reports_what_the_payer_has_to_do(
+        self, gateway: PaymentGateway, reference: str
+    ) -> None:
+        if self.asking_method is None:
+            pytest.skip("this gateway has no payment method that asks the payer for something")
+        report = await gateway.authorize(
+            reference=reference, amount=AMOUNT, method=self.asking_method, capture=True
+        )
+
+        assert (report.status, report.captured) == (ProviderStatus.REQUIRES_ACTION, 0)
+        assert report.next_action is not None
+        assert report.next_action.url.startswith("https://")
+
+    async def test_voids_a_payment_that_is_not_decided(
+        self, gateway: PaymentGateway, reference: str
+    ) -> None:
+        method = self.asking_method or self.pending_method
+        report = await gateway.authorize(
+            reference=reference, amount=AMOUNT, method=method, capture=True
+        )
+
+        voided = await gateway.void(report.provider_id, reference=f"{reference}:void:1")
+
+        assert (voided.status, voided.captured) == (ProviderStatus.VOIDED, 0)
+        assert voided.next_action is None
+
     async def test_captures_in_parts(self, gateway: PaymentGateway, reference: str) -> None:
         payment = (await self._authorized(gateway, reference)).provider_id
 
@@ -217,6 +245,11 @@ class PaymentGatewayContract:
         whole = await gateway.refund(payment, amount=REST, reference=f"{reference}:refund:2")
 
         assert (part.captured, part.refunded) == (1999, 700)
+        # A payment service that lists no refunds is as good.
+        assert [(each.reference, each.amount) for each in part.refunds] in (
+            [(f"{reference}:refund:1", 700)],
+            [],
+        )
         assert again == part
         assert (whole.captured, whole.refunded) == (1999, 1999)
 

@@ -6,6 +6,8 @@ class TestMyPrices(PriceListContract):
 
     @pytest.fixture
     async def lost_price_list(self) -> PriceList: ...
+
+One that knows tax rates keeps `TaxedPriceListContract`, too, with `TAXED_PRICES`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from orders.application.errors import PricesUnavailable
+from orders.application.ports import ListedPrice
 
 if TYPE_CHECKING:
     from orders.application.ports import PriceList
@@ -30,6 +33,17 @@ PRICES: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     }
 )
 """The prices of the price list under test, in minor units."""
+TAXED_PRICES: Final[Mapping[str, Mapping[str, int | ListedPrice]]] = MappingProxyType(
+    {
+        "EUR": {
+            "TEA": ListedPrice(1190, "0.19", includes_tax=True),
+            "NET": ListedPrice(1000, "0.07"),
+            "STAMP": ListedPrice(80, "0"),
+            "PLAIN": 500,
+        }
+    }
+)
+"""The prices of the price list under test, some with their tax rates."""
 OUTAGE_SECONDS = 3.0
 
 
@@ -87,3 +101,20 @@ class RemotePriceListContract(PriceListContract):
         async with asyncio.timeout(OUTAGE_SECONDS):
             with pytest.raises(PricesUnavailable):
                 await lost_price_list.prices(["MUG"], "EUR")
+
+
+class TaxedPriceListContract:
+    """The suite for a price list that knows tax rates. Nothing in it changes a price."""
+
+    @pytest.fixture
+    def taxed_price_list(self) -> PriceList:
+        """The price list under test, with `TAXED_PRICES`."""
+        raise NotImplementedError("override the fixture `taxed_price_list`")
+
+    async def test_returns_tax_rates(self, taxed_price_list: PriceList) -> None:
+        known = TAXED_PRICES["EUR"]
+
+        for _ in range(2):
+            assert await taxed_price_list.prices([*known, "NONE"], "EUR") == known
+
+        assert await taxed_price_list.prices(["TEA"], "EUR") == {"TEA": known["TEA"]}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orders.domain.identifiers import Actor, OrderId, PartId, order_number
+from orders.domain.identifiers import Actor, ActorKind, OrderId, PartId, order_number
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -18,7 +18,7 @@ from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding
 from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
-from orders.domain.order_changes import Change, ChangeStatus
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
     Dispute,
     DisputeStatus,
@@ -32,7 +32,7 @@ from orders.domain.payments import (
     Refund,
     RefundStatus,
 )
-from orders.domain.pricing import OrderDraft, Totals
+from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.read_only import ReadOnlyDict
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
@@ -168,6 +168,7 @@ def an_order_with_everything(
             billing=BILLING,
             gift_message=TEXT,
             next_action_at=LATER,
+            confirmation=Confirmation.MANUAL,
         )
     )
 
@@ -209,6 +210,8 @@ def _changes() -> tuple[Change, ...]:
             gross=LARGE,
             created_at=NOW,
             status=status,
+            shipping=ShippingChange(method="express", price=place, tax=1, tax_rate="0.19"),
+            proposed_by=ActorKind.STAFF,
         )
         for place, status in enumerate(ChangeStatus, 1)
     )

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Final
 
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
 from orders.domain.money import Money
-from orders.domain.payments import PaymentReport, ProviderStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    NextAction,
+    PaymentReport,
+    ProviderStatus,
+    ReportedDispute,
+    ReportedRefund,
+    ReportedRefundStatus,
+)
 
 _REVERSIBLE = frozenset({ProviderStatus.AUTHORIZED, ProviderStatus.CAPTURED})
 
@@ -23,7 +32,8 @@ class Scenario:
 
     decline_code: str | None = None
     refund_decline_code: str | None = None
-    pending: bool = False
+    undecided: ProviderStatus | None = None
+    """The status of the payment until `decide`."""
     lost_calls: int = 0
     lost_responses: int = 0
 
@@ -37,11 +47,27 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "tok_timeout_booked": Scenario(lost_responses=1),
         "tok_timeout_unbooked": Scenario(lost_calls=1),
         "tok_flaky": Scenario(lost_calls=2),
-        "tok_pending": Scenario(pending=True),
+        "tok_pending": Scenario(undecided=ProviderStatus.PENDING),
+        "tok_requires_action": Scenario(undecided=ProviderStatus.REQUIRES_ACTION),
         "tok_refund_fails": Scenario(refund_decline_code="refund_failed"),
+        **dict.fromkeys(
+            (
+                "tok_refund_fails_late",
+                "tok_disputed",
+                "tok_disputed_won",
+                "tok_authorization_expires",
+                "tok_refunded_elsewhere",
+            ),
+            Scenario(),
+        ),
     }
 )
-"""The scenario of each payment method of the sandbox, without its delays."""
+"""The scenario of each payment method of the sandbox, without its delays.
+
+What happens later in the sandbox happens here by `fail_refunds`, `dispute`, `lapse` and
+`refund_elsewhere`. Each returns the report that a webhook would carry.
+"""
+_ASKED: Final = NextAction(type="redirect", url="https://bank.example/authenticate")
 
 
 @dataclass(slots=True)
@@ -122,7 +148,7 @@ class InMemoryPayments:
             raise PaymentRefused("the payment was declined")
         status = ProviderStatus.CAPTURED if report.captured else ProviderStatus.VOIDED
         account.released += account.capturable
-        return self._record_move(account, reference, None, status=status)
+        return self._record_move(account, reference, None, status=status, next_action=None)
 
     async def refund(self, provider_id: str, *, amount: Money, reference: str) -> PaymentReport:
         """Refund some or all of the captured amount."""
@@ -131,10 +157,22 @@ class InMemoryPayments:
             return earlier
         if account.scenario.refund_decline_code is not None:
             raise PaymentDeclined(account.scenario.refund_decline_code)
-        refunded = account.report.refunded + amount.minor
-        if not 0 < amount.minor <= account.report.captured - account.report.refunded:
+        report = account.report
+        if not 0 < amount.minor <= report.captured - report.refunded:
             raise PaymentRefused("more than was captured")
-        return self._record_move(account, reference, amount, refunded=refunded)
+        refund = ReportedRefund(
+            id=f"re_{len(report.refunds) + 1}",
+            reference=reference,
+            amount=amount.minor,
+            status=ReportedRefundStatus.SUCCEEDED,
+        )
+        return self._record_move(
+            account,
+            reference,
+            amount,
+            refunded=report.refunded + amount.minor,
+            refunds=(*report.refunds, refund),
+        )
 
     async def find(self, reference: str) -> PaymentReport | None:
         """The payment that `authorize` made with this reference; None if there is none."""
@@ -147,6 +185,40 @@ class InMemoryPayments:
         """Let a pending payment succeed. Returns the report that a webhook would carry."""
         account = self._accounts[reference]
         account.report = _approved(account.report, capture=account.capture)
+        return account.report
+
+    def fail_refunds(self, reference: str) -> PaymentReport:
+        """Let all refunds of a payment fail after they succeeded."""
+        refunds = self._accounts[reference].report.refunds
+        failed = tuple(replace(each, status=ReportedRefundStatus.FAILED) for each in refunds)
+        return self._change(reference, refunded=0, refunds=failed)
+
+    def dispute(
+        self, reference: str, amount: int, status: DisputeStatus = DisputeStatus.OPEN
+    ) -> PaymentReport:
+        """Let the payer dispute `amount` of a payment, or their bank decide it."""
+        dispute = ReportedDispute(id="dp_1", amount=amount, status=status)
+        return self._change(reference, disputes=(dispute,))
+
+    def lapse(self, reference: str) -> PaymentReport:
+        """Let an authorisation end that was not captured."""
+        return self._change(reference, status=ProviderStatus.VOIDED)
+
+    def refund_elsewhere(self, reference: str, amount: int) -> PaymentReport:
+        """Let somebody refund `amount` of a payment without this service."""
+        report = self._accounts[reference].report
+        refund = ReportedRefund(
+            id=f"re_{len(report.refunds) + 1}",
+            amount=amount,
+            status=ReportedRefundStatus.SUCCEEDED,
+        )
+        return self._change(
+            reference, refunded=report.refunded + amount, refunds=(*report.refunds, refund)
+        )
+
+    def _change(self, reference: str, **changes: object) -> PaymentReport:
+        account = self._accounts[reference]
+        account.report = replace(account.report, **changes)  # type: ignore[arg-type]
         return account.report
 
     def _count_call(self, reference: str) -> int:
@@ -167,7 +239,11 @@ class InMemoryPayments:
             refunded=0,
             decline_code=scenario.decline_code,
         )
-        if not scenario.pending and scenario.decline_code is None:
+        if scenario.undecided is not None:
+            asks = scenario.undecided is ProviderStatus.REQUIRES_ACTION
+            action = _ASKED if asks else None
+            report = replace(report, status=scenario.undecided, next_action=action)
+        elif scenario.decline_code is None:
             report = _approved(report, capture=capture)
         return _Account(report, scenario, capture)
 
@@ -197,6 +273,7 @@ class InMemoryPayments:
 
 
 def _approved(report: PaymentReport, *, capture: bool) -> PaymentReport:
+    report = replace(report, status=ProviderStatus.AUTHORIZED, next_action=None)
     if capture:
         return replace(report, status=ProviderStatus.CAPTURED, captured=report.amount.minor)
-    return replace(report, status=ProviderStatus.AUTHORIZED)
+    return report

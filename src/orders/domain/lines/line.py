@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -21,7 +22,7 @@ MAX_LINE_METADATA: Final = 100_000
 class Line:
     """A line of a placed order. Two lines may have one SKU, at two prices.
 
-    Always 0 <= returned <= delivered <= shipped and shipped + allocated <= live.
+    Always 0 <= returned <= delivered <= shipped and shipped + allocated <= deliverable <= live.
     """
 
     id: str
@@ -40,6 +41,8 @@ class Line:
     shipped: int = 0
     delivered: int = 0
     returned: int = 0
+    undeliverable: int = 0
+    """Live units that nobody will deliver any more. What they cost was settled by a credit."""
     metadata: ReadOnlyDict[str, str] | None = None
     tax_rule: TaxRule | None = None
     """None: the tax was stated and is not in the price; each unit has an equal part of it."""
@@ -50,9 +53,14 @@ class Line:
         return self.quantity - self.cancelled
 
     @property
+    def deliverable(self) -> int:
+        """Units that are delivered, or still to be delivered."""
+        return self.quantity - self.cancelled - self.undeliverable
+
+    @property
     def unallocated(self) -> int:
-        """Live units that are in no shipment: they can still be cancelled or packed."""
-        return self.live - self.allocated - self.shipped
+        """Deliverable units that are in no shipment: they can still be cancelled or packed."""
+        return self.deliverable - self.allocated - self.shipped
 
     @property
     def gross(self) -> int:
@@ -87,6 +95,18 @@ class Line:
         """What the first `units` cost after discounts, before tax is added to it."""
         discount = self.discount + self.order_discount
         return self.unit_price * units - share_of_units(discount, units=units, of=self.quantity)
+
+    def tax_in(self, amount: int) -> int:
+        """The part of the line's tax that is in the first `amount` of what its units cost.
+
+        For what whole units cost it is exactly their tax; within one unit it is in proportion.
+        """
+        units = bisect_right(range(1, self.quantity + 1), amount, key=self.value_of)
+        tax, paid = self.tax_of(units), self.value_of(units)
+        if units == self.quantity or amount <= paid:
+            return tax
+        unit = self.taxed_part(1, after=units)
+        return tax + rounded_share(amount - paid, unit.tax, unit.gross)
 
     def taxed_part(self, units: int, *, after: int = 0) -> TaxedPart:
         """What `units` that follow the first `after` ones cost, and the tax in it."""

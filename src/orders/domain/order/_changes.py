@@ -16,6 +16,7 @@ from orders.domain.errors import (
     TotalChanged,
     WouldCancelWholeOrder,
 )
+from orders.domain.identifiers import Actor
 from orders.domain.lines import (
     EXCLUDED_BY_LINE,
     DraftLine,
@@ -30,28 +31,39 @@ from orders.domain.lines import (
 )
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
-from orders.domain.order_changes import Change, ChangeStatus
-from orders.domain.pricing import LineTotals, totals_of
+from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
+from orders.domain.pricing import LineTotals, taxed_shipping, totals_of
 from orders.domain.rules import cancellable_units, require_allowed
 from orders.domain.state import OrderState
-from orders.domain.validation import OrderLimits, validate_code, validate_whole
+from orders.domain.validation import (
+    OrderLimits,
+    Shipping,
+    validate_code,
+    validate_kind,
+    validate_whole,
+)
 
 
 def propose_change(
     state: OrderState,
     removed: Items,
     added: Sequence[DraftLine],
+    shipping: ShippingChange | None,
     reason: str,
     expected_total: int | None,
+    by: Actor,
     now: datetime,
     limits: OrderLimits,
 ) -> Steps[None]:
-    """Work out what the order would cost with units removed and lines added."""
+    """Work out what the order would cost with units removed, lines added, or another shipping."""
     require_allowed(state, Action.PROPOSE_CHANGE, now=now)
-    if not removed and not added:
-        raise InvalidValue("items", "must remove units or add a line")
+    _require_kind(shipping)
     lines = _numbered(state, added, limits)
-    gross = _gross_of(state, _lines_with(state, removed, lines))
+    after = _lines_with(state, removed, lines)
+    shipping = _taxed(shipping, state, after)
+    if not removed and not added and _shipping_with(state, shipping) == state.shipping:
+        raise InvalidValue("items", "must remove units, add a line or change the shipping")
+    gross = _gross_of(state, after, _shipping_with(state, shipping))
     if expected_total is not None and validate_whole(expected_total, "expected_total") != gross:
         raise TotalChanged(stated=expected_total, actual=gross)
     change = Change(
@@ -62,9 +74,15 @@ def propose_change(
         base_version=state.version,
         gross=gross,
         created_at=now,
+        shipping=shipping,
+        proposed_by=by.kind,
     )
     proposed = events.OrderChangeProposed(
-        change_id=change.id, removed=change.removed, added=len(lines), gross=gross
+        change_id=change.id,
+        removed=change.removed,
+        added=len(lines),
+        gross=gross,
+        shipping_method=_method_of(change),
     )
     yield changed(proposed, changes=(*state.changes, change))
 
@@ -73,20 +91,26 @@ def apply_change(state: OrderState, change_id: str, now: datetime) -> Steps[None
     """Apply a proposed change at the price at which it was proposed."""
     change = _open_change(state, Action.APPLY_CHANGE, change_id, now)
     lines = _lines_with(state, change.removed, change.added)
-    gross = _gross_of(state, lines)
+    shipping = _shipping_with(state, change.shipping)
+    gross = _gross_of(state, lines, shipping)
     if gross != change.gross:
         raise ChangeOutdated(change_id, agreed=change.gross, actual=gross)
     applied = events.OrderChanged(
-        change_id=change.id, removed=change.removed, added=len(change.added), gross=gross
+        change_id=change.id,
+        removed=change.removed,
+        added=len(change.added),
+        gross=gross,
+        shipping_method=_method_of(change),
     )
-    yield changed(applied, changes=_with_status(state, change, ChangeStatus.APPLIED), lines=lines)
+    changes = with_change_status(state, change, ChangeStatus.APPLIED)
+    yield changed(applied, changes=changes, lines=lines, shipping=shipping)
 
 
 def decline_change(state: OrderState, change_id: str, now: datetime) -> Steps[None]:
     """Drop a proposed change."""
     change = _open_change(state, Action.DECLINE_CHANGE, change_id, now)
     declined = events.OrderChangeDeclined(change_id=change.id)
-    yield changed(declined, changes=_with_status(state, change, ChangeStatus.DECLINED))
+    yield changed(declined, changes=with_change_status(state, change, ChangeStatus.DECLINED))
 
 
 def _open_change(state: OrderState, action: Action, change_id: str, now: datetime) -> Change:
@@ -97,7 +121,10 @@ def _open_change(state: OrderState, action: Action, change_id: str, now: datetim
     return change
 
 
-def _with_status(state: OrderState, change: Change, status: ChangeStatus) -> tuple[Change, ...]:
+def with_change_status(
+    state: OrderState, change: Change, status: ChangeStatus
+) -> tuple[Change, ...]:
+    """The order's changes with one in another status."""
     return replaced(state.changes, replace(change, status=status))
 
 
@@ -107,15 +134,41 @@ def _lines_with(state: OrderState, removed: Items, added: tuple[Line, ...]) -> t
     if removed != {}:
         require_units(lines, removed, cancellable_units(state))
         lines = move_units(lines, removed, cancelled=1)
-    lines = (*lines, *added)
+    if added:
+        lines = (*lines, *added)
     if not any(line.live for line in lines):
         raise WouldCancelWholeOrder
     return lines
 
 
-def _gross_of(state: OrderState, lines: tuple[Line, ...]) -> int:
+def _require_kind(change: ShippingChange | None) -> None:
+    if change is not None:
+        validate_kind(change, ShippingChange, "shipping")
+        validate_code(change.method, "shipping/method")
+
+
+def _shipping_with(state: OrderState, change: ShippingChange | None) -> Shipping | None:
+    return state.shipping if change is None else change.applied_to(state.shipping)
+
+
+def _taxed(
+    change: ShippingChange | None, state: OrderState, lines: tuple[Line, ...]
+) -> ShippingChange | None:
+    """The change with its tax, as the order with these lines would have it."""
+    if change is None:
+        return None
+    policy = state.tax_policy or EXCLUDED_BY_LINE
+    taxed = taxed_shipping(change.applied_to(state.shipping), lines, policy)
+    return replace(change, tax=taxed.tax, tax_rate=taxed.tax_rate) if taxed else None
+
+
+def _method_of(change: Change) -> str | None:
+    return None if change.shipping is None else change.shipping.method
+
+
+def _gross_of(state: OrderState, lines: tuple[Line, ...], shipping: Shipping | None) -> int:
     policy = state.tax_policy
-    return totals_of(LineTotals.of(lines, policy), shipping=state.shipping, policy=policy).gross
+    return totals_of(LineTotals.of(lines, policy), shipping=shipping, policy=policy).gross
 
 
 def _taxed_so_far(state: OrderState) -> Counter[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import TypedDict, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, TypedDict, TypeVar
 
 from orders.domain.errors import InvalidValue
 from orders.domain.events import (
@@ -33,6 +33,7 @@ from orders.domain.state import OrderState
 from orders.domain.validation import validate_time
 
 R = TypeVar("R")
+_TICK: Final = timedelta(milliseconds=1)
 
 
 class Derived(TypedDict, total=False):
@@ -85,22 +86,29 @@ class OrderCore:
             change = next(steps)
             while True:
                 before = self.state
-                self.state, new_events = _applied(before, change, now)
+                self.state, new_events = _applied(before, change, self._changed_at(now))
                 if follows and not is_nearer_the_end(before, self.state):
                     raise AssertionError("what follows from a change must come to an end")
-                self.events += _recorded(new_events, before.sequence, self.state, by)
+                self.events += _recorded(new_events, before.sequence, self.state, by, now)
                 self._run(follow_ups(before, self.state, now), SYSTEM, now, follows=True)
                 change = steps.send(self.state)
         except StopIteration as end:
             result: R = end.value
             return result
 
+    def _changed_at(self, now: datetime) -> datetime:
+        """`now`, but after the last stored change: of two clocks one may be behind."""
+        stored = self.stored
+        if stored.version == 0 or now > stored.updated_at:
+            return now
+        return stored.updated_at + _TICK
+
 
 def _applied(
-    before: OrderState, change: StateChange, now: datetime
+    before: OrderState, change: StateChange, at: datetime
 ) -> tuple[OrderState, tuple[OrderEvent, ...]]:
     """The state after a change, and the events of the change with those that it implies."""
-    derived = _derived(before, change.fields, now)
+    derived = _derived(before, change.fields, at)
     new_events = change.events
     if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:
         new_events += (OrderPaid(amount=derived["totals"].net),)
@@ -110,7 +118,7 @@ def _applied(
     if before.status in ENDED_UNPAID:
         new_events += late_payments(before.ledger, change.fields.get("ledger", before.ledger))
     sequence = before.sequence + len(new_events)
-    state = replace(before, **change.fields, **derived, updated_at=now, sequence=sequence)
+    state = replace(before, **change.fields, **derived, updated_at=at, sequence=sequence)
     return state, new_events
 
 
@@ -155,7 +163,11 @@ def _derived(before: OrderState, fields: Fields, now: datetime) -> Derived:
 
 
 def _recorded(
-    new_events: tuple[OrderEvent, ...], sequence: int, after: OrderState, by: Actor
+    new_events: tuple[OrderEvent, ...],
+    sequence: int,
+    after: OrderState,
+    by: Actor,
+    now: datetime,
 ) -> tuple[RecordedEvent, ...]:
     if not new_events:
         return ()
@@ -170,7 +182,7 @@ def _recorded(
         RecordedEvent(
             sequence=number,
             version=after.version + 1,
-            occurred_at=after.updated_at,
+            occurred_at=now,
             actor=by,
             event=event,
             after=snapshot,

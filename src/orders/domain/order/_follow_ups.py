@@ -21,7 +21,6 @@ from typing import Final
 
 from orders.domain.actions import Action
 from orders.domain.events import (
-    OrderCompleted,
     OrderConfirmed,
     OrderEvent,
     OrderHeld,
@@ -30,6 +29,7 @@ from orders.domain.events import (
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
 from orders.domain.operations import Ledger
+from orders.domain.order._lifecycle import completed
 from orders.domain.order._parts import next_id
 from orders.domain.order._payments import refunds_of, voids_of
 from orders.domain.order._returns import granted_credit
@@ -79,13 +79,10 @@ def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[No
     if _has_to_refund(before, state, came=bool(came)):
         payments = state.ledger.by_refund_preference
         state = yield from refunds_of(state, refundable(state), "order-ended", payments, now)
-    for action, event in (
-        (Action.CONFIRM, OrderConfirmed()),
-        (Action.COMPLETE, OrderCompleted()),
-    ):
-        if not refusals(state, action, now=now):
-            yield moved(state, action, event, now)
-            return
+    if state.confirms_itself and not refusals(state, Action.CONFIRM, now=now):
+        yield moved(state, Action.CONFIRM, OrderConfirmed(), now)
+    elif not refusals(state, Action.COMPLETE, now=now):
+        yield completed(state, now)
 
 
 def _refunded_and_still_asked_for(before: OrderState, state: OrderState) -> int:
@@ -103,7 +100,7 @@ def _credited_as_refunded(state: OrderState, amount: int, now: datetime) -> Stat
     due any more, so they would leave unpaid.
     """
     change = granted_credit(state, amount, REFUNDED_ELSEWHERE, now)
-    is_unsent = any(line.shippable and line.shipped < line.live for line in state.lines)
+    is_unsent = any(line.shippable and line.shipped < line.deliverable for line in state.lines)
     if state.totals.net > 0 or not is_unsent:
         return change
     hold = Hold(id=next_id(state.holds), reason=REFUNDED_ELSEWHERE, placed_at=now)
@@ -189,5 +186,5 @@ def _needs_no_more(state: OrderState) -> bool:
         state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
         and state.totals.net >= state.totals.due
         and not state.ledger.pending_captures()
-        and all(line.delivered == line.live for line in state.lines if line.shippable)
+        and all(line.delivered == line.deliverable for line in state.lines if line.shippable)
     )

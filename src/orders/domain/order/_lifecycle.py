@@ -11,9 +11,11 @@ from orders.domain.actions import Action
 from orders.domain.errors import IllegalStep, InvalidValue, WouldCancelWholeOrder
 from orders.domain.identifiers import Actor
 from orders.domain.lines import Items, Line, move_units, read_only_items, require_units
+from orders.domain.order._changes import with_change_status
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._payments import voids_of
-from orders.domain.order._state_change import Steps, changed, moved
+from orders.domain.order._state_change import StateChange, Steps, changed, moved
+from orders.domain.order_changes import ChangeStatus
 from orders.domain.rules import (
     cancellable_units,
     payments_to_void_before_expiry,
@@ -37,7 +39,18 @@ def confirm(state: OrderState, now: datetime) -> Steps[None]:
 
 def complete(state: OrderState, now: datetime) -> Steps[None]:
     """Close the order."""
-    yield moved(state, Action.COMPLETE, events.OrderCompleted(), now)
+    yield completed(state, now)
+
+
+def completed(state: OrderState, now: datetime) -> StateChange:
+    """Close the order, and decline the change that only waits for its customer, if there is one."""
+    move = moved(state, Action.COMPLETE, events.OrderCompleted(), now)
+    if not state.open_changes:
+        return move
+    (change,) = state.open_changes
+    declined = events.OrderChangeDeclined(change_id=change.id)
+    changes = with_change_status(state, change, ChangeStatus.DECLINED)
+    return StateChange((declined, *move.events), {**move.fields, "changes": changes})
 
 
 def expire(state: OrderState, now: datetime) -> Steps[None]:
@@ -110,4 +123,4 @@ def release(state: OrderState, hold_id: str, now: datetime) -> Steps[None]:
 
 
 def _all_cancelled(state: OrderState) -> tuple[Line, ...]:
-    return tuple(replace(line, cancelled=line.quantity) for line in state.lines)
+    return tuple(replace(line, cancelled=line.quantity, undeliverable=0) for line in state.lines)

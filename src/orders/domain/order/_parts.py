@@ -42,16 +42,18 @@ def replaced(parts: tuple[P, ...], new: P) -> tuple[P, ...]:
     return tuple(new if old.id == new.id else old for old in parts)
 
 
-def amount_within(amount: int | None, most: int, refusal: Callable[..., OrderError]) -> int:
+def amount_within(
+    amount: int | None, most: int, refusal: Callable[..., OrderError], *, least: int = 1
+) -> int:
     """The amount asked for, or all that is available if it is None. Minor units.
 
     Raises:
-        InvalidValue: If it is not a whole number from 1.
+        InvalidValue: If it is not a whole number from `least`.
         OrderError: `refusal`, if it is more than is available.
     """
-    wanted = max(1, most) if amount is None else amount
-    if type(wanted) is not int or wanted < 1:
-        raise InvalidValue("amount", "must be a whole number of at least 1")
+    wanted = max(least, most) if amount is None else amount
+    if type(wanted) is not int or wanted < least:
+        raise InvalidValue("amount", f"must be a whole number of at least {least}")
     if wanted > most:
         raise refusal(wanted=wanted, available=most)
     return wanted

@@ -37,14 +37,25 @@ from orders.domain.payments import (
 )
 from orders.domain.rules import capturable, payable, refundable, require_allowed
 from orders.domain.state import OrderState
-from orders.domain.validation import validate_code, validate_flag, validate_method_token
+from orders.domain.validation import (
+    OrderLimits,
+    validate_code,
+    validate_flag,
+    validate_method_token,
+)
 
 
 def start_payment(
-    state: OrderState, method: str, amount: int | None, now: datetime, *, capture: bool
+    state: OrderState,
+    method: str,
+    amount: int | None,
+    now: datetime,
+    *,
+    capture: bool,
+    limits: OrderLimits,
 ) -> Steps[PaymentOperation]:
     """Reserve a payment of `amount`, or of all that can be paid."""
-    require_allowed(state, Action.PAY, now=now)
+    require_allowed(state, Action.PAY, now=now, limits=limits)
     wanted = amount_within(amount, payable(state), AmountExceedsDue)
     payment = Payment(
         id=next_id(state.ledger.payments),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from orders.domain import events
-from orders.domain.errors import InvalidValue
+from orders.domain.errors import ExpiryPassed, InvalidValue
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.lifecycle import (
     OrderPaymentStatus,
@@ -19,7 +20,7 @@ from orders.domain.lifecycle import (
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import OrderDraft, Quote
-from orders.domain.state import OrderState
+from orders.domain.state import Hold, OrderState
 from orders.domain.validation import validate_name, validate_time
 
 TIME_TO_PAY: Final = timedelta(days=1)
@@ -61,9 +62,7 @@ def first_state(
         gift_message=draft.gift_message,
         created_at=now,
         updated_at=now,
-        expires_at=(
-            now + TIME_TO_PAY if expires_at is None else validate_time(expires_at, "expires_at")
-        ),
+        expires_at=now + TIME_TO_PAY if expires_at is None else _after(now, expires_at),
         status=OrderStatus.PENDING,
         payment_status=OrderPaymentStatus.UNPAID,
         fulfillment_status=derive_fulfillment_status(priced.lines),
@@ -71,6 +70,7 @@ def first_state(
         totals=priced.totals,
         terms=_terms(draft.terms),
         tax_policy=priced.tax_policy,
+        confirmation=draft.confirmation,
     )
 
 
@@ -80,13 +80,23 @@ def _terms(terms: PaymentTerms | None) -> PaymentTerms | None:
     return replace(terms, payment_due_at=None)
 
 
-def created(state: OrderState) -> Steps[None]:
-    """The first event of an order."""
-    yield changed(
-        events.OrderCreated(
-            number=state.number,
-            currency=state.currency,
-            lines=len(state.lines),
-            gross=state.totals.gross,
-        )
+def created(state: OrderState, hold_reasons: Sequence[str]) -> Steps[None]:
+    """The first event of an order, and its first holds: before it could confirm itself."""
+    created = events.OrderCreated(
+        number=state.number,
+        currency=state.currency,
+        lines=len(state.lines),
+        gross=state.totals.gross,
     )
+    holds = tuple(
+        Hold(id=str(number), reason=reason, placed_at=state.created_at)
+        for number, reason in enumerate(hold_reasons, start=1)
+    )
+    held = (events.OrderHeld(hold_id=hold.id, reason=hold.reason) for hold in holds)
+    yield changed(created, *held, holds=holds)
+
+
+def _after(now: datetime, expires_at: datetime) -> datetime:
+    if validate_time(expires_at, "expires_at") <= now:
+        raise ExpiryPassed
+    return expires_at

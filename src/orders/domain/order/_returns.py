@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 
 from orders.domain import events
 from orders.domain.actions import Action
@@ -19,22 +20,73 @@ from orders.domain.lines import (
     require_units,
     tax_lines,
 )
+from orders.domain.money import allocate
 from orders.domain.order._parts import amount_within, next_id, part, replaced
-from orders.domain.order._state_change import StateChange, Steps, changed
-from orders.domain.returns import RETURN_STEPS, WRITE_OFF, Credit, Return
-from orders.domain.rules import require_allowed, returnable_units
+from orders.domain.order._state_change import Fields, StateChange, Steps, changed
+from orders.domain.read_only import ReadOnlyDict
+from orders.domain.returns import RETURN_STEPS, WRITE_OFF, Credit, Return, credited_by_line
+from orders.domain.rules import (
+    creditable_by_line,
+    require_allowed,
+    returnable_units,
+    revocable_credit_ids,
+    undeliverable_units,
+)
 from orders.domain.state import OrderState
-from orders.domain.validation import validate_code, validate_whole
+from orders.domain.validation import validate_amount, validate_code, validate_whole
+
+NOTHING: Final[Mapping[PartId, Any]] = ReadOnlyDict()
 
 
-def grant_credit(state: OrderState, amount: int, reason: str, now: datetime) -> Steps[None]:
-    """Let the customer owe `amount` less."""
+def grant_credit(
+    state: OrderState,
+    amount: int,
+    reason: str,
+    now: datetime,
+    *,
+    line_id: str | None,
+    undeliverable: int,
+) -> Steps[None]:
+    """Let the customer owe `amount` less: for the order, or for a line and units of it."""
     require_allowed(state, Action.GRANT_CREDIT, now=now)
     if validate_code(reason, "reason") == WRITE_OFF:
         raise InvalidValue("reason", "is for amounts that are written off")
     validate_whole(amount, "amount")
-    granted = amount_within(amount, state.totals.creditable, CreditExceedsAvailable)
-    yield granted_credit(state, granted, reason, now)
+    validate_amount(undeliverable, "undeliverable")
+    if line_id is None:
+        if undeliverable:
+            raise InvalidValue("undeliverable", "needs the line_id of the units")
+        granted = amount_within(amount, state.totals.creditable, CreditExceedsAvailable)
+        yield granted_credit(state, granted, reason, now)
+        return
+    line = part(state.lines, "line", line_id)
+    units = {line.id: undeliverable} if undeliverable else {}
+    if units:
+        require_units(state.lines, units, undeliverable_units(state))
+    most = creditable_by_line(state)[line.id]
+    # Units may have been credited before it was known that they cannot be delivered.
+    least = 0 if units else 1
+    granted = amount_within(amount, most, CreditExceedsAvailable, least=least)
+    parts = _reduced({line.id: line.taxed_part(line.live)}, {line.id: granted})
+    yield granted_credit(state, granted, reason, now, parts=parts, undeliverable=units)
+
+
+def revoke_credit(state: OrderState, credit_id: str, now: datetime) -> Steps[None]:
+    """Take a credit back that was not paid out."""
+    require_allowed(state, Action.REVOKE_CREDIT, now=now)
+    credit = part(state.credits, "credit", credit_id)
+    if credit.revoked_at is not None:
+        raise IllegalStep("credit", credit_id, "revoked")
+    if credit_id not in revocable_credit_ids(state):
+        raise IllegalStep("credit", credit_id, "paid out")
+    fields: Fields = {"credits": replaced(state.credits, replace(credit, revoked_at=now))}
+    if credit.undeliverable:
+        fields["lines"] = move_units(state.lines, credit.undeliverable, undeliverable=-1)
+    if credit.return_id is not None:
+        a_return = part(state.returns, "return", credit.return_id)
+        fields["returns"] = replaced(state.returns, replace(a_return, credited=0))
+    revoked = events.CreditRevoked(credit_id=credit.id, amount=credit.amount)
+    yield changed(revoked, **fields)
 
 
 def request_return(state: OrderState, items: Items, reason: str, now: datetime) -> Steps[None]:
@@ -74,33 +126,53 @@ def close_return(state: OrderState, return_id: str, now: datetime) -> Steps[None
     yield changed(closed, returns=replaced(state.returns, a_return))
 
 
-def receive_return(state: OrderState, return_id: str, now: datetime) -> Steps[None]:
-    """Take the units in, then credit what was charged for them."""
+def receive_return(
+    state: OrderState, return_id: str, items: Items | None, credit: int | None, now: datetime
+) -> Steps[None]:
+    """Take the units in that came, then credit what was charged for them, or less."""
     a_return = _after_step(state, Action.RECEIVE_RETURN, return_id, now)
-    parts = _parts_of(state, a_return)
-    # What was charged for the units, as far as it is not credited already.
-    most = state.totals.creditable
-    received = replace(a_return, credited=min(sum(part.gross for part in parts), most))
+    came = a_return.items if items is None else items
+    require_units(state.lines, came, a_return.items)
+    charged, left = _charged_for(state, came)
+    most = min(sum(left.values()), state.totals.creditable)
+    if credit is not None:
+        validate_amount(credit, "credit")
+    amount = amount_within(credit, most, CreditExceedsAvailable, least=0)
+    received = replace(a_return, received=read_only_items(came), credited=amount)
     state = yield changed(
-        events.ReturnReceived(
-            return_id=received.id, items=received.items, credited=received.credited
-        ),
+        events.ReturnReceived(return_id=received.id, items=read_only_items(came), credited=amount),
         returns=replaced(state.returns, received),
-        lines=move_units(state.lines, received.items, returned=1),
+        lines=move_units(state.lines, came, returned=1),
     )
-    if received.credited:
-        yield granted_credit(
-            state, received.credited, "return", now, return_id=received.id, parts=parts
-        )
+    if amount:
+        shares = dict(zip(left, allocate(amount, list(left.values())), strict=True))
+        parts = _reduced(charged, shares)
+        yield granted_credit(state, amount, "return", now, return_id=received.id, parts=parts)
 
 
-def _parts_of(state: OrderState, a_return: Return) -> Sequence[TaxedPart]:
-    """What was charged for the units of a return, by line."""
-    return [
-        line.taxed_part(units, after=line.returned)
-        for line in state.lines
-        if (units := a_return.items.get(line.id, 0))
-    ]
+def _charged_for(
+    state: OrderState, items: Items
+) -> tuple[dict[PartId, TaxedPart], dict[PartId, int]]:
+    """What was charged for these units, and what of it is not credited already, by line."""
+    credited = credited_by_line(state.credits)
+    charged: dict[PartId, TaxedPart] = {}
+    left: dict[PartId, int] = {}
+    for line in state.lines:
+        if units := items.get(line.id, 0):
+            # Each unit that came back or that nobody delivers has its own part of the price.
+            part = line.taxed_part(units, after=line.returned + line.undeliverable)
+            charged[line.id] = part
+            left[line.id] = max(0, min(part.gross, line.gross - credited.get(line.id, 0)))
+    return charged, left
+
+
+def _reduced(
+    charged: Mapping[PartId, TaxedPart], shares: Mapping[PartId, int]
+) -> dict[PartId, TaxedPart]:
+    """The shares of what was charged, by line, each with its share of the tax."""
+    return {
+        line_id: reduced([charged[line_id]], share)[0] for line_id, share in shares.items() if share
+    }
 
 
 def _after_step(state: OrderState, action: Action, return_id: str, now: datetime) -> Return:
@@ -120,7 +192,8 @@ def granted_credit(
     now: datetime,
     *,
     return_id: PartId | None = None,
-    parts: Sequence[TaxedPart] = (),
+    parts: Mapping[PartId, TaxedPart] = NOTHING,
+    undeliverable: Items = NOTHING,
 ) -> StateChange:
     """Add a credit, whatever its amount."""
     credit = Credit(
@@ -129,9 +202,19 @@ def granted_credit(
         reason=reason,
         created_at=now,
         return_id=return_id,
-        tax_lines=tax_lines(reduced(parts, amount)),
+        tax_lines=tax_lines(parts.values()),
+        lines={line_id: part.gross for line_id, part in parts.items()},
+        undeliverable=undeliverable,
     )
     granted = events.CreditGranted(
-        credit_id=credit.id, amount=amount, reason=reason, tax=credit.tax
+        credit_id=credit.id,
+        amount=amount,
+        reason=reason,
+        tax=credit.tax,
+        lines=credit.lines,
+        undeliverable=credit.undeliverable,
     )
-    return changed(granted, credits=(*state.credits, credit))
+    fields: Fields = {"credits": (*state.credits, credit)}
+    if undeliverable:
+        fields["lines"] = move_units(state.lines, undeliverable, undeliverable=1)
+    return changed(granted, **fields)

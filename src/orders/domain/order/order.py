@@ -28,6 +28,7 @@ from orders.domain.order import (
 from orders.domain.order._core import OrderCore
 from orders.domain.order._editing import UNCHANGED, LineMetadata, Unchanged
 from orders.domain.order._lifecycle import CANCEL_REASONS
+from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualPayment, PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
 from orders.domain.state import OrderState, ProcessedRequest
@@ -127,7 +128,8 @@ class Order:
         expires_at: datetime | None = None,
         limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> Order:
-        """Start an order. One that costs nothing is confirmed at once, and so is one with terms.
+        """Start an order. One that costs nothing is confirmed at once, and so is one with terms,
+        unless it is held or staff confirm it.
 
         `customer_id` says whose order it is; None is a guest's. It expires at `expires_at`, or
         after a day, if nobody has paid; with terms it does not expire. Repeated with the same
@@ -135,6 +137,7 @@ class Order:
 
         Raises:
             InvalidValue: If a value of the draft or an argument is not valid.
+            ExpiryPassed: If `expires_at` is not after `now`.
             TotalChanged: If the order does not cost the draft's `expected_total`.
         """
         state = _placing.first_state(
@@ -149,7 +152,7 @@ class Order:
             now=now,
         )
         order = cls(OrderCore(state))
-        order._core.carry_out(_placing.created(state), by, now)
+        order._core.carry_out(_placing.created(state, draft.holds), by, now)
         return order
 
     def confirm(self, *, by: Actor, now: datetime) -> None:
@@ -166,12 +169,15 @@ class Order:
     def complete(self, *, by: Actor, now: datetime) -> None:
         """Close a confirmed order: everything is delivered and paid.
 
+        A change that staff have proposed is declined: nobody but its customer is waited for.
+
         Raises:
             InvalidValue: If `by` or `now` is not valid.
             IllegalTransition: If the order is not confirmed.
             NotDelivered: If units are still to be delivered.
             NotSettled: If what was paid is not what is due.
-            OrderNotClosed: If a payment, return, hold or change is open.
+            OrderNotClosed: If a payment, return or hold is open, or a change that its customer has
+                proposed.
         """
         self._core.carry_out(_lifecycle.complete(self.state, now), by, now)
 
@@ -302,13 +308,14 @@ class Order:
         *,
         removed: Items,
         added: Sequence[DraftLine],
+        shipping: ShippingChange | None = None,
         reason: str,
         expected_total: int | None = None,
         by: Actor,
         now: datetime,
         limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> None:
-        """Work out what the order costs with units removed and lines added.
+        """Work out what the order costs with units removed, lines added, or another shipping.
 
         Nothing else changes until `apply_change`. Give the `expected_total` in minor units to
         make sure of the price.
@@ -324,7 +331,7 @@ class Order:
             TooManyParts: If the order has 250 changes.
         """
         steps = _changes.propose_change(
-            self.state, removed, added, reason, expected_total, now, limits
+            self.state, removed, added, shipping, reason, expected_total, by, now, limits
         )
         self._core.carry_out(steps, by, now)
 
@@ -362,6 +369,7 @@ class Order:
         capture: bool = False,
         by: Actor,
         now: datetime,
+        limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
     ) -> PaymentOperation:
         """Reserve a payment with the token of a payment method, never with card data.
 
@@ -377,10 +385,14 @@ class Order:
             IllegalTransition: If the order is neither pending nor confirmed.
             NothingDue: If nothing is left to pay.
             PaymentInFlight: If a payment without an outcome may pay for what is left.
+            TooManyDeclines: If as many payments of the last hour as `limits` allow were declined,
+                or may still be.
             AmountExceedsDue: If the amount is more than what is left to pay.
             TooManyParts: If the order has 250 payments.
         """
-        steps = _payments.start_payment(self.state, method, amount, now, capture=capture)
+        steps = _payments.start_payment(
+            self.state, method, amount, now, capture=capture, limits=limits
+        )
         return self._core.carry_out(steps, by, now)
 
     def capture(
@@ -618,15 +630,84 @@ class Order:
         self._core.carry_out(_shipments.dispatch(self.state, shipment_id, tracking, now), by, now)
 
     def deliver(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
-        """Record that a shipment has arrived.
+        """Record that a shipment has arrived, also one that had failed.
+
+        Of a shipment that had failed, units that are sent again, cancelled or credited by now
+        count as surplus.
 
         Raises:
             InvalidValue: If the id is not text, or `by` or `now` is not valid.
-            IllegalTransition: If the order is not confirmed.
+            IllegalTransition: If the order is pending.
+            PartNotFound: If the order has no such shipment.
+            IllegalStep: If the shipment is neither on its way nor failed.
+        """
+        self._core.carry_out(_shipments.deliver(self.state, shipment_id, now), by, now)
+
+    def fail_delivery(self, shipment_id: str, reason: str, *, by: Actor, now: datetime) -> None:
+        """Record that a shipment will not arrive. `reason` is one of `FAILURE_REASONS`.
+
+        Its units can be packed again, cancelled, or credited as undeliverable.
+
+        Raises:
+            InvalidValue: If the reason is not one of them, the id is not text, or `by` or `now` is
+                not valid.
+            IllegalTransition: If the order is pending.
             PartNotFound: If the order has no such shipment.
             IllegalStep: If the shipment is not on its way.
         """
-        self._core.carry_out(_shipments.deliver(self.state, shipment_id, now), by, now)
+        steps = _shipments.fail_delivery(self.state, shipment_id, reason, now)
+        self._core.carry_out(steps, by, now)
+
+    def correct_shipment(
+        self,
+        shipment_id: str,
+        *,
+        carrier: str | None | Unchanged = UNCHANGED,
+        tracking: str | None | Unchanged = UNCHANGED,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Replace the carrier or the tracking number, and remove it if None. May be repeated.
+
+        Raises:
+            InvalidValue: If the id or a value is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is pending.
+            PartNotFound: If the order has no such shipment.
+            IllegalStep: If the shipment is cancelled.
+        """
+        steps = _shipments.correct_shipment(
+            self.state, shipment_id, now, carrier=carrier, tracking=tracking
+        )
+        self._core.carry_out(steps, by, now)
+
+    def record_late_shipment(
+        self,
+        items: Items,
+        *,
+        carrier: str | None = None,
+        tracking: str | None = None,
+        dispatched_at: datetime | None = None,
+        by: Actor,
+        now: datetime,
+    ) -> None:
+        """Record a parcel that had left before a cancellation of its units was known.
+
+        It left at `dispatched_at`, or now. Units that the order still wants count as sent, the
+        cancelled ones as surplus: they stay cancelled, and no money moves.
+
+        Raises:
+            InvalidValue: If there are no items or none of them is cancelled, or a quantity, a
+                text, a time or `by` is not valid.
+            IllegalTransition: If the order is pending.
+            PartNotFound: If the order has no such line.
+            QuantityExceedsAvailable: If a line has fewer units that are cancelled or in no
+                shipment.
+            TooManyParts: If the order has 250 shipments.
+        """
+        steps = _shipments.record_late_shipment(
+            self.state, items, carrier, tracking, dispatched_at, now
+        )
+        self._core.carry_out(steps, by, now)
 
     def cancel_shipment(self, shipment_id: str, *, by: Actor, now: datetime) -> None:
         """Unpack a shipment that was not sent.
@@ -641,19 +722,49 @@ class Order:
 
     # -- returns and credits --------------------------------------------------------------------
 
-    def grant_credit(self, amount: int, reason: str, *, by: Actor, now: datetime) -> None:
+    def grant_credit(
+        self,
+        amount: int,
+        reason: str,
+        *,
+        line_id: str | None = None,
+        undeliverable: int = 0,
+        by: Actor,
+        now: datetime,
+    ) -> None:
         """Let the customer owe `amount` minor units less. What was paid too much can be refunded.
 
-        Each call grants more.
+        With a `line_id` the credit is for this line. With `undeliverable`, that many of its units
+        will not be delivered any more; the amount may be 0 then. Each call grants more.
 
         Raises:
-            InvalidValue: If the amount, the reason, `by` or `now` is not valid, or the reason is
-                `write-off`, which `write_off` has.
+            InvalidValue: If the amount, the reason, the units, `by` or `now` is not valid, or the
+                reason is `write-off`, which `write_off` has.
             IllegalTransition: If the order is cancelled or expired.
-            CreditExceedsAvailable: If credits would exceed what the order costs.
+            PartNotFound: If the order has no such line.
+            QuantityExceedsAvailable: If the line has fewer units to deliver that are in no
+                shipment of a confirmed order.
+            CreditExceedsAvailable: If credits would exceed what the order or the line costs.
             TooManyParts: If the order has 250 credits.
         """
-        self._core.carry_out(_returns.grant_credit(self.state, amount, reason, now), by, now)
+        steps = _returns.grant_credit(
+            self.state, amount, reason, now, line_id=line_id, undeliverable=undeliverable
+        )
+        self._core.carry_out(steps, by, now)
+
+    def revoke_credit(self, credit_id: str, *, by: Actor, now: datetime) -> None:
+        """Take a credit back: the customer owes its amount again.
+
+        It counts as paid out if the money would be missing without it, because the order refunded
+        money or is completed. Units that it made undeliverable can be packed again.
+
+        Raises:
+            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            IllegalTransition: If the order is cancelled or expired.
+            PartNotFound: If the order has no such credit.
+            IllegalStep: If the credit is revoked or paid out.
+        """
+        self._core.carry_out(_returns.revoke_credit(self.state, credit_id, now), by, now)
 
     def request_return(self, items: Items, reason: str, *, by: Actor, now: datetime) -> None:
         """Ask to send delivered units back.
@@ -690,16 +801,31 @@ class Order:
         """
         self._core.carry_out(_returns.decline_return(self.state, return_id, now), by, now)
 
-    def receive_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
+    def receive_return(
+        self,
+        return_id: str,
+        *,
+        items: Items | None = None,
+        credit: int | None = None,
+        by: Actor,
+        now: datetime,
+    ) -> None:
         """Take in the units of an approved return, and credit what was charged for them.
 
+        `items` are the units that came, None is all of them; the others can be returned again.
+        `credit` is minor units, 0 or more; None is what was charged for the units, as far as
+        it is not credited already.
+
         Raises:
-            InvalidValue: If the id is not text, or `by` or `now` is not valid.
+            InvalidValue: If the id, the items, the credit, `by` or `now` is not valid.
             IllegalTransition: If the order is neither confirmed nor completed.
-            PartNotFound: If the order has no such return.
+            PartNotFound: If the order has no such return or line.
             IllegalStep: If the return is not approved.
+            QuantityExceedsAvailable: If more units came than were announced.
+            CreditExceedsAvailable: If the credit is more than what is left to credit of the units.
         """
-        self._core.carry_out(_returns.receive_return(self.state, return_id, now), by, now)
+        steps = _returns.receive_return(self.state, return_id, items, credit, now)
+        self._core.carry_out(steps, by, now)
 
     def close_return(self, return_id: str, *, by: Actor, now: datetime) -> None:
         """End a return that was received, or an approved one whose units never came.

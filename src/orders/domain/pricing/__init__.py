@@ -2,10 +2,19 @@
 customer.
 """
 
-from orders.domain.pricing.quotes import OrderDraft, Quote, quote, taxed_shipping
+from orders.domain.pricing.quotes import (
+    MAX_FIRST_HOLDS,
+    Confirmation,
+    OrderDraft,
+    Quote,
+    quote,
+    taxed_shipping,
+)
 from orders.domain.pricing.totals import LineTotals, Totals, tax_lines_of, totals_of
 
 __all__ = [
+    "MAX_FIRST_HOLDS",
+    "Confirmation",
     "LineTotals",
     "OrderDraft",
     "Quote",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
 
 from orders.domain.errors import InvalidValue, TotalChanged
 from orders.domain.lines import (
@@ -40,6 +42,16 @@ from orders.domain.validation import (
     validate_whole,
 )
 
+MAX_FIRST_HOLDS: Final = 20
+"""The most holds that an order can be placed with."""
+
+
+class Confirmation(StrEnum):
+    """Who confirms an order: the order itself once it is covered, or only staff."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDraft:
@@ -50,6 +62,9 @@ class OrderDraft:
     With `prices_include_tax`, all prices and discounts are with tax; None says what False says,
     unless the service takes prices from a price list that includes tax. The order keeps its
     `tax_rounding`, which is the service's to set.
+
+    `holds` are codes that say why it is held from the start, at most 20. With manual
+    `confirmation` it does not confirm itself.
     """
 
     currency: str
@@ -67,6 +82,8 @@ class OrderDraft:
     gift_message: str | None = None
     """What the recipient reads: 1 to 1,000 characters."""
     tax_rounding: TaxRounding = TaxRounding.LINE
+    holds: tuple[str, ...] = ()
+    confirmation: Confirmation = Confirmation.AUTOMATIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +138,8 @@ def _check(draft: OrderDraft) -> None:
     if draft.terms is not None:
         validate_kind(draft.terms, PaymentTerms, "terms")
     validate_amount(draft.discount, "discount")
+    validate_kind(draft.confirmation, Confirmation, "confirmation")
+    _check_holds(draft.holds)
     _check_people(draft)
 
 
@@ -131,6 +150,17 @@ def _check_people(draft: OrderDraft) -> None:
         validate_billing(draft.billing)
     if draft.gift_message is not None:
         validate_message(draft.gift_message, "gift_message")
+
+
+def _check_holds(reasons: Sequence[str]) -> None:
+    if not isinstance(reasons, list | tuple):
+        raise InvalidValue("holds", "must be a tuple or list of codes")
+    if len(reasons) > MAX_FIRST_HOLDS:
+        raise InvalidValue("holds", f"must have at most {MAX_FIRST_HOLDS} entries")
+    for index, reason in enumerate(reasons):
+        validate_code(reason, f"holds/{index}")
+    if len({*reasons}) < len(reasons):
+        raise InvalidValue("holds", "must contain each reason once")
 
 
 def _policy(draft: OrderDraft) -> TaxPolicy:

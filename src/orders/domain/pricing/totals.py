@@ -115,7 +115,7 @@ def totals_of(
     gross = lines.gross + price + _added(shipping_tax, policy)
     if max(gross, lines.subtotal + tax + price) >= AMOUNT_LIMIT:
         raise AmountTooLarge
-    credited = sum(credit.amount for credit in credits)
+    credited = sum(credit.amount for credit in credits if credit.revoked_at is None)
     return Totals(
         subtotal=lines.subtotal,
         discount=lines.discount,

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 
 from orders.domain.actions import Action
 from orders.domain.identifiers import PartId
+from orders.domain.lifecycle import OrderStatus
+from orders.domain.lines import Line
 from orders.domain.money import AMOUNT_LIMIT
 from orders.domain.payments import IN_FLIGHT
-from orders.domain.returns import RETURN_STEPS, awaited_units
-from orders.domain.shipments import SHIPMENT_STEPS
+from orders.domain.returns import RETURN_STEPS, Credit, awaited_units, credited_by_line
+from orders.domain.shipments import SHIPMENT_STEPS, ShipmentStatus, surplus_units
 from orders.domain.state import OrderState
 
 
@@ -29,8 +31,22 @@ def payable(state: OrderState) -> int:
 
 
 def cancellable_units(state: OrderState) -> dict[PartId, int]:
-    """Units by line that can still be cancelled."""
-    return {line.id: line.unallocated for line in state.lines}
+    """Units by line that can still be cancelled: what is left of the line is worth its credits."""
+    credited = credited_by_line(state.credits)
+    return {line.id: _cancellable(line, credited.get(line.id, 0)) for line in state.lines}
+
+
+def _cancellable(line: Line, credited: int) -> int:
+    if not credited:
+        return line.unallocated
+    needed, most = 0, line.live
+    while needed < most:
+        middle = (needed + most) // 2
+        if line.value_of(middle) < credited:
+            needed = middle + 1
+        else:
+            most = middle
+    return min(line.unallocated, line.live - needed)
 
 
 def shippable_units(state: OrderState) -> dict[PartId, int]:
@@ -46,21 +62,69 @@ def returnable_units(state: OrderState) -> dict[PartId, int]:
     }
 
 
+def undeliverable_units(state: OrderState) -> dict[PartId, int]:
+    """Units by line that a credit can settle instead of a delivery."""
+    return shippable_units(state) if state.status is OrderStatus.CONFIRMED else {}
+
+
+def late_units(state: OrderState) -> dict[PartId, int]:
+    """Units by line that may be in a parcel that left before a cancellation was known.
+
+    None, if no unit is cancelled that is not in such a parcel already.
+    """
+    lines = [line for line in state.lines if line.shippable]
+    late = {line.id: line.cancelled - surplus_units(state.shipments, line.id) for line in lines}
+    if not any(units > 0 for units in late.values()):
+        return {}
+    return {line.id: line.unallocated + max(0, late[line.id]) for line in lines}
+
+
+def creditable_by_line(state: OrderState) -> dict[PartId, int]:
+    """What is left of each line to credit, in minor units, as far as the order allows it."""
+    credited = credited_by_line(state.credits)
+    return {
+        line.id: max(0, min(line.gross - credited.get(line.id, 0), state.totals.creditable))
+        for line in state.lines
+    }
+
+
+def revocable_credit_ids(state: OrderState) -> tuple[PartId, ...]:
+    """The credits that can be revoked: not paid out, and nothing of a closed order reopens."""
+    closed = state.status is OrderStatus.COMPLETED
+    return tuple(
+        credit.id
+        for credit in state.credits
+        if credit.revoked_at is None
+        and not (closed and credit.undeliverable)
+        and not _is_paid_out(state, credit)
+    )
+
+
+def _is_paid_out(state: OrderState, credit: Credit) -> bool:
+    """Whether, without the credit, money would be missing that was refunded or nobody can pay."""
+    totals = state.totals
+    if state.status is not OrderStatus.COMPLETED and not totals.refunded + totals.pending_refunds:
+        return False
+    due = max(0, totals.gross - totals.credits + credit.amount)
+    return due > max(totals.due, totals.net - totals.pending_refunds)
+
+
 Bound = int | dict[PartId, int] | tuple[PartId, ...]
 
 
 def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
     """The bounds of an action's arguments, by name.
 
-    `amount` is the most minor units, `items` the most units by line id. `payments`, `holds`,
-    `shipments`, `returns` and `changes` are the ids of the parts that the action is possible for.
+    `amount` is the most minor units, `lines` the most minor units by line id, `items` the most
+    units by line id. `payments`, `holds`, `shipments`, `returns`, `credits` and `changes` are the
+    ids of the parts that the action is possible for.
     """
     if action in SHIPMENT_STEPS:
-        before = SHIPMENT_STEPS[action][0]
-        return {"shipments": tuple(s.id for s in state.shipments if s.status is before)}
+        befores = SHIPMENT_STEPS[action][0]
+        return {"shipments": tuple(s.id for s in state.shipments if s.status in befores)}
     if action in RETURN_STEPS:
-        befores = RETURN_STEPS[action][0]
-        return {"returns": tuple(r.id for r in state.returns if r.status in befores)}
+        steps = RETURN_STEPS[action][0]
+        return {"returns": tuple(r.id for r in state.returns if r.status in steps)}
     return {name: bound(state) for name, bound in _LIMITS.get(action, {}).items()}
 
 
@@ -104,6 +168,10 @@ def _open_change_ids(state: OrderState) -> tuple[PartId, ...]:
     return tuple(change.id for change in state.open_changes)
 
 
+def _correctable_ids(state: OrderState) -> tuple[PartId, ...]:
+    return tuple(s.id for s in state.shipments if s.status is not ShipmentStatus.CANCELLED)
+
+
 def _some(units: dict[PartId, int]) -> dict[PartId, int]:
     return {line_id: count for line_id, count in units.items() if count > 0}
 
@@ -115,16 +183,23 @@ _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.VOID: {"payments": lambda state: state.ledger.voidable_ids},
     Action.DISMISS_PAYMENT: {"payments": lambda state: state.ledger.doubtful_ids},
     Action.REFUND: {"amount": refundable, "payments": lambda state: state.ledger.refundable_ids},
+    Action.GRANT_CREDIT: {
+        "amount": lambda state: state.totals.creditable,
+        "lines": lambda state: _some(creditable_by_line(state)),
+        "items": lambda state: _some(undeliverable_units(state)),
+    },
+    Action.REVOKE_CREDIT: {"credits": revocable_credit_ids},
     Action.RECORD_REFUND: {
         "amount": lambda state: state.ledger.total_held,
         "payments": lambda state: state.ledger.held_ids,
     },
-    Action.GRANT_CREDIT: {"amount": lambda state: state.totals.creditable},
     Action.WRITE_OFF: {"amount": uncollected},
     Action.CANCEL_ITEMS: {"items": lambda state: _some(_cancellable_but_one(state))},
     Action.APPLY_CHANGE: {"changes": _open_change_ids},
     Action.DECLINE_CHANGE: {"changes": _open_change_ids},
     Action.CREATE_SHIPMENT: {"items": lambda state: _some(shippable_units(state))},
+    Action.RECORD_LATE_SHIPMENT: {"items": lambda state: _some(late_units(state))},
+    Action.CORRECT_SHIPMENT: {"shipments": _correctable_ids},
     Action.REQUEST_RETURN: {"items": lambda state: _some(returnable_units(state))},
     Action.RELEASE: {"holds": lambda state: tuple(hold.id for hold in state.open_holds)},
 }

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 
 from orders.domain.actions import Action
@@ -24,14 +25,19 @@ from orders.domain.errors import (
     OrderNotClosed,
     PaymentInFlight,
     PaymentNotCovered,
+    TooManyDeclines,
     TooManyParts,
 )
 from orders.domain.lifecycle import TRANSITIONS
+from orders.domain.payments import PaymentStatus
 from orders.domain.returns import AWAITED
 from orders.domain.rules.bounds import in_flight, payable
 from orders.domain.rules.cover import covered_amount, is_covered, time_acts
 from orders.domain.state import OrderState
+from orders.domain.validation import OrderLimits
 
+DECLINE_WINDOW: Final = timedelta(hours=1)
+"""How long a declined payment counts."""
 MAX_PARTS: Final = 250
 """The most parts of each kind that commands can add. An order without a bound would grow too large
 to be stored, and then reports of the payment service could not be recorded.
@@ -40,20 +46,35 @@ MAX_FACTS: Final = 2 * MAX_PARTS
 """The most parts of a kind with those that staff record as facts, such as manual payments."""
 
 
-def refusals(state: OrderState, action: Action, *, now: datetime) -> list[OrderError]:
+def refusals(
+    state: OrderState,
+    action: Action,
+    *,
+    now: datetime,
+    limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
+) -> list[OrderError]:
     """Every rule that forbids the action now; empty if it is allowed."""
     if (state.status, action) not in TRANSITIONS:
         return [IllegalTransition(state.status, action)]
-    return [error for guard in _GUARDS.get(action, ()) if (error := guard(state, now))]
+    errors = [error for guard in _GUARDS.get(action, ()) if (error := guard(state, now))]
+    if action is Action.PAY and (too_many := _declines_within(limits, state, now)):
+        errors.append(too_many)
+    return errors
 
 
-def require_allowed(state: OrderState, action: Action, *, now: datetime) -> None:
+def require_allowed(
+    state: OrderState,
+    action: Action,
+    *,
+    now: datetime,
+    limits: OrderLimits = OrderLimits(),  # noqa: B008 - frozen
+) -> None:
     """Refuse an action that a rule forbids now.
 
     Raises:
         OrderError: The first rule that forbids it; its `also` has the others.
     """
-    if errors := refusals(state, action, now=now):
+    if errors := refusals(state, action, now=now, limits=limits):
         first, *others = errors
         first.also = tuple(others)
         raise first
@@ -101,8 +122,25 @@ def _something_to_pay(state: OrderState, _: datetime) -> OrderError | None:
     return PaymentInFlight() if in_flight(state) else NothingDue()
 
 
+def _declines_within(limits: OrderLimits, state: OrderState, now: datetime) -> OrderError | None:
+    """Refuse if payments of the last hour were declined, or may still be, as often as allowed.
+
+    Without those that may still be, many small payments at once would all be sent.
+    """
+    started = sorted(
+        payment.created_at
+        for payment in state.ledger.payments
+        if payment.status is PaymentStatus.DECLINED or payment.is_undecided
+    )
+    if len(started) < limits.declines:
+        return None
+    wait = started[-limits.declines] + DECLINE_WINDOW - now
+    seconds = ceil(wait.total_seconds())
+    return TooManyDeclines(retry_after_seconds=seconds) if seconds > 0 else None
+
+
 def _delivered(state: OrderState, _: datetime) -> OrderError | None:
-    done = all(line.delivered == line.live for line in state.lines if line.shippable)
+    done = all(line.delivered == line.deliverable for line in state.lines if line.shippable)
     return None if done else NotDelivered()
 
 
@@ -117,7 +155,7 @@ def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:
         "authorization": state.totals.authorized,
         "return": any(a_return.status in AWAITED for a_return in state.returns),
         "hold": state.open_holds,
-        "change": state.open_changes,
+        "change": [each for each in state.open_changes if not each.waits_for_customer],
     }
     names = [name for name, is_open in open_parts.items() if is_open]
     return OrderNotClosed(", ".join(names)) if names else None
@@ -150,8 +188,9 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.GRANT_CREDIT: (_room_for("credits"),),
     Action.WRITE_OFF: (_room_for("credits", most=MAX_FACTS),),
     Action.REQUEST_RETURN: (_room_for("returns"),),
-    # A hold stops packing and sending. Cancelling a shipment and deliveries stay possible.
+    # A hold stops packing and sending. What stops or reports a shipment stays possible.
     Action.CREATE_SHIPMENT: (_no_hold, _covered, _room_for("shipments")),
+    Action.RECORD_LATE_SHIPMENT: (_room_for("shipments"),),
     Action.DISPATCH: (_no_hold, _covered),
     Action.COMPLETE: (_delivered, _settled, _nothing_open),
 }

@@ -36,7 +36,7 @@ def ready_to_ship(state: OrderState) -> bool | None:
     """Whether the order's units may be packed and sent now; None if none are left to send."""
     if (state.status, Action.DISPATCH) not in TRANSITIONS:
         return None
-    if all(line.shipped == line.live for line in state.lines if line.shippable):
+    if all(line.shipped == line.deliverable for line in state.lines if line.shippable):
         return None
     return not refusals(state, Action.DISPATCH, now=state.updated_at)
 
@@ -55,10 +55,12 @@ def dated_terms(
     is to be sent, the time runs from the confirmation.
     """
     after = timedelta(days=terms.due_in_days or 0)
+    # Nobody owes a parcel of cancelled units only.
+    sent = [s for s in shipments if s.status in _SENT and s.counted]
     if terms.kind is TermsKind.ON_DELIVERY:
-        times = [s.delivered_at for s in shipments if s.status is ShipmentStatus.DELIVERED]
+        times = [s.delivered_at for s in sent if s.status is ShipmentStatus.DELIVERED]
     else:
-        times = [s.dispatched_at for s in shipments if s.status in _SENT]
+        times = [s.dispatched_at for s in sent]
     due_at = max((at + after for at in times if at is not None), default=None)
     if due_at is None and _has_nothing_to_send(status, lines):
         due_at = terms.payment_due_at or now + after
@@ -79,4 +81,4 @@ _SENT = frozenset({ShipmentStatus.DISPATCHED, ShipmentStatus.DELIVERED})
 
 def _has_nothing_to_send(status: OrderStatus, lines: Sequence[Line]) -> bool:
     is_binding = status is not OrderStatus.PENDING and status not in ENDED_UNPAID
-    return is_binding and not any(line.shippable and line.live for line in lines)
+    return is_binding and not any(line.shippable and line.deliverable for line in lines)

@@ -49,11 +49,14 @@ MAX_EMAIL: Final = 254
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLimits:
-    """The most that one order may hold: lines, units of a line, minor units for one unit."""
+    """The most that one order may hold: lines, units of a line, minor units for one unit, and
+    payments within an hour that were declined or have no outcome.
+    """
 
     lines: int = 2_000
     quantity: int = 100_000
     unit_price: int = 10**10
+    declines: int = 10
 
 
 def validate_text(value: str, field: str, *, most: int) -> str:

@@ -114,6 +114,13 @@ def add_sandbox(parser: ArgumentParser) -> None:
     parser.add_argument("--payments-port", type=int, default=8001, help="port (%(default)s)")
     parser.add_argument("--issuer-port", type=int, default=8002, help="port (%(default)s)")
     parser.add_argument("--webhook-url", help="where webhooks are sent; default: nowhere")
+    parser.add_argument(
+        "--later",
+        type=float,
+        default=os.environ.get("SANDBOX_LATER_SECONDS", "3"),
+        help="seconds until a payment is disputed, or what else its method does later "
+        "(%(default)s; SANDBOX_LATER_SECONDS)",
+    )
     parser.add_argument("--issuer", default=ISSUER, help="iss of the tokens (%(default)s)")
     parser.add_argument("--audience", default=AUDIENCE, help="aud of the tokens (%(default)s)")
     add_data(parser)

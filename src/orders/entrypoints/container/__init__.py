@@ -47,7 +47,7 @@ from orders.application.change_order import ChangeOrder
 from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.manage_outbox import ManageOutbox
-from orders.application.place_order import PlaceOrder
+from orders.application.place_order import PlaceOrder, TimeToPay
 from orders.application.process_scheduled_work import ProcessScheduledWork
 from orders.application.propose_change import ProposeChange
 from orders.application.quote_order import QuoteOrder
@@ -148,8 +148,14 @@ class Container(containers.DeclarativeContainer):
         lines=settings.provided.max_lines,
         quantity=settings.provided.max_quantity,
         unit_price=settings.provided.max_unit_price,
+        declines=settings.provided.max_declines,
     )
     expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
+    time_to_pay = providers.Factory(
+        TimeToPay,
+        default=expire_after,
+        most=providers.Callable(timedelta, seconds=settings.provided.max_pay_within_seconds),
+    )
 
     # The database
     pool_use = providers.Singleton(PoolUse)
@@ -268,14 +274,14 @@ class Container(containers.DeclarativeContainer):
         now,
         randomness,
         limits,
-        expire_after,
+        time_to_pay,
     )
     quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
     change_order = providers.Singleton(with_spans(ChangeOrder), orders, execute_operations, now)
     propose_change = providers.Singleton(
         with_spans(ProposeChange), orders, change_order, price, now, limits
     )
-    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now)
+    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now, limits)
     record_payment_event = providers.Singleton(
         with_spans(RecordPaymentEvent), orders, payments, webhooks, now
     )

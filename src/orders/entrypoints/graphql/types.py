@@ -38,6 +38,7 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import DisputeStatus, PaymentStatus, RefundStatus
+from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 
@@ -67,6 +68,7 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Order", "payment_status"): OrderPaymentStatus,
     ("Order", "fulfillment_status"): OrderFulfillmentStatus,
     ("Order", "return_status"): OrderReturnStatus,
+    ("Order", "confirmation"): Confirmation,
     ("Payment", "status"): PaymentStatus,
     ("Refund", "status"): RefundStatus,
     ("Dispute", "status"): DisputeStatus,

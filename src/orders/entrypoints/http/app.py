@@ -20,6 +20,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler, Middleware
 
 from orders.application.ports import RateLimiter, RatePolicy, TokenVerifier
+from orders.domain.validation import OrderLimits
 from orders.entrypoints.admission import AdmissionQueue
 from orders.entrypoints.container import Container
 from orders.entrypoints.http.errors import REFUSAL_HANDLERS
@@ -104,7 +105,7 @@ def create_app(
     readiness = Readiness(is_draining, container.readiness_checks())
     app = Litestar(
         route_handlers=[
-            *_published_routes(reader, pagination),
+            *_published_routes(reader, pagination, container.limits()),
             *document_handlers(_published_limits(container)),
             docs_router(path=DOCS, schema_url=DOCUMENT),
             *extra_routes(pagination),
@@ -191,7 +192,7 @@ def description(limits: PublishedLimits | None = None) -> dict[str, Any]:
         name: Provide(lambda: None, sync_to_thread=False) for name in ("readiness", *USE_CASES)
     }
     app = Litestar(
-        route_handlers=_published_routes(reader, pagination),
+        route_handlers=_published_routes(reader, pagination, shown.order),
         dependencies=nothing,
         plugins=[StrictRequests()],
         openapi_config=openapi_config(_VERSION),
@@ -226,17 +227,20 @@ def document_handlers(limits: PublishedLimits) -> list[HTTPRouteHandler]:
 def _published_limits(container: Container) -> PublishedLimits:
     settings = container.settings()
     return PublishedLimits(
-        order=container.limits(), key_length=settings.max_key_length, page=settings.max_page
+        order=container.limits(),
+        key_length=settings.max_key_length,
+        page=settings.max_page,
+        pay_within_seconds=settings.max_pay_within_seconds,
     )
 
 
 def _published_routes(
-    reader: CommandRequestReader, pagination: Pagination
+    reader: CommandRequestReader, pagination: Pagination, limits: OrderLimits
 ) -> list[ControllerRouterHandler]:
     v1 = [
         *order_handlers(reader, pagination),
         propose_handler(reader),
-        *command_handlers(reader),
+        *command_handlers(reader, limits),
         *part_handlers(),
         *event_handlers(pagination),
     ]

@@ -23,6 +23,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.CurrencyUnknown: _S.UNPROCESSABLE_ENTITY,
         domain.CurrencyMismatch: _S.UNPROCESSABLE_ENTITY,
         domain.AmountTooLarge: _S.UNPROCESSABLE_ENTITY,
+        domain.ExpiryPassed: _S.UNPROCESSABLE_ENTITY,
         domain.TotalChanged: _S.UNPROCESSABLE_ENTITY,
         domain.PartNotFound: _S.NOT_FOUND,
         domain.IllegalTransition: _S.CONFLICT,
@@ -37,12 +38,14 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.ChangeOpen: _S.CONFLICT,
         domain.ChangeOutdated: _S.CONFLICT,
         domain.TooManyParts: _S.CONFLICT,
+        domain.TooManyDeclines: _S.CONFLICT,
         domain.QuantityExceedsAvailable: _S.CONFLICT,
         domain.NothingDue: _S.CONFLICT,
         domain.AmountExceedsDue: _S.CONFLICT,
         domain.AmountExceedsAuthorized: _S.CONFLICT,
         domain.AmountExceedsRefundable: _S.CONFLICT,
         domain.CreditExceedsAvailable: _S.CONFLICT,
+        domain.RefundMustBeRecorded: _S.CONFLICT,
         domain.NotDelivered: _S.CONFLICT,
         domain.NotSettled: _S.CONFLICT,
         domain.OrderNotClosed: _S.CONFLICT,
@@ -101,6 +104,8 @@ EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
 )
 """Errors raised before a use case is called: code, status and published meaning."""
 
+_SAY_WHEN: Final = (application.RequestInProgress, domain.TooManyDeclines)
+"""Refusals that know when a retry may work."""
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
     # Their messages are for our logs; texts of drivers and providers never reach a client.
     application.StoreUnavailable: "The database is not available at the moment. Retry the request.",
@@ -142,7 +147,7 @@ def _errors(refusal: Exception) -> list[InvalidMember]:
 
 
 def _headers(refusal: Exception, status: HTTPStatus) -> dict[str, str]:
-    if isinstance(refusal, application.RequestInProgress):
+    if isinstance(refusal, _SAY_WHEN):
         return {"retry-after": str(refusal.retry_after_seconds)}
     if status is _S.SERVICE_UNAVAILABLE or isinstance(refusal, application.ConcurrentUpdate):
         return {"retry-after": str(RETRY_AFTER_SECONDS)}

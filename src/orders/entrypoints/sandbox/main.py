@@ -10,6 +10,7 @@ from aiohttp import web
 
 from orders.entrypoints.sandbox.data_directory import DataDirectory
 from orders.entrypoints.sandbox.payment_service import app as payments
+from orders.entrypoints.sandbox.payment_service.scenarios import Pace
 from orders.entrypoints.sandbox.token_issuer import app as issuer
 
 
@@ -34,6 +35,7 @@ def _payments(data: DataDirectory, options: argparse.Namespace) -> web.Applicati
         webhook_url=options.webhook_url,
         webhook_secret=_setting("PAYMENT_WEBHOOK_SECRET") or data.webhook_secret(),
         credential=_setting("PAYMENT_TOKEN") or data.payment_token(),
+        pace=Pace(later=options.later),
     )
 
 

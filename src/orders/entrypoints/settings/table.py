@@ -187,6 +187,13 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
     max_lines: int = integer("maximum lines of an order", 2_000, 1, 10_000)
     max_quantity: int = integer("maximum units of a line", 100_000, 1, 10_000_000)
     max_unit_price: int = integer("maximum price of one unit, in minor units", 10**10, 1, 10**12)
+    max_declines: int = integer(
+        "declined payments of one order within an hour, payments without an outcome included; more "
+        "get 409",
+        10,
+        1,
+        250,
+    )
     max_page: int = integer("maximum items of a page", 100, 1, 1_000)
     rate_per_second: float = float_(
         "average requests per second of one caller; 0 turns the limit off", 20, 0, 100_000
@@ -218,6 +225,9 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
     payment_total_seconds: float = float_("limit of a payment call with its retries", 8, 0.1, 25)
     expire_after_seconds: int = integer(
         "time to pay before an order expires", 86_400, 1, 31_536_000
+    )
+    max_pay_within_seconds: int = integer(
+        "longest time to pay that a new order may state, in seconds", 2_592_000, 1, 31_536_000
     )
     drain_seconds: float = float_("serves requests for this long after SIGTERM", 5, 0, 15)
 

@@ -54,7 +54,7 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     events.OrderShipped(shipment_id=_P, items=_ITEMS),
     events.OrderDelivered(shipment_id=_P, items=_ITEMS),
     events.ShipmentCancelled(shipment_id=_P, items=_ITEMS),
-    events.CreditGranted(credit_id=_P, amount=8, reason="goodwill"),
+    events.CreditGranted(credit_id=_P, amount=8, reason="goodwill", tax=1),
     events.ReturnRequested(return_id=_P, items=_ITEMS, reason="damaged"),
     events.ReturnApproved(return_id=_P),
     events.ReturnDeclined(return_id=_P),

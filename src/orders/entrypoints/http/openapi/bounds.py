@@ -15,6 +15,7 @@ from typing import Final
 from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
 from orders.domain.validation import (
     CODE,
     COUNTRY,
@@ -51,12 +52,13 @@ class PublishedLimits:
     order: OrderLimits = field(default_factory=OrderLimits)
     key_length: int = 255
     page: int = 100
+    pay_within_seconds: int = 2_592_000
 
 
 def add_bounds(description: Schema, limits: PublishedLimits) -> None:
     """State the bounds of every member of every body, and of every parameter."""
     schemas = description["components"]["schemas"]
-    for name, members in _members(limits.order).items():
+    for name, members in _members(limits).items():
         for member, bound in members.items():
             _value_of(schemas[name]["properties"][member]).update(bound)
     bounds = _parameters(limits)
@@ -74,11 +76,11 @@ def _value_of(schema: Schema) -> Schema:
     return one
 
 
-def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
-    quantity = {"minimum": 1, "maximum": limits.quantity}
+def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
+    quantity = {"minimum": 1, "maximum": limits.order.quantity}
     draft: dict[str, Schema] = {
         "currency": {"enum": sorted(EXPONENTS), "description": f"ISO 4217. {GROWS}"},
-        "lines": {"minItems": 1, "maxItems": limits.lines},
+        "lines": {"minItems": 1, "maxItems": limits.order.lines},
         "customer_id": _matching(REFERENCE),
         "discount": _AMOUNT,
         "external_reference": _matching(REFERENCE),
@@ -96,12 +98,21 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
     billing = {"company": _text(MAX_TEXT), "vat_id": _matching(VAT_ID)}
     return {
         "DraftBody": draft,
-        "PlaceOrderBody": draft,
+        "PlaceOrderBody": draft
+        | {
+            "pay_within_seconds": {"minimum": 1, "maximum": limits.pay_within_seconds},
+            "holds": {
+                "maxItems": MAX_FIRST_HOLDS,
+                "uniqueItems": True,
+                "items": {"type": "string", **_matching(CODE)},
+            },
+            "confirmation": {"enum": [str(each) for each in Confirmation], "description": GROWS},
+        },
         "LineBody": {
             "sku": _matching(SKU),
             "name": _text(MAX_NAME),
             "quantity": quantity,
-            "unit_price": {"minimum": 0, "maximum": limits.unit_price},
+            "unit_price": {"minimum": 0, "maximum": limits.order.unit_price},
             "discount": _AMOUNT,
             "tax": _AMOUNT,
             "tax_rate": _matching(RATE),
@@ -130,6 +141,12 @@ def _members(limits: OrderLimits) -> Mapping[str, Mapping[str, Schema]]:
         },
         "EditLineBody": {"metadata": {"maxProperties": MAX_METADATA}},
         "CustomerBody": {"customer_id": _matching(REFERENCE)},
+        "ShippingChangeBody": {
+            "method": _matching(CODE),
+            "price": _AMOUNT,
+            "tax": _AMOUNT,
+            "tax_rate": _matching(RATE),
+        },
         "ChangeBody": {"reason": _matching(CODE), "expected_total": _AMOUNT},
         "CancelBody": {"reason": {"enum": list(CANCEL_REASONS), "description": GROWS}},
         "CancelItemsBody": {"items": _SOME, "reason": _matching(CODE)},

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from orders.adapters.messages import EVENTS, message_type
+from orders.domain.identifiers import ActorKind
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
@@ -15,6 +16,7 @@ from orders.domain.lifecycle import (
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import REDIRECT, DisputeStatus, PaymentStatus, RefundStatus
+from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
 from orders.entrypoints.http.openapi.shapes import Schema, open_value
@@ -28,6 +30,7 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
         "fulfillment_status": OrderFulfillmentStatus,
         "return_status": OrderReturnStatus,
         "cancel_reason": CANCEL_REASONS,
+        "confirmation": Confirmation,
     },
     "PaymentResponse": {"status": PaymentStatus},
     "NextActionResponse": {"type": [REDIRECT]},
@@ -35,7 +38,7 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
     "DisputeResponse": {"status": DisputeStatus},
     "ShipmentResponse": {"status": ShipmentStatus},
     "ReturnResponse": {"status": ReturnStatus},
-    "ChangeResponse": {"status": ChangeStatus},
+    "ChangeResponse": {"status": ChangeStatus, "proposed_by": ActorKind},
     "ActionResponse": {"action": sorted({*COMMANDS, "edit"})},
     "EventResponse": {"type": _EVENT_NAMES},
     "FeedEvent": {"type": list(map(message_type, _EVENT_NAMES))},

@@ -1,4 +1,4 @@
-"""Proposing a change of an order's lines. Applying and declining one are rows of `commands`."""
+"""Proposing a change of what was ordered. Applying and declining one are rows of `commands`."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -25,7 +25,7 @@ def propose_handler(read_command_request: CommandRequestReader) -> HTTPRouteHand
     @post(
         f"{ONE}/changes",
         operation_id="propose_change",
-        summary="Propose a change: remove units, add lines",
+        summary="Propose a change: remove units, add lines, change the shipping method",
         tags=[TAG],
         opt={NEEDS_KEY: True},
     )

@@ -14,6 +14,7 @@ from litestar.params import FromPath, JSONBody
 from orders.application.change_order import ChangeOrder
 from orders.domain.identifiers import Actor, OrderId, PartId
 from orders.domain.order.order import Order
+from orders.domain.validation import OrderLimits
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
 from orders.entrypoints.http.routes.commands import COMMANDS, Command, Given
@@ -25,12 +26,16 @@ TAG: Final = "Commands"
 NO_PART: Final = PartId("")
 
 
-def command_handlers(read_command_request: CommandRequestReader) -> list[HTTPRouteHandler]:
+def command_handlers(
+    read_command_request: CommandRequestReader, limits: OrderLimits
+) -> list[HTTPRouteHandler]:
     """A handler for every command."""
-    return [_handler(command, read_command_request) for command in COMMANDS]
+    return [_handler(command, read_command_request, limits) for command in COMMANDS]
 
 
-def _handler(command: Command[Any], read_command_request: CommandRequestReader) -> HTTPRouteHandler:
+def _handler(
+    command: Command[Any], read_command_request: CommandRequestReader, limits: OrderLimits
+) -> HTTPRouteHandler:
     needs_key = command.creates or command.needs_key
 
     async def carry_out(
@@ -50,7 +55,7 @@ def _handler(command: Command[Any], read_command_request: CommandRequestReader) 
         )
 
         def execute(order: Order, by: Actor, now: datetime) -> None:
-            command.execute(order, Given(data, part_id, by, now))
+            command.execute(order, Given(data, part_id, by, now, limits))
 
         result = await change_order(
             OrderId(order_id), command.operation, execute, request=conditions

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from orders.application.access import Operation
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
+from orders.domain.validation import OrderLimits
 from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.requests import (
     AmountBody,
@@ -42,6 +43,7 @@ class Given(NamedTuple, Generic[B]):
     part_id: PartId
     by: Actor
     now: datetime
+    limits: OrderLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,12 @@ def add_note(order: Order, given: Given[NoteBody]) -> None:
 def pay(order: Order, given: Given[PaymentBody]) -> None:
     body = given.body
     order.start_payment(
-        body.method, amount=body.amount, capture=body.capture, by=given.by, now=given.now
+        body.method,
+        amount=body.amount,
+        capture=body.capture,
+        by=given.by,
+        now=given.now,
+        limits=given.limits,
     )
 
 

@@ -33,6 +33,7 @@ from orders.entrypoints.http.routes.order_responses import (
     page_response,
     read_response,
 )
+from orders.entrypoints.http.schemas.body import stated
 from orders.entrypoints.http.schemas.edit_requests import EditOrderBody
 from orders.entrypoints.http.schemas.requests import DraftBody, PlaceOrderBody
 from orders.entrypoints.http.schemas.responses import (
@@ -69,6 +70,8 @@ def place_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandle
             data.to_draft(),
             customer_id=data.customer_id,
             payment=None if data.payment is None else data.payment.to_domain(),
+            expires_at=stated(data.expires_at),
+            pay_within_seconds=stated(data.pay_within_seconds),
             request=read_command_request(request, data, needs_key=True, dry_run=dry_run),
         )
         status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED

@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec import UNSET, UnsetType, convert
 
 from orders.domain.lines import Items, Line
-from orders.domain.order_changes import Change
+from orders.domain.order_changes import Change, ShippingChange
 from orders.domain.payments import Dispute, NextAction, Payment, Refund
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
@@ -222,8 +222,28 @@ class ReturnResponse(ResponsePart, frozen=True):
         )
 
 
+class ShippingChangeResponse(ResponsePart, frozen=True):
+    """Another shipping method, its price, and the tax on it."""
+
+    method: str
+    price: int | UnsetType = UNSET
+    tax: int | UnsetType = UNSET
+    tax_rate: str | None | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, change: ShippingChange, *, money: bool) -> ShippingChangeResponse:
+        """Show the new way of shipping, with its price or without."""
+        if not money:
+            return cls(method=change.method)
+        return cls(
+            method=change.method, price=change.price, tax=change.tax, tax_rate=change.tax_rate
+        )
+
+
 class ChangeResponse(ResponsePart, frozen=True):
-    """A change of the lines: proposed, applied or declined. `gross` is what it makes the order."""
+    """A change of lines or shipping: proposed, applied or declined. `gross` is what the order then
+    costs. `shipping` is null if it stays.
+    """
 
     id: str
     status: str
@@ -232,6 +252,8 @@ class ChangeResponse(ResponsePart, frozen=True):
     added: list[LineResponse]
     base_version: int
     created_at: datetime
+    shipping: ShippingChangeResponse | None
+    proposed_by: str | None
     gross: int | UnsetType = UNSET
 
     @classmethod
@@ -245,6 +267,8 @@ class ChangeResponse(ResponsePart, frozen=True):
             added=[LineResponse.of(line, money=money, packing=packing) for line in change.added],
             base_version=change.base_version,
             created_at=change.created_at,
+            shipping=_shipping_change(change, money=money),
+            proposed_by=change.proposed_by,
             gross=change.gross if money else UNSET,
         )
 
@@ -298,6 +322,12 @@ class NoteResponse(ResponsePart, frozen=True):
     def of(cls, note: Note) -> NoteResponse:
         """Show a note."""
         return cls(**{name: getattr(note, name) for name in cls.__struct_fields__})
+
+
+def _shipping_change(change: Change, *, money: bool) -> ShippingChangeResponse | None:
+    if change.shipping is None:
+        return None
+    return ShippingChangeResponse.of(change.shipping, money=money)
 
 
 def _items(items: Items) -> list[ItemResponse]:

@@ -6,6 +6,8 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -15,7 +17,8 @@ from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
 from orders.domain.lines import DraftLine, Items
-from orders.domain.pricing import OrderDraft
+from orders.domain.order_changes import ShippingChange
+from orders.domain.pricing import Confirmation, OrderDraft
 from orders.entrypoints.http.schemas.body import FEW, Body, stated
 from orders.entrypoints.http.schemas.people_requests import BillingBody, ContactBody, ShippingBody
 
@@ -88,9 +91,33 @@ class DraftBody(Body, frozen=True):
 
 
 class PlaceOrderBody(DraftBody, frozen=True):
-    """What to order, and how to pay for it."""
+    """What to order, and how to pay for it.
+
+    `expires_at`, or else `pay_within_seconds` from now, is when it expires if nobody has paid.
+    `holds` are the reasons why it is held from the start; with `confirmation` `manual` only staff
+    confirm it. Only callers who may hold or confirm orders may ask for these two.
+    """
 
     payment: InitialPaymentBody | None = None
+    expires_at: datetime | None | UnsetType = UNSET
+    pay_within_seconds: int | None | UnsetType = UNSET
+    holds: Annotated[list[str], FEW] | UnsetType = UNSET
+    confirmation: str | UnsetType = UNSET
+
+    def to_draft(self) -> OrderDraft:
+        """The draft as the domain checks it.
+
+        Raises:
+            InvalidValue: If `confirmation` is none of its values.
+        """
+        try:
+            confirmation = Confirmation(stated(self.confirmation) or Confirmation.AUTOMATIC)
+        except ValueError:
+            names = " or ".join(Confirmation)
+            raise InvalidValue("confirmation", f"must be {names}") from None
+        return replace(
+            super().to_draft(), holds=tuple(stated(self.holds) or ()), confirmation=confirmation
+        )
 
 
 class ReasonBody(Body, frozen=True):
@@ -129,12 +156,26 @@ class ItemsBody(Body, frozen=True):
         return items
 
 
+class ShippingChangeBody(Body, frozen=True):
+    """Another shipping method. Only callers with `orders:price` may state a price or a tax that is
+    not the catalogue's. Without a `tax` or `tax_rate`, the rate stays as it is.
+    """
+
+    method: str
+    price: int = 0
+    tax: int = 0
+    tax_rate: str | None = None
+
+
 class ChangeBody(ItemsBody, frozen=True, kw_only=True):
-    """Units to take off (`items`) and `lines` to add, at once. More of a line is a new line."""
+    """Units to take off (`items`), `lines` to add and another `shipping` method, at once. More of
+    a line is a new line.
+    """
 
     reason: str
     items: list[ItemBody] = field(default_factory=list)
     lines: list[LineBody] = field(default_factory=list)
+    shipping: ShippingChangeBody | None | UnsetType = UNSET
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -147,6 +188,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
             removed=self.to_items(),
             added=_lines(self.lines),
             reason=self.reason,
+            shipping=_shipping_change(stated(self.shipping)),
             expected_total=self.expected_total,
         )
 
@@ -226,3 +268,7 @@ class EmptyBody(Body, frozen=True):
 def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
     # By plain values, which hold no member that was left out.
     return msgspec.convert(msgspec.to_builtins(bodies), tuple[DraftLine, ...])
+
+
+def _shipping_change(body: ShippingChangeBody | None) -> ShippingChange | None:
+    return None if body is None else msgspec.convert(body, ShippingChange, from_attributes=True)

@@ -66,6 +66,7 @@ class OrderResponse(ResponsePart, frozen=True):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime
+    confirmation: str
     cancel_reason: str | None | UnsetType = UNSET
     customer_id: str | None | UnsetType = UNSET
     note: str | None | UnsetType = UNSET
@@ -111,6 +112,7 @@ class OrderResponse(ResponsePart, frozen=True):
             created_at=state.created_at,
             updated_at=state.updated_at,
             expires_at=state.expires_at,
+            confirmation=state.confirmation,
             **people_of(state, details),
             **(_personal_and_money(state) if money else {}),
         )

@@ -1,8 +1,9 @@
 """A payment service for development and tests; its contract is published in `infra/contracts/`.
 
 Its money is not real, but it is never lost: what it answered survives a kill. Beyond the
-contract it offers `GET /ledger` (every movement, totals, calls per key) and
-`POST /sandbox/payments/{id}/charge-back` (the payer's bank takes the money back).
+contract it offers `GET /ledger` (every movement, totals, calls per key),
+`POST /sandbox/payments/{id}/charge-back` (the payer's bank takes the money back) and
+`POST /sandbox/payments/{id}/disputes` (the same for a part: `{amount, status, id}`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from orders.entrypoints.sandbox.payment_service.account import Authorization, Movement, Void
+from orders.entrypoints.sandbox.payment_service.account import (
+    Authorization,
+    DisputeBody,
+    Movement,
+    Void,
+)
 from orders.entrypoints.sandbox.payment_service.ledger import PaymentLedger, Reply
 from orders.entrypoints.sandbox.payment_service.scenarios import Pace, ResponseDelay
 from orders.entrypoints.sandbox.payment_service.webhook_sender import WebhookSender
@@ -60,6 +66,7 @@ def create_app(
             web.post("/v1/payments/{id}/voids", service.void),
             web.post("/v1/payments/{id}/refunds", service.refund),
             web.post("/sandbox/payments/{id}/charge-back", service.charge_back),
+            web.post("/sandbox/payments/{id}/disputes", service.dispute),
             web.get("/ledger", service.ledger, allow_head=False),
         ]
     )
@@ -129,6 +136,13 @@ class _Service:
         """POST /sandbox/payments/{id}/charge-back."""
         account = request.match_info["id"]
         reply = await self._in_thread(lambda: self._ledger.charge_back(account))
+        self._changed.set()
+        return _response(reply)
+
+    async def dispute(self, request: web.Request) -> web.Response:
+        """POST /sandbox/payments/{id}/disputes."""
+        body, account = await _body(request, DisputeBody), request.match_info["id"]
+        reply = await self._in_thread(lambda: self._ledger.dispute(account, body))
         self._changed.set()
         return _response(reply)
 

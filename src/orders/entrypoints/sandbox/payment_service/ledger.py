@@ -14,12 +14,16 @@ from msgspec.structs import replace as struct_replace
 from orders.entrypoints.sandbox.payment_service.account import (
     Account,
     Authorization,
+    DisputeBody,
+    DisputeEntry,
     Movement,
     Refusal,
     Void,
 )
+from orders.entrypoints.sandbox.payment_service.follow_ups import Step, disputed, next_step
 from orders.entrypoints.sandbox.payment_service.scenarios import (
     SCENARIOS,
+    FollowUp,
     Pace,
     ResponseDelay,
     Scenario,
@@ -93,7 +97,7 @@ class PaymentLedger:
         """Give some of a payment back."""
 
         def record(_calls: int) -> Reply:
-            account = self._known(account_id).with_refund(body.amount)
+            account = self._known(account_id).with_refund(body.amount, body.reference)
             if code := SCENARIOS[account.method].refund_decline_code:
                 return Reply(402, msgspec.json.encode({"code": code}))
             return self._record(account, "refund", body.amount, key=key, event="refunded")
@@ -109,6 +113,15 @@ class PaymentLedger:
                 return self._record(
                     account, "charge_back", before.net_captured, key=None, event="charged_back"
                 )
+        except Refusal as refusal:
+            return _refused(refusal)
+
+    def dispute(self, account_id: str, body: DisputeBody) -> Reply:
+        """Let the payer open a dispute, or their bank close one."""
+        try:
+            with self._store.transaction():
+                entry = DisputeEntry(body.id, body.amount, body.status)
+                return self._take(disputed(self._known(account_id), entry))
         except Refusal as refusal:
             return _refused(refusal)
 
@@ -130,10 +143,13 @@ class PaymentLedger:
         return self._store.next_due_at(webhooks=self._sends_webhooks)
 
     def settle_due(self) -> None:
-        """Authorise the pending payments whose time has come."""
+        """Decide the payments whose time has come, and let happen what happens later."""
         with self._store.transaction():
-            for pending in self._store.settling(self._clock()):
-                self._record_authorized(pending, key=None)
+            for account in self._store.settling(self._clock()):
+                if account.is_undecided:
+                    self._record_authorized(account, key=None)
+                elif step := next_step(account):
+                    self._take(step)
 
     def due_webhooks(self, *, limit: int) -> list[Webhook]:
         """Return the webhooks to send now."""
@@ -190,10 +206,12 @@ class PaymentLedger:
         return replace(self._start(account, scenario, key), delay=scenario.delay)
 
     def _start(self, account: Account, scenario: Scenario, key: str) -> Reply:
-        if scenario.pending:
+        if scenario.undecided is not None:
             settles_at = self._clock() + self._pace.settle
-            account = struct_replace(account, settles_at=settles_at)
-            return self._record(account, "request", account.amount, key=key, event="pending")
+            account = struct_replace(account, status=scenario.undecided, settles_at=settles_at)
+            return self._record(
+                account, "request", account.amount, key=key, event=scenario.undecided
+            )
         if scenario.decline_code is None:
             return self._record_authorized(account, key=key)
         declined = struct_replace(account, status="declined", decline_code=scenario.decline_code)
@@ -202,7 +220,10 @@ class PaymentLedger:
 
     def _record_authorized(self, pending: Account, *, key: str | None) -> Reply:
         account = pending.settled()
-        self._store.save(account)
+        if SCENARIOS[account.method].follow_up is FollowUp.LAPSE:
+            until = self._clock() + self._pace.later
+            account = struct_replace(account, authorized_until=until)
+        self._save(account)
         self._move(account, "authorization", account.amount, key)
         if not account.capture:
             return self._respond(account, "authorized")
@@ -212,9 +233,19 @@ class PaymentLedger:
     def _record(
         self, account: Account, kind: str, amount: int, *, key: str | None, event: str
     ) -> Reply:
-        self._store.save(account)
+        self._save(account)
         self._move(account, kind, amount, key)
         return self._respond(account, event)
+
+    def _save(self, account: Account) -> None:
+        """Store an account, and when its follow-up is due."""
+        if not account.is_undecided:
+            at = account.authorized_until or self._clock() + self._pace.later
+            account = struct_replace(account, settles_at=at if next_step(account) else None)
+        self._store.save(account)
+
+    def _take(self, step: Step) -> Reply:
+        return self._record(step.account, step.kind, step.amount, key=None, event=step.event)
 
     def _move(self, account: Account, kind: str, amount: int, key: str | None) -> None:
         self._store.add_movement(account, kind=kind, amount=amount, key=key, at=self._clock())
