@@ -62,9 +62,13 @@ void             orders:pay     .        .       .           all     .    .     
 dismiss_payment  orders:pay     .        .       .           all     .    .       scope      all   .
 refund           orders:refund  .        .       .           all     .    .       scope      all   .
 grant_credit     orders:refund  .        all     .           all     .    .       scope      all   .
+revoke_credit    orders:refund  .        all     .           all     .    .       scope      all   .
 create_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
+record_late_shipment orders:fulfill .    .       all         .       .    .       scope      all   .
+correct_shipment orders:fulfill .        .       all         .       .    .       scope      all   .
 dispatch         orders:fulfill .        .       all         .       .    .       scope      all   .
 deliver          orders:fulfill .        .       all         .       .    .       scope      all   .
+fail_delivery    orders:fulfill .        .       all         .       .    .       scope      all   .
 cancel_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
 request_return   orders:write   own      all     .           .       .    .       scope      all   .
 approve_return   orders:write   .        all     .           .       .    .       scope      all   .

@@ -174,7 +174,7 @@ def test_units_are_undeliverable_in_a_confirmed_order_only() -> None:
     order = a_placed_order(lines=(THIRDS,))
     with pytest.raises(QuantityExceedsAvailable):
         credit(order, 10, "1", undeliverable=1)
-    assert argument_bounds(order.state, Action.GRANT_CREDIT)["items"] == {}
+    assert "items" not in argument_bounds(order.state, Action.GRANT_CREDIT)
 
 
 @pytest.mark.parametrize("step", ["fail_delivery", "deliver"])

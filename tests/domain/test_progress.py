@@ -20,8 +20,7 @@ from orders.domain.lifecycle import (
     payment_status_of,
 )
 from orders.domain.lines import Line
-from orders.domain.operations import Ledger
-from orders.domain.payments import Payment, PaymentStatus
+from orders.domain.payments import Ledger, Payment, PaymentStatus
 from orders.domain.pricing import Totals
 from orders.domain.returns import Return, ReturnStatus
 from tests.support.orders import NOW, items

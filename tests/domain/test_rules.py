@@ -941,7 +941,6 @@ def test_limits_are_what_the_commands_enforce() -> None:
         Action.GRANT_CREDIT: {
             "amount": 3_300,
             "lines": {"1": 2_000, "2": 1_000, "3": 300},
-            "items": {},
         },
         Action.REVOKE_CREDIT: {"credits": ()},
         Action.RECORD_LATE_SHIPMENT: {"items": {"1": 3, "2": 2}},

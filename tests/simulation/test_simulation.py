@@ -22,10 +22,9 @@ from orders.application.relay_events import RelayEvents
 from orders.application.update_order import Updated, update_order
 from orders.domain.identifiers import OrderId
 from orders.domain.money import Money
-from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, restore, write_token
-from orders.domain.payments import PaymentOperation, PaymentReport
+from orders.domain.payments import Ledger, PaymentOperation, PaymentReport
 from tests.simulation.history import run
 from tests.simulation.invariants import violations
 from tests.simulation.remote import RemoteStore, WatchedOrders

@@ -8,9 +8,7 @@ from typing import Any
 from orders.domain.order.order import Order
 from orders.entrypoints.http.routes.commands import COMMANDS, Command
 from tests.support.api import Api, assert_problem, id_of
-from tests.support.orders import (
-    a_placed_order,
-)
+from tests.support.orders import a_placed_order, return_units
 
 ONE_PEN = {"items": [{"line_id": "1", "quantity": 1}]}
 BODIES: dict[str, dict[str, Any]] = {
@@ -22,6 +20,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "pay": {"method": "tok_ok"},
     "grant_credit": {"amount": 1, "reason": "goodwill"},
     "create_shipment": ONE_PEN,
+    "record_late_shipment": ONE_PEN,
+    "fail_delivery": {"reason": "lost"},
     "request_return": ONE_PEN,
 }
 BY_ACTION: dict[str, Command[Any]] = {command.operation.value: command for command in COMMANDS}
@@ -73,6 +73,16 @@ def hold(order: Order) -> None:
 def credit(order: Order) -> None:
     """Let the customer owe 1 less."""
     order.grant_credit(1, "goodwill", by=order.new_events[0].actor, now=order.state.created_at)
+
+
+def pay_out(order: Order) -> None:
+    """Begin to refund what is owed."""
+    order.refund(reason="x", by=order.new_events[0].actor, now=order.state.created_at)
+
+
+def approved_return(order: Order) -> None:
+    """Let the customer send one pen back."""
+    return_units(order, "approve")
 
 
 def in_flight(order: Order) -> None:

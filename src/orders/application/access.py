@@ -69,9 +69,13 @@ class Operation(StrEnum):
     DISMISS_PAYMENT = "dismiss_payment"
     REFUND = "refund"
     GRANT_CREDIT = "grant_credit"
+    REVOKE_CREDIT = "revoke_credit"
     CREATE_SHIPMENT = "create_shipment"
+    RECORD_LATE_SHIPMENT = "record_late_shipment"
+    CORRECT_SHIPMENT = "correct_shipment"
     DISPATCH = "dispatch"
     DELIVER = "deliver"
+    FAIL_DELIVERY = "fail_delivery"
     CANCEL_SHIPMENT = "cancel_shipment"
     REQUEST_RETURN = "request_return"
     APPROVE_RETURN = "approve_return"
@@ -161,9 +165,13 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.DISMISS_PAYMENT: (Scope.PAY, _roles(_FI)),
         Operation.REFUND: (Scope.REFUND, _roles(_FI)),
         Operation.GRANT_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
+        Operation.REVOKE_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
         Operation.CREATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
+        Operation.RECORD_LATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
+        Operation.CORRECT_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
         Operation.DISPATCH: (Scope.FULFILL, _roles(_FU)),
         Operation.DELIVER: (Scope.FULFILL, _roles(_FU)),
+        Operation.FAIL_DELIVERY: (Scope.FULFILL, _roles(_FU)),
         Operation.CANCEL_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
         Operation.REQUEST_RETURN: (Scope.WRITE, _roles(_CU, _SU)),
         Operation.APPROVE_RETURN: (Scope.WRITE, _roles(_SU)),

@@ -207,6 +207,24 @@ class OrderRepository(Protocol):
         """
         ...
 
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> OrderPage:
+        """At most `limit` orders by `updated_at` and id, the earliest first, to read only.
+
+        It has those that changed at `updated_from` or later, after a position whose time is an
+        `updated_at`. An order that no one changes is on exactly one page; one that changes
+        meanwhile is there again, with its new state. If it cannot be read, the page names it.
+        A change is found as soon as `add` or `save` has returned; one with an earlier time may
+        still come: see `orders.application.read_orders`.
+        """
+        ...
+
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[OrderId]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from orders.application.access import (
     Caller,
@@ -52,6 +53,16 @@ class PossibleAction:
     limits: dict[str, Bound]
 
 
+class ChangedOrders(NamedTuple):
+    """A page of orders by the time of their last change, and from where to ask next time.
+
+    The list up to its last page has every change whose time is before `next_updated_from`.
+    """
+
+    page: OrderPage
+    next_updated_from: datetime
+
+
 class ReadOrders:
     """Reads orders and changes nothing. Every call may be repeated."""
 
@@ -62,12 +73,14 @@ class ReadOrders:
         log: EventLog,
         now: Clock,
         limits: OrderLimits,
+        settled_after: timedelta,
     ) -> None:
         self._orders = orders
         self._outbox = outbox
         self._log = log
         self._now = now
         self._limits = limits
+        self._settled_after = settled_after
 
     async def get(
         self, order_id: OrderId, *, caller: Caller, operation: Operation = Operation.READ
@@ -124,15 +137,34 @@ class ReadOrders:
         Raises:
             Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
-        require(caller, Operation.LIST)
-        by_what_is_hidden = (
-            where.customer_id is not None or where.outstanding is not None or where.dispute_status
-        )
-        if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
-            raise Forbidden(Operation.LIST)
-        own = None if can_access_all(caller, Operation.LIST) else caller.subject
-        where = replace(where, tenant=caller.tenant, owner=own)
+        where = _visible(where, caller)
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
+
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+        caller: Caller,
+    ) -> ChangedOrders:
+        """A page of the caller's orders that match a filter, by the time of their last change.
+
+        A change has the time at which a process decided it, by its clock. It is stored a little
+        later, so a change may come after another that has a later time. `settled_after` bounds that
+        delay: every change that is older is stored. Whoever asks each time from the
+        `next_updated_from` of the list before, gets every change at least once.
+
+        Raises:
+            Forbidden: If the caller may list no orders, or filters by something they may not see.
+        """
+        where = _visible(where, caller)
+        settled = self._now() - self._settled_after
+        page = await self._orders.list_changed(
+            where, updated_from=updated_from, after=after, limit=limit
+        )
+        return ChangedOrders(page, settled)
 
     async def actions(self, order_id: OrderId, *, caller: Caller) -> Sequence[PossibleAction]:
         """Every action the caller may take, and what blocks it now. Raises what `get` raises."""
@@ -162,6 +194,18 @@ class ReadOrders:
         """
         require(caller, Operation.SEE_FEED)
         return await self._log.after(position, tenant=caller.tenant, limit=limit)
+
+
+def _visible(where: OrderFilter, caller: Caller) -> OrderFilter:
+    """The filter for those of its orders that the caller may see."""
+    require(caller, Operation.LIST)
+    by_what_is_hidden = (
+        where.customer_id is not None or where.outstanding is not None or where.dispute_status
+    )
+    if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
+        raise Forbidden(Operation.LIST)
+    own = None if can_access_all(caller, Operation.LIST) else caller.subject
+    return replace(where, tenant=caller.tenant, owner=own)
 
 
 def _accessible(

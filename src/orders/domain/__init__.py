@@ -56,10 +56,10 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.lines import DraftLine, Items, Line, TaxLine, TaxPolicy, TaxRounding
 from orders.domain.money import Money
-from orders.domain.operations import Ledger
 from orders.domain.order.order import CANCEL_REASONS, UNCHANGED, Order
 from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
 from orders.domain.payments import (
+    Ledger,
     ManualMethod,
     ManualPayment,
     OperationKind,

@@ -11,8 +11,7 @@ from types import MappingProxyType
 
 from orders.domain.actions import Action
 from orders.domain.lines import Line
-from orders.domain.operations import Ledger
-from orders.domain.payments import IN_FLIGHT, PaymentStatus
+from orders.domain.payments import IN_FLIGHT, Ledger, PaymentStatus
 from orders.domain.pricing import Totals
 from orders.domain.returns import AWAITED, Return
 

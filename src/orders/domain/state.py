@@ -14,9 +14,8 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import Line, TaxPolicy
-from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change, ChangeStatus
-from orders.domain.payments import PaymentTerms
+from orders.domain.payments import Ledger, PaymentTerms
 from orders.domain.pricing import Confirmation, Totals
 from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 from orders.domain.returns import Credit, Return

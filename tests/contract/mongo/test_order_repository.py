@@ -19,7 +19,7 @@ from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.in_memory import InMemoryOrders
 from orders.adapters.mongo.connection import Database, open_mongo
 from orders.adapters.mongo.documents import CODEC, ORDERS, Document, to_document
-from orders.adapters.mongo.listing import list_query
+from orders.adapters.mongo.listing import changed_queries, list_query
 from orders.adapters.mongo.migration import migrate
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.schema import OrderDocument, models_for
@@ -202,6 +202,19 @@ async def test_no_list_scans_the_collection(
         assert used <= {"number", "sort_key"} | {f"list_by_{name}" for name in query}
         if {*query} - {"tenant", "sort_key", "number"}:
             assert used != {"sort_key"}, "the filter's own index is not used"
+
+
+@pytest.mark.parametrize("after", [None, Position(at=NOW, order_id=a_new_order().id)])
+async def test_no_list_of_changes_scans_the_collection(
+    many: Database, after: Position | None
+) -> None:
+    for query in changed_queries(OrderFilter(tenant="shop"), updated_from=NOW, after=after):
+        plan = await plan_of(many, query, [("updated_at", 1), ("_id", 1)])
+
+        assert not plan.is_scan
+        assert (plan.examined or 0) <= await many[ORDERS].count_documents(query)
+        declared = {str(index.document["name"]) for index in OrderDocument.Settings.indexes}
+        assert plan.indexes & declared <= {"list_by_update"}
 
 
 @pytest.mark.parametrize("queue", ["outbox_claim", "work_claim"])

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from orders.domain.actions import Action
-from orders.domain.operations import Ledger
 from orders.domain.order import _core, _follow_ups, _shipments
+from orders.domain.payments import Ledger
 from orders.domain.rules import guards
 from orders.domain.state import OrderState
 from tests.domain.machine.order_machine import OrderMachine

@@ -87,18 +87,18 @@ async def test_actions_tells_exactly_what_a_command_is_then_refused_for(
             assert answer.json()["blocked_by"] == possible["blocked_by"]
 
 
-PARTS = ("payments", "holds", "shipments", "returns", "changes")
-OF_THEIR_OWN = {"edit", "propose_change"}
+PARTS = ("payments", "holds", "shipments", "returns", "changes", "credits")
+OF_THEIR_OWN = {"edit", "propose_change", "correct_shipment"}
 """Commands that are no rows of `commands`."""
 
 
 def _body(action: str, limits: dict[str, Any]) -> dict[str, Any] | None:
     """A body that goes up to the first limit, without asking for the last live unit."""
+    if action == "grant_credit":
+        return {"amount": limits.get("amount", 0) or 1, "reason": "goodwill"}
     if "items" in limits:
         line_id, most = next(iter(limits["items"].items()), ("1", 1))
         return {"items": [{"line_id": line_id, "quantity": most}]}
-    if action == "grant_credit":
-        return {"amount": limits["amount"] or 1, "reason": "goodwill"}
     if action == "pay":
         return {"method": "tok_ok", "amount": limits["amount"] or 1}
     if action == "refund" and limits["amount"]:
@@ -162,8 +162,11 @@ async def test_actions_names_only_commands_that_the_caller_may_give(api: Api) ->
         },
         "wes": {
             "create_shipment",
+            "record_late_shipment",
+            "correct_shipment",
             "dispatch",
             "deliver",
+            "fail_delivery",
             "cancel_shipment",
             "receive_return",
             "close_return",
@@ -177,6 +180,7 @@ async def test_actions_names_only_commands_that_the_caller_may_give(api: Api) ->
             "dismiss_payment",
             "refund",
             "grant_credit",
+            "revoke_credit",
         },
         "art": set(),
     }

@@ -177,7 +177,7 @@ async def test_the_example_of_placing_works_as_it_is(api: Api) -> None:
 def test_commands_publish_their_conditions(operations: dict[str, dict[str, Any]]) -> None:
     commands = {n: o for n, o in operations.items() if "Commands" in o["tags"] or n == "edit"}
 
-    assert len(commands) == len(COMMANDS) + len(("edit", "propose_change"))
+    assert len(commands) == len(COMMANDS) + len(("edit", "propose_change", "correct_shipment"))
     for operation in commands.values():
         assert {"Idempotency-Key", "If-Match", "dry_run"} <= parameters(operation)
         assert {"409", "412", "422"} <= operation["responses"].keys()
@@ -191,12 +191,13 @@ def test_parameters_keep_their_order(operations: dict[str, dict[str, Any]]) -> N
     """Clients made from the description take their arguments in it."""
     orders = {
         name: [each["name"] for each in operations[name]["parameters"]]
-        for name in ("place", "confirm", "edit", "read")
+        for name in ("place", "confirm", "edit", "correct_shipment", "read")
     }
     assert orders == {
         "place": ["Idempotency-Key", "dry_run"],
         "confirm": ["order_id", "Idempotency-Key", "If-Match", "dry_run"],
         "edit": ["order_id", "Idempotency-Key", "If-Match", "dry_run"],
+        "correct_shipment": ["order_id", "part_id", "Idempotency-Key", "If-Match", "dry_run"],
         "read": ["order_id", "If-None-Match"],
     }
 

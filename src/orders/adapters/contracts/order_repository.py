@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from orders.adapters.contracts.changed_orders import FollowsChanges, ListsChanges
 from orders.adapters.contracts.durable_orders import OUTAGE_SECONDS, DurableOrders
 from orders.adapters.contracts.order_listing import OrderListing
 from orders.adapters.contracts.samples import (
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
     from orders.domain.order.order import Order
 
 
-class OrderRepositoryContract(OrderListing, ScheduledOrders, DurableOrders):
+class OrderRepositoryContract(
+    OrderListing, ListsChanges, FollowsChanges, ScheduledOrders, DurableOrders
+):
     """The suite. Each test starts with an empty store."""
 
     @pytest.fixture

@@ -15,7 +15,6 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.lines import DraftLine, Line, TaxLine, TaxPolicy, TaxRounding, TaxRule
-from orders.domain.operations import Ledger
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.order_changes import Change, ChangeStatus, ShippingChange
@@ -23,6 +22,7 @@ from orders.domain.payments import (
     Dispute,
     DisputeStatus,
     FailedRefund,
+    Ledger,
     NextAction,
     OperationKind,
     Payment,
@@ -156,6 +156,9 @@ def an_order_with_everything(
                         TaxLine(rate="0.19", taxable=3, tax=1),
                         TaxLine(rate=None, taxable=1, tax=0),
                     ),
+                    lines={PartId("1"): 3, PartId("10"): 2},
+                    undeliverable={PartId("10"): 1},
+                    revoked_at=LATER,
                 ),
             ),
             holds=(Hold(id=PartId("1"), reason="fraud", placed_at=NOW, released_at=LATER),),
@@ -189,6 +192,7 @@ def _lines() -> tuple[Line, ...]:
         shipped=12,
         delivered=11,
         returned=4,
+        undeliverable=1,
         metadata=ReadOnlyDict({"engrave": TEXT, "A-1_b": "x"}),
         tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
@@ -308,6 +312,10 @@ def _shipments() -> tuple[Shipment, ...]:
             tracking=f"TRACK-{place}",
             dispatched_at=LATER,
             delivered_at=LATER,
+            value=LARGE,
+            surplus={PartId("10"): 1},
+            failed_at=LATER,
+            failure_reason="lost",
         )
         for place, status in enumerate(ShipmentStatus, 1)
     )
@@ -322,6 +330,7 @@ def _returns() -> tuple[Return, ...]:
             created_at=LATER,
             status=status,
             credited=place,
+            received={PartId("1"): 1},
         )
         for place, status in enumerate(ReturnStatus, 1)
     )

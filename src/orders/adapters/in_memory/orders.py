@@ -100,6 +100,26 @@ class InMemoryOrders(InMemoryOutbox):
         end = Position(at=page[-1].created_at, order_id=page[-1].id) if has_next else None
         return OrderPage(orders=page, next=end)
 
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> OrderPage:
+        """At most `limit` orders after a position, sorted by time of the last change and id."""
+        self._require_available()
+        states = [kept.state for kept in self._all() if _matches(kept.state, where)]
+        states = [s for s in states if updated_from is None or s.updated_at >= updated_from]
+        if after is not None:
+            states = [s for s in states if _changed_key(s) > (after.at, after.order_id)]
+        states.sort(key=_changed_key)
+        page = [_without_requests(state) for state in states[:limit]]
+        has_next = len(states) > limit
+        end = Position(at=page[-1].updated_at, order_id=page[-1].id) if has_next else None
+        return OrderPage(orders=page, next=end)
+
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> builtins.list[OrderId]:
@@ -146,6 +166,10 @@ def _without_requests(state: OrderState) -> OrderState:
 
 def _sort_key(state: OrderState) -> tuple[datetime, OrderId]:
     return state.created_at, state.id
+
+
+def _changed_key(state: OrderState) -> tuple[datetime, OrderId]:
+    return state.updated_at, state.id
 
 
 def _matches(state: OrderState, where: OrderFilter) -> bool:

@@ -142,8 +142,16 @@ def sort_key(at: datetime, order_id: OrderId | None = None) -> str:
     sorts before every order of that time, which is rounded up to the millisecond. Times outside
     1970 to 2286 (13 digits) become the first or the last of these.
     """
-    milliseconds = min(max(0, -((IMMEDIATELY - at) // _MILLISECOND)), 10**13 - 1)
-    return f"{milliseconds:013d}" + (order_id.hex if order_id is not None else "")
+    return f"{_milliseconds(at):013d}" + (order_id.hex if order_id is not None else "")
+
+
+def whole_millisecond(at: datetime) -> datetime:
+    """Return the first time, from `at` on, that the database can keep: within 1970 to 2286."""
+    return IMMEDIATELY + _milliseconds(at) * _MILLISECOND
+
+
+def _milliseconds(at: datetime) -> int:
+    return min(max(0, -((IMMEDIATELY - at) // _MILLISECOND)), 10**13 - 1)
 
 
 def position_of(document: Document) -> Position:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
-from orders.adapters.mongo.documents import Document, position_of, sort_key, to_state
+from orders.adapters.mongo.documents import (
+    Document,
+    position_of,
+    sort_key,
+    to_state,
+    whole_millisecond,
+)
 from orders.application.errors import UnreadableOrder
 from orders.application.ports import OrderFilter, OrderPage, Position
 from orders.domain.identifiers import OrderId
@@ -37,10 +44,40 @@ def list_query(where: OrderFilter, *, newest_first: bool, after: Position | None
     return query
 
 
-def to_page(documents: Sequence[Document], *, limit: int) -> OrderPage:
+def changed_queries(
+    where: OrderFilter, *, updated_from: datetime | None, after: Position | None
+) -> Sequence[Document]:
+    """Return the queries for orders that match a filter and changed after a position and a time.
+
+    The results of the first come first. One query for all would need `$or`, and for that some
+    engines scan all orders.
+    """
+    query = list_query(where, newest_first=False, after=None)
+    earliest = None if updated_from is None else whole_millisecond(updated_from)
+    if after is None:
+        return [query if earliest is None else query | {"updated_at": {"$gte": earliest}}]
+    if earliest is not None and earliest > after.at:
+        return [query | {"updated_at": {"$gte": earliest}}]
+    return [
+        query | {"updated_at": after.at, "_id": {"$gt": after.order_id}},
+        query | {"updated_at": {"$gt": after.at}},
+    ]
+
+
+def changed_position_of(document: Document) -> Position:
+    """Return the position of a document in a list by `updated_at`."""
+    return Position(at=document["updated_at"], order_id=document["_id"])
+
+
+def to_page(
+    documents: Sequence[Document],
+    *,
+    limit: int,
+    place: Callable[[Document], Position] = position_of,
+) -> OrderPage:
     """Return the first `limit` documents, and the position of the last if there are more."""
     page, orders, unreadable = documents[:limit], list[OrderState](), list[OrderId]()
-    end = position_of(page[-1]) if len(documents) > limit else None
+    end = place(page[-1]) if len(documents) > limit else None
     for document in page:
         order_id = document["_id"]
         try:

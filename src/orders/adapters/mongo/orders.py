@@ -26,7 +26,12 @@ from orders.adapters.mongo.driver_errors import (
     translate_driver_errors,
 )
 from orders.adapters.mongo.leases import claim
-from orders.adapters.mongo.listing import list_query, to_page
+from orders.adapters.mongo.listing import (
+    changed_position_of,
+    changed_queries,
+    list_query,
+    to_page,
+)
 from orders.adapters.mongo.majority import MAJORITY, wait_for_majority
 from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.errors import ConcurrentUpdate, DuplicateOrder, OrderNotFound
@@ -44,6 +49,7 @@ from orders.domain.state import OrderState
 
 _WITHOUT_EVENTS: Document = {"outbox": 0}
 _STATE_ONLY: Document = _WITHOUT_EVENTS | {"requests": 0}
+_BY_CHANGE: Final = [("updated_at", ASCENDING), ("_id", ASCENDING)]
 _NO_ORDER: Final = UUID(int=0)
 
 
@@ -178,6 +184,26 @@ class MongoOrders:
             query, _STATE_ONLY, sort=[("sort_key", direction)], limit=limit + 1
         )
         return to_page(await found.to_list(), limit=limit)
+
+    @translate_driver_errors
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> OrderPage:
+        """Return at most `limit` orders after a position, by time of the last change and id."""
+        found: builtins.list[Document] = []
+        for query in changed_queries(where, updated_from=updated_from, after=after):
+            more = self._orders.find(
+                query, _STATE_ONLY, sort=_BY_CHANGE, limit=limit + 1 - len(found)
+            )
+            found += await more.to_list()
+            if len(found) > limit:
+                break
+        return to_page(found, limit=limit, place=changed_position_of)
 
     @translate_driver_errors
     async def claim_scheduled(

@@ -58,6 +58,7 @@ class SearchedOrder(BaseModel):
     ready_to_ship: bool | None
     """Whether what is left to ship may be shipped; null if nothing is left."""
     sort_key: str
+    updated_at: datetime
     outbox_claim: QueueEntry | None = None
     """Present while new events wait for the relay."""
     publisher_lags: dict[str, QueueEntry] = {}
@@ -69,6 +70,7 @@ class SearchedOrder(BaseModel):
 
 _ORDER_INDEXES: Final = (
     _index("sort_key", "tenant", "sort_key"),
+    _index("list_by_update", "tenant", "updated_at", "_id"),
     _list_by("owner"),
     _list_by("status"),
     _list_by("payment_status"),

@@ -28,13 +28,12 @@ from orders.domain.events import (
 )
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
-from orders.domain.operations import Ledger
 from orders.domain.order._lifecycle import completed
 from orders.domain.order._parts import next_id
 from orders.domain.order._payments import refunds_of, voids_of
 from orders.domain.order._returns import granted_credit
 from orders.domain.order._state_change import StateChange, Steps, moved
-from orders.domain.payments import RefundStatus
+from orders.domain.payments import Ledger, RefundStatus
 from orders.domain.returns import REFUNDED_ELSEWHERE
 from orders.domain.rules import is_unpaid, refundable, refusals
 from orders.domain.state import Hold, OrderState
@@ -139,9 +138,9 @@ def _has_to_refund(before: OrderState, state: OrderState, *, came: bool) -> bool
     if state.status not in ENDED_UNPAID:
         return False
     has_ended = before.status not in ENDED_UNPAID
-    given_back = state.totals.charged_back < before.totals.charged_back
+    won_back = state.totals.charged_back < before.totals.charged_back
     refunded = _refunds_done(state.ledger) > _refunds_done(before.ledger)
-    return has_ended or came or given_back or refunded
+    return has_ended or came or won_back or refunded
 
 
 def _money_that_came(before: Ledger, after: Ledger) -> dict[PartId, int]:

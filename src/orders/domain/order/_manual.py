@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from orders.domain import events
@@ -14,11 +14,17 @@ from orders.domain.errors import (
     InvalidValue,
     NothingDue,
 )
-from orders.domain.operations import Ledger
-from orders.domain.order._parts import amount_within, next_id, part
+from orders.domain.order._parts import amount_within, in_whole_milliseconds, next_id, part
 from orders.domain.order._returns import granted_credit
 from orders.domain.order._state_change import Steps, changed
-from orders.domain.payments import ManualPayment, Payment, PaymentStatus, Refund, RefundStatus
+from orders.domain.payments import (
+    Ledger,
+    ManualPayment,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
 from orders.domain.returns import WRITE_OFF
 from orders.domain.rules import recordable, require_allowed, uncollected
 from orders.domain.state import OrderState
@@ -52,7 +58,7 @@ def record_payment(
         created_at=now,
         status=PaymentStatus.CAPTURED,
         captured=amount,
-        manual=replace(received, received_at=_in_whole_milliseconds(received.received_at)),
+        manual=replace(received, received_at=in_whole_milliseconds(received.received_at)),
     )
     recorded = events.PaymentRecorded(payment_id=payment.id, amount=amount, method=received.method)
     yield changed(recorded, ledger=state.ledger.with_payment(payment))
@@ -118,8 +124,3 @@ def _require_credible_time(received_at: datetime, placed_at: datetime, now: date
             "manual/received_at",
             f"must be at most {LONGEST_BEFORE_PLACING.days} days before the order was placed",
         )
-
-
-def _in_whole_milliseconds(at: datetime) -> datetime:
-    """The time as every store keeps it."""
-    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1_000 * 1_000)

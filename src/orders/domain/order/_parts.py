@@ -1,8 +1,9 @@
-"""The numbered parts of an order, such as payments, shipments and holds."""
+"""The numbered parts of an order, such as payments, shipments and holds, and what is in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from orders.domain.errors import InvalidValue, OrderError, PartNotFound
@@ -57,3 +58,8 @@ def amount_within(
     if wanted > most:
         raise refusal(wanted=wanted, available=most)
     return wanted
+
+
+def in_whole_milliseconds(at: datetime) -> datetime:
+    """The time as every store keeps it."""
+    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1_000 * 1_000)

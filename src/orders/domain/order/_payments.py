@@ -19,11 +19,11 @@ from orders.domain.errors import (
     PaymentInFlight,
     RefundMustBeRecorded,
 )
-from orders.domain.operations import Ledger
 from orders.domain.order._parts import amount_within, next_id, part
 from orders.domain.order._state_change import StateChange, Steps, changed
 from orders.domain.payments import (
     OPERATION_LEASE,
+    Ledger,
     OperationKind,
     Payment,
     PaymentOperation,

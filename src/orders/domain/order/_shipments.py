@@ -10,7 +10,7 @@ from orders.domain.actions import Action
 from orders.domain.errors import IllegalStep, InvalidValue
 from orders.domain.lines import Items, move_units, read_only_items, require_units
 from orders.domain.order._editing import Unchanged
-from orders.domain.order._parts import next_id, part, replaced
+from orders.domain.order._parts import in_whole_milliseconds, next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.rules import late_units, require_allowed, shippable_units
 from orders.domain.shipments import (
@@ -50,12 +50,13 @@ def record_late_shipment(
     require_allowed(state, Action.RECORD_LATE_SHIPMENT, now=now)
     require_units(state.lines, items, late_units(state))
     left_at = now if dispatched_at is None else validate_time(dispatched_at, "dispatched_at")
-    if left_at > now:
-        raise InvalidValue("dispatched_at", "must not be in the future")
+    if not state.created_at <= left_at <= now:
+        raise InvalidValue("dispatched_at", "must be after the order was placed, and not to come")
     surplus = _surplus(state, items)
     if not surplus:
         raise InvalidValue("items", "must have a cancelled unit: create a shipment instead")
     packed = _parcel(state, items, surplus, carrier, tracking, now)
+    left_at = in_whole_milliseconds(left_at)
     shipment = replace(packed, status=ShipmentStatus.DISPATCHED, dispatched_at=left_at)
     yield changed(
         events.LateShipmentRecorded(

@@ -11,8 +11,8 @@ from orders.domain.actions import Action
 from orders.domain.events import OrderEvent
 from orders.domain.lifecycle import TRANSITIONS, OrderStatus
 from orders.domain.lines import Line
-from orders.domain.operations import Ledger
 from orders.domain.order_changes import Change
+from orders.domain.payments import Ledger
 from orders.domain.returns import Credit, Return
 from orders.domain.rules import require_allowed
 from orders.domain.shipments import Shipment

@@ -1,4 +1,4 @@
-"""One payment, one refund, one operation at the payment service, and what the service reports.
+"""Payments, refunds and operations at the payment service, their ledger, and what it reports.
 
 Money moves in three steps: the order reserves a `PaymentOperation` and is stored, the payment
 service is called with the operation's key, and the result is recorded. Reports about a payment
@@ -15,6 +15,7 @@ from orders.domain.payments.keys import (
     refund_key,
     void_key,
 )
+from orders.domain.payments.ledger import Ledger
 from orders.domain.payments.manual import ManualMethod, ManualPayment
 from orders.domain.payments.operation import (
     NOT_ATTEMPTED_RETRY_SECONDS,
@@ -48,6 +49,7 @@ __all__ = [
     "Dispute",
     "DisputeStatus",
     "FailedRefund",
+    "Ledger",
     "ManualMethod",
     "ManualPayment",
     "NextAction",

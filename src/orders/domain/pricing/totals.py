@@ -9,7 +9,7 @@ from typing import NamedTuple
 from orders.domain.errors import AmountTooLarge
 from orders.domain.lines import Line, TaxedPart, TaxLine, TaxPolicy, tax_lines
 from orders.domain.money import AMOUNT_LIMIT
-from orders.domain.operations import Ledger
+from orders.domain.payments import Ledger
 from orders.domain.read_only import read_only
 from orders.domain.returns import Credit
 from orders.domain.validation import Shipping

@@ -70,12 +70,14 @@ def undeliverable_units(state: OrderState) -> dict[PartId, int]:
 def late_units(state: OrderState) -> dict[PartId, int]:
     """Units by line that may be in a parcel that left before a cancellation was known.
 
-    None, if no unit is cancelled that is not in such a parcel already.
+    None, if no unit is cancelled that is not in such a parcel already. Lines with such units come
+    first: one of them has to be in the parcel.
     """
     lines = [line for line in state.lines if line.shippable]
     late = {line.id: line.cancelled - surplus_units(state.shipments, line.id) for line in lines}
     if not any(units > 0 for units in late.values()):
         return {}
+    lines.sort(key=lambda line: late[line.id] <= 0)
     return {line.id: line.unallocated + max(0, late[line.id]) for line in lines}
 
 
@@ -125,6 +127,8 @@ def argument_bounds(state: OrderState, action: Action) -> dict[str, Bound]:
     if action in RETURN_STEPS:
         steps = RETURN_STEPS[action][0]
         return {"returns": tuple(r.id for r in state.returns if r.status in steps)}
+    if action is Action.GRANT_CREDIT:
+        return _credit_bounds(state)
     return {name: bound(state) for name, bound in _LIMITS.get(action, {}).items()}
 
 
@@ -172,6 +176,17 @@ def _correctable_ids(state: OrderState) -> tuple[PartId, ...]:
     return tuple(s.id for s in state.shipments if s.status is not ShipmentStatus.CANCELLED)
 
 
+def _credit_bounds(state: OrderState) -> dict[str, Bound]:
+    """Lines and their units need not be named, and units can be given up without an amount."""
+    amount = state.totals.creditable
+    bounds: dict[str, Bound] = {
+        "lines": _some(creditable_by_line(state)),
+        "items": _some(undeliverable_units(state)),
+    }
+    bounds = {name: bound for name, bound in bounds.items() if bound}
+    return bounds if bounds and not amount else {"amount": amount, **bounds}
+
+
 def _some(units: dict[PartId, int]) -> dict[PartId, int]:
     return {line_id: count for line_id, count in units.items() if count > 0}
 
@@ -183,11 +198,6 @@ _LIMITS: Mapping[Action, Mapping[str, Callable[[OrderState], Bound]]] = {
     Action.VOID: {"payments": lambda state: state.ledger.voidable_ids},
     Action.DISMISS_PAYMENT: {"payments": lambda state: state.ledger.doubtful_ids},
     Action.REFUND: {"amount": refundable, "payments": lambda state: state.ledger.refundable_ids},
-    Action.GRANT_CREDIT: {
-        "amount": lambda state: state.totals.creditable,
-        "lines": lambda state: _some(creditable_by_line(state)),
-        "items": lambda state: _some(undeliverable_units(state)),
-    },
     Action.REVOKE_CREDIT: {"credits": revocable_credit_ids},
     Action.RECORD_REFUND: {
         "amount": lambda state: state.ledger.total_held,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orders.domain.operations import Ledger
-from orders.domain.payments import IN_FLIGHT, Payment, PaymentTerms
+from orders.domain.payments import IN_FLIGHT, Ledger, Payment, PaymentTerms
 from orders.domain.pricing import Totals
 
 

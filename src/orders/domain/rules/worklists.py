@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from orders.domain.actions import Action
 from orders.domain.lifecycle import ENDED_UNPAID, TRANSITIONS, OrderStatus
 from orders.domain.lines import Line
-from orders.domain.operations import Ledger
-from orders.domain.payments import PaymentTerms, TermsKind
+from orders.domain.payments import Ledger, PaymentTerms, TermsKind
 from orders.domain.pricing import Totals
 from orders.domain.rules.cover import time_acts
 from orders.domain.rules.guards import refusals
@@ -61,10 +60,10 @@ def dated_terms(
         times = [s.delivered_at for s in sent if s.status is ShipmentStatus.DELIVERED]
     else:
         times = [s.dispatched_at for s in sent]
-    due_at = max((at + after for at in times if at is not None), default=None)
-    if due_at is None and _has_nothing_to_send(status, lines):
-        due_at = terms.payment_due_at or now + after
-    return terms if due_at == terms.payment_due_at else replace(terms, payment_due_at=due_at)
+    end = max((at + after for at in times if at is not None), default=None)
+    if end is None and _has_nothing_to_send(status, lines):
+        end = terms.payment_due_at or now + after
+    return terms if end == terms.payment_due_at else replace(terms, payment_due_at=end)
 
 
 def overdue_from(state: OrderState) -> datetime | None:

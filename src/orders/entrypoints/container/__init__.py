@@ -74,6 +74,8 @@ from orders.entrypoints.settings.tls import tls_context
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
 Connection = AbstractAsyncContextManager[object]
+_CLOCKS_DIFFER = timedelta(seconds=10)
+"""The clocks of two processes differ by less, also if one of them stands still for a moment."""
 
 
 def _database(settings: Settings, pool_use: PoolUse) -> Database:
@@ -84,6 +86,13 @@ def _database(settings: Settings, pool_use: PoolUse) -> Database:
         timeout_seconds=settings.mongo_timeout_seconds,
         listeners=[pool_use, *([CommandSpans()] if settings.otlp_endpoint else [])],
     )
+
+
+def _settled_after(settings: Settings) -> timedelta:
+    """How long after its time a change is stored at the latest: after the longest write, by clocks
+    that differ.
+    """
+    return timedelta(seconds=settings.mongo_timeout_seconds) + _CLOCKS_DIFFER
 
 
 def _shared_secret(settings: Settings) -> SharedSecret:
@@ -150,6 +159,7 @@ class Container(containers.DeclarativeContainer):
         unit_price=settings.provided.max_unit_price,
         declines=settings.provided.max_declines,
     )
+    settled_after = providers.Callable(_settled_after, settings)
     expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
     time_to_pay = providers.Factory(
         TimeToPay,
@@ -281,7 +291,9 @@ class Container(containers.DeclarativeContainer):
     propose_change = providers.Singleton(
         with_spans(ProposeChange), orders, change_order, price, now, limits
     )
-    read_orders = providers.Singleton(with_spans(ReadOrders), orders, outbox, log, now, limits)
+    read_orders = providers.Singleton(
+        with_spans(ReadOrders), orders, outbox, log, now, limits, settled_after
+    )
     record_payment_event = providers.Singleton(
         with_spans(RecordPaymentEvent), orders, payments, webhooks, now
     )

@@ -45,7 +45,11 @@ from orders.entrypoints.http.schemas.part_responses import NoteResponse
 from orders.entrypoints.http.schemas.responses import EventResponse, OrderResponse
 from orders.entrypoints.observability.unreadable import tell_unreadable_events
 
-SORTS: Final = {"CREATED_AT_ASC": "created_at", "CREATED_AT_DESC": "-created_at"}
+SORTS: Final = {
+    "CREATED_AT_ASC": "created_at",
+    "CREATED_AT_DESC": "-created_at",
+    "UPDATED_AT_ASC": "updated_at",
+}
 _STATUSES: Final[dict[str, type[StrEnum]]] = {
     "status": OrderStatus,
     "payment_status": OrderPaymentStatus,
@@ -53,7 +57,7 @@ _STATUSES: Final[dict[str, type[StrEnum]]] = {
     "return_status": OrderReturnStatus,
     "dispute_status": DisputeStatus,
 }
-_TIMES: Final = ("created_from", "created_before")
+_TIMES: Final = ("created_from", "created_before", "updated_from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,14 @@ async def _notes(asked: Asked, id: str) -> Any:  # noqa: A002
 async def _orders(
     asked: Asked,
     first: int,
-    sort: Any,
+    sort: Any = None,
     filter: dict[str, Any] | None = None,  # noqa: A002
     after: str | None = None,
 ) -> Any:
-    where = _where(asked, filter or {})
-    listed = asked.pagination.listed(asked.request.user, where, sort)
+    given = filter or {}
+    listed = asked.pagination.listed(
+        asked.request.user, _where(asked, given), sort, given.get("updated_from")
+    )
     page = await listed.page(asked.read_orders, limit=first, cursor=after)
     edges = [
         {"cursor": listed.cursor_of(order), "node": _shown(order, asked)} for order in page.orders
@@ -121,6 +127,7 @@ async def _orders(
             "end_cursor": end or (ends[-1] if ends else None),
         },
         "unreadable": len(page.unreadable),
+        "next_updated_from": msgspec.to_builtins(listed.next_updated_from),
     }
 
 
@@ -184,7 +191,8 @@ def build_schema() -> GraphQLSchema:
             _connection(order),
             _list_arguments(types),
             _orders,
-            description="The caller's orders that match every filter, newest first.",
+            description="The caller's orders that match every filter, newest first. With "
+            "`updatedFrom` they are those that changed since then, in the order of their changes.",
         ),
         "orderEvents": GraphQLField(
             _list_of(types.of(EventResponse)),
@@ -220,8 +228,12 @@ def _connection(order: GraphQLObjectType) -> GraphQLObjectType:
         "edges": edges,
         "page_info": GraphQLNonNull(page),
         "unreadable": GraphQLNonNull(GraphQLInt),
+        "next_updated_from": TIME,
     }
-    says = "The number of orders of the page that only a newer version can read."
+    says = (
+        "`unreadable` is the number of orders of the page that only a newer version can read. "
+        "`nextUpdatedFrom`, in a list by UPDATED_AT_ASC, is the `updatedFrom` of the next time."
+    )
     return _object("OrderConnection", members, description=says)
 
 
@@ -253,9 +265,7 @@ def _list_arguments(types: Types) -> dict[str, GraphQLArgument]:
     where = GraphQLInputObjectType("OrderFilter", {**statuses, **texts, **times, **flags})
     return {
         "filter": GraphQLArgument(where),
-        "sort": GraphQLArgument(
-            GraphQLNonNull(GraphQLEnumType("OrderSort", SORTS)), default_value="-created_at"
-        ),
+        "sort": GraphQLArgument(GraphQLEnumType("OrderSort", SORTS)),
         "first": GraphQLArgument(GraphQLNonNull(GraphQLInt), default_value=PAGE),
         "after": GraphQLArgument(GraphQLString),
     }

@@ -59,7 +59,7 @@ TIME: Final = GraphQLScalarType("DateTime", description="RFC 3339, in UTC.", par
 JSON: Final = GraphQLScalarType("JSON", description="An object, as in REST.")
 
 _COUNTS: Final = frozenset(
-    {"quantity", "cancelled", "allocated", "shipped", "delivered", "returned"}
+    {"quantity", "cancelled", "allocated", "shipped", "delivered", "returned", "undeliverable"}
     | {"version", "base_version", "sequence"}
 )
 """Whole numbers that fit into the 32 bits of an Int; any other may be an amount."""

@@ -50,6 +50,7 @@ from orders.entrypoints.http.preconditions import CommandRequestReader
 from orders.entrypoints.http.problems import EXCEPTION_HANDLERS
 from orders.entrypoints.http.routes.changes import propose_handler
 from orders.entrypoints.http.routes.command_handlers import command_handlers
+from orders.entrypoints.http.routes.corrections import correct_handler
 from orders.entrypoints.http.routes.docs_ui import docs_router
 from orders.entrypoints.http.routes.events import PAYMENT_EVENTS, event_handlers
 from orders.entrypoints.http.routes.health import HEALTH_HANDLERS, Readiness
@@ -240,6 +241,7 @@ def _published_routes(
     v1 = [
         *order_handlers(reader, pagination),
         propose_handler(reader),
+        correct_handler(reader),
         *command_handlers(reader, limits),
         *part_handlers(),
         *event_handlers(pagination),

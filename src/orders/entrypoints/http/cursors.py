@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from orders.application.ports import Position
@@ -18,20 +18,28 @@ from orders.entrypoints.http.problems import RequestRefused
 _TAG_BYTES: Final = 16
 
 
+class Place(NamedTuple):
+    """What a cursor holds."""
+
+    position: Position
+    since: datetime | None
+
+
 class Cursors:
     """Writes and reads cursors. A cursor is valid for one list of one caller."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.sha256(b"orders cursor 1" + secret).digest()
 
-    def write(self, position: Position, *, of: str) -> str:
-        """The cursor of the page after a position, in the list named `of`."""
-        milliseconds = round(position.at.timestamp() * 1000)
-        place = milliseconds.to_bytes(8) + position.order_id.bytes
+    def write(self, position: Position, *, of: str, since: datetime | None = None) -> str:
+        """The cursor of the page after a position, in the list named `of`. It keeps `since`."""
+        place = _to_bytes(position.at) + position.order_id.bytes
+        if since is not None:
+            place += _to_bytes(since)
         return base64.urlsafe_b64encode(place + self._tag(place, of)).decode().rstrip("=")
 
-    def read(self, cursor: str, *, of: str) -> Position:
-        """The position before the page that a cursor leads to.
+    def read(self, cursor: str, *, of: str) -> Place:
+        """The position before the page that a cursor leads to, and what the cursor keeps.
 
         Raises:
             RequestRefused: 400 if it was forged, or is of another list or caller.
@@ -44,11 +52,19 @@ class Cursors:
         canonical = base64.urlsafe_b64encode(raw).decode().rstrip("=")
         if canonical != cursor or not hmac.compare_digest(tag, self._tag(place, of)):
             raise _refused()
-        at = datetime.fromtimestamp(int.from_bytes(place[:8]) / 1000, UTC)
-        return Position(at=at, order_id=OrderId(UUID(bytes=place[8:])))
+        position = Position(at=_to_time(place[:8]), order_id=OrderId(UUID(bytes=place[8:24])))
+        return Place(position, _to_time(place[24:]) if place[24:] else None)
 
     def _tag(self, place: bytes, of: str) -> bytes:
         return hmac.digest(self._key, place + of.encode(), "sha256")[:_TAG_BYTES]
+
+
+def _to_bytes(at: datetime) -> bytes:
+    return round(at.timestamp() * 1000).to_bytes(8)
+
+
+def _to_time(raw: bytes) -> datetime:
+    return datetime.fromtimestamp(int.from_bytes(raw) / 1000, UTC)
 
 
 def _refused() -> RequestRefused:

@@ -44,6 +44,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.AmountExceedsDue: _S.CONFLICT,
         domain.AmountExceedsAuthorized: _S.CONFLICT,
         domain.AmountExceedsRefundable: _S.CONFLICT,
+        domain.RefundMustBeRecorded: _S.CONFLICT,
         domain.CreditExceedsAvailable: _S.CONFLICT,
         domain.RefundMustBeRecorded: _S.CONFLICT,
         domain.NotDelivered: _S.CONFLICT,

@@ -16,7 +16,7 @@ from orders.entrypoints.http.cursors import Cursors
 from orders.entrypoints.http.problems import InvalidMember, RequestRefused
 
 Http = Request[Any, Any, Any]
-Sort = Literal["created_at", "-created_at"]
+Sort = Literal["created_at", "-created_at", "updated_at"]
 
 
 class Pagination:
@@ -36,16 +36,36 @@ class Pagination:
             raise bad_query(f"limit must be from 1 to {self.max_page}", "limit")
         return asked
 
-    def listed(self, caller: Caller, where: OrderFilter, sort: Sort) -> Listed:
-        """The list of the caller's orders that fit a filter."""
+    def listed(
+        self,
+        caller: Caller,
+        where: OrderFilter,
+        sort: Sort | None,
+        updated_from: datetime | None,
+    ) -> Listed:
+        """The list of the caller's orders that fit a filter.
+
+        Raises:
+            RequestRefused: 400 if `updated_from` has no offset, or comes with another sort order.
+        """
+        since = aware(updated_from, "updated_from")
+        if sort is None:
+            sort = "-created_at" if since is None else "updated_at"
+        if sort == "updated_at":
+            return ListOfChanges(self, caller, where, since)
+        if since is not None:
+            raise bad_query("updated_from needs sort=updated_at", "sort")
         return Listed(self, caller, where, sort)
 
 
 class Listed:
     """A list of orders. Its cursors are good for the same caller, filter and sort order only."""
 
+    next_updated_from: datetime | None = None
+    """From where to list changes next time; None if the list is by another time."""
+
     def __init__(
-        self, pagination: Pagination, caller: Caller, where: OrderFilter, sort: Sort
+        self, pagination: Pagination, caller: Caller, where: OrderFilter, sort: str
     ) -> None:
         self._pagination = pagination
         self._cursors = pagination.cursors
@@ -64,7 +84,7 @@ class Listed:
         return await read_orders.list(
             self._where,
             newest_first=self._newest_first,
-            after=None if cursor is None else self._cursors.read(cursor, of=self._name),
+            after=None if cursor is None else self._cursors.read(cursor, of=self._name).position,
             limit=self._pagination.limit(limit),
             caller=self._caller,
         )
@@ -76,6 +96,45 @@ class Listed:
     def cursor_at(self, position: Position) -> str:
         """The cursor of the page after a position."""
         return self._cursors.write(position, of=self._name)
+
+
+class ListOfChanges(Listed):
+    """A list of orders by the time of their last change, the earliest first.
+
+    `next_updated_from` is that of the first page, which its cursors keep. A later page is read
+    later, and so would skip what came late to the pages before it.
+    """
+
+    def __init__(
+        self,
+        pagination: Pagination,
+        caller: Caller,
+        where: OrderFilter,
+        updated_from: datetime | None,
+    ) -> None:
+        super().__init__(pagination, caller, where, f"updated_at {updated_from}")
+        self._updated_from = updated_from
+
+    async def page(self, read_orders: ReadOrders, *, limit: int, cursor: str | None) -> OrderPage:
+        """The first page, or the one that a cursor leads to. Raises what `Listed.page` raises."""
+        place = None if cursor is None else self._cursors.read(cursor, of=self._name)
+        changed = await read_orders.list_changed(
+            self._where,
+            updated_from=self._updated_from,
+            after=place and place.position,
+            limit=self._pagination.limit(limit),
+            caller=self._caller,
+        )
+        self.next_updated_from = place.since if place else changed.next_updated_from
+        return changed.page
+
+    def cursor_of(self, order: OrderState) -> str:
+        """The cursor of the page after an order."""
+        return self.cursor_at(Position(at=order.updated_at, order_id=order.id))
+
+    def cursor_at(self, position: Position) -> str:
+        """The cursor of the page after a position."""
+        return self._cursors.write(position, of=self._name, since=self.next_updated_from)
 
 
 def aware(time: datetime | None, name: str) -> datetime | None:

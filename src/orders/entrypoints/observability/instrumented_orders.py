@@ -80,16 +80,36 @@ class InstrumentedOrderRepository:
         self, where: OrderFilter, *, newest_first: bool, after: Position | None, limit: int
     ) -> OrderPage:
         """Return at most `limit` orders by time of creation and id, after a position."""
-        page = await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
-        for order_id in page.unreadable:
-            report_unreadable("order", str(order_id), "found in a list")
-        return page
+        return _reported(
+            await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
+        )
+
+    async def list_changed(
+        self,
+        where: OrderFilter,
+        *,
+        updated_from: datetime | None,
+        after: Position | None,
+        limit: int,
+    ) -> OrderPage:
+        """Return at most `limit` orders by time of the last change and id, after a position."""
+        return _reported(
+            await self._orders.list_changed(
+                where, updated_from=updated_from, after=after, limit=limit
+            )
+        )
 
     async def claim_scheduled(
         self, *, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[OrderId]:
         """Claim at most `limit` orders whose `next_action_at` has passed, each for `lease`."""
         return await self._orders.claim_scheduled(now=now, lease=lease, limit=limit)
+
+
+def _reported(page: OrderPage) -> OrderPage:
+    for order_id in page.unreadable:
+        report_unreadable("order", str(order_id), "found in a list")
+    return page
 
 
 async def _reporting_unreadable(found: Awaitable[T]) -> T:

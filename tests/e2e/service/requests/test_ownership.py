@@ -61,13 +61,29 @@ CALLS: Final[Mapping[str, tuple[str, str, Any]]] = {
         "/v1/orders/{id}/credits?dry_run=true",
         {"amount": 1, "reason": "goodwill"},
     ),
+    "revoke_credit": ("POST", "/v1/orders/{id}/credits/1/revoke?dry_run=true", {}),
     "create_shipment": (
         "POST",
         "/v1/orders/{id}/shipments?dry_run=true",
         {"items": [{"line_id": "1", "quantity": 1}]},
     ),
+    "record_late_shipment": (
+        "POST",
+        "/v1/orders/{id}/late-shipments?dry_run=true",
+        {"items": [{"line_id": "1", "quantity": 1}]},
+    ),
+    "correct_shipment": (
+        "PATCH",
+        "/v1/orders/{id}/shipments/1?dry_run=true",
+        {"tracking": "RM123456785GB"},
+    ),
     "dispatch": ("POST", "/v1/orders/{id}/shipments/1/dispatch?dry_run=true", {}),
     "deliver": ("POST", "/v1/orders/{id}/shipments/1/deliver?dry_run=true", {}),
+    "fail_delivery": (
+        "POST",
+        "/v1/orders/{id}/shipments/1/fail?dry_run=true",
+        {"reason": "lost"},
+    ),
     "cancel_shipment": ("POST", "/v1/orders/{id}/shipments/1/cancel?dry_run=true", {}),
     "request_return": (
         "POST",

@@ -16,6 +16,7 @@ from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
+from orders.domain.shipments import FAILURE_REASONS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
@@ -159,7 +160,19 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
         "AmountBody": {"amount": _PART},
         "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
-        "CreditBody": {"amount": _PART, "reason": _matching(CODE)},
+        "CreditBody": {
+            "amount": _AMOUNT,
+            "reason": _matching(CODE),
+            "undeliverable": {"minimum": 0, "maximum": limits.order.quantity},
+        },
+        "FailDeliveryBody": {"reason": {"enum": list(FAILURE_REASONS), "description": GROWS}},
+        "LateShipmentBody": {
+            "items": _SOME,
+            "carrier": _text(MAX_TEXT),
+            "tracking": _text(MAX_TEXT),
+        },
+        "CorrectShipmentBody": {"carrier": _text(MAX_TEXT), "tracking": _text(MAX_TEXT)},
+        "ReceiveReturnBody": {"items": _SOME, "credit": _AMOUNT},
     }
 
 

@@ -169,7 +169,7 @@ def _complete(
 def _required_header(handler: HTTPRouteHandler) -> str | None:
     if handler.opt.get(NEEDS_KEY):
         return IDEMPOTENCY_KEY
-    return IF_MATCH if handler.operation_id == "edit" else None
+    return IF_MATCH if "PATCH" in handler.http_methods else None
 
 
 def _tell_conditions(

@@ -18,7 +18,7 @@ from orders.domain.order_changes import ChangeStatus
 from orders.domain.payments import REDIRECT, DisputeStatus, PaymentStatus, RefundStatus
 from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
-from orders.domain.shipments import ShipmentStatus
+from orders.domain.shipments import FAILURE_REASONS, ShipmentStatus
 from orders.entrypoints.http.openapi.shapes import Schema, open_value
 from orders.entrypoints.http.openapi.texts import COMMANDS
 
@@ -36,7 +36,7 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
     "NextActionResponse": {"type": [REDIRECT]},
     "RefundResponse": {"status": RefundStatus},
     "DisputeResponse": {"status": DisputeStatus},
-    "ShipmentResponse": {"status": ShipmentStatus},
+    "ShipmentResponse": {"status": ShipmentStatus, "failure_reason": FAILURE_REASONS},
     "ReturnResponse": {"status": ReturnStatus},
     "ChangeResponse": {"status": ChangeStatus, "proposed_by": ActorKind},
     "ActionResponse": {"action": sorted({*COMMANDS, "edit"})},

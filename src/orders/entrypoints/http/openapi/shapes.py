@@ -55,7 +55,7 @@ def _shaped(node: Any) -> Any:
         node = {**node, **bounds, "format": "int64"}
     if "-created_at" in node.get("enum", ()):
         # Generators can make no name of it: one is VALUE_1 in Python.
-        node = {**node, "x-enum-varnames": ["OldestFirst", "NewestFirst"]}
+        node = {**node, "x-enum-varnames": ["OldestFirst", "NewestFirst", "UpdatedAt"]}
     return {
         key: each == {} or _shaped(each) if key == "additionalProperties" else _shaped(each)
         for key, each in node.items()

@@ -95,17 +95,41 @@ COMMANDS: Final[Mapping[str, str]] = {
         "without a `payment_id` it takes as many payments as it needs. Each call refunds more."
     ),
     "grant_credit": (
-        "Lets the customer owe less. What was paid too much then can be refunded. Each call grants "
-        "more."
+        "Lets the customer owe less. What was paid too much then can be refunded. With a `line_id` "
+        "it is at most what is left of the line, and `undeliverable` units of it are delivered no "
+        "more. Each call grants more."
+    ),
+    "revoke_credit": (
+        "Takes back a credit that was not paid out: the customer owes its amount again, and units "
+        "that it made undeliverable can be packed again."
     ),
     "create_shipment": "Packs units into one parcel, to the address that the order has now.",
+    "record_late_shipment": (
+        "Records a parcel that had left before a cancellation of its units was known, also on an "
+        "order that has ended. Units that the order still wants count as sent, the cancelled ones "
+        "as `surplus`. No money moves: what was cancelled is not owed."
+    ),
+    "correct_shipment": (
+        "A merge patch (RFC 7396) of the carrier and the tracking number, while the order is held, "
+        "too. Needs `If-Match`."
+    ),
     "dispatch": "Hands a packed shipment to the carrier. `tracking` replaces the number it has.",
-    "deliver": "Records that a shipment has arrived.",
+    "deliver": (
+        "Records that a shipment has arrived, also one that had failed: units of it that are sent "
+        "again, cancelled or credited by now are its `surplus`."
+    ),
+    "fail_delivery": (
+        "Records that a shipment will not arrive. Its units can be packed again, cancelled, or "
+        "credited as `undeliverable`."
+    ),
     "cancel_shipment": "Unpacks a shipment that was not sent. Its units can be packed again.",
     "request_return": "Asks to send delivered units back.",
     "approve_return": "Lets the customer send the units of a requested return.",
     "decline_return": "Refuses to take back the units of a requested return.",
-    "receive_return": "Takes in the units of an approved return, and credits what they cost.",
+    "receive_return": (
+        "Takes in the units of an approved return that came, and credits what they cost, or less. "
+        "The others can be returned again."
+    ),
     "close_return": "Ends a return that was received, or an approved one whose units never came.",
 }
 _OTHER_SCHEMAS: Final = {

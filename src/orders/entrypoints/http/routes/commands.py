@@ -17,6 +17,11 @@ from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
 from orders.domain.validation import OrderLimits
 from orders.entrypoints.http.schemas.body import Body
+from orders.entrypoints.http.schemas.parcel_requests import (
+    FailDeliveryBody,
+    LateShipmentBody,
+    ReceiveReturnBody,
+)
 from orders.entrypoints.http.schemas.requests import (
     AmountBody,
     CancelBody,
@@ -139,13 +144,44 @@ def refund(order: Order, given: Given[RefundBody]) -> None:
 
 
 def grant_credit(order: Order, given: Given[CreditBody]) -> None:
-    order.grant_credit(given.body.amount, given.body.reason, by=given.by, now=given.now)
+    body = given.body
+    order.grant_credit(
+        body.amount,
+        body.reason,
+        line_id=body.line_id,
+        undeliverable=body.undeliverable,
+        by=given.by,
+        now=given.now,
+    )
 
 
 def create_shipment(order: Order, given: Given[ShipmentBody]) -> None:
     body = given.body
     order.create_shipment(
         body.to_items(), carrier=body.carrier, tracking=body.tracking, by=given.by, now=given.now
+    )
+
+
+def record_late_shipment(order: Order, given: Given[LateShipmentBody]) -> None:
+    body = given.body
+    order.record_late_shipment(
+        body.to_items(),
+        carrier=body.carrier,
+        tracking=body.tracking,
+        dispatched_at=body.dispatched_at,
+        by=given.by,
+        now=given.now,
+    )
+
+
+def fail_delivery(order: Order, given: Given[FailDeliveryBody]) -> None:
+    order.fail_delivery(given.part_id, given.body.reason, by=given.by, now=given.now)
+
+
+def receive_return(order: Order, given: Given[ReceiveReturnBody]) -> None:
+    body = given.body
+    order.receive_return(
+        given.part_id, items=body.to_items(), credit=body.credit, by=given.by, now=given.now
     )
 
 
@@ -237,6 +273,13 @@ _ROWS: Final = (
         "/credits", Operation.GRANT_CREDIT, CreditBody, grant_credit, "Grant a credit", creates=True
     ),
     Command(
+        "/credits/{part_id:str}/revoke",
+        Operation.REVOKE_CREDIT,
+        EmptyBody,
+        of_part(Order.revoke_credit),
+        "Revoke a credit that was not paid out",
+    ),
+    Command(
         "/shipments",
         Operation.CREATE_SHIPMENT,
         ShipmentBody,
@@ -257,6 +300,21 @@ _ROWS: Final = (
         EmptyBody,
         of_part(Order.deliver),
         "Record that a shipment was delivered",
+    ),
+    Command(
+        "/shipments/{part_id:str}/fail",
+        Operation.FAIL_DELIVERY,
+        FailDeliveryBody,
+        fail_delivery,
+        "Record that a shipment will not arrive",
+    ),
+    Command(
+        "/late-shipments",
+        Operation.RECORD_LATE_SHIPMENT,
+        LateShipmentBody,
+        record_late_shipment,
+        "Record a shipment that left before a cancellation was known",
+        creates=True,
     ),
     Command(
         "/shipments/{part_id:str}/cancel",
@@ -290,8 +348,8 @@ _ROWS: Final = (
     Command(
         "/returns/{part_id:str}/receive",
         Operation.RECEIVE_RETURN,
-        EmptyBody,
-        of_part(Order.receive_return),
+        ReceiveReturnBody,
+        receive_return,
         "Receive returned units and credit them",
     ),
     Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -41,7 +42,12 @@ def read_response(request: Http, state: OrderState) -> Response[Any]:
 
 
 def page_response(
-    request: Http, items: list[Any], next_cursor: str | None, *, unreadable: int
+    request: Http,
+    items: list[Any],
+    next_cursor: str | None,
+    *,
+    unreadable: int,
+    next_updated_from: datetime | None = None,
 ) -> Response[Page[Any]]:
     """A page, with a Link header (RFC 8288) to the next one."""
     headers = {}
@@ -49,5 +55,10 @@ def page_response(
         kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
         query = urlencode([*kept, ("cursor", next_cursor)])
         headers["link"] = f'<{request.url.path}?{query}>; rel="next"'
-    page = Page(items=items, next_cursor=next_cursor, unreadable=unreadable or UNSET)
+    page = Page(
+        items=items,
+        next_cursor=next_cursor,
+        unreadable=unreadable or UNSET,
+        next_updated_from=next_updated_from or UNSET,
+    )
     return Response(page, headers=headers)

@@ -159,11 +159,17 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         created_before: FromQuery[datetime | None] = None,
         outstanding: FromQuery[bool | None] = None,
         ready_to_ship: FromQuery[bool | None] = None,
-        sort: FromQuery[Sort] = "-created_at",
+        updated_from: FromQuery[datetime | None] = None,
+        sort: FromQuery[Sort | None] = None,
         limit: Annotated[int, QueryParameter(ge=1)] = 50,
         cursor: FromQuery[str | None] = None,
     ) -> Response[Page[OrderResponse]]:
-        """The orders that the caller may see and that fit every filter, newest first."""
+        """The orders that the caller may see and that fit every filter, newest first.
+
+        To follow all changes, list with `sort=updated_at`, and next time with `updated_from` set to
+        the `next_updated_from` of this time: each change is there at least once. `updated_from`
+        without `sort` means `sort=updated_at`.
+        """
         caller: Caller = request.user
         where = OrderFilter(
             tenant=caller.tenant,
@@ -180,11 +186,17 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             outstanding=outstanding,
             ready_to_ship=ready_to_ship,
         )
-        listed = pagination.listed(caller, where, sort)
+        listed = pagination.listed(caller, where, sort, updated_from)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)
         next_cursor = listed.cursor_at(page.next) if page.next else None
         items = [OrderResponse.shown_to(caller, order) for order in page.orders]
-        return page_response(request, items, next_cursor, unreadable=len(page.unreadable))
+        return page_response(
+            request,
+            items,
+            next_cursor,
+            unreadable=len(page.unreadable),
+            next_updated_from=listed.next_updated_from,
+        )
 
     return list_orders
 

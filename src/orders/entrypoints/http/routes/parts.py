@@ -15,16 +15,18 @@ from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.routes.orders import ONE, TAGS
+from orders.entrypoints.http.schemas.parcel_responses import (
+    CreditResponse,
+    ReturnResponse,
+    ShipmentResponse,
+)
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
-    CreditResponse,
     DisputeResponse,
     HoldResponse,
     NoteResponse,
     PaymentResponse,
     RefundResponse,
-    ReturnResponse,
-    ShipmentResponse,
 )
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.responses import OrderResponse, Page

@@ -12,12 +12,9 @@ from msgspec import UNSET, UnsetType, convert
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change, ShippingChange
 from orders.domain.payments import Dispute, NextAction, Payment, Refund
-from orders.domain.returns import Credit, Return
-from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note
 from orders.domain.validation import Address
 from orders.entrypoints.http.schemas.response_part import ResponsePart
-from orders.entrypoints.http.schemas.totals_responses import TaxLineResponse
 
 
 class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
@@ -40,7 +37,8 @@ class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
 
 class LineResponse(ResponsePart, frozen=True):
     """A line. `total` is what its live units cost, tax in and discounts off. `tax` is the tax of
-    all its units, cancelled ones too. `metadata` is left out if there is none.
+    all its units, cancelled ones too. `undeliverable` units are credited instead of delivered.
+    `metadata` is left out if there is none.
     """
 
     id: str
@@ -53,6 +51,7 @@ class LineResponse(ResponsePart, frozen=True):
     shipped: int
     delivered: int
     returned: int
+    undeliverable: int
     unit_price: int | UnsetType = UNSET
     discount: int | UnsetType = UNSET
     order_discount: int | UnsetType = UNSET
@@ -75,6 +74,7 @@ class LineResponse(ResponsePart, frozen=True):
             shipped=line.shipped,
             delivered=line.delivered,
             returned=line.returned,
+            undeliverable=line.undeliverable,
             unit_price=line.unit_price if money else UNSET,
             discount=line.discount if money else UNSET,
             order_discount=line.order_discount if money else UNSET,
@@ -176,52 +176,6 @@ class ItemResponse(ResponsePart, frozen=True):
     quantity: int
 
 
-class ShipmentResponse(ResponsePart, frozen=True):
-    """A parcel, and the address that it was packed for."""
-
-    id: str
-    status: str
-    items: list[ItemResponse]
-    address: AddressResponse | None
-    carrier: str | None
-    tracking: str | None
-    created_at: datetime
-    dispatched_at: datetime | None
-    delivered_at: datetime | None
-
-    @classmethod
-    def of(cls, shipment: Shipment) -> ShipmentResponse:
-        """Show a shipment."""
-        names = set(cls.__struct_fields__) - {"items", "address"}
-        plain = {name: getattr(shipment, name) for name in names}
-        return cls(
-            items=_items(shipment.items), address=AddressResponse.of(shipment.address), **plain
-        )
-
-
-class ReturnResponse(ResponsePart, frozen=True):
-    """Units on their way back."""
-
-    id: str
-    status: str
-    items: list[ItemResponse]
-    reason: str
-    created_at: datetime
-    credited: int | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, a_return: Return, *, money: bool) -> ReturnResponse:
-        """Show a return, with its credit or without."""
-        return cls(
-            id=a_return.id,
-            status=a_return.status,
-            items=_items(a_return.items),
-            reason=a_return.reason,
-            created_at=a_return.created_at,
-            credited=a_return.credited if money else UNSET,
-        )
-
-
 class ShippingChangeResponse(ResponsePart, frozen=True):
     """Another shipping method, its price, and the tax on it."""
 
@@ -263,7 +217,7 @@ class ChangeResponse(ResponsePart, frozen=True):
             id=change.id,
             status=change.status,
             reason=change.reason,
-            removed=_items(change.removed),
+            removed=items_response(change.removed),
             added=[LineResponse.of(line, money=money, packing=packing) for line in change.added],
             base_version=change.base_version,
             created_at=change.created_at,
@@ -271,24 +225,6 @@ class ChangeResponse(ResponsePart, frozen=True):
             proposed_by=change.proposed_by,
             gross=change.gross if money else UNSET,
         )
-
-
-class CreditResponse(ResponsePart, frozen=True):
-    """An amount that is no longer owed. `tax_lines` is the tax in it, as far as it is known."""
-
-    id: str
-    amount: int
-    reason: str
-    return_id: str | None
-    created_at: datetime
-    tax_lines: list[TaxLineResponse]
-
-    @classmethod
-    def of(cls, credit: Credit) -> CreditResponse:
-        """Show a credit."""
-        names = set(cls.__struct_fields__) - {"tax_lines"}
-        plain = {name: getattr(credit, name) for name in names}
-        return cls(tax_lines=[TaxLineResponse.of(each) for each in credit.tax_lines], **plain)
 
 
 class HoldResponse(ResponsePart, frozen=True):
@@ -330,5 +266,6 @@ def _shipping_change(change: Change, *, money: bool) -> ShippingChangeResponse |
     return ShippingChangeResponse.of(change.shipping, money=money)
 
 
-def _items(items: Items) -> list[ItemResponse]:
+def items_response(items: Items) -> list[ItemResponse]:
+    """Show units by line."""
     return [ItemResponse(line_id=line_id, quantity=units) for line_id, units in items.items()]

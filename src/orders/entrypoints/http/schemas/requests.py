@@ -243,10 +243,16 @@ class RefundBody(Body, frozen=True):
 
 
 class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why."""
+    """How much less the customer owes, and why; with `line_id`, for this line.
+
+    With `undeliverable`, that many units of the line will not be delivered any more. Only then the
+    amount may be 0.
+    """
 
     amount: int
     reason: str
+    line_id: str | None = None
+    undeliverable: int = 0
 
 
 class CustomerBody(Body, frozen=True):

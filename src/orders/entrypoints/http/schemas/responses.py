@@ -19,16 +19,18 @@ from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
+from orders.entrypoints.http.schemas.parcel_responses import (
+    CreditResponse,
+    ReturnResponse,
+    ShipmentResponse,
+)
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
-    CreditResponse,
     DisputeResponse,
     HoldResponse,
     LineResponse,
     PaymentResponse,
     RefundResponse,
-    ReturnResponse,
-    ShipmentResponse,
 )
 from orders.entrypoints.http.schemas.people_responses import (
     BillingResponse,
@@ -100,7 +102,7 @@ class OrderResponse(ResponsePart, frozen=True):
             currency=state.currency,
             lines=[LineResponse.of(line, money=money, packing=packing) for line in state.lines],
             shipping=_shipping(state, money=money, details=details),
-            shipments=[ShipmentResponse.of(shipment) for shipment in state.shipments],
+            shipments=[ShipmentResponse.of(shipment, money=money) for shipment in state.shipments],
             returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
             changes=[
                 ChangeResponse.of(change, money=money, packing=packing) for change in state.changes
@@ -154,12 +156,14 @@ class Page(ResponsePart, Generic[T], frozen=True):
     """A page of a list. `next_cursor` leads to the next one; null on the last.
 
     `unreadable` is there if the page leaves out what only a newer version of the service can read,
-    and says how many.
+    and says how many. `next_updated_from` is there in a list by `updated_at`: the `updated_from` of
+    the next time, whatever page this is.
     """
 
     items: list[T]
     next_cursor: str | None
     unreadable: int | UnsetType = UNSET
+    next_updated_from: datetime | UnsetType = UNSET
 
 
 class FeedPage(ResponsePart, frozen=True):
@@ -203,15 +207,17 @@ class QuoteResponse(ResponsePart, frozen=True):
 class ActionLimits(ResponsePart, frozen=True, forbid_unknown_fields=True):
     """The bounds of a command's arguments; what it has no bound for is left out.
 
-    `amount` is the most minor units, `items` the most units by line id. The others are the ids of
-    the parts that the command is possible for.
+    `amount` is the most minor units, `lines` the most minor units by line id, `items` the most
+    units by line id. The others are the ids of the parts that the command is possible for.
     """
 
     amount: int | UnsetType = UNSET
+    lines: dict[str, int] | UnsetType = UNSET
     items: dict[str, int] | UnsetType = UNSET
     payments: list[str] | UnsetType = UNSET
     shipments: list[str] | UnsetType = UNSET
     returns: list[str] | UnsetType = UNSET
+    credits: list[str] | UnsetType = UNSET
     changes: list[str] | UnsetType = UNSET
     holds: list[str] | UnsetType = UNSET
 

@@ -7,17 +7,11 @@ from dataclasses import dataclass, replace
 
 from orders.domain.errors import PartNotFound
 from orders.domain.identifiers import OrderId
-from orders.domain.payments import (
-    Dispute,
-    DisputeStatus,
-    OperationKind,
-    Payment,
-    PaymentOperation,
-    PaymentStatus,
-    Refund,
-    RefundStatus,
-    refund_key,
-)
+from orders.domain.payments.disputes import Dispute, DisputeStatus
+from orders.domain.payments.keys import refund_key
+from orders.domain.payments.operation import OperationKind, PaymentOperation
+from orders.domain.payments.payment import Payment, PaymentStatus
+from orders.domain.payments.refund import Refund, RefundStatus
 from orders.domain.read_only import read_only
 
 
