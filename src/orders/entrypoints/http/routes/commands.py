@@ -16,7 +16,7 @@ from orders.application.access import Operation
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
 from orders.domain.validation import OrderLimits
-from orders.entrypoints.http.schemas.body import Body
+from orders.entrypoints.http.schemas.body import Body, stated
 from orders.entrypoints.http.schemas.parcel_requests import (
     FailDeliveryBody,
     LateShipmentBody,
@@ -148,8 +148,8 @@ def grant_credit(order: Order, given: Given[CreditBody]) -> None:
     order.grant_credit(
         body.amount,
         body.reason,
-        line_id=body.line_id,
-        undeliverable=body.undeliverable,
+        line_id=stated(body.line_id),
+        undeliverable=stated(body.undeliverable) or 0,
         by=given.by,
         now=given.now,
     )
@@ -181,7 +181,7 @@ def fail_delivery(order: Order, given: Given[FailDeliveryBody]) -> None:
 def receive_return(order: Order, given: Given[ReceiveReturnBody]) -> None:
     body = given.body
     order.receive_return(
-        given.part_id, items=body.to_items(), credit=body.credit, by=given.by, now=given.now
+        given.part_id, items=body.to_items(), credit=stated(body.credit), by=given.by, now=given.now
     )
 
 
