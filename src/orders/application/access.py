@@ -1,9 +1,10 @@
 """Who may do what: one table for REST, GraphQL and the command line. What is not in it is refused.
 
 An operation needs one of its roles *and* its scope in the token. So a token with fewer scopes never
-gives more, and one without scopes gives nothing. Only `orders:price` needs no role: any caller with
-this scope may state prices. With `ORDERS_JWT_SCOPES=ignored` roles alone decide; an integrator,
-whose rights are its scopes, then has none.
+gives more, and one without scopes gives nothing. Only `orders:price` and `orders:terms` need no
+role: any caller with the scope may state prices, or set terms of payment. With
+`ORDERS_JWT_SCOPES=ignored` roles alone decide; an integrator, whose rights are its scopes, then has
+none.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Operation(StrEnum):
     PLACE = "place"
     PLACE_FOR_OTHERS = "place_for_others"
     STATE_PRICES = "state_prices"
+    SET_TERMS = "set_terms"
     QUOTE = "quote"
     READ = "read"
     LIST = "list"
@@ -64,11 +66,14 @@ class Operation(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     PAY = "pay"
+    RECORD_PAYMENT = "record_payment"
     CAPTURE = "capture"
     VOID = "void"
     DISMISS_PAYMENT = "dismiss_payment"
     REFUND = "refund"
+    RECORD_REFUND = "record_refund"
     GRANT_CREDIT = "grant_credit"
+    WRITE_OFF = "write_off"
     REVOKE_CREDIT = "revoke_credit"
     CREATE_SHIPMENT = "create_shipment"
     RECORD_LATE_SHIPMENT = "record_late_shipment"
@@ -99,6 +104,7 @@ class Scope(StrEnum):
     HOLD = "orders:hold"
     EVENTS = "events:read"
     PRICE = "orders:price"
+    TERMS = "orders:terms"
     OPERATE = "orders:operate"
 
 
@@ -136,6 +142,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.PLACE: (Scope.WRITE, _roles(_CU, _SU)),
         Operation.PLACE_FOR_OTHERS: (Scope.WRITE, _roles(_SU)),
         Operation.STATE_PRICES: (Scope.PRICE, _roles(_SU)),
+        Operation.SET_TERMS: (Scope.TERMS, _roles(_SU)),
         Operation.QUOTE: (Scope.READ, _roles(_CU, _SU)),
         Operation.READ: (Scope.READ, _ALL),
         Operation.LIST: (Scope.READ, _ALL),
@@ -160,11 +167,14 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.HOLD: (Scope.HOLD, _roles(_SU, _RI)),
         Operation.RELEASE: (Scope.HOLD, _roles(_SU, _RI)),
         Operation.PAY: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.RECORD_PAYMENT: (Scope.PAY, _roles(_FI)),
         Operation.CAPTURE: (Scope.PAY, _roles(_FI)),
         Operation.VOID: (Scope.PAY, _roles(_FI)),
         Operation.DISMISS_PAYMENT: (Scope.PAY, _roles(_FI)),
         Operation.REFUND: (Scope.REFUND, _roles(_FI)),
+        Operation.RECORD_REFUND: (Scope.REFUND, _roles(_FI)),
         Operation.GRANT_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
+        Operation.WRITE_OFF: (Scope.REFUND, _roles(_FI)),
         Operation.REVOKE_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
         Operation.CREATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
         Operation.RECORD_LATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
@@ -187,6 +197,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
 """The scope and the roles of every operation. A customer reaches only their own orders."""
 
 _NO_ROLE: Final[frozenset[str]] = frozenset()
+_WITHOUT_ROLE: Final = frozenset({Scope.PRICE, Scope.TERMS})
 _SHOWING_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
 
 
@@ -194,7 +205,7 @@ def is_allowed(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to some order at all."""
     if _roles_giving(caller, operation):
         return True
-    return operation is Operation.STATE_PRICES and Scope.PRICE in (caller.scopes or ())
+    return ACCESS[operation][0] in _WITHOUT_ROLE and ACCESS[operation][0] in (caller.scopes or ())
 
 
 def _roles_giving(caller: Caller, operation: Operation) -> frozenset[str]:

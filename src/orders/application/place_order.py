@@ -138,7 +138,7 @@ class PlaceOrder:
 
         Raises:
             Forbidden: If the caller may not place orders, or not for this customer, or may not hold
-                orders or confirm them and the draft asks for that.
+                orders, confirm them or set terms and the draft asks for that.
             RequestKeyReused: If the key was used with another body.
             RequestInProgress: If the first request with the key is still running.
             OrderError: If a rule of the order refuses the draft.
@@ -225,11 +225,13 @@ class PlaceOrder:
 
 
 def _require_conditions(caller: Caller, draft: OrderDraft) -> None:
-    """Who places an order on hold must be allowed to hold it, and so for its confirmation."""
+    """Who places an order on hold must be allowed to hold it; so for its confirmation and terms."""
     if draft.holds:
         require(caller, Operation.HOLD)
     if draft.confirmation is Confirmation.MANUAL:
         require(caller, Operation.CONFIRM)
+    if draft.terms is not None:
+        require(caller, Operation.SET_TERMS)
 
 
 def _owner(caller: Caller, customer_id: str | None) -> str | None:

@@ -420,7 +420,7 @@ class CreditGranted(Event):
 
 @_event
 class CreditRevoked(Event):
-    """A credit that was not paid out was taken back: the customer owes its amount again."""
+    """A credit or a part of it was taken back: the customer owes this amount again."""
 
     credit_id: PartId
     amount: int

@@ -23,14 +23,18 @@ from orders.domain.payments import (
     DisputeStatus,
     FailedRefund,
     Ledger,
+    ManualMethod,
+    ManualPayment,
     NextAction,
     OperationKind,
     Payment,
     PaymentDetails,
     PaymentOperation,
     PaymentStatus,
+    PaymentTerms,
     Refund,
     RefundStatus,
+    TermsKind,
 )
 from orders.domain.pricing import Confirmation, OrderDraft, Totals
 from orders.domain.read_only import ReadOnlyDict
@@ -142,6 +146,7 @@ def an_order_with_everything(
             return_status=return_status,
             totals=every_total(),
             cancel_reason="customer",
+            terms=PaymentTerms(kind=TermsKind.INVOICE, due_in_days=30, payment_due_at=LATER),
             ledger=_ledger(order_id),
             shipments=_shipments(),
             returns=_returns(),
@@ -256,6 +261,10 @@ def _ledger(order_id: OrderId) -> Ledger:
             charged_back=1,
             released=True,
             decline_code="insufficient_funds",
+            refunded_elsewhere=3,
+            manual=ManualPayment(
+                method=ManualMethod.BANK_TRANSFER, reference=TEXT, received_at=NOW
+            ),
             details=_details(place) if place != 2 else None,
         )
 
@@ -268,6 +277,7 @@ def _ledger(order_id: OrderId) -> Ledger:
             created_at=LATER,
             status=status,
             failure_code="refund_failed",
+            reference="BANK-7",
         )
 
     def operation(place: int, kind: OperationKind) -> PaymentOperation:

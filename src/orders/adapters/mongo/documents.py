@@ -33,7 +33,7 @@ from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
 from orders.domain.order.storing import stored_state
 from orders.domain.read_only import ReadOnlyDict
-from orders.domain.rules import ready_to_ship
+from orders.domain.rules import overdue_from, ready_to_ship
 from orders.domain.state import OrderState
 
 Document = dict[str, Any]
@@ -78,6 +78,8 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
         "ready_to_ship": ready_to_ship(state),
         "outbox": _outbox_of(order, traceparent),
     }
+    if (at := overdue_from(state)) is not None:
+        document["overdue_from"] = at
     if dispute_status := state.ledger.dispute_status:
         document["dispute_status"] = dispute_status.value
     if order.new_events:
@@ -107,6 +109,8 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
         changed["dispute_status"] = disputes.value
     if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
         changed["ready_to_ship"] = ready
+    if "totals" in changed and state.terms is not None:
+        changed["overdue_from"] = overdue_from(state)
     changed["version"] = order.version + 1
     update: Document = {"$set": changed}
     if state.next_action_at is None:
@@ -283,7 +287,7 @@ def _recorded(document: Document) -> RecordedEvent:
         version=msgspec.convert(document["version"], int),
         occurred_at=msgspec.convert(document["occurred_at"], datetime, builtin_types=_BSON_KNOWS),
         actor=msgspec.convert(document["actor"], Actor),
-        event=msgspec.convert(document["event"], kind),
+        event=msgspec.convert(document["event"], kind, builtin_types=_BSON_KNOWS),
         after=msgspec.convert(document["after"], OrderSnapshot),
     )
 

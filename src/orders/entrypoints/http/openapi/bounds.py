@@ -15,6 +15,7 @@ from typing import Final
 from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.payments import MAX_DUE_IN_DAYS
 from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
 from orders.domain.shipments import FAILURE_REASONS
 from orders.domain.validation import (
@@ -101,6 +102,7 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "DraftBody": draft,
         "PlaceOrderBody": draft
         | {
+            "due_in_days": {"minimum": 0, "maximum": MAX_DUE_IN_DAYS},
             "pay_within_seconds": {"minimum": 1, "maximum": limits.pay_within_seconds},
             "holds": {
                 "maxItems": MAX_FIRST_HOLDS,
@@ -158,8 +160,13 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "ReasonBody": {"reason": _matching(CODE)},
         "NoteBody": {"text": _text(MAX_NOTE)},
         "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
+        "ManualPaymentBody": {"reference": _text(MAX_TEXT)},
         "AmountBody": {"amount": _PART},
-        "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
+        "RefundBody": {
+            "amount": _PART,
+            "reason": _matching(CODE),
+            "reference": _text(MAX_TEXT),
+        },
         "CreditBody": {
             "amount": _AMOUNT,
             "reason": _matching(CODE),

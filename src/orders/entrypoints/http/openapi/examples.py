@@ -58,6 +58,11 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "CustomerBody": {"customer_id": "ada"},
     "NoteBody": {"text": "The customer called about the delivery date."},
     "PaymentBody": {"method": "tok_ok", "capture": False},
+    "ManualPaymentBody": {
+        "method": "bank_transfer",
+        "reference": "Order 7391, Ada Lovelace",
+        "received_at": "2026-03-02T09:30:00Z",
+    },
     "AmountBody": {"amount": 1250},
     "RefundBody": {"reason": "customer"},
     "CreditBody": {"amount": 500, "reason": "goodwill", "line_id": "1"},

@@ -159,6 +159,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         created_before: FromQuery[datetime | None] = None,
         outstanding: FromQuery[bool | None] = None,
         ready_to_ship: FromQuery[bool | None] = None,
+        overdue: FromQuery[bool | None] = None,
         updated_from: FromQuery[datetime | None] = None,
         sort: FromQuery[Sort | None] = None,
         limit: Annotated[int, QueryParameter(ge=1)] = 50,
@@ -185,6 +186,7 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             created_before=aware(created_before, "created_before"),
             outstanding=outstanding,
             ready_to_ship=ready_to_ship,
+            overdue=overdue,
         )
         listed = pagination.listed(caller, where, sort, updated_from)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)

@@ -22,9 +22,11 @@ from orders.entrypoints.http.schemas.parcel_responses import (
 )
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
-    DisputeResponse,
     HoldResponse,
     NoteResponse,
+)
+from orders.entrypoints.http.schemas.payment_responses import (
+    DisputeResponse,
     PaymentResponse,
     RefundResponse,
 )

@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType, convert
 
 from orders.domain.lines import Items, Line
 from orders.domain.order_changes import Change, ShippingChange
-from orders.domain.payments import Dispute, NextAction, Payment, Refund
 from orders.domain.state import Hold, Note
 from orders.domain.validation import Address
 from orders.entrypoints.http.schemas.response_part import ResponsePart
@@ -83,90 +82,6 @@ class LineResponse(ResponsePart, frozen=True):
             total=line.gross if money else UNSET,
             metadata=line.metadata if packing and line.metadata is not None else UNSET,
         )
-
-
-class NextActionResponse(ResponsePart, frozen=True):
-    """What the payer has to do before the payment is decided: open `url` in their browser."""
-
-    type: str
-    url: str
-
-    @classmethod
-    def of(cls, action: NextAction | None) -> NextActionResponse | None:
-        """Show what the payer has to do, if anything."""
-        return None if action is None else cls(type=action.type, url=action.url)
-
-
-class PaymentResponse(ResponsePart, frozen=True):
-    """An attempt to pay. `next_action` is there until the payment is settled; `authorized_until` is
-    when the payment service lets the authorisation lapse, if it says so.
-    """
-
-    id: str
-    amount: int
-    status: str
-    capture: bool
-    authorized: int
-    captured: int
-    refunded: int
-    charged_back: int
-    decline_code: str | None
-    created_at: datetime
-    authorized_until: datetime | None = None
-    next_action: NextActionResponse | None = None
-
-    @classmethod
-    def of(cls, payment: Payment) -> PaymentResponse:
-        """Show a payment, but neither its method nor the payment service's own names."""
-        details = payment.details
-        return cls(
-            id=payment.id,
-            amount=payment.amount,
-            status=payment.status,
-            capture=payment.capture,
-            authorized=payment.capturable_amount,
-            captured=payment.captured,
-            refunded=payment.refunded,
-            charged_back=payment.charged_back,
-            decline_code=payment.decline_code,
-            created_at=payment.created_at,
-            authorized_until=details.authorized_until if details else None,
-            next_action=NextActionResponse.of(details.next_action) if details else None,
-        )
-
-
-class RefundResponse(ResponsePart, frozen=True):
-    """Money on its way back."""
-
-    id: str
-    payment_id: str
-    amount: int
-    reason: str
-    status: str
-    failure_code: str | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, refund: Refund) -> RefundResponse:
-        """Show a refund."""
-        return cls(**{name: getattr(refund, name) for name in cls.__struct_fields__})
-
-
-class DisputeResponse(ResponsePart, frozen=True):
-    """The payer asked their bank to take a payment back. `id` is the payment service's.
-
-    The amount counts as charged back while the dispute is open and if it is lost.
-    """
-
-    id: str
-    payment_id: str
-    amount: int
-    status: str
-
-    @classmethod
-    def of(cls, dispute: Dispute) -> DisputeResponse:
-        """Show a dispute."""
-        return cls(**{name: getattr(dispute, name) for name in cls.__struct_fields__})
 
 
 class ItemResponse(ResponsePart, frozen=True):

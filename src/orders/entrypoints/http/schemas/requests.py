@@ -18,6 +18,7 @@ from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
 from orders.domain.lines import DraftLine, Items
 from orders.domain.order_changes import ShippingChange
+from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import Confirmation, OrderDraft
 from orders.entrypoints.http.schemas.body import FEW, Body, stated
 from orders.entrypoints.http.schemas.people_requests import BillingBody, ContactBody, ShippingBody
@@ -93,6 +94,9 @@ class DraftBody(Body, frozen=True):
 class PlaceOrderBody(DraftBody, frozen=True):
     """What to order, and how to pay for it.
 
+    With terms other than `prepaid`, for callers with `orders:terms`, the order is shipped before it
+    is paid. `due_in_days`, from 0 to 365, is for `invoice`, and counts from the dispatch.
+
     `expires_at`, or else `pay_within_seconds` from now, is when it expires if nobody has paid.
     `holds` are the reasons why it is held from the start; with `confirmation` `manual` only staff
     confirm it. Only callers who may hold or confirm orders may ask for these two.
@@ -103,6 +107,8 @@ class PlaceOrderBody(DraftBody, frozen=True):
     pay_within_seconds: int | None | UnsetType = UNSET
     holds: Annotated[list[str], FEW] | UnsetType = UNSET
     confirmation: str | UnsetType = UNSET
+    terms: TermsKind | UnsetType = UNSET
+    due_in_days: int | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it.
@@ -115,8 +121,13 @@ class PlaceOrderBody(DraftBody, frozen=True):
         except ValueError:
             names = " or ".join(Confirmation)
             raise InvalidValue("confirmation", f"must be {names}") from None
+        kind = TermsKind.PREPAID if self.terms is UNSET else self.terms
+        terms = PaymentTerms(kind=kind, due_in_days=stated(self.due_in_days))
         return replace(
-            super().to_draft(), holds=tuple(stated(self.holds) or ()), confirmation=confirmation
+            super().to_draft(),
+            holds=tuple(stated(self.holds) or ()),
+            confirmation=confirmation,
+            terms=None if kind is TermsKind.PREPAID else terms,
         )
 
 
@@ -216,43 +227,6 @@ class DispatchBody(Body, frozen=True):
     """The carrier's number, if it is known only now."""
 
     tracking: str | None = None
-
-
-class PaymentBody(Body, frozen=True):
-    """How to pay, and how much; without an amount, all that is still needed."""
-
-    method: str
-    amount: int | None = None
-    capture: bool = False
-
-
-class AmountBody(Body, frozen=True):
-    """How much; without an amount, all there is."""
-
-    amount: int | None = None
-
-
-class RefundBody(Body, frozen=True):
-    """How much to give back; without an amount, all that is owed. It goes to the payment that is
-    named, or else over as many as it takes; those whose last refund was refused come last.
-    """
-
-    amount: int | None = None
-    payment_id: str | None = None
-    reason: str = "customer"
-
-
-class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why; with `line_id`, for this line.
-
-    With `undeliverable`, that many units of the line will not be delivered any more. Only then the
-    amount may be 0.
-    """
-
-    amount: int
-    reason: str
-    line_id: str | None | UnsetType = UNSET
-    undeliverable: int | UnsetType = UNSET
 
 
 class CustomerBody(Body, frozen=True):

@@ -17,6 +17,7 @@ from orders.application.access import DETAILS, Caller, Details, Operation, View,
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
+from orders.domain.payments import TermsKind
 from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
 from orders.entrypoints.http.schemas.parcel_responses import (
@@ -26,9 +27,11 @@ from orders.entrypoints.http.schemas.parcel_responses import (
 )
 from orders.entrypoints.http.schemas.part_responses import (
     ChangeResponse,
-    DisputeResponse,
     HoldResponse,
     LineResponse,
+)
+from orders.entrypoints.http.schemas.payment_responses import (
+    DisputeResponse,
     PaymentResponse,
     RefundResponse,
 )
@@ -48,7 +51,10 @@ RISK_REASON: Final = "fraud"
 
 
 class OrderResponse(ResponsePart, frozen=True):
-    """An order. Members that the caller's role may not see are left out."""
+    """An order. Members that the caller's role may not see are left out.
+
+    `payment_due_at` is null until an order with terms is dispatched, or delivered.
+    """
 
     id: UUID
     number: str
@@ -69,6 +75,9 @@ class OrderResponse(ResponsePart, frozen=True):
     updated_at: datetime
     expires_at: datetime
     confirmation: str
+    terms: str
+    due_in_days: int | None | UnsetType = UNSET
+    payment_due_at: datetime | None | UnsetType = UNSET
     cancel_reason: str | None | UnsetType = UNSET
     customer_id: str | None | UnsetType = UNSET
     note: str | None | UnsetType = UNSET
@@ -114,6 +123,7 @@ class OrderResponse(ResponsePart, frozen=True):
             created_at=state.created_at,
             updated_at=state.updated_at,
             expires_at=state.expires_at,
+            terms=TermsKind.PREPAID if state.terms is None else state.terms.kind,
             confirmation=state.confirmation,
             **people_of(state, details),
             **(_personal_and_money(state) if money else {}),
@@ -136,8 +146,11 @@ def _is_risk_data(event: OrderEvent) -> bool:
 
 
 def _personal_and_money(state: OrderState) -> dict[str, Any]:
+    terms = state.terms
     policy = state.tax_policy
     return {
+        "due_in_days": None if terms is None else terms.due_in_days,
+        "payment_due_at": None if terms is None else terms.payment_due_at,
         "customer_id": state.customer_id,
         "note": state.note,
         "metadata": dict(state.metadata),
