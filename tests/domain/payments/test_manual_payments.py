@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 
 import pytest
-from tests.domain.test_report_order import Provider, a_completed_order, assert_one_state
+from tests.domain.payments.test_report_order import Provider, a_completed_order, assert_one_state
 
 from orders.domain import (
     Action,
