@@ -252,7 +252,10 @@ def _new_events(before: Payment, after: Payment) -> list[events.OrderEvent]:
     if after.refunded < before.refunded:
         back = before.refunded - after.refunded
         new_events.append(events.PaymentRefundReversed(payment_id=after.id, amount=back))
-    if after.released and not before.released:
+    # A payment that is released already may become voided: staff had dismissed it, or the answer to
+    # our void did not say so yet. That can change the `payment_status` of the order.
+    is_new = after.status is PaymentStatus.VOIDED is not before.status
+    if after.released and (is_new or not before.released):
         new_events.append(_void_event(after))
     if after.charged_back > before.charged_back:
         lost = after.charged_back - before.charged_back
