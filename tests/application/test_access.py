@@ -33,6 +33,7 @@ TABLE: Final = """
 place            orders:write   own      all     .           .       .    .       scope      all   .
 place_for_others orders:write   .        all     .           .       .    .       scope      all   .
 state_prices     orders:price   .        all     .           .       .    .       scope      all   .
+set_terms        orders:terms   .        all     .           .       .    .       scope      all   .
 quote            orders:read    own      all     .           .       .    .       scope      all   .
 read             orders:read    own      all     all         all     all  all     scope      all   .
 list             orders:read    own      all     all         all     all  all     scope      all   .
@@ -40,7 +41,12 @@ see_actions      orders:read    own      all     all         all     all  all   
 see_timeline     orders:read    own      all     .           all     all  all     scope      all   .
 see_feed         events:read    .        .       .           all     .    all     scope      all   .
 see_notes        orders:read    .        all     .           all     all  all     scope      all   .
+see_packing      orders:read    own      all     all         .       .    .       scope      all   .
+see_phone        orders:read    own      all     all         .       all  .       scope      all   .
+see_email        orders:read    own      all     .           all     all  .       scope      all   .
+see_billing      orders:read    own      all     .           all     all  all     scope      all   .
 edit             orders:write   own      all     .           .       .    .       scope      all   .
+assign_customer  orders:write   .        all     .           .       .    .       scope      all   .
 add_note         orders:write   .        all     .           all     all  .       scope      all   .
 confirm          orders:write   .        all     .           all     .    .       scope      all   .
 complete         orders:write   .        all     .           all     .    .       scope      all   .
@@ -52,10 +58,13 @@ decline_change   orders:write   own      all     .           .       .    .     
 hold             orders:hold    .        all     .           .       all  .       scope      all   .
 release          orders:hold    .        all     .           .       all  .       scope      all   .
 pay              orders:write   own      all     .           .       .    .       scope      all   .
+record_payment   orders:pay     .        .       .           all     .    .       scope      all   .
 capture          orders:pay     .        .       .           all     .    .       scope      all   .
 void             orders:pay     .        .       .           all     .    .       scope      all   .
 dismiss_payment  orders:pay     .        .       .           all     .    .       scope      all   .
 refund           orders:refund  .        .       .           all     .    .       scope      all   .
+record_refund    orders:refund  .        .       .           all     .    .       scope      all   .
+write_off        orders:refund  .        .       .           all     .    .       scope      all   .
 grant_credit     orders:refund  .        all     .           all     .    .       scope      all   .
 revoke_credit    orders:refund  .        all     .           all     .    .       scope      all   .
 create_shipment  orders:fulfill .        .       all         .       .    .       scope      all   .
@@ -143,7 +152,7 @@ def test_a_role_and_the_scope_give_what_the_table_says(
     operation: Operation, scope: Scope, row: dict[str, str]
 ) -> None:
     wanted = {role: reach.replace("scope", "all") for role, reach in row.items()}
-    if scope is Scope.PRICE:
+    if scope in {Scope.PRICE, Scope.TERMS}:
         wanted = {role: reach.replace(".", "own") for role, reach in wanted.items()}
     assert {role: reached(a_caller(role, scopes={scope}), operation) for role in row} == wanted
 
@@ -168,7 +177,7 @@ def test_a_token_for_other_services_gives_nothing_here(scopes: set[str], role: R
 
 @pytest.mark.parametrize("roles", [(), ("root",), ("Admin",), ("admin ",), ("administrator",)])
 def test_no_role_of_ours_is_no_right(roles: tuple[str, ...]) -> None:
-    every = {scope.value for scope in Scope} - {Scope.PRICE}
+    every = {scope.value for scope in Scope} - {Scope.PRICE, Scope.TERMS}
     for caller in (a_caller(*roles), a_caller(*roles, scopes=every)):
         assert {each: reached(caller, each) for each in Operation} == dict.fromkeys(Operation, ".")
 
@@ -249,7 +258,9 @@ def test_an_operator_may_do_nothing_but_look_after_the_outbox_and_nobody_else_ma
     everything = a_caller(Role.OPERATOR, scopes=[*Scope])
     assert {each for each in Operation if is_allowed(everything, each)} == {
         *outbox,
-        Operation.STATE_PRICES,  # as the scope alone gives it to anybody
+        # as the scope alone gives it to anybody
+        Operation.STATE_PRICES,
+        Operation.SET_TERMS,
     }
     assert {each for each in Operation if is_allowed(operator("ops"), each)} == outbox
     assert not any(can_access(operator("ops"), each, OWN.state) for each in Operation)
@@ -268,7 +279,7 @@ def test_two_roles_give_what_either_gives_and_no_more(
     for pair in combinations(Role, 2):
         for scopes, integrator in ((None, "."), ({scope}, "all")):
             cells = [row[role].replace("scope", integrator) for role in pair]
-            if scopes == {Scope.PRICE}:
+            if scopes in ({Scope.PRICE}, {Scope.TERMS}):
                 cells.append("own")
             widest = max(cells, key=WIDER.__getitem__)
             assert reached(a_caller(*pair, scopes=scopes), operation) == widest, pair

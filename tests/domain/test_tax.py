@@ -27,6 +27,7 @@ from orders.domain import (
     tax_lines_of,
 )
 from orders.domain.order.storing import restore
+from orders.domain.returns import credited_by_line, credited_tax_by_line
 from tests.support.orders import (
     CUSTOMER,
     NOW,
@@ -274,9 +275,22 @@ def test_a_credit_that_is_less_than_the_units_has_its_share_of_their_tax() -> No
     return_units(order, "approve", "receive")
 
     goodwill, returned = order.state.credits
-    assert goodwill.tax_lines == ()
-    assert returned.amount == 500
+    assert (goodwill.tax_lines, goodwill.line_taxes) == ((), {})
+    assert (returned.lines, returned.line_taxes) == ({"1": 500}, {"1": 80})
     assert returned.tax_lines == (TaxLine(rate="0.19", taxable=420, tax=80),)
+
+
+def test_credits_for_a_line_and_its_returned_units_have_its_tax_together() -> None:
+    order = an_order(PEN, prices_include_tax=True)
+    take(order)
+    deliver(order)
+    order.grant_credit(100, "damaged", line_id="1", by=STAFF, now=NOW)
+    for _ in range(3):
+        return_units(order, "approve", "receive")
+
+    assert [credit.amount for credit in order.state.credits] == [100, 999, 999, 899]
+    assert [credit.tax for credit in order.state.credits] == [16, 160, 159, 144]
+    assert sum(credit.tax for credit in order.state.credits) == 479
 
 
 # -- properties --------------------------------------------------------------------------------
@@ -436,6 +450,27 @@ def _sum(line: Line, sizes: Sequence[int]) -> Any:
     parts = [line.taxed_part(n, after=sum(sizes[:i])) for i, n in enumerate(sizes)]
     whole = line.taxed_part(0)
     return whole._replace(gross=sum(p.gross for p in parts), tax=sum(p.tax for p in parts))
+
+
+@given(order=a_taxed_order(), data=st.data())
+def test_a_line_that_is_credited_in_parts_has_its_tax_credited_in_the_end(
+    order: Order, data: st.DataObject
+) -> None:
+    for line in order.state.lines:
+        for _ in range(data.draw(st.integers(0, 4))):
+            left = line.gross - credited_by_line(order.state.credits).get(line.id, 0)
+            if left:
+                some = data.draw(st.integers(1, left))
+                order.grant_credit(some, "other", line_id=line.id, by=STAFF, now=NOW)
+                kept = [each.id for each in order.state.credits if each.revoked_at is None]
+                if (pick := data.draw(st.integers(0, 2 * len(kept)))) < len(kept):
+                    order.revoke_credit(kept[pick], by=STAFF, now=NOW)
+        if left := line.gross - credited_by_line(order.state.credits).get(line.id, 0):
+            order.grant_credit(left, "other", line_id=line.id, by=STAFF, now=NOW)
+        assert credited_tax_by_line(order.state.credits).get(line.id, 0) == line.tax
+    for credit in order.state.credits:
+        assert all(each.tax >= 0 and each.taxable >= 0 for each in credit.tax_lines)
+        assert sum(credit.line_taxes.values()) == credit.tax <= credit.amount
 
 
 @given(order=a_taxed_order(), data=st.data())

@@ -15,16 +15,23 @@ BODIES: dict[str, dict[str, Any]] = {
     "cancel_items": ONE_PEN,
     "propose_change": {**ONE_PEN, "reason": "other"},
     "hold": {"reason": "address"},
+    "assign_customer": {"customer_id": "ada"},
     "add_note": {"text": "Called"},
     "pay": {"method": "tok_ok"},
+    "record_payment": {"amount": 1, "manual": {"method": "cash"}},
+    "record_refund": {"amount": 1, "recorded": True, "reference": "BANK-7"},
     "grant_credit": {"amount": 1, "reason": "goodwill"},
+    "write_off": {"amount": 1, "reason": "write-off"},
     "create_shipment": ONE_PEN,
     "record_late_shipment": ONE_PEN,
     "fail_delivery": {"reason": "lost"},
     "request_return": ONE_PEN,
 }
 BY_ACTION: dict[str, Command[Any]] = {command.operation.value: command for command in COMMANDS}
-IDS = [command.operation.value for command in COMMANDS]
+BY_BODY = {"record_payment": "pay", "record_refund": "refund", "write_off": "grant_credit"}
+"""Operations that the path of another asks for, with another body."""
+BY_ACTION |= {name: BY_ACTION[other] for name, other in BY_BODY.items()}
+IDS = [*BY_ACTION]
 
 
 async def carry_out(api: Api, path: str, action: str, **options: Any) -> Any:

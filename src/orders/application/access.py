@@ -1,9 +1,10 @@
 """Who may do what: one table for REST, GraphQL and the command line. What is not in it is refused.
 
 An operation needs one of its roles *and* its scope in the token. So a token with fewer scopes never
-gives more, and one without scopes gives nothing. Only `orders:price` needs no role: any caller with
-this scope may state prices. With `ORDERS_JWT_SCOPES=ignored` roles alone decide; an integrator,
-whose rights are its scopes, then has none.
+gives more, and one without scopes gives nothing. Only `orders:price` and `orders:terms` need no
+role: any caller with the scope may state prices, or set terms of payment. With
+`ORDERS_JWT_SCOPES=ignored` roles alone decide; an integrator, whose rights are its scopes, then has
+none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -39,6 +41,7 @@ class Operation(StrEnum):
     PLACE = "place"
     PLACE_FOR_OTHERS = "place_for_others"
     STATE_PRICES = "state_prices"
+    SET_TERMS = "set_terms"
     QUOTE = "quote"
     READ = "read"
     LIST = "list"
@@ -46,7 +49,12 @@ class Operation(StrEnum):
     SEE_TIMELINE = "see_timeline"
     SEE_FEED = "see_feed"
     SEE_NOTES = "see_notes"
+    SEE_PACKING = "see_packing"
+    SEE_PHONE = "see_phone"
+    SEE_EMAIL = "see_email"
+    SEE_BILLING = "see_billing"
     EDIT = "edit"
+    ASSIGN_CUSTOMER = "assign_customer"
     ADD_NOTE = "add_note"
     CONFIRM = "confirm"
     COMPLETE = "complete"
@@ -58,11 +66,14 @@ class Operation(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     PAY = "pay"
+    RECORD_PAYMENT = "record_payment"
     CAPTURE = "capture"
     VOID = "void"
     DISMISS_PAYMENT = "dismiss_payment"
     REFUND = "refund"
+    RECORD_REFUND = "record_refund"
     GRANT_CREDIT = "grant_credit"
+    WRITE_OFF = "write_off"
     REVOKE_CREDIT = "revoke_credit"
     CREATE_SHIPMENT = "create_shipment"
     RECORD_LATE_SHIPMENT = "record_late_shipment"
@@ -93,6 +104,7 @@ class Scope(StrEnum):
     HOLD = "orders:hold"
     EVENTS = "events:read"
     PRICE = "orders:price"
+    TERMS = "orders:terms"
     OPERATE = "orders:operate"
 
 
@@ -130,6 +142,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.PLACE: (Scope.WRITE, _roles(_CU, _SU)),
         Operation.PLACE_FOR_OTHERS: (Scope.WRITE, _roles(_SU)),
         Operation.STATE_PRICES: (Scope.PRICE, _roles(_SU)),
+        Operation.SET_TERMS: (Scope.TERMS, _roles(_SU)),
         Operation.QUOTE: (Scope.READ, _roles(_CU, _SU)),
         Operation.READ: (Scope.READ, _ALL),
         Operation.LIST: (Scope.READ, _ALL),
@@ -137,7 +150,12 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.SEE_TIMELINE: (Scope.READ, _READERS | {_CU}),
         Operation.SEE_FEED: (Scope.EVENTS, _roles(_FI, _AU)),
         Operation.SEE_NOTES: (Scope.READ, _READERS),
+        Operation.SEE_PACKING: (Scope.READ, _roles(_CU, _SU, _FU)),
+        Operation.SEE_PHONE: (Scope.READ, _roles(_CU, _SU, _FU, _RI)),
+        Operation.SEE_EMAIL: (Scope.READ, _roles(_CU, _SU, _FI, _RI)),
+        Operation.SEE_BILLING: (Scope.READ, _roles(_CU, _SU, _FI, _RI, _AU)),
         Operation.EDIT: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.ASSIGN_CUSTOMER: (Scope.WRITE, _roles(_SU)),
         Operation.ADD_NOTE: (Scope.WRITE, _roles(_SU, _FI, _RI)),
         Operation.CONFIRM: (Scope.WRITE, _roles(_SU, _FI)),
         Operation.COMPLETE: (Scope.WRITE, _roles(_SU, _FI)),
@@ -149,11 +167,14 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.HOLD: (Scope.HOLD, _roles(_SU, _RI)),
         Operation.RELEASE: (Scope.HOLD, _roles(_SU, _RI)),
         Operation.PAY: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.RECORD_PAYMENT: (Scope.PAY, _roles(_FI)),
         Operation.CAPTURE: (Scope.PAY, _roles(_FI)),
         Operation.VOID: (Scope.PAY, _roles(_FI)),
         Operation.DISMISS_PAYMENT: (Scope.PAY, _roles(_FI)),
         Operation.REFUND: (Scope.REFUND, _roles(_FI)),
+        Operation.RECORD_REFUND: (Scope.REFUND, _roles(_FI)),
         Operation.GRANT_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
+        Operation.WRITE_OFF: (Scope.REFUND, _roles(_FI)),
         Operation.REVOKE_CREDIT: (Scope.REFUND, _roles(_SU, _FI)),
         Operation.CREATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
         Operation.RECORD_LATE_SHIPMENT: (Scope.FULFILL, _roles(_FU)),
@@ -176,6 +197,7 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
 """The scope and the roles of every operation. A customer reaches only their own orders."""
 
 _NO_ROLE: Final[frozenset[str]] = frozenset()
+_WITHOUT_ROLE: Final = frozenset({Scope.PRICE, Scope.TERMS})
 _SHOWING_MONEY: Final = frozenset({Scope.READ, Scope.WRITE, Scope.PAY, Scope.REFUND})
 
 
@@ -183,7 +205,7 @@ def is_allowed(caller: Caller, operation: Operation) -> bool:
     """Whether the caller may do this to some order at all."""
     if _roles_giving(caller, operation):
         return True
-    return operation is Operation.STATE_PRICES and Scope.PRICE in (caller.scopes or ())
+    return ACCESS[operation][0] in _WITHOUT_ROLE and ACCESS[operation][0] in (caller.scopes or ())
 
 
 def _roles_giving(caller: Caller, operation: Operation) -> frozenset[str]:
@@ -221,8 +243,7 @@ def can_access(caller: Caller, operation: Operation, state: OrderState) -> bool:
         return False
     if can_access_all(caller, operation):
         return True
-    owner = state.customer_id if state.customer_id is not None else state.placed_by
-    return owner == caller.subject
+    return state.owner == caller.subject
 
 
 class View(StrEnum):
@@ -243,6 +264,32 @@ def view_of(caller: Caller) -> View:
         return View.STAFF
     hides_money = caller.scopes is not None and _SHOWING_MONEY.isdisjoint(caller.scopes)
     return View.FULFILLMENT if hides_money or Role.FULFILLMENT in caller.roles else View.CUSTOMER
+
+
+DETAILS: Final = frozenset(
+    {Operation.SEE_PACKING, Operation.SEE_PHONE, Operation.SEE_EMAIL, Operation.SEE_BILLING}
+)
+"""What shows something of an order that many of those who may read it have no use for."""
+Details = frozenset[Operation]
+
+
+def shown_of(caller: Caller, state: OrderState) -> tuple[View, Details]:
+    """How much the caller sees of an order that they may read, and which of `DETAILS`."""
+    view, of_every_order, of_their_own = _shown_to(caller.roles, caller.scopes)
+    return view, of_their_own if state.owner == caller.subject else of_every_order
+
+
+# A list shows many orders to one caller, and tokens differ little in roles and scopes.
+@lru_cache(maxsize=256)
+def _shown_to(
+    roles: frozenset[str], scopes: frozenset[str] | None
+) -> tuple[View, Details, Details]:
+    caller = Caller(subject="", tenant="", roles=roles, scopes=scopes)
+    return (
+        view_of(caller),
+        frozenset(each for each in DETAILS if can_access_all(caller, each)),
+        frozenset(each for each in DETAILS if is_allowed(caller, each)),
+    )
 
 
 def actor_of(caller: Caller) -> Actor:

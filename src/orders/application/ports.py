@@ -109,6 +109,10 @@ class OrderFilter:
     """Only orders that this subject placed."""
     ready_to_ship: bool | None = None
     """Of confirmed orders with units left to send: whether they may be sent now."""
+    overdue: bool | None = None
+    """Of orders that are to be paid by a time that is set: whether it is over at `as_of`."""
+    as_of: datetime | None = None
+    """The time that `overdue` is judged by. A filter with `overdue` needs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

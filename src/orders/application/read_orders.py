@@ -137,7 +137,7 @@ class ReadOrders:
         Raises:
             Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
-        where = _visible(where, caller)
+        where = _visible(where, caller, self._now())
         return await self._orders.list(where, newest_first=newest_first, after=after, limit=limit)
 
     async def list_changed(
@@ -159,7 +159,7 @@ class ReadOrders:
         Raises:
             Forbidden: If the caller may list no orders, or filters by something they may not see.
         """
-        where = _visible(where, caller)
+        where = _visible(where, caller, self._now())
         settled = self._now() - self._settled_after
         page = await self._orders.list_changed(
             where, updated_from=updated_from, after=after, limit=limit
@@ -196,16 +196,14 @@ class ReadOrders:
         return await self._log.after(position, tenant=caller.tenant, limit=limit)
 
 
-def _visible(where: OrderFilter, caller: Caller) -> OrderFilter:
+def _visible(where: OrderFilter, caller: Caller, now: datetime) -> OrderFilter:
     """The filter for those of its orders that the caller may see."""
     require(caller, Operation.LIST)
-    by_what_is_hidden = (
-        where.customer_id is not None or where.outstanding is not None or where.dispute_status
-    )
-    if by_what_is_hidden and view_of(caller) is View.FULFILLMENT:
+    hidden = (where.customer_id, where.outstanding, where.overdue, where.dispute_status or None)
+    if any(each is not None for each in hidden) and view_of(caller) is View.FULFILLMENT:
         raise Forbidden(Operation.LIST)
     own = None if can_access_all(caller, Operation.LIST) else caller.subject
-    return replace(where, tenant=caller.tenant, owner=own)
+    return replace(where, tenant=caller.tenant, owner=own, as_of=now)
 
 
 def _accessible(

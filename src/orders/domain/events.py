@@ -107,6 +107,11 @@ class OrderEdited(Event):
 
 
 @_event
+class CustomerAssigned(Event):
+    """A guest's order became a customer's. The event does not say whose."""
+
+
+@_event
 class OrderChangeProposed(Event):
     """A change was proposed. `added` is the number of new lines, `gross` the new price.
 
@@ -415,7 +420,7 @@ class CreditGranted(Event):
 
 @_event
 class CreditRevoked(Event):
-    """A credit that was not paid out was taken back: the customer owes its amount again."""
+    """A credit or a part of it was taken back: the customer owes this amount again."""
 
     credit_id: PartId
     amount: int
@@ -469,6 +474,7 @@ OrderEvent = (
     | OrderItemsCancelled
     | OrderCompleted
     | OrderEdited
+    | CustomerAssigned
     | OrderHeld
     | OrderReleased
     | NoteAdded

@@ -89,11 +89,14 @@ class Credit:
     return_id: str | None = None
     tax_lines: tuple[TaxLine, ...] = ()
     lines: Mapping[str, int] = field(default_factory=ReadOnlyDict)
+    line_taxes: Mapping[str, int] = field(default_factory=ReadOnlyDict)
+    """The tax in each of `lines`, in minor units by line id."""
     undeliverable: Items = field(default_factory=ReadOnlyDict)
     revoked_at: datetime | None = None
 
     def __post_init__(self) -> None:
         freeze(self, "lines")
+        freeze(self, "line_taxes")
         freeze(self, "undeliverable")
 
     @property
@@ -104,12 +107,20 @@ class Credit:
 
 def credited_by_line(credits: Iterable[Credit]) -> dict[str, int]:
     """Minor units that credits for lines add up to, by line id."""
-    credited: dict[str, int] = {}
-    for credit in credits:
-        if credit.revoked_at is None:
-            for line_id, amount in credit.lines.items():
-                credited[line_id] = credited.get(line_id, 0) + amount
-    return credited
+    return _sums(credit.lines for credit in credits if credit.revoked_at is None)
+
+
+def credited_tax_by_line(credits: Iterable[Credit]) -> dict[str, int]:
+    """The tax that credits for lines add up to, in minor units by line id."""
+    return _sums(credit.line_taxes for credit in credits if credit.revoked_at is None)
+
+
+def _sums(amounts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for by_line in amounts:
+        for line_id, amount in by_line.items():
+            sums[line_id] = sums.get(line_id, 0) + amount
+    return sums
 
 
 def awaited_units(returns: Iterable[Return], line_id: str) -> int:

@@ -5,6 +5,7 @@ here, and what is written off.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 
@@ -27,9 +28,12 @@ from orders.domain import (
     TooManyParts,
     argument_bounds,
 )
-from orders.domain.identifiers import PROVIDER, SYSTEM
+from orders.domain.events import CreditRevoked
+from orders.domain.identifiers import PROVIDER
+from orders.domain.payments import DisputeStatus, ReportedRefund, ReportedRefundStatus
 from orders.domain.rules import MAX_PARTS, ready_to_ship
 from orders.domain.validation import OrderLimits
+from tests.domain.payments.test_report_order import Provider, a_completed_order, assert_one_state
 from tests.support.orders import (
     A_TRANSFER,
     CUSTOMER,
@@ -62,7 +66,8 @@ def record_refund(order: Order, amount: int | None = None, **named: str) -> None
 
 
 def credits_of(order: Order) -> list[tuple[int, str]]:
-    return [(credit.amount, credit.reason) for credit in order.state.credits]
+    credits = order.state.credits
+    return [(each.amount, each.reason) for each in credits if each.revoked_at is None]
 
 
 def balances(order: Order) -> tuple[int, int, int, int]:
@@ -292,7 +297,7 @@ def test_what_was_given_back_is_not_asked_for_again(
     told = [(type(e.event).__name__, e.actor) for e in order.new_events[-2:]]
     by = STAFF if give_back is record_refund else PROVIDER
     name = "RefundRecorded" if give_back is record_refund else "PaymentRefunded"
-    assert told == [(name, by), ("CreditGranted", SYSTEM)]
+    assert told == [(name, by), ("CreditGranted", by)]
 
 
 @pytest.mark.parametrize("give_back", [record_refund, refund_elsewhere], ids=["staff", "provider"])
@@ -339,6 +344,48 @@ def test_reports_come_to_the_same_in_any_order(order_of_arrival: tuple[int, ...]
         order.record_payment_report(reports[place], "1", now=NOW)
     assert balances(order) == (3_400, 3_400, 0, 0)
     assert sum(amount for amount, _ in credits_of(order)) == 900
+
+
+def a_refund_elsewhere_among_others(order: Order) -> Provider:
+    provider = Provider(order, status=ProviderStatus.CAPTURED, captured=4_300)
+    provider.refund("1", 1_000, ReportedRefundStatus.SUCCEEDED)
+    provider.dispute("1", 400, DisputeStatus.OPEN)
+    provider.report()
+    provider.refund("elsewhere", 700, ReportedRefundStatus.SUCCEEDED)
+    provider.report()
+    provider.dispute("1", 400, DisputeStatus.WON)
+    provider.report()
+    provider.refund("1", 1_000, ReportedRefundStatus.FAILED)
+    provider.report()
+    return provider
+
+
+def test_disputes_and_refunds_that_fail_leave_the_credit_the_same_in_any_order() -> None:
+    order = a_completed_order()
+    assert_one_state(order, a_refund_elsewhere_among_others(order).sent)
+
+
+def test_a_refund_elsewhere_that_fails_is_owed_as_before() -> None:
+    order = an_order_that_is(OrderStatus.COMPLETED)
+    elsewhere = ReportedRefund(
+        id="re_1", reference=None, amount=700, status=ReportedRefundStatus.SUCCEEDED
+    )
+    failed = replace(elsewhere, status=ReportedRefundStatus.FAILED)
+    for refund, refunded in ((elsewhere, 700), (failed, 0)):
+        report = a_report(order, ProviderStatus.CAPTURED, refunded=refunded, refunds=(refund,))
+        order.record_payment_report(report, "1", now=NOW)
+    assert credits_of(order) == []
+    assert CreditRevoked(credit_id="1", amount=700) in [e.event for e in order.new_events]
+    assert balances(order) == (4_300, 4_300, 0, 0)
+
+
+def test_what_is_paid_besides_does_not_change_what_was_given_back() -> None:
+    order = a_placed_order()
+    record_payment(order)
+    record_refund(order, 400)
+    order.record_payment(A_TRANSFER, amount=100, by=STAFF, now=NOW)
+    assert credits_of(order) == [(400, "refunded-elsewhere")]
+    assert balances(order) == (3_900, 4_000, 0, 100)
 
 
 def test_a_charge_back_in_the_same_report_leaves_what_it_took_unpaid() -> None:

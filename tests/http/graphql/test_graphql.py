@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -215,6 +216,34 @@ async def test_filters_are_those_of_rest(api: Api) -> None:
 
     (edge,) = found["data"]["orders"]["edges"]
     assert edge["node"]["id"] == order["id"]
+
+
+async def test_all_changes_can_be_followed(api: Api, shop: Shop) -> None:
+    first = await api.placed()
+    shop.clock.advance(timedelta(minutes=1))
+    second = await api.placed()
+    shop.clock.advance(timedelta(minutes=1))
+    await api.done(f"/orders/{first['id']}/notes", {"text": "Called"})
+    query = """query($filter: OrderFilter, $after: String, $sort: OrderSort) {
+      orders(first: 1, filter: $filter, after: $after, sort: $sort) {
+        edges {node {id}} nextUpdatedFrom pageInfo {hasNextPage endCursor}
+      }
+    }"""
+
+    since = {"filter": {"updatedFrom": second["updated_at"]}}
+    page = (await ask(api, query, **since))["data"]["orders"]
+    assert page["edges"] == [{"node": {"id": second["id"]}}]
+    last = (await ask(api, query, **since, after=page["pageInfo"]["endCursor"]))["data"]["orders"]
+    assert last["edges"] == [{"node": {"id": first["id"]}}]
+    assert not last["pageInfo"]["hasNextPage"]
+    rest = await api.get("/orders", updated_from=second["updated_at"])
+    assert {page["nextUpdatedFrom"], last["nextUpdatedFrom"]} == {rest.json()["next_updated_from"]}
+
+    by_change = (await ask(api, query, sort="UPDATED_AT_ASC"))["data"]["orders"]
+    assert by_change["edges"] == [{"node": {"id": second["id"]}}]
+    newest = (await ask(api, query))["data"]["orders"]
+    assert (newest["edges"], newest["nextUpdatedFrom"]) == ([{"node": {"id": second["id"]}}], None)
+    assert codes(await ask(api, query, **since, sort="CREATED_AT_ASC")) == ["invalid-request"]
 
 
 # -- work ---------------------------------------------------------------------------------------

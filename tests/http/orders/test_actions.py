@@ -13,10 +13,11 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
+from orders.domain.payments import PaymentTerms, TermsKind
 from tests.support.api import Api, assert_problem
 from tests.support.api_commands import (
     BODIES,
-    IDS,
+    BY_ACTION,
     carry_out,
     credit,
     hold,
@@ -33,6 +34,7 @@ from tests.support.orders import (
     an_order_with_late_money,
     authorize,
     pack,
+    record_payment,
     return_units,
     send,
     take,
@@ -60,6 +62,8 @@ ORDERS: dict[str, Callable[[], Order]] = {
     "delivered": lambda: prepared(authorize, deliver_units),
     "return requested": lambda: prepared(take, deliver_units, return_units),
     "every part": an_order_with_every_part,
+    "paid elsewhere": lambda: prepared(record_payment),
+    "terms": lambda: a_placed_order(terms=PaymentTerms(kind=TermsKind.ON_DELIVERY)),
     "late money": lambda: an_order_with_late_money(OrderStatus.CANCELLED),
 }
 
@@ -72,7 +76,7 @@ async def test_actions_tells_exactly_what_a_command_is_then_refused_for(
 
     actions = (await api.get(f"{path}/actions", who="root")).json()["items"]
 
-    assert {action["action"] for action in actions} == {*IDS, *OF_THEIR_OWN}
+    assert {action["action"] for action in actions} == {*BY_ACTION, *OF_THEIR_OWN}
     for possible in actions:
         action, limits = possible["action"], possible["limits"]
         if action in OF_THEIR_OWN:
@@ -101,6 +105,8 @@ def _body(action: str, limits: dict[str, Any]) -> dict[str, Any] | None:
         return {"items": [{"line_id": line_id, "quantity": most}]}
     if action == "pay":
         return {"method": "tok_ok", "amount": limits["amount"] or 1}
+    if action in {"record_payment", "record_refund", "write_off"}:
+        return {**BODIES[action], "amount": limits["amount"] or 1}
     if action == "refund" and limits["amount"]:
         return {"amount": limits["amount"]}
     return BODIES.get(action)
@@ -112,6 +118,8 @@ def _body(action: str, limits: dict[str, Any]) -> dict[str, Any] | None:
         ("pay", lambda most: {"method": "tok_ok", "amount": most["amount"]}),
         ("grant_credit", lambda most: {"amount": most["amount"], "reason": "goodwill"}),
         ("refund", lambda most: {"amount": most["amount"]}),
+        ("record_refund", lambda most: {**BODIES["record_refund"], "amount": most["amount"]}),
+        ("write_off", lambda most: {**BODIES["write_off"], "amount": most["amount"]}),
         ("capture", lambda most: {"amount": most["amount"]}),
         ("create_shipment", lambda most: units("1", most["items"]["1"])),
         ("cancel_items", lambda most: units("1", most["items"]["1"])),
@@ -180,6 +188,9 @@ async def test_actions_names_only_commands_that_the_caller_may_give(api: Api) ->
             "dismiss_payment",
             "refund",
             "grant_credit",
+            "record_payment",
+            "record_refund",
+            "write_off",
             "revoke_credit",
         },
         "art": set(),

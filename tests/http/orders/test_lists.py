@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, assert_problem
-from tests.support.orders import an_order_with_every_part, restored
+from tests.support.api import Api, assert_problem, id_of
+from tests.support.orders import STAFF, an_order_with_every_part, restored
 
 MINUTE = timedelta(minutes=1)
 PENS = [{"sku": "PEN", "name": "Pen", "quantity": 1}]
@@ -303,3 +303,91 @@ async def test_the_list_of_an_orders_parts_is_what_the_order_shows(api: Api, par
         assert listed_parts["items"]
     assert_problem(await api.get(f"{path}/{part}", who="bob"), 404, "order-not-found")
     assert_problem(await api.get(f"{path}/{part}", who="boss"), 404, "order-not-found")
+
+
+# -- following all changes ------------------------------------------------------------------------
+
+
+async def changes(api: Api, *, who: str = "root", **query: Any) -> tuple[list[str], str]:
+    """The ids on all pages of a list by `updated_at`, and where to begin next time."""
+    ids: list[str] = []
+    while True:
+        page = (await api.get("/orders", who=who, sort="updated_at", **query)).json()
+        ids += [item["id"] for item in page["items"]]
+        since: str = page["next_updated_from"]
+        if page["next_cursor"] is None:
+            return ids, since
+        query["cursor"] = page["next_cursor"]
+
+
+async def test_lists_orders_by_their_last_change_whatever_page_they_are_on(api: Api) -> None:
+    first, second, third = await placed_each_minute(api, {}, {}, {})
+    api.shop.clock.advance(MINUTE)
+    await api.done(f"/orders/{first['id']}/notes", {"text": "Called"})
+
+    for limit in (1, 2, 100):
+        ids, _ = await changes(api, limit=limit)
+        assert ids == [second["id"], third["id"], first["id"]]
+    since_third = {"updated_from": third["updated_at"]}
+    assert await listed(api, **since_third) == [third["id"], first["id"]]
+    assert await listed(api, **since_third, sort="updated_at", status="expired") == []
+    assert await listed(api, who="bob", sort="updated_at") == []
+    assert await listed(api, updated_from="2026-03-01T14:04:00.001+02:00") == []
+
+
+async def test_who_asks_from_where_the_last_time_ended_misses_nothing(api: Api) -> None:
+    """Also what is stored late: by then the reader has seen a later change."""
+    first, second = await placed_each_minute(api, {}, {})
+    slow = await api.shop.stored.get(id_of(first))
+    api.shop.clock.advance(MINUTE)
+    slow.add_note("late", by=STAFF, now=api.shop.clock())
+    api.shop.clock.advance(timedelta(seconds=1))
+    await api.done(f"/orders/{second['id']}/notes", {"text": "Called"})
+    ids, since = await changes(api)
+    assert ids == [first["id"], second["id"]]
+
+    await api.shop.stored.save(slow)
+    api.shop.clock.advance(MINUTE)
+    ids, later = await changes(api, updated_from=since)
+    assert ids == [first["id"], second["id"]]
+    assert (await changes(api, updated_from=later))[0] == []
+
+
+async def test_all_pages_of_a_list_say_the_same_of_where_to_begin_next(api: Api) -> None:
+    """A page that is read a minute later does not know what came late to the one before."""
+    await placed_each_minute(api, {}, {}, {})
+    page = (await api.get("/orders", who="root", sort="updated_at", limit=1)).json()
+    said = {page["next_updated_from"]}
+    while page["next_cursor"] is not None:
+        api.shop.clock.advance(MINUTE)
+        cursor = page["next_cursor"]
+        page = (
+            await api.get("/orders", who="root", sort="updated_at", limit=1, cursor=cursor)
+        ).json()
+        said.add(page["next_updated_from"])
+    assert len(said) == 1
+
+
+async def test_lists_by_creation_do_not_say_where_to_begin_next(api: Api) -> None:
+    await api.placed()
+    assert "next_updated_from" not in (await api.get("/orders")).json()
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at"])
+async def test_changes_since_a_time_come_in_the_order_of_their_changes(api: Api, sort: str) -> None:
+    since = "2026-03-01T12:00:00Z"
+    assert_problem(await api.get("/orders", updated_from=since, sort=sort), 400, "invalid-request")
+    assert_problem(await api.get("/orders", sort="-updated_at"), 400, "invalid-request")
+    naive = await api.get("/orders", updated_from="2026-03-01T12:00:00")
+    assert_problem(naive, 400, "invalid-request")
+
+
+async def test_a_cursor_of_changes_is_of_one_list(api: Api) -> None:
+    await placed_each_minute(api, {}, {})
+    page = (await api.get("/orders", who="root", sort="updated_at", limit=1)).json()
+    cursor = page["next_cursor"]
+    for other in ({}, {"sort": "created_at"}, {"updated_from": "2026-03-01T12:00:00Z"}):
+        refused = await api.get("/orders", who="root", cursor=cursor, **other)
+        assert_problem(refused, 400, "invalid-cursor")
+    another = await api.get("/orders", who="sue", sort="updated_at", cursor=cursor)
+    assert_problem(another, 400, "invalid-cursor")

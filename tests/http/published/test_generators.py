@@ -104,13 +104,14 @@ def test_constants_of_enums_have_names_of_their_own() -> None:
     assert set(names.values()) == {1}
 
 
-def test_both_orders_of_a_list_have_a_name() -> None:
+def test_every_order_of_a_list_has_a_name() -> None:
     parameters = DOCUMENT["paths"]["/v1/orders"]["get"]["parameters"]
     (sort,) = (each["schema"] for each in parameters if each["name"] == "sort")
 
     assert dict(zip(sort["x-enum-varnames"], sort["enum"], strict=True)) == {
         "OldestFirst": "created_at",
         "NewestFirst": "-created_at",
+        "UpdatedAt": "updated_at",
     }
 
 

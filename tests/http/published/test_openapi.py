@@ -216,6 +216,7 @@ def test_the_list_publishes_its_filters(operations: dict[str, dict[str, Any]]) -
         "created_before",
         "outstanding",
         "ready_to_ship",
+        "updated_from",
         "sort",
         "limit",
         "cursor",

@@ -27,7 +27,7 @@ from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, write_token
-from orders.domain.rules import ready_to_ship
+from orders.domain.rules import overdue_from, ready_to_ship
 from orders.domain.state import OrderState
 
 
@@ -173,9 +173,8 @@ def _changed_key(state: OrderState) -> tuple[datetime, OrderId]:
 
 
 def _matches(state: OrderState, where: OrderFilter) -> bool:
-    owner = state.customer_id if state.customer_id is not None else state.placed_by
     exact: tuple[tuple[object, object], ...] = (
-        (where.owner, owner),
+        (where.owner, state.owner),
         (where.customer_id, state.customer_id),
         (where.number, state.number),
         (where.external_reference, state.external_reference),
@@ -194,6 +193,12 @@ def _matches(state: OrderState, where: OrderFilter) -> bool:
         and all(wanted in (None, actual) for wanted, actual in exact)
         and all(not wanted or actual in wanted for wanted, actual in any_of)
         and (where.ready_to_ship is None or where.ready_to_ship is ready_to_ship(state))
+        and (where.overdue is None or where.overdue is _is_overdue(state, where.as_of))
         and (where.created_from is None or where.created_from <= state.created_at)
         and (where.created_before is None or state.created_at < where.created_before)
     )
+
+
+def _is_overdue(state: OrderState, as_of: datetime | None) -> bool | None:
+    at = overdue_from(state)
+    return None if at is None or as_of is None else at < as_of

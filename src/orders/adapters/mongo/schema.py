@@ -13,7 +13,7 @@ from beanie import Document
 from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
-from orders.adapters.mongo.documents import ORDER_EVENTS, ORDERS, PUBLISHERS
+from orders.adapters.mongo.documents import IMMEDIATELY, ORDER_EVENTS, ORDERS, PUBLISHERS
 
 
 def _index(name: str, *fields: str, **options: Any) -> IndexModel:
@@ -57,6 +57,8 @@ class SearchedOrder(BaseModel):
     placed_by: str
     ready_to_ship: bool | None
     """Whether what is left to ship may be shipped; null if nothing is left."""
+    overdue_from: datetime | None = None
+    """When the order becomes overdue; absent or null if nothing is to be paid by a time."""
     sort_key: str
     updated_at: datetime
     outbox_claim: QueueEntry | None = None
@@ -80,6 +82,12 @@ _ORDER_INDEXES: Final = (
     _list_by("dispute_status", **_where_text("dispute_status")),
     _list_by("has_outstanding"),
     _list_by("ready_to_ship", partialFilterExpression={"ready_to_ship": {"$gte": False}}),
+    # Few orders: in the order of lists, so that a page reads only what it shows.
+    _index(
+        "list_by_overdue_from",
+        *("tenant", "sort_key", "overdue_from"),
+        partialFilterExpression={"overdue_from": {"$gt": IMMEDIATELY}},
+    ),
     _list_by("customer_id", **_where_text("customer_id")),
     _list_by("external_reference", **_where_text("external_reference")),
     _index("outbox_claim", "outbox_claim.at", sparse=True),

@@ -8,14 +8,13 @@ of a line adds up to exactly the tax of the line, however it is parted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from orders.domain.errors import InvalidValue
-from orders.domain.money import allocate
 from orders.domain.read_only import read_only
 from orders.domain.validation.values import matched
 
@@ -133,20 +132,6 @@ def tax_lines(parts: Iterable[TaxedPart]) -> tuple[TaxLine, ...]:
     return tuple(
         TaxLine(rate=rate, taxable=taxable, tax=tax) for rate, (taxable, tax) in sums.items()
     )
-
-
-def reduced(parts: Sequence[TaxedPart], amount: int) -> Sequence[TaxedPart]:
-    """Parts that cost `amount` together, each with its share of it and of its tax.
-
-    `amount` is at most what the parts cost.
-    """
-    if not parts or amount == sum(part.gross for part in parts):
-        return parts
-    shares = allocate(amount, [part.gross for part in parts])
-    return [
-        part._replace(gross=share, tax=rounded_share(share, part.tax, part.gross))
-        for part, share in zip(parts, shares, strict=True)
-    ]
 
 
 @lru_cache(maxsize=1_024)

@@ -25,6 +25,7 @@ from orders.domain.lifecycle import (
     payment_status_of,
 )
 from orders.domain.order._follow_ups import follow_ups, is_nearer_the_end, late_payments
+from orders.domain.order._refunds_elsewhere import with_refunds_elsewhere_credited
 from orders.domain.order._state_change import Fields, StateChange, Steps
 from orders.domain.payments import PaymentTerms
 from orders.domain.pricing import LineTotals, Totals, totals_of
@@ -108,6 +109,7 @@ def _applied(
     before: OrderState, change: StateChange, at: datetime
 ) -> tuple[OrderState, tuple[OrderEvent, ...]]:
     """The state after a change, and the events of the change with those that it implies."""
+    change = with_refunds_elsewhere_credited(before, change, at)
     derived = _derived(before, change.fields, at)
     new_events = change.events
     if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:

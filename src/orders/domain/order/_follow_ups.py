@@ -6,7 +6,6 @@ whole number that is never below 0, and each of these changes makes it smaller:
 
 - a void adds a pending void to a payment that had none;
 - a refund reserves money that was refundable;
-- a credit uses up what can be credited;
 - confirming and completing move the status forward, and nothing here moves it back.
 
 Nothing here makes it larger: only commands and reports bring money, end an operation or add lines.
@@ -23,20 +22,16 @@ from orders.domain.actions import Action
 from orders.domain.events import (
     OrderConfirmed,
     OrderEvent,
-    OrderHeld,
     PaymentReceivedLate,
 )
 from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import ENDED_UNPAID, OrderStatus
 from orders.domain.order._lifecycle import completed
-from orders.domain.order._parts import next_id
 from orders.domain.order._payments import refunds_of, voids_of
-from orders.domain.order._returns import granted_credit
-from orders.domain.order._state_change import StateChange, Steps, moved
+from orders.domain.order._state_change import Steps, moved
 from orders.domain.payments import Ledger, RefundStatus
-from orders.domain.returns import REFUNDED_ELSEWHERE
 from orders.domain.rules import is_unpaid, refundable, refusals
-from orders.domain.state import Hold, OrderState
+from orders.domain.state import OrderState
 
 _MOVES_LEFT: Final[Mapping[OrderStatus, int]] = MappingProxyType(
     {OrderStatus.PENDING: 2, OrderStatus.CONFIRMED: 1}
@@ -47,19 +42,14 @@ def steps_left(state: OrderState) -> int:
     """A bound of how many more changes can follow: see above why it falls."""
     ledger = state.ledger
     voids = sum(ledger.can_void(payment) for payment in ledger.payments)
-    return _without_money(state) + voids + ledger.total_refundable
+    return _MOVES_LEFT.get(state.status, 0) + voids + ledger.total_refundable
 
 
 def is_nearer_the_end(before: OrderState, after: OrderState) -> bool:
     """Whether fewer changes can follow in the state `after`."""
     if before.ledger is after.ledger:
-        return _without_money(after) < _without_money(before)
+        return _MOVES_LEFT.get(after.status, 0) < _MOVES_LEFT.get(before.status, 0)
     return steps_left(after) < steps_left(before)
-
-
-def _without_money(state: OrderState) -> int:
-    """The part of `steps_left` that the ledger does not change."""
-    return _MOVES_LEFT.get(state.status, 0) + state.totals.creditable
 
 
 def late_payments(before: Ledger, after: Ledger) -> tuple[OrderEvent, ...]:
@@ -71,8 +61,6 @@ def late_payments(before: Ledger, after: Ledger) -> tuple[OrderEvent, ...]:
 def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[None]:
     """What follows from the change that has led from `before` to `state`."""
     came = _money_that_came(before.ledger, state.ledger)
-    if amount := _refunded_and_still_asked_for(before, state):
-        state = yield _credited_as_refunded(state, amount, now)
     if _has_to_void(before, state, now, came=bool(came)):
         state = yield from voids_of(state, state.ledger.payments_to_void, now)
     if _has_to_refund(before, state, came=bool(came)):
@@ -82,29 +70,6 @@ def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[No
         yield moved(state, Action.CONFIRM, OrderConfirmed(), now)
     elif not refusals(state, Action.COMPLETE, now=now):
         yield completed(state, now)
-
-
-def _refunded_and_still_asked_for(before: OrderState, state: OrderState) -> int:
-    """What the customer got back without a refund of ours since `before`, and would owe again."""
-    if before.ledger is state.ledger or not state.totals.refunded:
-        return 0
-    new = state.ledger.refunded_elsewhere - before.ledger.refunded_elsewhere
-    return max(0, min(new, state.totals.outstanding, state.totals.creditable))
-
-
-def _credited_as_refunded(state: OrderState, amount: int, now: datetime) -> StateChange:
-    """Let the customer owe what they got back no more.
-
-    If they got back all, and units are still to be sent, a person decides about these: nothing is
-    due any more, so they would leave unpaid.
-    """
-    change = granted_credit(state, amount, REFUNDED_ELSEWHERE, now)
-    is_unsent = any(line.shippable and line.shipped < line.deliverable for line in state.lines)
-    if state.totals.net > 0 or not is_unsent:
-        return change
-    hold = Hold(id=next_id(state.holds), reason=REFUNDED_ELSEWHERE, placed_at=now)
-    held = OrderHeld(hold_id=hold.id, reason=hold.reason)
-    return StateChange((*change.events, held), {**change.fields, "holds": (*state.holds, hold)})
 
 
 def _has_to_void(before: OrderState, state: OrderState, now: datetime, *, came: bool) -> bool:

@@ -16,7 +16,6 @@ from orders.domain.lines import (
     TaxedPart,
     move_units,
     read_only_items,
-    reduced,
     require_units,
     tax_lines,
 )
@@ -24,7 +23,14 @@ from orders.domain.money import allocate
 from orders.domain.order._parts import amount_within, next_id, part, replaced
 from orders.domain.order._state_change import Fields, StateChange, Steps, changed
 from orders.domain.read_only import ReadOnlyDict
-from orders.domain.returns import RETURN_STEPS, WRITE_OFF, Credit, Return, credited_by_line
+from orders.domain.returns import (
+    RETURN_STEPS,
+    WRITE_OFF,
+    Credit,
+    Return,
+    credited_by_line,
+    credited_tax_by_line,
+)
 from orders.domain.rules import (
     creditable_by_line,
     require_allowed,
@@ -67,8 +73,8 @@ def grant_credit(
     # Units may have been credited before it was known that they cannot be delivered.
     least = 0 if units else 1
     granted = amount_within(amount, most, CreditExceedsAvailable, least=least)
-    parts = _reduced({line.id: line.taxed_part(line.live)}, {line.id: granted})
-    yield granted_credit(state, granted, reason, now, parts=parts, undeliverable=units)
+    lines = {line.id: granted} if granted else {}
+    yield granted_credit(state, granted, reason, now, lines=lines, undeliverable=units)
 
 
 def revoke_credit(state: OrderState, credit_id: str, now: datetime) -> Steps[None]:
@@ -133,8 +139,8 @@ def receive_return(
     a_return = _after_step(state, Action.RECEIVE_RETURN, return_id, now)
     came = a_return.items if items is None else items
     require_units(state.lines, came, a_return.items)
-    charged, left = _charged_for(state, came)
-    most = min(sum(left.values()), state.totals.creditable)
+    charged = _charged_for(state, came)
+    most = min(sum(charged.values()), state.totals.creditable)
     if credit is not None:
         validate_amount(credit, "credit")
     amount = amount_within(credit, most, CreditExceedsAvailable, least=0)
@@ -145,34 +151,37 @@ def receive_return(
         lines=move_units(state.lines, came, returned=1),
     )
     if amount:
-        shares = dict(zip(left, allocate(amount, list(left.values())), strict=True))
-        parts = _reduced(charged, shares)
-        yield granted_credit(state, amount, "return", now, return_id=received.id, parts=parts)
+        shares = allocate(amount, list(charged.values()))
+        lines = {line_id: share for line_id, share in zip(charged, shares, strict=True) if share}
+        yield granted_credit(state, amount, "return", now, return_id=received.id, lines=lines)
 
 
-def _charged_for(
-    state: OrderState, items: Items
-) -> tuple[dict[PartId, TaxedPart], dict[PartId, int]]:
-    """What was charged for these units, and what of it is not credited already, by line."""
+def _charged_for(state: OrderState, items: Items) -> dict[PartId, int]:
+    """What was charged for these units, as far as it is not credited already, by line."""
     credited = credited_by_line(state.credits)
-    charged: dict[PartId, TaxedPart] = {}
-    left: dict[PartId, int] = {}
+    charged: dict[PartId, int] = {}
     for line in state.lines:
         if units := items.get(line.id, 0):
             # Each unit that came back or that nobody delivers has its own part of the price.
-            part = line.taxed_part(units, after=line.returned + line.undeliverable)
-            charged[line.id] = part
-            left[line.id] = max(0, min(part.gross, line.gross - credited.get(line.id, 0)))
-    return charged, left
+            settled = line.returned + line.undeliverable
+            price = line.value_of(settled + units) - line.value_of(settled)
+            charged[line.id] = max(0, min(price, line.gross - credited.get(line.id, 0)))
+    return charged
 
 
-def _reduced(
-    charged: Mapping[PartId, TaxedPart], shares: Mapping[PartId, int]
-) -> dict[PartId, TaxedPart]:
-    """The shares of what was charged, by line, each with its share of the tax."""
-    return {
-        line_id: reduced([charged[line_id]], share)[0] for line_id, share in shares.items() if share
-    }
+def _taxed(state: OrderState, amounts: Mapping[PartId, int]) -> dict[PartId, TaxedPart]:
+    """Amounts by line, each with the tax in it.
+
+    The tax in all that is credited for a line follows from its sum. So a line that is credited
+    in parts, some of them revoked, has exactly its tax credited in the end.
+    """
+    credited, taxed = credited_by_line(state.credits), credited_tax_by_line(state.credits)
+    parts: dict[PartId, TaxedPart] = {}
+    for line in state.lines:
+        if amount := amounts.get(line.id, 0):
+            tax = line.tax_in(credited.get(line.id, 0) + amount) - taxed.get(line.id, 0)
+            parts[line.id] = line.part_of(amount, tax=max(0, min(amount, tax)))
+    return parts
 
 
 def _after_step(state: OrderState, action: Action, return_id: str, now: datetime) -> Return:
@@ -192,10 +201,11 @@ def granted_credit(
     now: datetime,
     *,
     return_id: PartId | None = None,
-    parts: Mapping[PartId, TaxedPart] = NOTHING,
+    lines: Mapping[PartId, int] = NOTHING,
     undeliverable: Items = NOTHING,
 ) -> StateChange:
     """Add a credit, whatever its amount."""
+    parts = _taxed(state, lines)
     credit = Credit(
         id=next_id(state.credits),
         amount=amount,
@@ -203,7 +213,8 @@ def granted_credit(
         created_at=now,
         return_id=return_id,
         tax_lines=tax_lines(parts.values()),
-        lines={line_id: part.gross for line_id, part in parts.items()},
+        lines=lines,
+        line_taxes={line_id: part.tax for line_id, part in parts.items() if part.tax},
         undeliverable=undeliverable,
     )
     granted = events.CreditGranted(

@@ -81,6 +81,11 @@ class Ledger:
         return self._refunds(RefundStatus.SUCCEEDED, payment_id)
 
     @property
+    def asked_back(self) -> int:
+        """The sum of our refunds that did not fail."""
+        return self.pending_refunds() + self._refunds(RefundStatus.SUCCEEDED, None)
+
+    @property
     def refunded_elsewhere(self) -> int:
         """What was refunded without a refund of ours: staff recorded it, or the payment service
         reported it.

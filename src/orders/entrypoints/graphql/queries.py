@@ -144,6 +144,7 @@ def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
         external_reference=given.get("external_reference"),
         outstanding=given.get("outstanding"),
         ready_to_ship=given.get("ready_to_ship"),
+        overdue=given.get("overdue"),
         created_from=aware(given.get("created_from"), "created_from"),
         created_before=aware(given.get("created_before"), "created_before"),
         **statuses,
@@ -151,7 +152,7 @@ def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
 
 
 def _shown(state: OrderState, asked: Asked) -> Any:
-    return _plain(OrderResponse.of(state, view_of(asked.request.user)))
+    return _plain(OrderResponse.shown_to(asked.request.user, state))
 
 
 def _plain(answer: msgspec.Struct) -> Any:
@@ -260,7 +261,7 @@ def _list_arguments(types: Types) -> dict[str, GraphQLArgument]:
     times = {camel(name): GraphQLInputField(TIME, out_name=name) for name in _TIMES}
     flags = {
         camel(name): GraphQLInputField(GraphQLBoolean, out_name=name)
-        for name in ("outstanding", "ready_to_ship")
+        for name in ("outstanding", "ready_to_ship", "overdue")
     }
     where = GraphQLInputObjectType("OrderFilter", {**statuses, **texts, **times, **flags})
     return {

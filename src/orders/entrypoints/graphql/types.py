@@ -37,7 +37,13 @@ from orders.domain.lifecycle import (
     OrderStatus,
 )
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import DisputeStatus, PaymentStatus, RefundStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    ManualMethod,
+    PaymentStatus,
+    RefundStatus,
+    TermsKind,
+)
 from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import ShipmentStatus
@@ -60,7 +66,7 @@ JSON: Final = GraphQLScalarType("JSON", description="An object, as in REST.")
 
 _COUNTS: Final = frozenset(
     {"quantity", "cancelled", "allocated", "shipped", "delivered", "returned", "undeliverable"}
-    | {"version", "base_version", "sequence"}
+    | {"version", "base_version", "sequence", "due_in_days"}
 )
 """Whole numbers that fit into the 32 bits of an Int; any other may be an amount."""
 _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
@@ -68,8 +74,10 @@ _ENUMS: Final[Mapping[tuple[str, str], type[StrEnum]]] = {
     ("Order", "payment_status"): OrderPaymentStatus,
     ("Order", "fulfillment_status"): OrderFulfillmentStatus,
     ("Order", "return_status"): OrderReturnStatus,
+    ("Order", "terms"): TermsKind,
     ("Order", "confirmation"): Confirmation,
     ("Payment", "status"): PaymentStatus,
+    ("ManualPayment", "method"): ManualMethod,
     ("Refund", "status"): RefundStatus,
     ("Dispute", "status"): DisputeStatus,
     ("Shipment", "status"): ShipmentStatus,

@@ -16,6 +16,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.payments import ManualMethod
 
 _P = PartId("1")
 _ITEMS = {PartId("1"): 2, PartId("10"): 1}
@@ -28,10 +29,13 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     events.OrderItemsCancelled(items=_ITEMS, reason="inventory"),
     events.OrderCompleted(),
     events.OrderEdited(fields=("metadata", "note")),
+    events.CustomerAssigned(),
     events.OrderHeld(hold_id=_P, reason="fraud"),
     events.OrderReleased(hold_id=_P),
     events.NoteAdded(note_id=_P),
     events.PaymentStarted(payment_id=_P, amount=LARGE),
+    events.PaymentRecorded(payment_id=_P, amount=11, method=ManualMethod.BANK_TRANSFER),
+    events.PaymentDueDateSet(payment_due_at=NOW),
     events.PaymentAuthorized(payment_id=_P, amount=1),
     events.PaymentCaptured(payment_id=_P, amount=2),
     events.PaymentRefunded(payment_id=_P, amount=10),
@@ -47,6 +51,7 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     events.PaymentUnderReview(payment_id=_P),
     events.PaymentDismissed(payment_id=_P),
     events.RefundRequested(refund_id=_P, payment_id=_P, amount=5),
+    events.RefundRecorded(refund_id=_P, payment_id=_P, amount=12),
     events.RefundSucceeded(refund_id=_P, payment_id=_P, amount=6),
     events.RefundFailed(refund_id=_P, payment_id=_P, amount=7, failure_code="refund_failed"),
     events.ShipmentCreated(shipment_id=_P, items=_ITEMS),

@@ -15,11 +15,15 @@ from typing import Final
 from orders.domain.lines import RATE
 from orders.domain.money import AMOUNT_LIMIT, EXPONENTS
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.payments import MAX_DUE_IN_DAYS
 from orders.domain.pricing import MAX_FIRST_HOLDS, Confirmation
 from orders.domain.shipments import FAILURE_REASONS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
+    EMAIL,
+    MAX_EMAIL,
+    MAX_MESSAGE,
     MAX_METADATA,
     MAX_METADATA_TEXT,
     MAX_NAME,
@@ -29,6 +33,7 @@ from orders.domain.validation import (
     REFERENCE,
     SKU,
     TOKEN,
+    VAT_ID,
     OrderLimits,
 )
 from orders.entrypoints.http.openapi.shapes import GROWS, NULL, Schema
@@ -70,6 +75,8 @@ def add_bounds(description: Schema, limits: PublishedLimits) -> None:
 def _value_of(schema: Schema) -> Schema:
     """What a value has to be where it is not null."""
     one: Schema = next((each for each in schema.get("oneOf", ()) if each != NULL), schema)
+    if None in one.get("enum", ()):
+        return {**one, "type": "string", "enum": [each for each in one["enum"] if each is not None]}
     return one
 
 
@@ -84,12 +91,20 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "note": _text(MAX_NOTE),
         "expected_total": _AMOUNT,
         "metadata": _METADATA,
+        "gift_message": _text(MAX_MESSAGE),
     }
-    address = {name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")}
+    address = {
+        **{name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")},
+        **{name: _text(MAX_TEXT) for name in ("postal_code", "phone")},
+        "country": _matching(COUNTRY),
+    }
+    contact = {"email": {"maxLength": MAX_EMAIL} | _matching(EMAIL), "phone": _text(MAX_TEXT)}
+    billing = {"company": _text(MAX_TEXT), "vat_id": _matching(VAT_ID)}
     return {
         "DraftBody": draft,
         "PlaceOrderBody": draft
         | {
+            "due_in_days": {"minimum": 0, "maximum": MAX_DUE_IN_DAYS},
             "pay_within_seconds": {"minimum": 1, "maximum": limits.pay_within_seconds},
             "holds": {
                 "maxItems": MAX_FIRST_HOLDS,
@@ -106,22 +121,31 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
             "discount": _AMOUNT,
             "tax": _AMOUNT,
             "tax_rate": _matching(RATE),
+            "metadata": _METADATA,
         },
         "ShippingBody": {
             "method": _matching(CODE),
             "price": _AMOUNT,
             "tax": _AMOUNT,
             "tax_rate": _matching(RATE),
+            "instructions": _text(MAX_MESSAGE),
         },
-        "AddressBody": address
-        | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
-        | {"country": _matching(COUNTRY)},
+        "EditShippingBody": {"instructions": _text(MAX_MESSAGE)},
+        "AddressBody": address,
+        "EditAddressBody": address,
+        "ContactBody": contact,
+        "EditContactBody": contact,
+        "BillingBody": billing,
+        "EditBillingBody": billing,
         "InitialPaymentBody": {"method": _matching(TOKEN)},
         "EditOrderBody": {
             "note": _text(MAX_NOTE),
             "external_reference": _matching(REFERENCE),
             "metadata": {"maxProperties": MAX_METADATA},
+            "gift_message": _text(MAX_MESSAGE),
         },
+        "EditLineBody": {"metadata": {"maxProperties": MAX_METADATA}},
+        "CustomerBody": {"customer_id": _matching(REFERENCE)},
         "ShippingChangeBody": {
             "method": _matching(CODE),
             "price": _AMOUNT,
@@ -138,8 +162,13 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "ReasonBody": {"reason": _matching(CODE)},
         "NoteBody": {"text": _text(MAX_NOTE)},
         "PaymentBody": {"method": _matching(TOKEN), "amount": _PART},
+        "ManualPaymentBody": {"reference": _text(MAX_TEXT)},
         "AmountBody": {"amount": _PART},
-        "RefundBody": {"amount": _PART, "reason": _matching(CODE)},
+        "RefundBody": {
+            "amount": _PART,
+            "reason": _matching(CODE),
+            "reference": _text(MAX_TEXT),
+        },
         "CreditBody": {
             "amount": _AMOUNT,
             "reason": _matching(CODE),
@@ -170,6 +199,9 @@ def _parameters(limits: PublishedLimits) -> Mapping[tuple[str, str], Schema]:
         ("query", "number"): _NUMBER,
         ("path", "external_reference"): _matching(REFERENCE),
         ("query", "limit"): {"minimum": 1, "maximum": limits.page},
+        ("query", "sort"): {
+            "description": f"Without it `-created_at`; with `updated_from`, `updated_at`. {GROWS}"
+        },
         ("query", "cursor"): {"pattern": r"^[A-Za-z0-9_-]+$"},
     }
 

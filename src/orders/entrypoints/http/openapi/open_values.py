@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from orders.adapters.messages import EVENTS, message_type
+from orders.domain.actions import Action
 from orders.domain.identifiers import ActorKind
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
@@ -15,12 +16,18 @@ from orders.domain.lifecycle import (
 )
 from orders.domain.order.order import CANCEL_REASONS
 from orders.domain.order_changes import ChangeStatus
-from orders.domain.payments import REDIRECT, DisputeStatus, PaymentStatus, RefundStatus
+from orders.domain.payments import (
+    REDIRECT,
+    DisputeStatus,
+    ManualMethod,
+    PaymentStatus,
+    RefundStatus,
+    TermsKind,
+)
 from orders.domain.pricing import Confirmation
 from orders.domain.returns import ReturnStatus
 from orders.domain.shipments import FAILURE_REASONS, ShipmentStatus
 from orders.entrypoints.http.openapi.shapes import Schema, open_value
-from orders.entrypoints.http.openapi.texts import COMMANDS
 
 _EVENT_NAMES: Final = sorted(event.__name__ for event in EVENTS)
 _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
@@ -30,16 +37,18 @@ _VALUES: Final[Mapping[str, Mapping[str, Iterable[str]]]] = {
         "fulfillment_status": OrderFulfillmentStatus,
         "return_status": OrderReturnStatus,
         "cancel_reason": CANCEL_REASONS,
+        "terms": TermsKind,
         "confirmation": Confirmation,
     },
     "PaymentResponse": {"status": PaymentStatus},
+    "ManualPaymentResponse": {"method": ManualMethod},
     "NextActionResponse": {"type": [REDIRECT]},
     "RefundResponse": {"status": RefundStatus},
     "DisputeResponse": {"status": DisputeStatus},
     "ShipmentResponse": {"status": ShipmentStatus, "failure_reason": FAILURE_REASONS},
     "ReturnResponse": {"status": ReturnStatus},
     "ChangeResponse": {"status": ChangeStatus, "proposed_by": ActorKind},
-    "ActionResponse": {"action": sorted({*COMMANDS, "edit"})},
+    "ActionResponse": {"action": sorted(set(Action) - {Action.EXPIRE})},
     "EventResponse": {"type": _EVENT_NAMES},
     "FeedEvent": {"type": list(map(message_type, _EVENT_NAMES))},
 }

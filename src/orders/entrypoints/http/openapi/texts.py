@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orders.adapters.messages import FeedEvent, FeedEventData, OrderAfter
 from orders.domain import errors
 from orders.domain.order.order import Order
 from orders.entrypoints.http.errors import STATUS
-from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 
 API: Final = """\
@@ -68,11 +68,18 @@ COMMANDS: Final[Mapping[str, str]] = {
     "decline_change": "Drops a change that was proposed. The order stays as it is.",
     "hold": "Keeps the order from being confirmed, packed and sent. It may have several holds.",
     "release": "Releases one hold. The order can go on when all are released.",
+    "assign_customer": (
+        "Makes a guest's order a customer's, for instance after the guest has registered. From "
+        "then on the order is theirs. Never takes an order from another customer."
+    ),
     "add_note": "Adds a note that only staff can read.",
     "pay": (
         "Authorises a payment, or captures it at once with `capture`. Without an amount it is for "
         "all that is still to be paid. Read the outcome from the payment's `status`: a declined "
-        "payment is no error."
+        "payment is no error.\n\n"
+        "With `manual`, finance records money that was received elsewhere. It counts as captured "
+        "at once, in every status of the order, and nothing is sent to the payment service. What "
+        "the order does not need is owed back."
     ),
     "capture": (
         "Captures authorised money. Without an amount it captures all that is authorised and still "
@@ -88,12 +95,16 @@ COMMANDS: Final[Mapping[str, str]] = {
     ),
     "refund": (
         "Refunds what is owed to the customer. Without an amount it refunds all that is owed; "
-        "without a `payment_id` it takes as many payments as it needs. Each call refunds more."
+        "without a `payment_id` it takes as many payments as it needs. Each call refunds more.\n\n"
+        "With `recorded`, finance records what was given back elsewhere: it has succeeded, and "
+        "nothing is sent. If it is more than what is owed, the order is credited with the rest "
+        "(`refunded-elsewhere`). Manual payments can only be given back so."
     ),
     "grant_credit": (
         "Lets the customer owe less. What was paid too much then can be refunded. With a `line_id` "
         "it is at most what is left of the line, and `undeliverable` units of it are delivered no "
-        "more. Each call grants more."
+        "more. Each call grants more. With the reason `write-off`, finance gives up what is still "
+        "to be paid, and no more than that."
     ),
     "revoke_credit": (
         "Takes back a credit that was not paid out: the customer owes its amount again, and units "
@@ -131,7 +142,11 @@ COMMANDS: Final[Mapping[str, str]] = {
 _OTHER_SCHEMAS: Final = {
     "Health": "`status` is ok. A probe that fails responds with a problem instead.",
 }
-_METHODS: Final = {"pay": "start_payment"}
+_METHODS: Final[Mapping[str, Sequence[str]]] = {
+    "pay": ("start_payment", "record_payment"),
+    "refund": ("refund", "record_refund"),
+    "grant_credit": ("grant_credit", "write_off"),
+}
 _REFUSAL: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)$", re.MULTILINE)
 
 
@@ -158,9 +173,12 @@ def _below(kind: type[Any]) -> Iterator[type[Any]]:
 
 
 def _refusals(operation: str) -> Iterator[tuple[type[errors.OrderError], str]]:
-    method = getattr(Order, _METHODS.get(operation, operation))
-    _, _, raised = (inspect.getdoc(method) or "").partition("\nRaises:\n")
-    for name, text in _REFUSAL.findall(raised):
+    found: dict[str, str] = {}
+    for method in _METHODS.get(operation, (operation,)):
+        _, _, raised = (inspect.getdoc(getattr(Order, method)) or "").partition("\nRaises:\n")
+        for name, text in _REFUSAL.findall(raised):
+            found.setdefault(name, text)
+    for name, text in found.items():
         # What is wrong with a value, a body is refused for; the docstring names arguments.
         if name != errors.InvalidValue.__name__:
             yield getattr(errors, name), " ".join(text.split())

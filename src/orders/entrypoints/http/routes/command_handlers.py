@@ -17,9 +17,10 @@ from orders.domain.order.order import Order
 from orders.domain.validation import OrderLimits
 from orders.entrypoints.http.pagination import Http
 from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
-from orders.entrypoints.http.routes.commands import COMMANDS, Command, Given
+from orders.entrypoints.http.routes.command_methods import Given
+from orders.entrypoints.http.routes.commands import COMMANDS, Command
 from orders.entrypoints.http.routes.order_responses import order_response
-from orders.entrypoints.http.schemas.requests import Body
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.responses import OrderResponse
 
 TAG: Final = "Commands"
@@ -37,6 +38,7 @@ def _handler(
     command: Command[Any], read_command_request: CommandRequestReader, limits: OrderLimits
 ) -> HTTPRouteHandler:
     needs_key = command.creates or command.needs_key
+    of_body = command.operation_of
 
     async def carry_out(
         request: Http,
@@ -57,9 +59,8 @@ def _handler(
         def execute(order: Order, by: Actor, now: datetime) -> None:
             command.execute(order, Given(data, part_id, by, now, limits))
 
-        result = await change_order(
-            OrderId(order_id), command.operation, execute, request=conditions
-        )
+        operation = command.operation if of_body is None else of_body(data)
+        result = await change_order(OrderId(order_id), operation, execute, request=conditions)
         status = HTTPStatus.OK if dry_run else command.status
         return order_response(result, request.user, status=status)
 
@@ -85,7 +86,7 @@ def _handler(
         return await carry_out(request, change_order, order_id, data, dry_run, part_id)
 
     change: Any = of_part if "{part_id" in command.path else of_order
-    _take_body(change, command.body)
+    _take_body(change, command.body, is_needed=command.needs_body)
     change.__name__ = command.operation
     return post(
         f"/orders/{{order_id:uuid}}{command.path}",
@@ -97,8 +98,8 @@ def _handler(
     )(change)
 
 
-def _take_body(change: Any, body: type[Body]) -> None:
+def _take_body(change: Any, body: type[Body], *, is_needed: bool) -> None:
     """Give a handler its row's body, whose type only the running code knows."""
     change.__annotations__["data"] = JSONBody[body]  # type: ignore[misc,valid-type]
-    if not any(field.required for field in msgspec.structs.fields(body)):
+    if not is_needed and not any(f.required for f in msgspec.structs.fields(body)):
         change.__kwdefaults__["data"] = body()

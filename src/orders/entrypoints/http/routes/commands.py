@@ -8,46 +8,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import UNSET
 
 from orders.application.access import Operation
-from orders.domain.identifiers import Actor, PartId
 from orders.domain.order.order import Order
-from orders.domain.validation import OrderLimits
+from orders.domain.returns import WRITE_OFF
+from orders.entrypoints.http.routes.command_methods import (
+    Given,
+    add_note,
+    assign_customer,
+    cancel,
+    cancel_items,
+    capture,
+    create_shipment,
+    dispatch,
+    fail_delivery,
+    grant_credit,
+    hold,
+    of_order,
+    of_part,
+    pay,
+    receive_return,
+    record_late_shipment,
+    refund,
+    request_return,
+)
+from orders.entrypoints.http.schemas.body import Body
 from orders.entrypoints.http.schemas.parcel_requests import (
     FailDeliveryBody,
     LateShipmentBody,
     ReceiveReturnBody,
 )
-from orders.entrypoints.http.schemas.requests import (
+from orders.entrypoints.http.schemas.payment_requests import (
     AmountBody,
-    Body,
+    CreditBody,
+    PaymentBody,
+    RefundBody,
+)
+from orders.entrypoints.http.schemas.requests import (
     CancelBody,
     CancelItemsBody,
-    CreditBody,
+    CustomerBody,
     DispatchBody,
     EmptyBody,
     NoteBody,
-    PaymentBody,
     ReasonBody,
-    RefundBody,
     ReturnBody,
     ShipmentBody,
 )
 
 B = TypeVar("B", bound=Body)
-
-
-class Given(NamedTuple, Generic[B]):
-    """What a command was sent with. `part_id` is the part in its path, "" without one."""
-
-    body: B
-    part_id: PartId
-    by: Actor
-    now: datetime
-    limits: OrderLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,126 +79,15 @@ class Command(Generic[B]):
     creates: bool = False
     needs_key: bool = False
     needs_version: bool = False
+    needs_body: bool = False
+    """Whether a body has to be sent although each of its members may be left out."""
+    operation_of: Callable[[B], Operation] | None = None
+    """Which operation a body asks for, if not always the same."""
 
     @property
     def status(self) -> HTTPStatus:
         """The status of a success that is no dry run."""
         return HTTPStatus.CREATED if self.creates else HTTPStatus.OK
-
-
-class OrderMethod(Protocol):
-    """A method of `Order` that takes nothing but who acts, and when."""
-
-    def __call__(self, order: Order, /, *, by: Actor, now: datetime) -> None: ...
-
-
-class PartMethod(Protocol):
-    """A method of `Order` that takes the id of a part besides."""
-
-    def __call__(self, order: Order, part_id: PartId, /, *, by: Actor, now: datetime) -> None: ...
-
-
-def of_order(method: OrderMethod) -> Callable[[Order, Given[EmptyBody]], None]:
-    """Calls a method for a command without a body."""
-    return lambda order, given: method(order, by=given.by, now=given.now)
-
-
-def of_part(method: PartMethod) -> Callable[[Order, Given[EmptyBody]], None]:
-    """Calls a method for a command on a part, without a body."""
-    return lambda order, given: method(order, given.part_id, by=given.by, now=given.now)
-
-
-def cancel(order: Order, given: Given[CancelBody]) -> None:
-    order.cancel(given.body.reason, by=given.by, now=given.now)
-
-
-def cancel_items(order: Order, given: Given[CancelItemsBody]) -> None:
-    order.cancel_items(given.body.to_items(), given.body.reason, by=given.by, now=given.now)
-
-
-def hold(order: Order, given: Given[ReasonBody]) -> None:
-    order.hold(given.body.reason, by=given.by, now=given.now)
-
-
-def add_note(order: Order, given: Given[NoteBody]) -> None:
-    order.add_note(given.body.text, by=given.by, now=given.now)
-
-
-def pay(order: Order, given: Given[PaymentBody]) -> None:
-    body = given.body
-    order.start_payment(
-        body.method,
-        amount=body.amount,
-        capture=body.capture,
-        by=given.by,
-        now=given.now,
-        limits=given.limits,
-    )
-
-
-def capture(order: Order, given: Given[AmountBody]) -> None:
-    order.capture(given.part_id, amount=given.body.amount, by=given.by, now=given.now)
-
-
-def refund(order: Order, given: Given[RefundBody]) -> None:
-    body = given.body
-    order.refund(
-        amount=body.amount,
-        payment_id=body.payment_id,
-        reason=body.reason,
-        by=given.by,
-        now=given.now,
-    )
-
-
-def grant_credit(order: Order, given: Given[CreditBody]) -> None:
-    body = given.body
-    order.grant_credit(
-        body.amount,
-        body.reason,
-        line_id=body.line_id,
-        undeliverable=body.undeliverable,
-        by=given.by,
-        now=given.now,
-    )
-
-
-def create_shipment(order: Order, given: Given[ShipmentBody]) -> None:
-    body = given.body
-    order.create_shipment(
-        body.to_items(), carrier=body.carrier, tracking=body.tracking, by=given.by, now=given.now
-    )
-
-
-def record_late_shipment(order: Order, given: Given[LateShipmentBody]) -> None:
-    body = given.body
-    order.record_late_shipment(
-        body.to_items(),
-        carrier=body.carrier,
-        tracking=body.tracking,
-        dispatched_at=body.dispatched_at,
-        by=given.by,
-        now=given.now,
-    )
-
-
-def fail_delivery(order: Order, given: Given[FailDeliveryBody]) -> None:
-    order.fail_delivery(given.part_id, given.body.reason, by=given.by, now=given.now)
-
-
-def receive_return(order: Order, given: Given[ReceiveReturnBody]) -> None:
-    body = given.body
-    order.receive_return(
-        given.part_id, items=body.to_items(), credit=body.credit, by=given.by, now=given.now
-    )
-
-
-def dispatch(order: Order, given: Given[DispatchBody]) -> None:
-    order.dispatch(given.part_id, tracking=given.body.tracking, by=given.by, now=given.now)
-
-
-def request_return(order: Order, given: Given[ReturnBody]) -> None:
-    order.request_return(given.body.to_items(), given.body.reason, by=given.by, now=given.now)
 
 
 # Without a type: mypy checks the body of each row against that of its function.
@@ -225,8 +127,26 @@ _ROWS: Final = (
         of_part(Order.release),
         "Release a hold",
     ),
+    Command(
+        "/customer",
+        Operation.ASSIGN_CUSTOMER,
+        CustomerBody,
+        assign_customer,
+        "Make a guest's order a customer's",
+    ),
     Command("/notes", Operation.ADD_NOTE, NoteBody, add_note, "Add a note for staff", creates=True),
-    Command("/payments", Operation.PAY, PaymentBody, pay, "Pay", creates=True),
+    Command(
+        "/payments",
+        Operation.PAY,
+        PaymentBody,
+        pay,
+        "Pay, or record money that was received elsewhere",
+        creates=True,
+        needs_body=True,
+        operation_of=lambda body: (
+            Operation.PAY if body.manual is UNSET else Operation.RECORD_PAYMENT
+        ),
+    ),
     Command(
         "/payments/{part_id:str}/capture",
         Operation.CAPTURE,
@@ -256,9 +176,20 @@ _ROWS: Final = (
         refund,
         "Refund money that is owed to the customer",
         creates=True,
+        operation_of=lambda body: (
+            Operation.RECORD_REFUND if body.recorded is True else Operation.REFUND
+        ),
     ),
     Command(
-        "/credits", Operation.GRANT_CREDIT, CreditBody, grant_credit, "Grant a credit", creates=True
+        "/credits",
+        Operation.GRANT_CREDIT,
+        CreditBody,
+        grant_credit,
+        "Grant a credit",
+        creates=True,
+        operation_of=lambda body: (
+            Operation.WRITE_OFF if body.reason == WRITE_OFF else Operation.GRANT_CREDIT
+        ),
     ),
     Command(
         "/credits/{part_id:str}/revoke",

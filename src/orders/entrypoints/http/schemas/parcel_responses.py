@@ -89,10 +89,11 @@ class ReturnResponse(ResponsePart, frozen=True):
 
 
 class LineCreditResponse(ResponsePart, frozen=True):
-    """The part of a credit that is for a line."""
+    """The part of a credit that is for a line, and the tax in it."""
 
     line_id: str
     amount: int
+    tax: int
 
 
 class CreditResponse(ResponsePart, frozen=True):
@@ -123,7 +124,9 @@ class CreditResponse(ResponsePart, frozen=True):
             created_at=credit.created_at,
             tax_lines=[TaxLineResponse.of(each) for each in credit.tax_lines],
             lines=[
-                LineCreditResponse(line_id=line_id, amount=amount)
+                LineCreditResponse(
+                    line_id=line_id, amount=amount, tax=credit.line_taxes.get(line_id, 0)
+                )
                 for line_id, amount in credit.lines.items()
             ],
             undeliverable=items_response(credit.undeliverable),

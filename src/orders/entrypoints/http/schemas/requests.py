@@ -6,63 +6,28 @@ and this API refuse the same things. Amounts are minor units of the order's curr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from orders.application.place_order import InitialPayment
 from orders.application.propose_change import ProposedChange
 from orders.domain.errors import InvalidValue
-from orders.domain.identifiers import Actor
 from orders.domain.lines import DraftLine, Items
-from orders.domain.order.order import UNCHANGED, Order, Unchanged
 from orders.domain.order_changes import ShippingChange
+from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import Confirmation, OrderDraft
-from orders.domain.validation import Address, Shipping
-
-_FEW: Final = msgspec.Meta(max_length=1_000)
-"""No bound of the domain's, but of the work for members that it will refuse."""
-
-
-class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A body that is refused if it has a member we do not know."""
-
-
-class AddressBody(Body, frozen=True, omit_defaults=True):
-    """Where to deliver. `country` is an ISO 3166-1 alpha-2 code."""
-
-    name: str
-    line1: str
-    city: str
-    country: str
-    line2: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    phone: str | None = None
-
-    def to_domain(self) -> Address:
-        """The address as the domain checks it."""
-        return Address(**msgspec.structs.asdict(self))
-
-
-class ShippingBody(Body, frozen=True):
-    """How it travels. `method` is a code of the shop's. `tax` or `tax_rate` is as of a line."""
-
-    address: AddressBody | None = None
-    method: str | None = None
-    price: int = 0
-    tax: int = 0
-    tax_rate: str | None = None
+from orders.entrypoints.http.schemas.body import FEW, Body, stated
+from orders.entrypoints.http.schemas.people_requests import BillingBody, ContactBody, ShippingBody
 
 
 class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
     may state them, or a `unit_price` or `tax_rate` that is not the catalogue's. A line may state
-    its `tax_rate`, such as "0.19", or its `tax`, not both.
+    its `tax_rate`, such as "0.19", or its `tax`, not both. `metadata` is for whoever packs.
     """
 
     sku: str
@@ -72,7 +37,8 @@ class LineBody(Body, frozen=True):
     discount: int = 0
     tax: int = 0
     shippable: bool = True
-    tax_rate: str | None = None
+    tax_rate: str | None | UnsetType = UNSET
+    metadata: Annotated[dict[str, str], FEW] | UnsetType = UNSET
 
 
 class InitialPaymentBody(Body, frozen=True):
@@ -101,26 +67,35 @@ class DraftBody(Body, frozen=True):
     external_reference: str | None = None
     note: str | None = None
     expected_total: int | None = None
-    metadata: Annotated[dict[str, str], _FEW] = {}
-    prices_include_tax: bool | None = None
+    metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
+    prices_include_tax: bool | None | UnsetType = UNSET
+    contact: ContactBody | None | UnsetType = UNSET
+    billing: BillingBody | None | UnsetType = UNSET
+    gift_message: str | None | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it."""
         return OrderDraft(
             currency=self.currency,
             lines=_lines(self.lines),
-            shipping=_shipping(self.shipping),
+            shipping=None if self.shipping is None else self.shipping.to_domain(),
             discount=self.discount,
             external_reference=self.external_reference,
             note=self.note,
             metadata=self.metadata,
             expected_total=self.expected_total,
-            prices_include_tax=self.prices_include_tax,
+            prices_include_tax=stated(self.prices_include_tax),
+            contact=self.contact.to_domain() if self.contact else None,
+            billing=self.billing.to_domain() if self.billing else None,
+            gift_message=stated(self.gift_message),
         )
 
 
 class PlaceOrderBody(DraftBody, frozen=True):
     """What to order, and how to pay for it.
+
+    With terms other than `prepaid`, for callers with `orders:terms`, the order is shipped before it
+    is paid. `due_in_days`, from 0 to 365, is for `invoice`, and counts from the dispatch.
 
     `expires_at`, or else `pay_within_seconds` from now, is when it expires if nobody has paid.
     `holds` are the reasons why it is held from the start; with `confirmation` `manual` only staff
@@ -128,10 +103,12 @@ class PlaceOrderBody(DraftBody, frozen=True):
     """
 
     payment: InitialPaymentBody | None = None
-    expires_at: datetime | None = None
-    pay_within_seconds: int | None = None
-    holds: Annotated[list[str], _FEW] = []
-    confirmation: str = "automatic"
+    expires_at: datetime | None | UnsetType = UNSET
+    pay_within_seconds: int | None | UnsetType = UNSET
+    holds: Annotated[list[str], FEW] | UnsetType = UNSET
+    confirmation: str | UnsetType = UNSET
+    terms: TermsKind | UnsetType = UNSET
+    due_in_days: int | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it.
@@ -140,53 +117,18 @@ class PlaceOrderBody(DraftBody, frozen=True):
             InvalidValue: If `confirmation` is none of its values.
         """
         try:
-            confirmation = Confirmation(self.confirmation)
+            confirmation = Confirmation(stated(self.confirmation) or Confirmation.AUTOMATIC)
         except ValueError:
             names = " or ".join(Confirmation)
             raise InvalidValue("confirmation", f"must be {names}") from None
-        return replace(super().to_draft(), holds=tuple(self.holds), confirmation=confirmation)
-
-
-class EditShippingBody(Body, frozen=True):
-    """Of shipping, only the address can be changed."""
-
-    address: AddressBody | None
-
-
-class EditOrderBody(Body, frozen=True):
-    """A merge patch (RFC 7396): members left out stay as they are, null removes."""
-
-    note: str | None | UnsetType = UNSET
-    external_reference: str | None | UnsetType = UNSET
-    metadata: Annotated[dict[str, str | None], _FEW] | None | UnsetType = UNSET
-    shipping: EditShippingBody | UnsetType = UNSET
-
-    def edit(self, order: Order, by: Actor, now: datetime) -> None:
-        """Edit the order as the patch says."""
-        order.edit(
-            note=UNCHANGED if self.note is UNSET else self.note,
-            external_reference=(
-                UNCHANGED if self.external_reference is UNSET else self.external_reference
-            ),
-            metadata=self._metadata(order.state.metadata),
-            address=self._address(),
-            by=by,
-            now=now,
+        kind = TermsKind.PREPAID if self.terms is UNSET else self.terms
+        terms = PaymentTerms(kind=kind, due_in_days=stated(self.due_in_days))
+        return replace(
+            super().to_draft(),
+            holds=tuple(stated(self.holds) or ()),
+            confirmation=confirmation,
+            terms=None if kind is TermsKind.PREPAID else terms,
         )
-
-    def _metadata(self, present: Mapping[str, str]) -> Mapping[str, str] | None | Unchanged:
-        if self.metadata is UNSET:
-            return UNCHANGED
-        if self.metadata is None:
-            return None
-        merged = {**present, **self.metadata}
-        return {name: text for name, text in merged.items() if text is not None}
-
-    def _address(self) -> Address | None | Unchanged:
-        if self.shipping is UNSET:
-            return UNCHANGED
-        address = self.shipping.address
-        return None if address is None else address.to_domain()
 
 
 class ReasonBody(Body, frozen=True):
@@ -242,9 +184,9 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     """
 
     reason: str
-    items: list[ItemBody] = []
-    lines: list[LineBody] = []
-    shipping: ShippingChangeBody | None = None
+    items: list[ItemBody] = field(default_factory=list)
+    lines: list[LineBody] = field(default_factory=list)
+    shipping: ShippingChangeBody | None | UnsetType = UNSET
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -257,7 +199,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
             removed=self.to_items(),
             added=_lines(self.lines),
             reason=self.reason,
-            shipping=_shipping_change(self.shipping),
+            shipping=_shipping_change(stated(self.shipping)),
             expected_total=self.expected_total,
         )
 
@@ -287,41 +229,10 @@ class DispatchBody(Body, frozen=True):
     tracking: str | None = None
 
 
-class PaymentBody(Body, frozen=True):
-    """How to pay, and how much; without an amount, all that is still needed."""
+class CustomerBody(Body, frozen=True):
+    """Whose the order becomes."""
 
-    method: str
-    amount: int | None = None
-    capture: bool = False
-
-
-class AmountBody(Body, frozen=True):
-    """How much; without an amount, all there is."""
-
-    amount: int | None = None
-
-
-class RefundBody(Body, frozen=True):
-    """How much to give back; without an amount, all that is owed. It goes to the payment that is
-    named, or else over as many as it takes; those whose last refund was refused come last.
-    """
-
-    amount: int | None = None
-    payment_id: str | None = None
-    reason: str = "customer"
-
-
-class CreditBody(Body, frozen=True):
-    """How much less the customer owes, and why; with `line_id`, for this line.
-
-    With `undeliverable`, that many units of the line will not be delivered any more. Only then the
-    amount may be 0.
-    """
-
-    amount: int
-    reason: str
-    line_id: str | None = None
-    undeliverable: int = 0
+    customer_id: str
 
 
 class NoteBody(Body, frozen=True):
@@ -335,15 +246,9 @@ class EmptyBody(Body, frozen=True):
 
 
 def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
-    return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
+    # By plain values, which hold no member that was left out.
+    return msgspec.convert(msgspec.to_builtins(bodies), tuple[DraftLine, ...])
 
 
 def _shipping_change(body: ShippingChangeBody | None) -> ShippingChange | None:
     return None if body is None else msgspec.convert(body, ShippingChange, from_attributes=True)
-
-
-def _shipping(body: ShippingBody | None) -> Shipping | None:
-    if body is None:
-        return None
-    address = None if body.address is None else body.address.to_domain()
-    return Shipping(**{**msgspec.structs.asdict(body), "address": address})

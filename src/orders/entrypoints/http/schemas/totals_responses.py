@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final
 
 from orders.domain.lines import TaxLine
@@ -51,8 +52,7 @@ class TotalsResponse(ResponsePart, frozen=True):
     @classmethod
     def of(cls, totals: Totals, tax_lines: Iterable[TaxLine]) -> TotalsResponse:
         """Show all amounts."""
-        amounts = {name: getattr(totals, name) for name in _AMOUNTS}
-        return cls(**amounts, tax_lines=[TaxLineResponse.of(each) for each in tax_lines])
+        return cls(*_amounts_of(totals), [TaxLineResponse.of(each) for each in tax_lines])
 
 
-_AMOUNTS: Final = [name for name in TotalsResponse.__struct_fields__ if name != "tax_lines"]
+_amounts_of: Final = attrgetter(*TotalsResponse.__struct_fields__[:-1])
