@@ -63,6 +63,13 @@ class Shop:
             order_id, customer = self._to_cancel.popleft()
             yield self._post(f"/v1/orders/{order_id}/cancel", self._head_of(customer), b"{}")
 
+    def paying(self) -> Iterator[bytes]:
+        """Payments of orders that nobody has paid, each once."""
+        while self._to_cancel:
+            order_id, _ = self._to_cancel.popleft()
+            path = f"/v1/orders/{order_id}/payments"
+            yield self._post(path, self._staff, b'{"method": "tok_ok"}')
+
     def learn(self, answers: list[bytes], *, may_cancel: bool) -> None:
         """Note the orders that were placed."""
         for answer in answers:

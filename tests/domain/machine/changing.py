@@ -7,18 +7,36 @@ from hypothesis.stateful import precondition, rule
 
 from orders.domain.lines import DraftLine
 from orders.domain.order.order import CANCEL_REASONS
+from orders.domain.order_changes import ShippingChange
 from tests.domain.machine import invariants
 from tests.domain.machine.driving import OVER, PICK, Driven, id_of, newest
 from tests.support.orders import CUSTOMER, STAFF
 
+RATES = ("0", "0.07", "0.19", "0.055", "0.333333", "1")
+
+
+def a_line(
+    quantity: int, unit_price: int, tax: int, rate: str | None, *, shippable: bool
+) -> DraftLine:
+    """A line whose tax, if it is stated, fits into its price."""
+    return DraftLine(
+        sku="PEN",
+        name="Pen",
+        quantity=quantity,
+        unit_price=unit_price,
+        tax=0 if rate else min(tax, unit_price * quantity),
+        tax_rate=rate,
+        shippable=shippable,
+    )
+
+
 LINES = st.lists(
     st.builds(
-        DraftLine,
-        sku=st.just("PEN"),
-        name=st.just("Pen"),
-        quantity=st.integers(1, 4),
-        unit_price=st.integers(0, 60) | st.just(50),
-        tax=st.integers(0, 7),
+        a_line,
+        st.integers(1, 4),
+        st.integers(0, 60) | st.just(50),
+        st.integers(0, 7),
+        st.none() | st.sampled_from(RATES),
         shippable=st.sampled_from([True, True, True, False]),
     ),
     min_size=1,
@@ -26,12 +44,31 @@ LINES = st.lists(
 )
 
 
+SHIPPING = st.builds(
+    ShippingChange,
+    method=st.just("express"),
+    price=st.integers(0, 20),
+    tax_rate=st.none() | st.sampled_from(RATES),
+)
+
+
 class Changing(Driven):
     """What people change about an order besides its money and its parcels."""
 
-    @rule(amount=st.integers(1, 60))
-    def grant_credit(self, amount: int) -> None:
-        self.command(lambda order: order.grant_credit(amount, "goodwill", by=STAFF, now=self.now))
+    @rule(amount=st.integers(1, 60), pick=st.none() | PICK)
+    def grant_credit(self, amount: int, pick: int | None) -> None:
+        line_id = None if pick is None else id_of(self.state.lines, pick)
+        self.command(
+            lambda order: order.grant_credit(
+                amount, "goodwill", line_id=line_id, by=STAFF, now=self.now
+            )
+        )
+
+    @precondition(lambda self: self.state.credits)
+    @rule(pick=PICK)
+    def revoke_credit(self, pick: int) -> None:
+        credit_id = id_of(self.state.credits, pick)
+        self.command(lambda order: order.revoke_credit(credit_id, by=STAFF, now=self.now))
 
     @precondition(lambda self: self.steps > 6)
     @rule(reason=st.sampled_from([*CANCEL_REASONS, "none"]))
@@ -44,14 +81,22 @@ class Changing(Driven):
         units = {line.id: invariants.left(line) + over}
         self.command(lambda order: order.cancel_items(units, "other", by=CUSTOMER, now=self.now))
 
-    @rule(pick=PICK, over=OVER, more=LINES | st.just([]))
-    def propose_change(self, pick: int, over: int, more: list[DraftLine]) -> None:
+    @rule(pick=PICK, over=OVER, more=LINES | st.just([]), shipping=st.none() | SHIPPING)
+    def propose_change(
+        self, pick: int, over: int, more: list[DraftLine], shipping: ShippingChange | None
+    ) -> None:
         line = newest(self.state.lines, pick)
         units = {line.id: invariants.left(line) + over}
         taken = {line_id: count for line_id, count in units.items() if count}
+        by = STAFF if pick % 2 else CUSTOMER
         self.command(
             lambda order: order.propose_change(
-                removed=taken, added=more, reason="other", by=CUSTOMER, now=self.now
+                removed=taken,
+                added=more,
+                shipping=shipping,
+                reason="other",
+                by=by,
+                now=self.now,
             )
         )
 

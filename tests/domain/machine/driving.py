@@ -22,6 +22,7 @@ from orders.domain.order.storing import mark_stored, restore
 from orders.domain.payments import PaymentOperation
 from orders.domain.state import OrderState
 from tests.domain.machine import books, invariants
+from tests.domain.machine.books import Journal
 from tests.domain.machine.payment_model import Answer, PaymentModel
 
 PICK = st.integers(0, 5)
@@ -62,11 +63,12 @@ class Driven(RuleBasedStateMachine):
         super().__init_subclass__(**arguments)
         cls.runs, cls.seen = 0, Counter()
 
-    def begin(self, order: Order) -> None:
-        """Start with an order that was just placed."""
+    def begin(self, order: Order, *, lists_parts: bool) -> None:
+        """Start with an order that was just placed, and a payment service of one kind."""
         type(self).runs += 1
         self.order = order
-        self.payments = PaymentModel()
+        self.payments = PaymentModel(lists_parts=lists_parts)
+        self.journal = Journal()
         self.steps = 0
         self.told: list[Answer] = []
         self.calls: list[PaymentOperation] = []
@@ -96,8 +98,8 @@ class Driven(RuleBasedStateMachine):
     def now(self) -> datetime:
         return self.order.state.updated_at + timedelta(milliseconds=1)
 
-    def command(self, give: Callable[[Order], object]) -> None:
-        """A refused command changes nothing."""
+    def command(self, give: Callable[[Order], object]) -> bool:
+        """A refused command changes nothing. Returns whether it was carried out."""
         before, events = self.order.state, self.order.new_events
         try:
             give(self.order)
@@ -105,8 +107,9 @@ class Driven(RuleBasedStateMachine):
             type(self).seen[f"{REFUSED}{refusal.code}"] += 1
             assert self.order.state is before
             assert self.order.new_events is events
-        else:
-            self.judge(before, len(events))
+            return False
+        self.judge(before, len(events))
+        return True
 
     def fact(self, record: Callable[[Order], object]) -> None:
         """A fact is never refused."""
@@ -128,7 +131,7 @@ class Driven(RuleBasedStateMachine):
         known = {call.key for call in before.ledger.operations}
         self.calls += [call for call in state.ledger.operations if call.key not in known]
         invariants.check_calls(self.calls)
-        books.check(self.order, self.payments)
+        books.check(self.order, self.payments, self.journal)
         if state.status in invariants.ENDED or invariants.is_served(state):
             held = {payment.id for payment in state.ledger.payments if payment.capturable_amount}
             voiding = {call.payment_id for call in state.ledger.operations if call.kind == "void"}

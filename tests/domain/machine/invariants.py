@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from orders.domain.events import OrderCompleted, OrderSnapshot, RecordedEvent
+from orders.domain.events import (
+    OrderCompleted,
+    OrderConfirmed,
+    OrderShipped,
+    OrderSnapshot,
+    RecordedEvent,
+    ShipmentCreated,
+)
 from orders.domain.lifecycle import (
     OrderStatus,
     derive_fulfillment_status,
@@ -22,7 +29,10 @@ from orders.domain.payments import (
     RefundStatus,
 )
 from orders.domain.pricing import Totals
+from orders.domain.returns import WRITE_OFF
+from orders.domain.shipments import FREED, ShipmentStatus
 from orders.domain.state import OrderState
+from tests.domain.machine.amounts import check_parts, held, totals_by_unit, value_of, wanted
 
 ENDED = {OrderStatus.CANCELLED, OrderStatus.EXPIRED}
 MOVES = {
@@ -46,6 +56,7 @@ def check(
     check_statuses(after)
     assert sum(change.status == "proposed" for change in after.changes) <= 1, "two open changes"
     check_money(before, after)
+    check_sent(before, news)
     check_events(before, after, news)
     if after.status in ENDED:
         check_ended(after, dismissed)
@@ -65,36 +76,56 @@ def ends_by_time(state: OrderState) -> bool:
     totals, calls = state.totals, state.ledger.operations
     leaving = {call.payment_id for call in calls if call.kind is OperationKind.VOID}
     cover = totals.net + sum(
-        _open(payment) for payment in state.ledger.payments if payment.id not in leaving
+        held(payment) for payment in state.ledger.payments if payment.id not in leaving
     )
-    if totals.net > 0 or cover >= totals.due or any(c.kind is OperationKind.CAPTURE for c in calls):
+    capturing = any(call.kind is OperationKind.CAPTURE for call in calls)
+    if state.terms or totals.net > 0 or cover >= totals.due or capturing:
         return False
-    coming = [p for p in state.ledger.payments if _open(p) or p.status in IN_FLIGHT]
+    coming = [p for p in state.ledger.payments if held(p) or p.status in IN_FLIGHT]
     return not coming or any(
         p.provider_id and not p.voids and p.status is not PaymentStatus.REVIEW for p in coming
     )
 
 
 def check_lines(state: OrderState) -> None:
+    """Lines count what their parcels and returns have."""
     for line in state.lines:
         assert 0 <= line.returned <= line.delivered <= line.shipped, "more came back than went"
         assert 0 <= line.cancelled <= line.quantity, "more is cancelled than was ordered"
-        assert line.allocated >= 0, "less than nothing is packed"
-        taken, wanted = line.shipped + line.allocated, line.quantity - line.cancelled
+        assert line.undeliverable >= 0, "less than no unit is given up"
+        taken, wanted = line.shipped + line.allocated, deliverable(line)
         assert taken <= wanted, "more is packed than is wanted"
+        parcels = {
+            status: sum(
+                parcel.items.get(line.id, 0) - parcel.surplus.get(line.id, 0)
+                for parcel in state.shipments
+                if parcel.status is status
+            )
+            for status in ShipmentStatus
+        }
+        delivered = parcels[ShipmentStatus.DELIVERED]
+        sent = parcels[ShipmentStatus.DISPATCHED] + delivered
+        counted = line.allocated, line.shipped, line.delivered
+        assert counted == (parcels[ShipmentStatus.CREATED], sent, delivered), "units of parcels"
+        came = sum(r.received.get(line.id, 0) for r in state.returns if r.received is not None)
+        assert line.returned == came, "units that came back"
 
 
 def check_money(before: OrderState, after: OrderState) -> None:
     assert after.totals == totals_by_unit(after), "totals that the parts do not add up to"
+    if after.lines is not before.lines:
+        check_parts(after)
+    check_credits(before, after)
+    check_value(before, after)
     known = {payment.id: payment for payment in before.ledger.payments}
     for payment in after.ledger.payments:
         old = known.get(payment.id, payment)
         assert old.captured <= payment.captured <= payment.amount, "captured"
-        assert old.total_refunded <= payment.total_refunded, "refunded less than before"
-        assert payment.refunded <= payment.captured, "refunded more than captured"
-        assert old.charged_back <= payment.charged_back, "charged back"
+        assert payment.refunded <= payment.captured, "refunded"
         going = asked_back(after, payment, RefundStatus.REQUESTED, RefundStatus.SUCCEEDED)
         assert going <= payment.captured, "more goes back than came"
+    for call in after.ledger.operations:
+        assert not after.ledger.payment(call.payment_id).manual, "a manual payment is sent"
     check_refunds(before, after)
 
 
@@ -112,12 +143,62 @@ def check_refunds(before: OrderState, after: OrderState) -> None:
     for refund in after.ledger.refunds[len(before.ledger.refunds) :]:
         payment = after.ledger.payment(refund.payment_id)
         assert payment.status is not PaymentStatus.REVIEW, "a refund of a payment in doubt"
+        if refund.recorded:
+            continue
         old = next((p for p in before.ledger.payments if p.id == payment.id), payment)
         # One report may bring money and count a refund under way: what came is sent back first.
         both = payment.captured > old.captured and payment.refunded > old.refunded
-        refunded = old.refunded if both else payment.refunded
+        refunded = payment.refunded_elsewhere + (old.refunded if both else payment.refunded)
         kept = payment.captured - refunded - payment.charged_back
         assert pending(after, payment) <= kept, "more is going back than is held"
+
+
+def check_credits(before: OrderState, after: OrderState) -> None:
+    """A new credit is for something that the order costs, and a write-off for what is owed."""
+    for credit in after.credits[len(before.credits) :]:
+        # One command may call units off and grant a credit: what counts is the order after it.
+        known = after.totals.credits <= after.totals.gross or not credit.amount
+        assert known, "a credit beyond what the order costs"
+        if credit.reason == WRITE_OFF:
+            assert credit.amount <= before.totals.outstanding, "written off and not owed"
+        assert 0 <= credit.tax <= credit.amount, "more tax than credit"
+        assert sum(credit.lines.values()) in {0, credit.amount}, "a credit without its parts"
+        for line in after.lines:
+            if line.id in credit.lines:
+                given = sum(c.lines.get(line.id, 0) for c in after.credits if not c.revoked_at)
+                assert given <= value_of(after, line, wanted(line)), "a credit beyond its line"
+    for old, new in zip(before.credits, after.credits, strict=False):
+        if new.revoked_at and not old.revoked_at and after.status is OrderStatus.COMPLETED:
+            owed = after.totals.outstanding
+            assert owed <= before.totals.outstanding, "a revoked credit reopens a closed order"
+
+
+def check_value(before: OrderState, after: OrderState) -> None:
+    """What may be captured for all parcels is what their units and the shipping cost."""
+    for parcel in after.shipments[len(before.shipments) :]:
+        there = [each.value or 0 for each in before.shipments if each.status not in FREED]
+        left = sum(
+            value_of(after, line, wanted(line))
+            - value_of(after, line, line.allocated + line.shipped)
+            for line in after.lines
+        )
+        packed = min(after.totals.due, after.totals.gross - left)
+        counted = any(
+            parcel.items.get(line.id, 0) > parcel.surplus.get(line.id, 0) for line in after.lines
+        )
+        expected = max(0, packed - sum(there)) if counted else 0
+        assert parcel.value == expected, "the value of a parcel"
+
+
+def check_sent(before: OrderState, news: Sequence[RecordedEvent]) -> None:
+    """Nothing is packed or sent that nobody pays for, and nothing that is held."""
+    if not any(isinstance(each.event, ShipmentCreated | OrderShipped) for each in news):
+        return
+    leaving = {c.payment_id for c in before.ledger.operations if c.kind is OperationKind.VOID}
+    open_amount = sum(held(p) for p in before.ledger.payments if p.id not in leaving)
+    covered = before.totals.net + open_amount >= before.totals.due
+    assert before.terms or covered, "sent without cover"
+    assert not any(hold.released_at is None for hold in before.holds), "sent while held"
 
 
 def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedEvent]) -> None:
@@ -131,6 +212,9 @@ def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedE
         assert event.version == after.version + 1, "an event of another version"
         if isinstance(event.event, OrderCompleted):
             check_completed(event.after.totals, after.lines)
+        if isinstance(event.event, OrderConfirmed):
+            by_people = event.actor.kind != "system"
+            assert after.confirms_itself or by_people, "confirmed without a person"
     last = news[-1].after if news else standing(before)
     assert last == standing(after), "a change that no event tells"
 
@@ -138,7 +222,7 @@ def check_events(before: OrderState, after: OrderState, news: Sequence[RecordedE
 def check_completed(totals: Totals, lines: Iterable[Line]) -> None:
     assert totals.net == totals.due, "completed and not settled"
     assert totals.authorized == totals.pending_refunds == 0, "completed with money under way"
-    arrived = all(line.delivered == line.live for line in lines if line.shippable)
+    arrived = all(line.delivered == deliverable(line) for line in lines if line.shippable)
     assert arrived, "completed before all arrived"
 
 
@@ -153,15 +237,19 @@ def check_ended(state: OrderState, dismissed: Collection[str]) -> None:
     """Nothing is owed, nothing travels, and all that came is on its way back."""
     totals = state.totals
     assert totals.due == 0, "something is due of an ended order"
-    assert totals.outstanding == 0 or totals.charged_back, "an ended order owes"
+    # A bank may take what was refunded already, and two people may give the same money back.
+    twice = totals.charged_back or any(p.refunded_elsewhere for p in state.ledger.payments)
+    assert totals.outstanding == 0 or twice, "an ended order owes"
     wanted = any(line.allocated or line.shipped or line.live for line in state.lines)
     assert not wanted, "units of an ended order are wanted"
-    # What people decide: refunds that were refused, payments that contradict us or did so.
+    # What people decide: refunds that were refused or failed, payments that contradict us or did
+    # so, money that came without the payment service.
     refused = sum(r.amount for r in state.ledger.refunds if r.status is RefundStatus.FAILED)
+    refused += sum(p.details.failed_amount for p in state.ledger.payments if p.details)
     reviewed = sum(
         payment.captured
         for payment in state.ledger.payments
-        if payment.status is PaymentStatus.REVIEW or payment.id in dismissed
+        if payment.status is PaymentStatus.REVIEW or payment.id in dismissed or payment.manual
     )
     assert totals.refund_due <= refused + reviewed, "money is kept that nobody owes"
 
@@ -171,7 +259,7 @@ def is_served(state: OrderState) -> bool:
     taken = state.status in {OrderStatus.CONFIRMED, OrderStatus.COMPLETED}
     paid = state.totals.net >= state.totals.due
     capturing = any(call.kind is OperationKind.CAPTURE for call in state.ledger.operations)
-    arrived = all(line.delivered == line.live for line in state.lines if line.shippable)
+    arrived = all(line.delivered == deliverable(line) for line in state.lines if line.shippable)
     return taken and paid and arrived and not capturing
 
 
@@ -207,44 +295,11 @@ def asked_back(state: OrderState, payment: Payment, *statuses: RefundStatus) -> 
     )
 
 
-def totals_by_unit(state: OrderState) -> Totals:
-    """The totals, unit by unit: each line's live units are its first ones."""
-    shipping = state.shipping.price if state.shipping else 0
-    subtotal = sum(line.unit_price * (line.quantity - line.cancelled) for line in state.lines)
-    tax = sum(_first(line.tax, line) for line in state.lines)
-    discount = sum(_first(line.discount + line.order_discount, line) for line in state.lines)
-    gross = subtotal + tax + shipping - discount
-    credits = sum(credit.amount for credit in state.credits)
-    payments = state.ledger.payments
-    return Totals(
-        subtotal=subtotal,
-        discount=discount,
-        tax=tax,
-        shipping=shipping,
-        gross=gross,
-        credits=credits,
-        due=0 if state.status in ENDED else max(0, gross - credits),
-        authorized=sum(_open(payment) for payment in payments),
-        captured=sum(payment.captured for payment in payments),
-        refunded=sum(payment.refunded + payment.refunded_elsewhere for payment in payments),
-        charged_back=sum(payment.charged_back for payment in payments),
-        pending_refunds=sum(pending(state, payment) for payment in payments),
-    )
-
-
 def left(line: Line) -> int:
     """Units that are wanted and in no shipment."""
-    return line.quantity - line.cancelled - line.allocated - line.shipped
+    return deliverable(line) - line.allocated - line.shipped
 
 
-def _first(amount: int, line: Line) -> int:
-    """Hand an amount out unit by unit, and count what the live ones got."""
-    units = [amount // line.quantity] * line.quantity
-    for unit in range(amount - sum(units)):
-        units[unit] += 1
-    return sum(units[: line.quantity - line.cancelled])
-
-
-def _open(payment: Payment) -> int:
-    held = payment.status in {PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED}
-    return payment.amount - payment.captured if held and not payment.released else 0
+def deliverable(line: Line) -> int:
+    """Units that are delivered, or are still to be."""
+    return line.quantity - line.cancelled - line.undeliverable

@@ -1,35 +1,20 @@
-"""Payments: the commands that move money through the payment service, and its facts."""
+"""Payments: the commands that move money through the payment service, and what they bring."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from orders.domain.money import Money
-from orders.domain.payments import PaymentOperation, PaymentStatus, ProviderStatus
-from tests.domain.machine.driving import MONEY, PICK, Driven, id_of, newest
-from tests.domain.machine.payment_model import FATES, Account
+from orders.domain.payments import PaymentOperation, ProviderStatus
+from tests.domain.machine.driving import MONEY, PICK, id_of, newest
+from tests.domain.machine.reporting import FATE, Reporting
 from tests.support.orders import CUSTOMER, STAFF
 
-FATE = st.sampled_from([*FATES, ProviderStatus.CAPTURED, ProviderStatus.AUTHORIZED])
-CONTRADICTIONS: Sequence[dict[str, Any]] = [
-    {"amount": Money(999, "EUR")},
-    {"captured": 999},
-    {"status": ProviderStatus.CAPTURED, "captured": 0, "refunded": 0},
-    *(
-        {"status": status, "captured": 1, "refunded": 0}
-        for status in ProviderStatus
-        if status not in {ProviderStatus.CAPTURED, ProviderStatus.AUTHORIZED}
-    ),
-]
 
-
-class Paying(Driven):
-    """What a customer and finance do about money, and what the payment service makes of it."""
+class Paying(Reporting):
+    """What a customer and finance do about money that the payment service moves."""
 
     @rule(amount=MONEY, capture=st.booleans())
     def pay(self, amount: int | None, capture: bool) -> None:
@@ -110,6 +95,9 @@ class Paying(Driven):
         for _ in range(20):
             for account in self.payments.accounts.values():
                 self.payments.decide(account, ProviderStatus.CAPTURED)
+                for place in range(len(account.report.refunds)):
+                    if account.report.refunds[-1 - place].status == "pending":
+                        self.payments.settle_refund(account, place, succeeds=True)
             if not self.state.ledger.operations:
                 break
             self.answer(0, ProviderStatus.CAPTURED)
@@ -125,53 +113,3 @@ class Paying(Driven):
         """Those that can be made: a void of what has no name yet waits for its beginning."""
         named = self.payments.accounts
         return [call for call in calls if call.kind == "authorize" or call.payment_id in named]
-
-    # -- what the payment service does without being asked ------------------------------------
-
-    @precondition(lambda self: self.payments.accounts)
-    @rule(pick=PICK, fate=FATE)
-    def decide(self, pick: int, fate: ProviderStatus) -> None:
-        """The payment service makes up its mind."""
-        self.payments.decide(self.account(pick), fate)
-
-    @precondition(lambda self: self.payments.accounts)
-    @rule(pick=PICK, amount=st.integers(1, 60))
-    def capture_unasked(self, pick: int, amount: int) -> None:
-        self.payments.capture_unasked(self.account(pick), amount)
-
-    @precondition(lambda self: self.payments.news)
-    @rule(pick=st.integers(0, 20))
-    def webhook(self, pick: int) -> None:
-        """Any report there ever was arrives."""
-        payment_id, report = newest(self.payments.news, pick)
-        self.fact_at_any_time(
-            lambda order: order.record_payment_report(report, payment_id, now=self.now)
-        )
-
-    @precondition(lambda self: self.payments.news and self.steps > 12)
-    @rule(pick=PICK, wrong=st.sampled_from(CONTRADICTIONS))
-    def contradict(self, pick: int, wrong: dict[str, Any]) -> None:
-        payment_id, report = newest(self.payments.news, pick)
-        contradiction = replace(report, **wrong)
-        self.payments.contradicted.add(payment_id)
-        self.fact_at_any_time(
-            lambda order: order.record_payment_report(contradiction, payment_id, now=self.now)
-        )
-        assert self.state.ledger.payment(payment_id).status is PaymentStatus.REVIEW
-
-    @precondition(lambda self: self.payments.accounts)
-    @rule(pick=PICK)
-    def charge_back(self, pick: int) -> None:
-        account = self.account(pick)
-        lost = account.report.captured - account.report.refunded
-        account.charged_back = max(account.charged_back, lost)
-        if account.charged_back:
-            payment_id, report = account.payment_id, account.report
-            self.fact_at_any_time(
-                lambda order: order.record_payment_report(
-                    report, payment_id, charged_back=True, now=self.now
-                )
-            )
-
-    def account(self, pick: int) -> Account:
-        return newest(list(self.payments.accounts.values()), pick)

@@ -5,6 +5,7 @@ Each is a patch of the running code, never of the tree. `search` says after how 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -14,8 +15,18 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from orders.domain.actions import Action
-from orders.domain.order import _core, _follow_ups, _shipments
-from orders.domain.payments import Ledger
+from orders.domain.lines import Line
+from orders.domain.money import share_of_units
+from orders.domain.order import _core, _follow_ups, _manual, _shipments
+from orders.domain.payments import (
+    Dispute,
+    DisputeStatus,
+    Ledger,
+    Payment,
+    PaymentReport,
+    details,
+)
+from orders.domain.pricing import Totals
 from orders.domain.rules import guards
 from orders.domain.state import OrderState
 from tests.domain.machine.order_machine import OrderMachine
@@ -42,6 +53,12 @@ def unwind_where(patch: pytest.MonkeyPatch, fits: Callable[[OrderState, OrderSta
             return fits(before, state) and decide(before, state, *now, came=came)
 
         patch.setattr(_follow_ups, name, decided)
+
+
+def without_guard(patch: pytest.MonkeyPatch, action: Action, guard: guards.Guard) -> None:
+    """An action is allowed though a rule forbids it."""
+    others = tuple(each for each in guards._GUARDS[action] if each is not guard)
+    patch.setattr(guards, "_GUARDS", {**guards._GUARDS, action: others})
 
 
 def late_money_is_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -72,9 +89,63 @@ def cancelled_units_can_be_packed(patch: pytest.MonkeyPatch) -> None:
 
 
 def completes_while_unsettled(patch: pytest.MonkeyPatch) -> None:
-    guard = guards._GUARDS[Action.COMPLETE]
-    less = tuple(each for each in guard if each is not guards._settled)
-    patch.setattr(guards, "_GUARDS", {**guards._GUARDS, Action.COMPLETE: less})
+    without_guard(patch, Action.COMPLETE, guards._settled)
+
+
+def a_won_dispute_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Dispute, "charged_back", property(lambda dispute: dispute.amount))
+
+
+def a_lost_dispute_counts_as_won(patch: pytest.MonkeyPatch) -> None:
+    def charged_back(dispute: Dispute) -> int:
+        return dispute.amount if dispute.status is DisputeStatus.OPEN else 0
+
+    patch.setattr(Dispute, "charged_back", property(charged_back))
+
+
+def a_late_refund_failure_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(details, "_failures", lambda report: ())
+    patch.setattr(PaymentReport, "failed_amount", property(lambda report: 0))
+
+
+def a_refund_made_elsewhere_is_asked_for_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_follow_ups, "_refunded_and_still_asked_for", lambda before, state: 0)
+
+
+def the_tax_of_a_part_is_rounded_anew(patch: pytest.MonkeyPatch) -> None:
+    def tax_of(line: Line, units: int) -> int:
+        if line.tax_rule is None or line.tax_rule.rate is None:
+            return share_of_units(line.tax, units=units, of=line.quantity)
+        return units * line.tax_rule.tax_on(line.price_of(1))
+
+    patch.setattr(Line, "tax_of", tax_of)
+
+
+def included_tax_is_added_again(patch: pytest.MonkeyPatch) -> None:
+    def value_of(line: Line, units: int) -> int:
+        return line.price_of(units) + line.tax_of(units)
+
+    patch.setattr(Line, "value_of", value_of)
+
+
+def a_credit_exceeds_what_the_order_costs(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Totals, "creditable", property(lambda totals: totals.gross))
+
+
+def a_write_off_is_not_bounded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_manual, "uncollected", lambda state: state.totals.creditable)
+
+
+def a_manual_payment_is_refunded_by_the_payment_service(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "refundable", Ledger.held)
+
+
+def what_lost_its_cover_is_sent(patch: pytest.MonkeyPatch) -> None:
+    without_guard(patch, Action.DISPATCH, guards._covered)
+
+
+def a_recorded_refund_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Payment, "total_refunded", property(lambda payment: payment.refunded))
 
 
 PLANTS: Final[tuple[Plant, ...]] = (
@@ -83,6 +154,17 @@ PLANTS: Final[tuple[Plant, ...]] = (
     cancelling_unwinds_nothing,
     cancelled_units_can_be_packed,
     completes_while_unsettled,
+    a_won_dispute_is_forgotten,
+    a_lost_dispute_counts_as_won,
+    a_late_refund_failure_is_ignored,
+    a_refund_made_elsewhere_is_asked_for_again,
+    the_tax_of_a_part_is_rounded_anew,
+    included_tax_is_added_again,
+    a_credit_exceeds_what_the_order_costs,
+    a_write_off_is_not_bounded,
+    a_manual_payment_is_refunded_by_the_payment_service,
+    what_lost_its_cover_is_sent,
+    a_recorded_refund_is_not_counted,
 )
 
 
@@ -119,5 +201,5 @@ def search(plant: Plant) -> Planted:
         try:
             run_state_machine_as_test(seed(1)(Faulty), settings=limits)
         except AssertionError as found:
-            return Planted(name_of(plant), Faulty.runs, str(found).partition("\n")[0])
+            return Planted(name_of(plant), Faulty.runs, re.split("[:\n]", str(found))[0])
     return Planted(name_of(plant), 0, "")

@@ -13,8 +13,10 @@ from orders.domain.events import (
     OrderPaid,
     PaymentOperationFailed,
     PaymentReceivedLate,
+    PaymentVoided,
     RefundSucceeded,
 )
+from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import OrderStatus
 from orders.domain.lines import DraftLine
 from orders.domain.money import Money
@@ -350,6 +352,21 @@ def test_a_payment_under_review_is_dismissed_and_another_one_can_be_tried() -> N
     order.dismiss_payment("1", by=STAFF, now=NOW)
     assert order.state.payment_status == "failed"
     assert order.start_payment("tok_ok", by=CUSTOMER, now=NOW).amount == 4_300
+
+
+def test_a_dismissed_payment_that_is_voided_after_all_is_an_event() -> None:
+    order, call = asked()
+    order.record_operation_result(
+        call.key, a_report(order, CAPTURED, amount=Money(1, "EUR")), now=NOW
+    )
+    order.dismiss_payment("1", by=STAFF, now=NOW)
+    order.record_payment_report(a_report(order, ProviderStatus.VOIDED), "1", now=NOW)
+    assert order.state.payment_status == "voided"
+    newest = order.new_events[-1]
+    assert (newest.event, newest.after.payment_status) == (
+        PaymentVoided(payment_id=PartId("1")),
+        "voided",
+    )
 
 
 def test_dismissing_keeps_what_was_booked_before_and_fails_refunds_of_unknown_fate() -> None:

@@ -67,9 +67,8 @@ def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[No
     if _has_to_refund(before, state, came=bool(came)):
         payments = state.ledger.by_refund_preference
         state = yield from refunds_of(state, refundable(state), "order-ended", payments, now)
-    if state.confirmation is Confirmation.AUTOMATIC and not refusals(
-        state, Action.CONFIRM, now=now
-    ):
+    confirms_itself = state.confirmation is Confirmation.AUTOMATIC
+    if confirms_itself and not refusals(state, Action.CONFIRM, now=now):
         yield moved(state, Action.CONFIRM, OrderConfirmed(), now)
     elif not refusals(state, Action.COMPLETE, now=now):
         yield completed(state, now)

@@ -28,6 +28,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.PartNotFound: _S.NOT_FOUND,
         domain.IllegalTransition: _S.CONFLICT,
         domain.IllegalStep: _S.CONFLICT,
+        domain.HasCustomer: _S.CONFLICT,
         domain.OnHold: _S.CONFLICT,
         domain.PaymentNotCovered: _S.CONFLICT,
         domain.PaymentInFlight: _S.CONFLICT,
