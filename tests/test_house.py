@@ -34,6 +34,7 @@ FLOORS = {
 }
 # A module over 300 lines stands here with its reason, or is split.
 LONG_MODULES = {
+    "domain/errors.py": "all refusals stand in one file: importers look them up by class and code",
     "domain/events.py": "all events stand in one file: their union is the published contract",
     "domain/order/order.py": "all commands stand in one file, each with its units and refusals",
 }

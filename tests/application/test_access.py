@@ -41,7 +41,12 @@ see_actions      orders:read    own      all     all         all     all  all   
 see_timeline     orders:read    own      all     .           all     all  all     scope      all   .
 see_feed         events:read    .        .       .           all     .    all     scope      all   .
 see_notes        orders:read    .        all     .           all     all  all     scope      all   .
+see_packing      orders:read    own      all     all         .       .    .       scope      all   .
+see_phone        orders:read    own      all     all         .       all  .       scope      all   .
+see_email        orders:read    own      all     .           all     all  .       scope      all   .
+see_billing      orders:read    own      all     .           all     all  all     scope      all   .
 edit             orders:write   own      all     .           .       .    .       scope      all   .
+assign_customer  orders:write   .        all     .           .       .    .       scope      all   .
 add_note         orders:write   .        all     .           all     all  .       scope      all   .
 confirm          orders:write   .        all     .           all     .    .       scope      all   .
 complete         orders:write   .        all     .           all     .    .       scope      all   .

@@ -13,7 +13,11 @@ import pytest
 from orders.adapters.contracts.rate_limiter import SLOW, RateLimiterContract
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.redis.rate_limiter import PREFIX, RedisRateLimiter
+from orders.application.decline_limit import DeclineLimit
+from orders.application.errors import TooManyCustomerDeclines
 from orders.application.ports import RateLimiter, RatePolicy
+from orders.domain.order.order import Order
+from tests.support.orders import CUSTOMER, NOW, a_placed_order, decline
 from tests.support.processes.redis_process import RedisProcess, redis_process
 from tests.support.rate_limiting import limiting, sharing, until
 
@@ -68,6 +72,33 @@ class TestRedisRateLimiterWithoutRedis(RateLimiterContract):
         async with limiting(uri) as limiter:
             yield limiter
         assert limiter.is_degraded
+
+
+async def test_declines_of_a_customer_count_whichever_process_they_come_to(
+    shared_redis: RedisProcess,
+) -> None:
+    fallbacks = InMemoryRateLimiter(), InMemoryRateLimiter()
+    async with (
+        sharing(shared_redis.uri, fallback=fallbacks[0]) as one,
+        sharing(shared_redis.uri, fallback=fallbacks[1]) as other,
+    ):
+        limits = DeclineLimit(one, 20), DeclineLimit(other, 20)
+        order, again = a_declined_order(), a_placed_order()
+        again.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+        for number in range(20):
+            for limit in limits:
+                await limit.admit(again)
+            await limits[number % 2].count(order.state, order.new_events)
+        for limit in limits:
+            with pytest.raises(TooManyCustomerDeclines) as refused:
+                await limit.admit(again)
+            assert 170 <= refused.value.retry_after_seconds <= 180
+
+
+def a_declined_order() -> Order:
+    order = a_placed_order()
+    decline(order)
+    return order
 
 
 async def test_the_rate_is_kept_over_time() -> None:

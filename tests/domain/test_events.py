@@ -29,7 +29,7 @@ from orders.domain.payments import (
     TermsKind,
 )
 from orders.domain.rules import MAX_PARTS
-from orders.domain.validation import Shipping
+from orders.domain.validation import Billing, Shipping
 from tests.domain.machine.invariants import standing
 from tests.support.orders import (
     CUSTOMER,
@@ -183,6 +183,7 @@ CAUSED: Final[Mapping[type, tuple[Callable[[], Order], dict[str, object]]]] = {
     events.OrderChangeDeclined: (lambda: done(Action.DECLINE_CHANGE), {"change_id": "1"}),
     events.OrderHeld: (lambda: done(Action.HOLD), {"hold_id": "1", "reason": "address"}),
     events.OrderReleased: (lambda: done(Action.RELEASE), {"hold_id": "1"}),
+    events.CustomerAssigned: (lambda: done(Action.ASSIGN_CUSTOMER), {}),
     events.NoteAdded: (lambda: done(Action.ADD_NOTE), {"note_id": "1"}),
     events.PaymentStarted: (lambda: done(Action.PAY, PENDING), PAID),
     events.PaymentAuthorized: (lambda: after(a_placed_order(), authorize), PAID),
@@ -324,10 +325,28 @@ def test_events_are_numbered_and_the_last_tells_how_the_order_stands(event: type
 
 def test_events_hold_no_personal_data_and_no_token() -> None:
     order = an_order_with_every_part()
-    told = "".join(map(repr, order.new_events))
-    for secret in ("tok_", "Ada Quill", "Mill Lane", "Ring twice", "by phone", "b-1"):
-        assert secret in repr(order.state) or secret == "tok_"
+    state = order.state
+    order.edit(
+        contact=None,
+        billing=Billing(vat_id="IE7654321T"),
+        gift_message="To Bea",
+        instructions="Behind the hedge",
+        line_metadata={"1": {"engrave": "To Bea"}},
+        by=STAFF,
+        now=NOW,
+    )
+    guests = restored(an_order_with_every_part(), customer_id=None)
+    guests.assign_customer("customer-9", by=STAFF, now=NOW)
+    told = "".join(map(repr, (*order.new_events, *guests.new_events)))
+    assert "CustomerAssigned" in told
+    for secret in (
+        *("tok_", "Ada Quill", "Mill Lane", "Ring twice", "by phone", "b-1", "To Bea", "quill"),
+        *("0100", "Inn Row", "and Sons", "IE1234567T", "happy returns", "hedge"),
+    ):
+        assert secret in repr(state) or secret == "tok_"
         assert secret not in told
+    assert "IE7654321T" not in told
+    assert "customer-9" not in told
 
 
 def test_events_say_who_acted() -> None:
@@ -390,6 +409,7 @@ MET: Final[Mapping[type[errors.OrderError], Callable[[], object]]] = {
     errors.IllegalTransition: lambda: carry_out(a_placed_order(), Action.DELIVER),
     errors.IllegalStep: lambda: carry_out(done(Action.DISPATCH), Action.DISPATCH),
     errors.PartNotFound: lambda: carry_out(an_order_that_is(CONFIRMED), Action.DISPATCH),
+    errors.HasCustomer: lambda: carry_out(a_placed_order(), Action.ASSIGN_CUSTOMER),
     errors.OnHold: lambda: carry_out(done(Action.HOLD), Action.CREATE_SHIPMENT),
     errors.PaymentNotCovered: lambda: carry_out(a_placed_order(), Action.CONFIRM),
     errors.PaymentInFlight: lambda: carry_out(after(a_placed_order(), waiting), Action.EXPIRE),

@@ -33,8 +33,8 @@ SOURCE = Path(orders.domain.__file__).parents[2]
 
 # Each name is a promise: one that goes or changes its meaning breaks somebody's import.
 NAMES = """
-Order OrderDraft DraftLine Quote quote OrderLimits Address Shipping UNCHANGED CANCEL_REASONS
-FAILURE_REASONS
+Order OrderDraft DraftLine Quote quote OrderLimits Address Shipping Contact Billing BillingAddress
+UNCHANGED CANCEL_REASONS FAILURE_REASONS
 Actor ActorKind OrderId derive_order_id order_number read_order_number
 OrderState Line Items Totals Money Ledger Hold Note Credit ProcessedRequest
 Change ChangeStatus ShippingChange Confirmation
@@ -45,7 +45,7 @@ ManualPayment ManualMethod PaymentTerms TermsKind
 OrderStatus OrderPaymentStatus OrderFulfillmentStatus OrderReturnStatus
 Action TRANSITIONS refusals argument_bounds OrderEvent RecordedEvent OrderSnapshot
 OrderError InvalidValue ExpiryPassed CurrencyUnknown CurrencyMismatch AmountTooLarge TotalChanged
-IllegalTransition IllegalStep PartNotFound TooManyParts TooManyDeclines OnHold
+IllegalTransition IllegalStep PartNotFound TooManyParts TooManyDeclines OnHold HasCustomer
 PaymentNotCovered PaymentInFlight NothingDue NotYetExpired NotDelivered NotSettled OrderNotClosed
 AlreadyShipped WouldCancelWholeOrder ChangeOpen ChangeOutdated QuantityExceedsAvailable
 AmountExceedsDue AmountExceedsAuthorized AmountExceedsRefundable CreditExceedsAvailable
@@ -53,7 +53,7 @@ RefundMustBeRecorded
 """
 
 COMMANDS = """
-place confirm complete expire cancel cancel_items edit add_note hold release
+place confirm complete expire cancel cancel_items edit assign_customer add_note hold release
 propose_change apply_change decline_change start_payment capture void dismiss_payment refund
 record_payment_report record_operation_result record_operation_failure record_unknown_outcome
 record_payment record_refund write_off

@@ -24,6 +24,7 @@ edit             pending    confirmed  .          .          .
 propose_change   pending    confirmed  .          .          .
 apply_change     pending    confirmed  .          .          .
 decline_change   pending    confirmed  completed  cancelled  expired
+assign_customer  pending    confirmed  completed  cancelled  expired
 add_note         pending    confirmed  completed  cancelled  expired
 hold             pending    confirmed  .          .          .
 release          pending    confirmed  completed  cancelled  expired

@@ -21,7 +21,10 @@ from orders.domain import (
     Action,
     Actor,
     Address,
+    Billing,
+    BillingAddress,
     Confirmation,
+    Contact,
     DraftLine,
     InvalidValue,
     Items,
@@ -56,6 +59,7 @@ from tests.support.orders import (
 
 NAIVE: Final = datetime(2026, 3, 1)  # noqa: DTZ001 - what is refused
 A_LINE: Final = DraftLine(sku="PEN", name="Pen", quantity=1, unit_price=100)
+BILLED_TO: Final = BillingAddress(name="Ada", line1="9 Inn Row", city="Cork", country="IE")
 NOT_WHOLE: Final = (1.5, 1.0, True, "1", math.nan, math.inf)
 WRONG: Final[Mapping[Any, Sequence[object]]] = {
     int: NOT_WHOLE,
@@ -72,6 +76,13 @@ WRONG: Final[Mapping[Any, Sequence[object]]] = {
     Actor: ("ada", 7),
     Address: ("1 Mill Lane", {"name": "Ada"}),
     Shipping: ("express", 7, ADDRESS),
+    Contact: ("ada@shop.example", 7, {"email": "ada@shop.example"}),
+    Billing: ("DE123", 7, BILLED_TO, {"company": "Quill"}),
+    BillingAddress: (ADDRESS, "9 Inn Row", {"name": "Ada"}),
+    Mapping[str, Mapping[str, str] | None]: (
+        *(7, "1", ["1"], {7: {}}, {None: {}}, {"1": 7}, {"1": "a"}, {"1": ["a"]}, {"1": {"a": 7}}),
+        *({"1": {7: "a"}}, {"1": {"a": None}}, {"1": ()}),
+    ),
     ShippingChange: ("express", 7, {"method": "express"}),
     tuple[str, ...]: (
         7,
@@ -224,6 +235,11 @@ DRAFTED: Final[Mapping[type, Callable[[str, Any], OrderDraft]]] = {
     Shipping: lambda field, wrong: a_draft(
         shipping=with_field(Shipping(address=ADDRESS), field, wrong)
     ),
+    Contact: lambda field, wrong: a_draft(contact=with_field(Contact(), field, wrong)),
+    Billing: lambda field, wrong: a_draft(billing=with_field(Billing(), field, wrong)),
+    BillingAddress: lambda field, wrong: a_draft(
+        billing=Billing(address=with_field(BILLED_TO, field, wrong))
+    ),
     Address: lambda field, wrong: a_draft(
         shipping=Shipping(address=with_field(ADDRESS, field, wrong))
     ),
@@ -241,7 +257,9 @@ def test_a_draft_with_wrong_kinds_is_neither_priced_nor_placed(kind: type, field
             Order.place(**{**PLACING, "draft": DRAFTED[kind](field, wrong)})
 
 
-@pytest.mark.parametrize("field", ["sku", "name", "quantity", "unit_price", "discount", "tax"])
+@pytest.mark.parametrize(
+    "field", ["sku", "name", "quantity", "unit_price", "discount", "tax", "metadata"]
+)
 def test_a_line_to_add_with_wrong_kinds_is_refused(field: str) -> None:
     order = a_placed_order()
     before = order.state

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from orders.adapters.in_memory import InMemoryEventLog, StaticPriceList
+from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
+from orders.application.decline_limit import DeclineLimit
 from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import ApplicationError, StoreUnavailable
 from orders.application.execute_payment_operations import ExecutePaymentOperations
@@ -148,7 +150,10 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
     orders_port: Any = orders
     payments_port: Any = payments
     log_port: Any = log
-    execute_payment_operations = ExecutePaymentOperations(orders_port, payments_port, world.now)
+    declines = DeclineLimit(InMemoryRateLimiter(), 0)
+    execute_payment_operations = ExecutePaymentOperations(
+        orders_port, payments_port, world.now, declines
+    )
     price = DraftPricer(StaticPriceList(PRICES), OrderLimits())
     return UseCases(
         place_order=PlaceOrder(
@@ -159,10 +164,11 @@ def use_cases(process: Process, outside: Outside) -> UseCases:
             lambda: world.chance.getrandbits(64),
             OrderLimits(),
             TimeToPay(default=outside.expire_after, most=outside.expire_after),
+            declines,
         ),
-        change_order=ChangeOrder(orders_port, execute_payment_operations, world.now),
+        change_order=ChangeOrder(orders_port, execute_payment_operations, world.now, declines),
         record_payment_event=RecordPaymentEvent(
-            orders_port, payments_port, WebhookVerifier([WEBHOOK_SECRET]), world.now
+            orders_port, payments_port, WebhookVerifier([WEBHOOK_SECRET]), world.now, declines
         ),
         process_scheduled_work=ProcessScheduledWork(
             orders_port, execute_payment_operations, world.now

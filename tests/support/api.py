@@ -37,6 +37,18 @@ def a_line(**changes: Any) -> dict[str, Any]:
     return {"sku": "PEN", "name": "Pen", "quantity": 1, **changes}
 
 
+def personal(word: str) -> dict[str, Any]:
+    """Members of a body that hold a word wherever an order holds a personal detail."""
+    address = dict.fromkeys(("name", "line1", "line2", "city", "region", "phone"), word)
+    return {
+        "contact": {"email": f"{word}@{word}.example", "phone": word},
+        "billing": {"address": {**address, "country": "DE"}, "company": word, "vat_id": word},
+        "shipping": {"address": {**address, "country": "DE"}, "instructions": word},
+        "gift_message": word,
+        "lines": [a_line(metadata={word: word})],
+    }
+
+
 class Front:
     """The application, made once. Each test overrides its container by that of its own shop."""
 

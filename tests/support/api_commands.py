@@ -15,6 +15,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "cancel_items": ONE_PEN,
     "propose_change": {**ONE_PEN, "reason": "other"},
     "hold": {"reason": "address"},
+    "assign_customer": {"customer_id": "ada"},
     "add_note": {"text": "Called"},
     "pay": {"method": "tok_ok"},
     "record_payment": {"amount": 1, "manual": {"method": "cash"}},

@@ -27,7 +27,7 @@ from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualMethod, ManualPayment, PaymentReport, ProviderStatus
 from orders.domain.pricing import OrderDraft
 from orders.domain.state import ProcessedRequest
-from orders.domain.validation import Address, Shipping
+from orders.domain.validation import Address, Billing, BillingAddress, Contact, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=1)
@@ -267,10 +267,26 @@ def an_order_with_every_part() -> Order:
     order = a_placed_order(
         lines=(
             DraftLine(sku="BOLT", name="Bolt", quantity=20, unit_price=100, discount=7, tax=107),
-            DraftLine(sku="NUT", name="Nut", quantity=10, unit_price=100, tax_rate="0"),
+            DraftLine(
+                sku="NUT",
+                name="Nut",
+                quantity=10,
+                unit_price=100,
+                tax_rate="0",
+                metadata={"engrave": "To Bea"},
+            ),
             DraftLine(sku="CARD", name="Card", quantity=1, unit_price=50, shippable=False),
         ),
-        shipping=Shipping(address=ADDRESS, method="express", price=250),
+        shipping=Shipping(
+            address=ADDRESS, method="express", price=250, instructions="Behind the hedge"
+        ),
+        contact=Contact(email="ada@quill.example", phone="+353 21 555 0100"),
+        billing=Billing(
+            address=BillingAddress(name="Quill", line1="9 Inn Row", city="Cork", country="IE"),
+            company="Quill and Sons",
+            vat_id="IE1234567T",
+        ),
+        gift_message="Many happy returns",
         discount=100,
         external_reference="po-7",
         note="Ring twice",
@@ -378,6 +394,10 @@ def _held(status: OrderStatus) -> Order:
     order = a_placed_order()
     order.hold("address", by=STAFF, now=NOW)
     return restored(order, status=status)
+
+
+def _guests(status: OrderStatus) -> Order:
+    return restored(an_order_that_is(status), customer_id=None)
 
 
 def _proposed(status: OrderStatus) -> Order:
@@ -502,6 +522,7 @@ def _before(status: OrderStatus) -> Callable[[OrderStatus], Order]:
 _READY: Mapping[Action | tuple[OrderStatus, Action], Callable[[OrderStatus], Order]] = {
     Action.CONFIRM: _before(OrderStatus.CONFIRMED),
     Action.COMPLETE: _before(OrderStatus.COMPLETED),
+    Action.ASSIGN_CUSTOMER: _guests,
     Action.RELEASE: _held,
     Action.APPLY_CHANGE: _proposed,
     Action.DECLINE_CHANGE: _proposed,
@@ -555,6 +576,7 @@ _COMMANDS: Mapping[Action, Callable[[Order], object]] = {
     Action.APPLY_CHANGE: lambda order: order.apply_change("1", by=STAFF, now=NOW),
     Action.DECLINE_CHANGE: lambda order: order.decline_change("1", by=STAFF, now=NOW),
     Action.EDIT: lambda order: order.edit(note="Ring twice", by=CUSTOMER, now=NOW),
+    Action.ASSIGN_CUSTOMER: lambda order: order.assign_customer("customer-2", by=STAFF, now=NOW),
     Action.ADD_NOTE: lambda order: order.add_note("Checked", by=STAFF, now=NOW),
     Action.HOLD: lambda order: order.hold("address", by=STAFF, now=NOW),
     Action.RELEASE: lambda order: order.release("1", by=STAFF, now=NOW),

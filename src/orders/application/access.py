@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -48,7 +49,12 @@ class Operation(StrEnum):
     SEE_TIMELINE = "see_timeline"
     SEE_FEED = "see_feed"
     SEE_NOTES = "see_notes"
+    SEE_PACKING = "see_packing"
+    SEE_PHONE = "see_phone"
+    SEE_EMAIL = "see_email"
+    SEE_BILLING = "see_billing"
     EDIT = "edit"
+    ASSIGN_CUSTOMER = "assign_customer"
     ADD_NOTE = "add_note"
     CONFIRM = "confirm"
     COMPLETE = "complete"
@@ -144,7 +150,12 @@ ACCESS: Mapping[Operation, tuple[Scope, frozenset[Role]]] = MappingProxyType(
         Operation.SEE_TIMELINE: (Scope.READ, _READERS | {_CU}),
         Operation.SEE_FEED: (Scope.EVENTS, _roles(_FI, _AU)),
         Operation.SEE_NOTES: (Scope.READ, _READERS),
+        Operation.SEE_PACKING: (Scope.READ, _roles(_CU, _SU, _FU)),
+        Operation.SEE_PHONE: (Scope.READ, _roles(_CU, _SU, _FU, _RI)),
+        Operation.SEE_EMAIL: (Scope.READ, _roles(_CU, _SU, _FI, _RI)),
+        Operation.SEE_BILLING: (Scope.READ, _roles(_CU, _SU, _FI, _RI, _AU)),
         Operation.EDIT: (Scope.WRITE, _roles(_CU, _SU)),
+        Operation.ASSIGN_CUSTOMER: (Scope.WRITE, _roles(_SU)),
         Operation.ADD_NOTE: (Scope.WRITE, _roles(_SU, _FI, _RI)),
         Operation.CONFIRM: (Scope.WRITE, _roles(_SU, _FI)),
         Operation.COMPLETE: (Scope.WRITE, _roles(_SU, _FI)),
@@ -232,8 +243,7 @@ def can_access(caller: Caller, operation: Operation, state: OrderState) -> bool:
         return False
     if can_access_all(caller, operation):
         return True
-    owner = state.customer_id if state.customer_id is not None else state.placed_by
-    return owner == caller.subject
+    return state.owner == caller.subject
 
 
 class View(StrEnum):
@@ -254,6 +264,32 @@ def view_of(caller: Caller) -> View:
         return View.STAFF
     hides_money = caller.scopes is not None and _SHOWING_MONEY.isdisjoint(caller.scopes)
     return View.FULFILLMENT if hides_money or Role.FULFILLMENT in caller.roles else View.CUSTOMER
+
+
+DETAILS: Final = frozenset(
+    {Operation.SEE_PACKING, Operation.SEE_PHONE, Operation.SEE_EMAIL, Operation.SEE_BILLING}
+)
+"""What shows something of an order that many of those who may read it have no use for."""
+Details = frozenset[Operation]
+
+
+def shown_of(caller: Caller, state: OrderState) -> tuple[View, Details]:
+    """How much the caller sees of an order that they may read, and which of `DETAILS`."""
+    view, of_every_order, of_their_own = _shown_to(caller.roles, caller.scopes)
+    return view, of_their_own if state.owner == caller.subject else of_every_order
+
+
+# A list shows many orders to one caller, and tokens differ little in roles and scopes.
+@lru_cache(maxsize=256)
+def _shown_to(
+    roles: frozenset[str], scopes: frozenset[str] | None
+) -> tuple[View, Details, Details]:
+    caller = Caller(subject="", tenant="", roles=roles, scopes=scopes)
+    return (
+        view_of(caller),
+        frozenset(each for each in DETAILS if can_access_all(caller, each)),
+        frozenset(each for each in DETAILS if is_allowed(caller, each)),
+    )
 
 
 def actor_of(caller: Caller) -> Actor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from orders.application.access import Operation, actor_of, can_access, require
+from orders.application.decline_limit import DeclineLimit
 from orders.application.errors import OrderNotFound
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
@@ -28,11 +29,16 @@ class ChangeOrder:
     """Checks access, lets the order decide, saves it, and sends the operations it reserved."""
 
     def __init__(
-        self, orders: OrderRepository, execute_operations: ExecutePaymentOperations, now: Clock
+        self,
+        orders: OrderRepository,
+        execute_operations: ExecutePaymentOperations,
+        now: Clock,
+        declines: DeclineLimit,
     ) -> None:
         self._orders = orders
         self._execute_operations = execute_operations
         self._now = now
+        self._declines = declines
 
     async def __call__(
         self, order_id: OrderId, operation: Operation, decide: Decision, *, request: Request
@@ -46,6 +52,8 @@ class ChangeOrder:
             RequestInProgress: If the first request with the key is still running.
             StaleVersion: If the caller decided on another version.
             OrderError: If a rule of the order refuses the command.
+            TooManyCustomerDeclines: If it starts a payment, and too many of its customer's were
+                declined.
             ConcurrentUpdate: If others kept changing the order.
         """
         require(request.caller, operation)
@@ -55,8 +63,10 @@ class ChangeOrder:
 
         if request.dry_run:
             order = await self._orders.get(order_id)
-            return CommandResult(order, replayed=execute(order))
-        updated = await update_order(self._orders, order_id, execute)
+            replayed = execute(order)
+            await self._declines.admit(order)
+            return CommandResult(order, replayed=replayed)
+        updated = await update_order(self._orders, order_id, execute, admit=self._declines.admit)
         order = await self._execute_operations(updated.order, updated.reserved)
         return CommandResult(order, replayed=updated.outcome)
 

@@ -166,6 +166,21 @@ class PaymentNotAttempted(PaymentUnavailable):
     code = "payment-not-asked"
 
 
+class TooManyCustomerDeclines(ApplicationError):
+    """Too many payments of the customer were declined, over all their orders.
+
+    Another can be started after `retry_after_seconds`.
+    """
+
+    code = "too-many-customer-declines"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"too many payments of this customer were declined: pay after {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
 class InvalidToken(ApplicationError):
     """The access token is not valid. The reason never quotes the token."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from orders.application.decline_limit import DeclineLimit
 from orders.application.errors import (
     ConcurrentUpdate,
     PaymentDeclined,
@@ -34,10 +35,17 @@ from orders.domain.payments import (
 class ExecutePaymentOperations:
     """Sends an order's reserved operations and stores their outcome."""
 
-    def __init__(self, orders: OrderRepository, payments: PaymentGateway, now: Clock) -> None:
+    def __init__(
+        self,
+        orders: OrderRepository,
+        payments: PaymentGateway,
+        now: Clock,
+        declines: DeclineLimit,
+    ) -> None:
         self._orders = orders
         self._payments = payments
         self._now = now
+        self._declines = declines
 
     async def __call__(self, order: Order, keys: Iterable[str]) -> Order:
         """Send the operations with these keys, and those that their outcomes reserve.
@@ -58,6 +66,7 @@ class ExecutePaymentOperations:
             except (ConcurrentUpdate, StoreUnavailable):
                 return restore(stored_state(order))
             order = updated.order
+            await self._declines.count(order.state, updated.events)
             waiting.extend(updated.reserved)
         return order
 

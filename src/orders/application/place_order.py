@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from orders.application.access import Caller, Operation, actor_of, is_allowed, require
+from orders.application.decline_limit import DeclineLimit
 from orders.application.draft_pricer import DraftPricer
 from orders.application.errors import (
     DuplicateOrder,
@@ -15,6 +16,7 @@ from orders.application.errors import (
     PricesUnavailable,
     PriceUnknown,
     TaxChanged,
+    TooManyCustomerDeclines,
 )
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import Clock, OrderRepository
@@ -37,9 +39,10 @@ _MAY_BE_REPLAY = (
     PriceUnknown,
     PricesUnavailable,
     ExpiryPassed,
+    TooManyCustomerDeclines,
 )
-"""The refusals that a repeated request may meet: its order is stored, prices have changed, or its
-time to pay is over.
+"""The refusals that a repeated request may meet: its order is stored, prices have changed, its time
+to pay is over, or payments were declined since.
 """
 
 Randomness = Callable[[], int]
@@ -112,6 +115,7 @@ class PlaceOrder:
         randomness: Randomness,
         limits: OrderLimits,
         time_to_pay: TimeToPay,
+        declines: DeclineLimit,
     ) -> None:
         self._orders = orders
         self._execute_operations = execute_operations
@@ -120,6 +124,7 @@ class PlaceOrder:
         self._randomness = randomness
         self._limits = limits
         self._time_to_pay = time_to_pay
+        self._declines = declines
 
     async def __call__(
         self,
@@ -142,6 +147,8 @@ class PlaceOrder:
             RequestKeyReused: If the key was used with another body.
             RequestInProgress: If the first request with the key is still running.
             OrderError: If a rule of the order refuses the draft.
+            TooManyCustomerDeclines: If there is a payment, and too many of the customer's were
+                declined.
             PriceUnknown: If the catalogue has no price for something.
             TaxChanged: If a stated tax is not the catalogue's.
             PricesUnavailable: If the catalogue gave no answer in time.
@@ -156,6 +163,7 @@ class PlaceOrder:
             now = self._now()
             ends_at = self._time_to_pay.ends_at(expires_at, pay_within_seconds, now=now)
             order = self._build(order_id, priced, owner, payment, request, now, ends_at)
+            await self._declines.admit(order)
             if request.dry_run:
                 return await self._dry_run(order, request)
             await self._orders.add(order)

@@ -37,3 +37,7 @@ class RateLimiter(Protocol):
         do not affect each other. Never raises: it rather counts less exactly.
         """
         ...
+
+    async def peek(self, key: str, policy: RatePolicy) -> Admission:
+        """What `take` would return for `key` now, without counting. Never raises."""
+        ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orders.application.decline_limit import DeclineLimit
 from orders.application.errors import OrderNotFound
 from orders.application.ports import (
     Clock,
@@ -28,11 +29,13 @@ class RecordPaymentEvent:
         payments: PaymentGateway,
         verifier: WebhookVerifier,
         now: Clock,
+        declines: DeclineLimit,
     ) -> None:
         self._orders = orders
         self._payments = payments
         self._verifier = verifier
         self._now = now
+        self._declines = declines
 
     async def __call__(self, headers: Mapping[str, str], raw_body: bytes) -> bool:
         """Record a signed message. Returns False if it is about no payment of ours.
@@ -72,7 +75,8 @@ class RecordPaymentEvent:
             )
 
         try:
-            await update_order(self._orders, order_id, record)
+            updated = await update_order(self._orders, order_id, record)
         except (OrderNotFound, PartNotFound):
             return False
+        await self._declines.count(updated.order.state, updated.events)
         return True

@@ -17,6 +17,7 @@ from orders.domain.errors import (
     CurrencyMismatch,
     CurrencyUnknown,
     ExpiryPassed,
+    HasCustomer,
     IllegalStep,
     IllegalTransition,
     InvalidValue,
@@ -77,7 +78,14 @@ from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.rules import argument_bounds, refusals
 from orders.domain.shipments import FAILURE_REASONS, Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.validation import Address, OrderLimits, Shipping
+from orders.domain.validation import (
+    Address,
+    Billing,
+    BillingAddress,
+    Contact,
+    OrderLimits,
+    Shipping,
+)
 
 __all__ = [
     "CANCEL_REASONS",
@@ -93,17 +101,21 @@ __all__ = [
     "AmountExceedsDue",
     "AmountExceedsRefundable",
     "AmountTooLarge",
+    "Billing",
+    "BillingAddress",
     "Change",
     "ChangeOpen",
     "ChangeOutdated",
     "ChangeStatus",
     "Confirmation",
+    "Contact",
     "Credit",
     "CreditExceedsAvailable",
     "CurrencyMismatch",
     "CurrencyUnknown",
     "DraftLine",
     "ExpiryPassed",
+    "HasCustomer",
     "Hold",
     "IllegalStep",
     "IllegalTransition",

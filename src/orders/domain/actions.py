@@ -14,6 +14,7 @@ class Action(StrEnum):
     COMPLETE = "complete"
     CANCEL_ITEMS = "cancel_items"
     EDIT = "edit"
+    ASSIGN_CUSTOMER = "assign_customer"
     ADD_NOTE = "add_note"
     PROPOSE_CHANGE = "propose_change"
     APPLY_CHANGE = "apply_change"

@@ -113,6 +113,15 @@ class PartNotFound(OrderError):
         self.part_id = part_id
 
 
+class HasCustomer(OrderError):
+    """The order is a customer's, not a guest's. It cannot become another customer's."""
+
+    code = "has-customer"
+
+    def __init__(self) -> None:
+        super().__init__("the order has a customer")
+
+
 class OnHold(OrderError):
     """The order has open holds. Release them first."""
 

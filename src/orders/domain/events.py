@@ -107,6 +107,11 @@ class OrderEdited(Event):
 
 
 @_event
+class CustomerAssigned(Event):
+    """A guest's order became a customer's. The event does not say whose."""
+
+
+@_event
 class OrderChangeProposed(Event):
     """A change was proposed. `added` is the number of new lines, `gross` the new price.
 
@@ -469,6 +474,7 @@ OrderEvent = (
     | OrderItemsCancelled
     | OrderCompleted
     | OrderEdited
+    | CustomerAssigned
     | OrderHeld
     | OrderReleased
     | NoteAdded

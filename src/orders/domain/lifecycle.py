@@ -46,6 +46,7 @@ _STAYS: Mapping[Action, Iterable[OrderStatus]] = {
     Action.PROPOSE_CHANGE: _OPEN,
     Action.APPLY_CHANGE: _OPEN,
     Action.DECLINE_CHANGE: _ANY,
+    Action.ASSIGN_CUSTOMER: _ANY,
     Action.ADD_NOTE: _ANY,
     Action.HOLD: _OPEN,
     Action.RELEASE: _ANY,

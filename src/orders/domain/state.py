@@ -20,7 +20,7 @@ from orders.domain.pricing import Confirmation, Totals
 from orders.domain.read_only import ReadOnlyDict, freeze, read_only
 from orders.domain.returns import Credit, Return
 from orders.domain.shipments import Shipment
-from orders.domain.validation import Shipping
+from orders.domain.validation import Billing, Contact, Shipping
 
 
 @read_only
@@ -108,6 +108,10 @@ class OrderState:
     """The number of the newest event."""
     version: int = 0
     """0 until it is stored. The store adds one with each write."""
+    contact: Contact | None = None
+    billing: Billing | None = None
+    gift_message: str | None = None
+    """What the recipient of the order reads."""
     next_action_at: datetime | None = None
     """When a worker has to act: ask about a payment operation, or expire the order."""
     confirmation: Confirmation = Confirmation.AUTOMATIC
@@ -116,6 +120,11 @@ class OrderState:
         # A state is made with every change: most have the mapping of the one before.
         if type(self.metadata) is not ReadOnlyDict:
             freeze(self, "metadata")
+
+    @property
+    def owner(self) -> str:
+        """Whose order it is: the customer; for a guest, who placed it."""
+        return self.placed_by if self.customer_id is None else self.customer_id
 
     @property
     def confirms_itself(self) -> bool:

@@ -157,6 +157,7 @@ def test_a_list_of_disputes_counts_instead_of_a_charge_back_of_everything() -> N
         order.record_payment_report(whole, "1", charged_back=True, now=NOW)
         assert order.state.totals.charged_back == 4_300
         dispute(order, WON, amount=4_300)
+        order.record_payment_report(whole, "1", charged_back=True, now=NOW)
         assert order.state.totals.charged_back == 0
 
 
@@ -225,6 +226,15 @@ def test_an_old_answer_does_not_bring_a_failed_refund_back() -> None:
         order.record_operation_result(f"{order.id}:refund:1", report, now=NOW)
     assert refund_status(order) is RefundStatus.FAILED
     assert (order.state.totals.refunded, order.state.totals.refund_due) == (0, 1_000)
+
+
+def test_a_late_failure_is_told_once() -> None:
+    order = a_credited_order()
+    settle_refund(order)
+    for _ in range(2):
+        failed = refund_report(order, ReportedRefundStatus.FAILED, refunded=0)
+        order.record_payment_report(failed, "1", now=NOW)
+    assert told(order).count("RefundFailed") == told(order).count("PaymentRefundReversed") == 1
 
 
 def test_a_refund_that_the_payment_service_has_not_decided_stays_reserved() -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 
 import pytest
-from tests.domain.test_report_order import Provider, a_completed_order, assert_one_state
 
 from orders.domain import (
     Action,
@@ -34,6 +33,7 @@ from orders.domain.identifiers import PROVIDER
 from orders.domain.payments import DisputeStatus, ReportedRefund, ReportedRefundStatus
 from orders.domain.rules import MAX_PARTS, ready_to_ship
 from orders.domain.validation import OrderLimits
+from tests.domain.payments.test_report_order import Provider, a_completed_order, assert_one_state
 from tests.support.orders import (
     A_TRANSFER,
     CUSTOMER,

@@ -90,8 +90,9 @@ class Provider:
             waits = self.status is ProviderStatus.REQUIRES_ACTION
             report = replace(
                 report,
-                refunds=tuple(self.refunds.values()),
-                disputes=tuple(self.disputes.values()),
+                # Nobody promises in which order they are listed.
+                refunds=tuple(self.refunds.values())[:: 1 - 2 * (len(self.sent) % 2)],
+                disputes=tuple(self.disputes.values())[:: 1 - 2 * (len(self.sent) % 2)],
                 next_action=ASKED if waits else None,
                 authorized_until=NOW + timedelta(days=self.days) if self.days else None,
             )

@@ -16,7 +16,7 @@ from graphql import (
     validate,
 )
 
-from orders.application.access import View
+from orders.application.access import DETAILS, View
 from orders.entrypoints.graphql.execution import Query, picked
 from orders.entrypoints.graphql.queries import build_schema
 from orders.entrypoints.http.schemas.responses import OrderResponse
@@ -105,7 +105,7 @@ def ours(query: str, order: Any) -> Any:
 
 @pytest.mark.parametrize("view", View)
 def test_an_answer_is_what_the_language_says(view: View) -> None:
-    order = msgspec.to_builtins(OrderResponse.of(an_order_with_every_part().state, view))
+    order = msgspec.to_builtins(OrderResponse.of(an_order_with_every_part().state, view, DETAILS))
     for seed in range(60):
         query = Author(random.Random(seed)).query()
         assert validate(SCHEMA, parse(query)) == [], query

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from orders.entrypoints.observability import json_logging as logs
-from tests.support.api import a_body
+from orders.entrypoints.observability.metrics import REGISTRY
+from tests.support.api import a_body, personal
 from tests.support.observed_api import Caller, Lines, an_app, logged
 from tests.support.shop import Shop
 
@@ -155,6 +157,36 @@ async def test_no_secret_is_in_any_line(shop: Shop) -> None:
     assert len(lines.of("orders.access")) == 24
     assert {line["status"] for line in lines.of("audit")} >= {201, 400, 401, 422}
     assert CANARY not in lines.text
+
+
+async def test_no_personal_detail_is_in_any_line_or_metric(shop: Shop) -> None:
+    """Placed, quoted, edited, refused, shown, assigned: whatever becomes of it."""
+    with logged("debug") as lines:
+        app = an_app(shop)
+        ada, sue = Caller(app), Caller(app, "sue")
+        if_match = {"headers": {"If-Match": "*"}}
+        for who in (ada, sue):
+            placed = await who.post("/orders", a_body(**personal(CANARY)))
+            path = f"/orders/{placed.json()['id']}"
+            patch = personal(f"{CANARY}2") | {"lines": {"1": {"metadata": {CANARY: "x"}}}}
+            edited = await who.client.patch(path, json=patch, **if_match)
+            refused = [
+                await who.post("/orders", a_body(**{name: value}), key=name)
+                for name, value in personal(f"\a{CANARY}").items()
+            ]
+            refused.append(await who.client.patch(path, json={"contact": CANARY}, **if_match))
+            await who.post("/orders/quote", a_body(**personal(CANARY)))
+            for shown in ("/orders", path, f"{path}/events"):
+                await who.get(shown)
+            assert (placed.status_code, edited.status_code) == (201, 200), edited.text
+            assert {answer.status_code for answer in refused} == {422}
+            assert all(CANARY not in answer.text for answer in refused)
+        assigned = await sue.post(f"{path}/customer", {"customer_id": "ada"})
+        assert assigned.status_code == 200
+        assert CANARY in assigned.text
+    assert len(lines.of("orders.access")) > 20
+    assert CANARY not in lines.text
+    assert CANARY.encode() not in generate_latest(REGISTRY)
 
 
 @pytest.mark.parametrize(

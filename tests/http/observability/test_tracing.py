@@ -20,7 +20,7 @@ from orders.domain.money import Money
 from orders.entrypoints.observability import spans as telemetry
 from orders.entrypoints.observability.instrumented_payments import InstrumentedPaymentGateway
 from orders.entrypoints.worker import _in_a_trace
-from tests.support.api import a_body
+from tests.support.api import a_body, personal
 from tests.support.observed_api import Caller, an_app, logged
 from tests.support.shop import Between, Shop
 from tests.support.spans import RecordedTrace
@@ -81,7 +81,6 @@ async def test_a_fault_is_recorded_by_its_type_and_not_by_its_text(
 
 
 async def test_nothing_that_a_caller_wrote_is_recorded(shop: Shop, traced: RecordedTrace) -> None:
-    address = {"name": CANARY, "line1": CANARY, "city": CANARY, "country": "DE"}
     ada = Caller(an_app(shop))
     ada.client.headers.update(
         {**traced.headers, "tracestate": f"v={CANARY}", "baggage": f"v={CANARY}"}
@@ -89,9 +88,9 @@ async def test_nothing_that_a_caller_wrote_is_recorded(shop: Shop, traced: Recor
     await ada.place(
         CANARY,
         payment={"method": f"tok_{CANARY}", "capture": True},
-        shipping={"address": address, "method": "standard", "price": 495},
         external_reference=CANARY,
         metadata={CANARY: CANARY},
+        **personal(CANARY),
     )
     await ada.place(CANARY)  # the same key for another body
     await ada.get(f"/orders/by-reference/{CANARY}?{CANARY}={CANARY}")

@@ -145,7 +145,8 @@ BOUNDS: Final[Mapping[str, tuple[Callable[[Api, Meter, int], Awaitable[int]], in
     "place": (_place, 660, 31),
     "place with a payment": (_place_paid, 1_110, 31),
     "read": (_read, 328, 5),
-    "list 20": (_list, 1_330, 68),
+    # For each order: which personal details the caller sees of it.
+    "list 20": (_list, 1_400, 68),
     "hold": (_hold, 590, 5),
     "cancel": (_cancel, 560, 19),
 }

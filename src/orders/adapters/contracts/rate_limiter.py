@@ -63,6 +63,17 @@ class RateLimiterContract:
         waits = [(await limiter.take(key, SLOW)).next_after_seconds for _ in range(20)]
         assert 990 < min(waits) <= max(waits) <= 1_000
 
+    async def test_looking_counts_for_nothing_and_says_what_taking_would(
+        self, limiter: RateLimiter, key: str
+    ) -> None:
+        for taken in range(12):
+            seen = [await limiter.peek(key, SLOW) for _ in range(3)]
+            admission = await limiter.take(key, SLOW)
+            left = max(0, 9 - taken)
+            assert [each.remaining for each in (*seen, admission)] == [left] * 4
+            assert {each.admitted for each in seen} == {admission.admitted}
+        assert 990 < (await limiter.peek(key, SLOW)).next_after_seconds <= 1_000
+
     async def test_keys_are_independent(self, limiter: RateLimiter, key: str) -> None:
         for _ in range(11):
             await limiter.take(key, SLOW)

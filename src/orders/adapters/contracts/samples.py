@@ -37,10 +37,11 @@ from orders.domain.payments import (
     TermsKind,
 )
 from orders.domain.pricing import Confirmation, OrderDraft, Totals
+from orders.domain.read_only import ReadOnlyDict
 from orders.domain.returns import Credit, Return, ReturnStatus
 from orders.domain.shipments import Shipment, ShipmentStatus
 from orders.domain.state import Hold, Note, OrderState, ProcessedRequest
-from orders.domain.validation import Address, Shipping
+from orders.domain.validation import Address, Billing, BillingAddress, Contact, Shipping
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 """Every store must keep milliseconds."""
@@ -60,6 +61,21 @@ ADDRESS = Address(
     postal_code="T12 X70A",
     country="IE",
     phone="+353 21 000 0000",
+)
+
+BILLING = Billing(
+    address=BillingAddress(
+        name="Zoë Ångström",
+        line1="9 Inn Row",
+        line2="Floor 3",
+        city="Corcaigh",
+        region="Munster",
+        postal_code="T12 X70B",
+        country="IE",
+        phone="+353 21 000 0001",
+    ),
+    company="Ångström & Töchter",
+    vat_id="IE 1234567*",
 )
 
 
@@ -111,7 +127,12 @@ def an_order_with_everything(
             currency="BHD",
             lines=_lines(),
             shipping=Shipping(
-                address=ADDRESS, method="express", price=250, tax=48, tax_rate="0.19"
+                address=ADDRESS,
+                method="express",
+                price=250,
+                tax=48,
+                tax_rate="0.19",
+                instructions=TEXT,
             ),
             external_reference="po-7",
             note=TEXT,
@@ -152,6 +173,9 @@ def an_order_with_everything(
             requests=(ProcessedRequest(key="k" * 64, fingerprint="f" * 64, answered_at=LATER),),
             tax_policy=TaxPolicy(prices_include_tax=True, rounding=TaxRounding.ORDER),
             sequence=17,
+            contact=Contact(email="zoë@例え.example", phone="+353 21 000 0000"),
+            billing=BILLING,
+            gift_message=TEXT,
             next_action_at=LATER,
             confirmation=Confirmation.MANUAL,
         )
@@ -175,6 +199,7 @@ def _lines() -> tuple[Line, ...]:
         delivered=11,
         returned=4,
         undeliverable=1,
+        metadata=ReadOnlyDict({"engrave": TEXT, "A-1_b": "x"}),
         tax_rule=TaxRule(rate="0.19", included=True, taxed_before=LARGE),
     )
     return (

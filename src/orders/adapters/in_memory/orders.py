@@ -173,9 +173,8 @@ def _changed_key(state: OrderState) -> tuple[datetime, OrderId]:
 
 
 def _matches(state: OrderState, where: OrderFilter) -> bool:
-    owner = state.customer_id if state.customer_id is not None else state.placed_by
     exact: tuple[tuple[object, object], ...] = (
-        (where.owner, owner),
+        (where.owner, state.owner),
         (where.customer_id, state.customer_id),
         (where.number, state.number),
         (where.external_reference, state.external_reference),

@@ -36,18 +36,19 @@ class InMemoryRateLimiter:
         now = self._clock()
         interval = 1 / policy.per_second
         restored_at = max(now, self._restored_at.pop(key, now)) + interval
-        # Seconds until the burst is used up. Rounding must not cost a request, so 1 ns is added.
-        room = now + policy.burst * interval - restored_at + 1e-9
-        if room < 0:
+        admission = _admission(now, restored_at, policy)
+        if not admission.admitted:
             self._restored_at[key] = restored_at - interval
-            return Admission(admitted=False, remaining=0, next_after_seconds=-room)
+            return admission
         self._restored_at[key] = restored_at
         self._forget(now)
-        return Admission(
-            admitted=True,
-            remaining=int(room / interval),
-            next_after_seconds=interval - room % interval,
-        )
+        return admission
+
+    async def peek(self, key: str, policy: RatePolicy) -> Admission:
+        """What `take` would return now, without taking."""
+        now = self._clock()
+        restored_at = max(now, self._restored_at.get(key, now)) + 1 / policy.per_second
+        return _admission(now, restored_at, policy)
 
     def _forget(self, now: float) -> None:
         """Delete up to two old keys: those whose full burst is available, or above `max_keys`."""
@@ -56,3 +57,17 @@ class InMemoryRateLimiter:
             if self._restored_at[oldest] > now and len(self._restored_at) <= self._max_keys:
                 break
             del self._restored_at[oldest]
+
+
+def _admission(now: float, restored_at: float, policy: RatePolicy) -> Admission:
+    """Whether a request is admitted after which the full burst is available at `restored_at`."""
+    interval = 1 / policy.per_second
+    # Seconds until the burst is used up. Rounding must not cost a request, so 1 ns is added.
+    room = now + policy.burst * interval - restored_at + 1e-9
+    if room < 0:
+        return Admission(admitted=False, remaining=0, next_after_seconds=-room)
+    return Admission(
+        admitted=True,
+        remaining=int(room / interval),
+        next_after_seconds=interval - room % interval,
+    )

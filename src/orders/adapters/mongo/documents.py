@@ -32,6 +32,7 @@ from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent
 from orders.domain.identifiers import Actor, OrderId
 from orders.domain.order.order import Order
 from orders.domain.order.storing import stored_state
+from orders.domain.read_only import ReadOnlyDict
 from orders.domain.rules import overdue_from, ready_to_ship
 from orders.domain.state import OrderState
 
@@ -71,7 +72,7 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
         "_id": document.pop("id"),
         "schema": SCHEMA,
         "version": 1,
-        "owner": state.customer_id if state.customer_id is not None else state.placed_by,
+        "owner": state.owner,
         "sort_key": sort_key(state.created_at, state.id),
         "has_outstanding": state.totals.outstanding > 0,
         "ready_to_ship": ready_to_ship(state),
@@ -102,6 +103,8 @@ def to_update(order: Order, *, traceparent: str | None) -> Document:
     }
     if "totals" in changed:
         changed["has_outstanding"] = state.totals.outstanding > 0
+    if "customer_id" in changed:
+        changed["owner"] = state.owner
     if "ledger" in changed and (disputes := state.ledger.dispute_status):
         changed["dispute_status"] = disputes.value
     if (ready := ready_to_ship(state)) is not ready_to_ship(stored):
@@ -131,7 +134,7 @@ def to_state(document: Document) -> OrderState:
         raise UnreadableOrder(order_id, f"schema {document.get('schema')}")
     document["id"] = order_id
     try:
-        return msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS)
+        return msgspec.convert(document, OrderState, builtin_types=_BSON_KNOWS, dec_hook=_read_only)
     except _UNREADABLE as error:
         raise UnreadableOrder(order_id, str(error)) from error
 
@@ -291,6 +294,11 @@ def _recorded(document: Document) -> RecordedEvent:
 
 def _outbox_of(order: Order, traceparent: str | None) -> list[Document]:
     return [to_event_document(recorded, traceparent) for recorded in order.new_events]
+
+
+def _read_only(_: type[Any], value: object) -> ReadOnlyDict[str, str]:
+    """The metadata of a line: the one value whose type msgspec does not know."""
+    return ReadOnlyDict(msgspec.convert(value, dict[str, str]))
 
 
 def _plain(value: object) -> Any:

@@ -32,17 +32,19 @@ PAUSE_SECONDS: Final = 1.0
 PREFIX: Final = "orders:rate:{shared}:"
 """A Redis Cluster stores keys with the same word in braces together: one call may have them all."""
 
-# The generic cell rate algorithm (GCRA) for a batch. Each key has an interval and a burst.
+# The generic cell rate algorithm (GCRA) for a batch. Each key has an interval and a burst; a
+# negative interval only looks.
 # Times are whole microseconds of the clock of Redis, because the clocks of our machines may differ.
 _GCRA: Final = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local rooms = {}
 for i, key in ipairs(KEYS) do
-  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local signed, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local interval = math.abs(signed)
   local restored_at = math.max(now, tonumber(redis.call('GET', key) or now)) + interval
   rooms[i] = now + burst * interval - restored_at
-  if rooms[i] >= 0 then
+  if signed > 0 and rooms[i] >= 0 then
     redis.call('SET', key, string.format('%.0f', restored_at),
       'PX', math.ceil((restored_at - now) / 1000))
   end
@@ -139,12 +141,20 @@ class RedisRateLimiter:
 
     async def take(self, key: str, policy: RatePolicy) -> Admission:
         """Take one request from what `key` may send now, in whichever process it arrives."""
+        admission = await self._asked(key, policy, sign=1)
+        return admission or await self._fallback.take(key, policy)
+
+    async def peek(self, key: str, policy: RatePolicy) -> Admission:
+        """What `take` would return now, without taking."""
+        admission = await self._asked(key, policy, sign=-1)
+        return admission or await self._fallback.peek(key, policy)
+
+    async def _asked(self, key: str, policy: RatePolicy, *, sign: int) -> Admission | None:
+        """What Redis says; None if it is lost. The sign is that of the script's interval."""
         self.connect()
         interval = max(1, round(1_000_000 / policy.per_second))
-        room = await self._room(key, interval, policy.burst) if self._script else None
-        if room is None:
-            return await self._fallback.take(key, policy)
-        return _admission(room, interval)
+        room = await self._room(key, sign * interval, policy.burst) if self._script else None
+        return None if room is None else _admission(room, interval)
 
     async def _room(self, key: str, interval: int, burst: int) -> int | None:
         """The microseconds that the script returns for a key; None if Redis is lost."""

@@ -3,7 +3,16 @@ returned.
 """
 
 from orders.domain.lines.drafts import DraftLine, lines_of, require_line_count, taxed_at
-from orders.domain.lines.line import Items, Line, move_units, read_only_items, require_units
+from orders.domain.lines.line import (
+    MAX_LINE_METADATA,
+    Items,
+    Line,
+    move_units,
+    read_only_items,
+    read_only_metadata,
+    require_metadata_room,
+    require_units,
+)
 from orders.domain.lines.tax import (
     EXCLUDED_BY_LINE,
     RATE,
@@ -20,6 +29,7 @@ from orders.domain.lines.tax import (
 
 __all__ = [
     "EXCLUDED_BY_LINE",
+    "MAX_LINE_METADATA",
     "RATE",
     "DraftLine",
     "Items",
@@ -32,7 +42,10 @@ __all__ = [
     "lines_of",
     "move_units",
     "read_only_items",
+    "read_only_metadata",
+    "reduced",
     "require_line_count",
+    "require_metadata_room",
     "require_units",
     "rule_for",
     "stated_rate",

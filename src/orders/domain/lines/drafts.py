@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from orders.domain.errors import InvalidValue
-from orders.domain.lines.line import Line
+from orders.domain.lines.line import Line, read_only_metadata, require_metadata_room
 from orders.domain.lines.tax import (
     EXCLUDED_BY_LINE,
     TaxPolicy,
@@ -45,6 +45,8 @@ class DraftLine:
     tax: int = 0
     shippable: bool = True
     tax_rate: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What packing needs to know of this line, such as an engraving."""
 
 
 def lines_of(
@@ -64,6 +66,7 @@ def lines_of(
     """
     require_line_count(drafts, limits)
     checked = [_line_of(draft, index, limits) for index, draft in enumerate(drafts)]
+    require_metadata_room(checked)
     worth = [line.unit_price * line.quantity - line.discount for line in checked]
     if order_discount > sum(worth):
         raise InvalidValue("discount", "must not exceed what the lines cost")
@@ -133,6 +136,7 @@ def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
             tax=tax,
             shippable=validate_flag(draft.shippable, "shippable"),
             tax_rule=None if draft.tax_rate is None else _rule(draft.tax_rate, tax),
+            metadata=read_only_metadata(draft.metadata, "metadata"),
         )
     except InvalidValue as refusal:
         raise InvalidValue(f"lines/{index}/{refusal.field}", refusal.problem) from None

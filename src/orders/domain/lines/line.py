@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from orders.domain.errors import InvalidValue, PartNotFound, QuantityExceedsAvailable
 from orders.domain.lines.tax import TaxedPart, TaxRule, rounded_share
 from orders.domain.money import share_of_units
 from orders.domain.read_only import ReadOnlyDict, read_only
+from orders.domain.validation import validate_metadata
+
+MAX_LINE_METADATA: Final = 100_000
+"""The most code points of metadata, names included, on all lines and changes of one order."""
 
 
 @read_only
@@ -39,6 +43,7 @@ class Line:
     returned: int = 0
     undeliverable: int = 0
     """Live units that nobody will deliver any more. What they cost was settled by a credit."""
+    metadata: ReadOnlyDict[str, str] | None = None
     tax_rule: TaxRule | None = None
     """None: the tax was stated and is not in the price; each unit has an equal part of it."""
 
@@ -122,6 +127,28 @@ Items = Mapping[str, int]
 def read_only_items(items: Items) -> Items:
     """A copy that cannot be written."""
     return ReadOnlyDict(items)
+
+
+def read_only_metadata(metadata: Mapping[str, str], field: str) -> ReadOnlyDict[str, str] | None:
+    """Checked metadata of a line, in the form that a line holds it.
+
+    Raises:
+        InvalidValue: If it is not valid.
+    """
+    return None if metadata == {} else ReadOnlyDict(validate_metadata(metadata, field))
+
+
+def require_metadata_room(lines: Iterable[Line]) -> None:
+    """Check the size of the metadata of all these lines: an order must stay small enough to store.
+
+    Raises:
+        InvalidValue: If it is more than `MAX_LINE_METADATA`.
+    """
+    entries = (line.metadata for line in lines if line.metadata is not None)
+    used = sum(len(name) + len(text) for each in entries for name, text in each.items())
+    if used > MAX_LINE_METADATA:
+        most = f"{MAX_LINE_METADATA:,}"
+        raise InvalidValue("lines", f"must have at most {most} characters of metadata in all")
 
 
 def move_units(

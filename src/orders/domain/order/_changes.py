@@ -25,6 +25,7 @@ from orders.domain.lines import (
     lines_of,
     move_units,
     read_only_items,
+    require_metadata_room,
     require_units,
     taxed_at,
 )
@@ -199,6 +200,9 @@ def _numbered(
         policy=state.tax_policy or EXCLUDED_BY_LINE,
         taxed=_taxed_so_far(state),
     )
+    kept = (line for each in state.changes for line in each.added)
+    # Twice: once applied, the change and the order both hold them.
+    require_metadata_room((*state.lines, *kept, *lines, *lines))
     return tuple(
         replace(line, id=str(number)) for number, line in enumerate(lines, start=after + 1)
     )

@@ -1,50 +1,35 @@
-"""The commands on the order as a whole: placing, ending, editing, holding."""
+"""The commands on the order as a whole: confirming, ending, assigning, holding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from enum import Enum
-from typing import Final, cast
+from typing import Final
 
 from orders.domain import events
 from orders.domain.actions import Action
-from orders.domain.errors import AlreadyShipped, IllegalStep, InvalidValue, WouldCancelWholeOrder
-from orders.domain.identifiers import Actor, ActorKind
+from orders.domain.errors import IllegalStep, InvalidValue, WouldCancelWholeOrder
+from orders.domain.identifiers import Actor
 from orders.domain.lines import Items, Line, move_units, read_only_items, require_units
 from orders.domain.order._changes import with_change_status
 from orders.domain.order._parts import next_id, part, replaced
 from orders.domain.order._payments import voids_of
-from orders.domain.order._state_change import Fields, StateChange, Steps, changed, moved
+from orders.domain.order._state_change import StateChange, Steps, changed, moved
 from orders.domain.order_changes import ChangeStatus
 from orders.domain.rules import (
     cancellable_units,
-    is_packed,
     payments_to_void_before_expiry,
     require_allowed,
 )
 from orders.domain.state import Hold, Note, OrderState
 from orders.domain.validation import (
     MAX_NOTE,
-    Address,
-    Shipping,
     validate_code,
-    validate_metadata,
     validate_reference,
     validate_text,
 )
 
 CANCEL_REASONS: Final = ("customer", "declined", "fraud", "inventory", "staff", "other")
-
-
-class Unchanged(Enum):
-    """The one value that says: leave this field as it is. None removes the field's value."""
-
-    UNCHANGED = "unchanged"
-
-
-UNCHANGED: Final = Unchanged.UNCHANGED
 
 
 def confirm(state: OrderState, now: datetime) -> Steps[None]:
@@ -99,38 +84,12 @@ def cancel_items(state: OrderState, items: Items, reason: str, now: datetime) ->
     yield changed(cancelled, lines=move_units(state.lines, items, cancelled=1))
 
 
-def edit(
-    state: OrderState,
-    by: Actor,
-    now: datetime,
-    *,
-    note: str | None | Unchanged,
-    external_reference: str | None | Unchanged,
-    metadata: Mapping[str, str] | None | Unchanged,
-    address: Address | None | Unchanged,
-) -> Steps[None]:
-    """Change what is not money, if anything differs."""
-    require_allowed(state, Action.EDIT, now=now)
-    fields: Fields = {}
-    if note is not UNCHANGED:
-        fields["note"] = None if note is None else validate_text(note, "note", most=MAX_NOTE)
-    if external_reference is not UNCHANGED:
-        fields["external_reference"] = (
-            None
-            if external_reference is None
-            else validate_reference(external_reference, "external_reference")
-        )
-    if metadata is not UNCHANGED:
-        fields["metadata"] = {} if metadata is None else validate_metadata(metadata, "metadata")
-    if address is not UNCHANGED:
-        if address is not None and not isinstance(address, Address):
-            raise InvalidValue("address", "must be an Address")
-        fields["shipping"] = replace(state.shipping or Shipping(), address=address)
-    fields = _that_differ(state, fields)
-    if "shipping" in fields and by.kind is ActorKind.CUSTOMER and is_packed(state):
-        raise AlreadyShipped
-    if fields:
-        yield StateChange((events.OrderEdited(fields=tuple(sorted(fields))),), fields)
+def assign_customer(state: OrderState, customer_id: str, now: datetime) -> Steps[None]:
+    """Make a guest's order a customer's, unless it is theirs already."""
+    if validate_reference(customer_id, "customer_id") == state.customer_id:
+        return
+    require_allowed(state, Action.ASSIGN_CUSTOMER, now=now)
+    yield changed(events.CustomerAssigned(), customer_id=customer_id)
 
 
 def add_note(state: OrderState, content: str, by: Actor, now: datetime) -> Steps[None]:
@@ -165,8 +124,3 @@ def release(state: OrderState, hold_id: str, now: datetime) -> Steps[None]:
 
 def _all_cancelled(state: OrderState) -> tuple[Line, ...]:
     return tuple(replace(line, cancelled=line.quantity, undeliverable=0) for line in state.lines)
-
-
-def _that_differ(state: OrderState, fields: Fields) -> Fields:
-    differ = {name: new for name, new in fields.items() if getattr(state, name) != new}
-    return cast("Fields", differ)

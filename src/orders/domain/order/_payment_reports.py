@@ -70,7 +70,8 @@ def payment_report(
     for step in _steps(payment, after):
         state = yield changed(*_new_events(payment, step), ledger=ledger.with_payment(step))
         payment, ledger = step, state.ledger
-    for refund in report.refunds:
+    # Failures first: a refund that has failed must not be counted beside one that has succeeded.
+    for refund in sorted(report.refunds, key=_is_no_failure):
         state = yield from _refund_report(state, refund, payment.id)
     return state
 
@@ -104,6 +105,10 @@ def _refund_report(state: OrderState, report: ReportedRefund, payment_id: str) -
     if report.status is ReportedRefundStatus.SUCCEEDED and ours.status is RefundStatus.REQUESTED:
         return (yield _refunded(state, ours, RefundStatus.SUCCEEDED))
     return state
+
+
+def _is_no_failure(refund: ReportedRefund) -> bool:
+    return refund.status is not ReportedRefundStatus.FAILED
 
 
 def operation_failure(state: OrderState, key: str, failure_code: str) -> Steps[None]:

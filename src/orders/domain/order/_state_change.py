@@ -17,7 +17,7 @@ from orders.domain.returns import Credit, Return
 from orders.domain.rules import require_allowed
 from orders.domain.shipments import Shipment
 from orders.domain.state import Hold, Note, OrderState
-from orders.domain.validation import Shipping
+from orders.domain.validation import Billing, Contact, Shipping
 
 R = TypeVar("R")
 
@@ -26,11 +26,15 @@ class Fields(TypedDict, total=False):
     """The fields of the state that a command may set. All others are derived from them."""
 
     status: OrderStatus
+    customer_id: str | None
     lines: tuple[Line, ...]
     shipping: Shipping | None
     external_reference: str | None
     note: str | None
     metadata: Mapping[str, str]
+    contact: Contact | None
+    billing: Billing | None
+    gift_message: str | None
     cancel_reason: str | None
     ledger: Ledger
     shipments: tuple[Shipment, ...]

@@ -16,6 +16,7 @@ from orders.domain.lines import DraftLine, Items
 from orders.domain.money import Money
 from orders.domain.order import (
     _changes,
+    _editing,
     _lifecycle,
     _manual,
     _payment_reports,
@@ -25,12 +26,19 @@ from orders.domain.order import (
     _shipments,
 )
 from orders.domain.order._core import OrderCore
-from orders.domain.order._lifecycle import CANCEL_REASONS, UNCHANGED, Unchanged
+from orders.domain.order._editing import UNCHANGED, LineMetadata, Unchanged
+from orders.domain.order._lifecycle import CANCEL_REASONS
 from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualPayment, PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
 from orders.domain.state import OrderState, ProcessedRequest
-from orders.domain.validation import Address, OrderLimits, validate_str
+from orders.domain.validation import (
+    Address,
+    Billing,
+    Contact,
+    OrderLimits,
+    validate_str,
+)
 
 __all__ = ["CANCEL_REASONS", "KEPT_REQUESTS", "UNCHANGED", "Order", "Unchanged"]
 
@@ -212,36 +220,57 @@ class Order:
         """
         self._core.carry_out(_lifecycle.cancel_items(self.state, items, reason, now), by, now)
 
-    def edit(
+    def edit(  # noqa: PLR0913 - keywords only, one for each thing that can be edited
         self,
         *,
         note: str | None | Unchanged = UNCHANGED,
         external_reference: str | None | Unchanged = UNCHANGED,
         metadata: Mapping[str, str] | None | Unchanged = UNCHANGED,
         address: Address | None | Unchanged = UNCHANGED,
+        instructions: str | None | Unchanged = UNCHANGED,
+        contact: Contact | None | Unchanged = UNCHANGED,
+        billing: Billing | None | Unchanged = UNCHANGED,
+        gift_message: str | None | Unchanged = UNCHANGED,
+        line_metadata: LineMetadata | Unchanged = UNCHANGED,
         by: Actor,
         now: datetime,
     ) -> None:
         """Replace what is given, and remove what is None. May be repeated.
 
         Without a difference, nothing is recorded. A new address is for parcels to come: those
-        that are packed keep theirs.
+        that are packed keep theirs. `line_metadata` has the new metadata by line id; lines that
+        it leaves out keep theirs.
 
         Raises:
             InvalidValue: If a value is not valid, or `by` or `now` is not.
             IllegalTransition: If the order is neither pending nor confirmed.
-            AlreadyShipped: If a customer changes the address and units are packed or sent.
+            PartNotFound: If the order has no such line.
+            AlreadyShipped: If a customer changes the address, the instructions, the gift message
+                or a line's metadata, and units are packed or sent.
         """
-        steps = _lifecycle.edit(
-            self.state,
-            by,
-            now,
+        edits = _editing.Edits(
             note=note,
             external_reference=external_reference,
             metadata=metadata,
             address=address,
+            instructions=instructions,
+            contact=contact,
+            billing=billing,
+            gift_message=gift_message,
+            line_metadata=line_metadata,
         )
-        self._core.carry_out(steps, by, now)
+        self._core.carry_out(_editing.edit(self.state, by, now, edits), by, now)
+
+    def assign_customer(self, customer_id: str, *, by: Actor, now: datetime) -> None:
+        """Make a guest's order a customer's: from then on it is theirs. May be repeated.
+
+        `customer_id` is the `sub` of the customer's tokens: 1 to 255 printable ASCII characters.
+
+        Raises:
+            InvalidValue: If the id, `by` or `now` is not valid.
+            HasCustomer: If the order is another customer's.
+        """
+        self._core.carry_out(_lifecycle.assign_customer(self.state, customer_id, now), by, now)
 
     def add_note(self, content: str, *, by: Actor, now: datetime) -> None:
         """Add a note for staff, of 1 to 2,000 characters. An order takes 250.

@@ -25,12 +25,17 @@ from orders.domain.pricing.totals import LineTotals, Totals, totals_of
 from orders.domain.validation import (
     MAX_NOTE,
     Address,
+    Billing,
+    Contact,
     OrderLimits,
     Shipping,
     validate_amount,
+    validate_billing,
     validate_code,
+    validate_contact,
     validate_flag,
     validate_kind,
+    validate_message,
     validate_metadata,
     validate_reference,
     validate_text,
@@ -72,6 +77,10 @@ class OrderDraft:
     expected_total: int | None = None
     terms: PaymentTerms | None = None
     prices_include_tax: bool | None = None
+    contact: Contact | None = None
+    billing: Billing | None = None
+    gift_message: str | None = None
+    """What the recipient reads: 1 to 1,000 characters."""
     tax_rounding: TaxRounding = TaxRounding.LINE
     holds: tuple[str, ...] = ()
     confirmation: Confirmation = Confirmation.AUTOMATIC
@@ -131,6 +140,16 @@ def _check(draft: OrderDraft) -> None:
     validate_amount(draft.discount, "discount")
     validate_kind(draft.confirmation, Confirmation, "confirmation")
     _check_holds(draft.holds)
+    _check_people(draft)
+
+
+def _check_people(draft: OrderDraft) -> None:
+    if draft.contact is not None:
+        validate_contact(draft.contact)
+    if draft.billing is not None:
+        validate_billing(draft.billing)
+    if draft.gift_message is not None:
+        validate_message(draft.gift_message, "gift_message")
 
 
 def _check_holds(reasons: Sequence[str]) -> None:
@@ -170,6 +189,8 @@ def taxed_shipping(
         raise InvalidValue("shipping/address", "must be an Address")
     if shipping.method is not None:
         validate_code(shipping.method, "shipping/method")
+    if shipping.instructions is not None:
+        validate_message(shipping.instructions, "shipping/instructions")
     price = validate_amount(shipping.price, "shipping/price")
     tax = validate_amount(shipping.tax, "shipping/tax")
     if shipping.tax_rate is None:

@@ -14,6 +14,7 @@ from orders.domain.actions import Action
 from orders.domain.errors import (
     AlreadyShipped,
     ChangeOpen,
+    HasCustomer,
     IllegalTransition,
     NotDelivered,
     NothingDue,
@@ -77,6 +78,10 @@ def require_allowed(
         first, *others = errors
         first.also = tuple(others)
         raise first
+
+
+def _is_a_guests(state: OrderState, _: datetime) -> OrderError | None:
+    return HasCustomer() if state.customer_id is not None else None
 
 
 def _no_hold(state: OrderState, _: datetime) -> OrderError | None:
@@ -171,6 +176,7 @@ _GUARDS: Mapping[Action, tuple[Guard, ...]] = {
     Action.EXPIRE: (_past_its_time, _nobody_pays),
     Action.CANCEL: (_nothing_packed,),
     Action.PROPOSE_CHANGE: (_no_open_change, _room_for("changes")),
+    Action.ASSIGN_CUSTOMER: (_is_a_guests,),
     Action.ADD_NOTE: (_room_for("notes"),),
     Action.HOLD: (_room_for("holds"),),
     Action.PAY: (_something_to_pay, _room_for("payments")),

@@ -1,8 +1,9 @@
-"""Where an order is delivered, and how."""
+"""Addresses, and how an order is delivered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from orders.domain.read_only import read_only
 from orders.domain.validation.values import (
@@ -23,6 +24,8 @@ class Address:
         InvalidValue: If a part is empty, too long or not printable, or `country` is no code.
     """
 
+    _FIELD: ClassVar[str] = "shipping/address"
+
     name: str
     line1: str
     city: str
@@ -34,10 +37,10 @@ class Address:
 
     def __post_init__(self) -> None:
         for field in ("name", "line1", "city"):
-            validate_text(getattr(self, field), f"shipping/address/{field}", most=MAX_TEXT)
+            validate_text(getattr(self, field), f"{self._FIELD}/{field}", most=MAX_TEXT)
         for field in ("line2", "region", "postal_code", "phone"):
-            validate_optional_text(getattr(self, field), f"shipping/address/{field}")
-        matched(COUNTRY, self.country, "shipping/address/country", "must be two capitals")
+            validate_optional_text(getattr(self, field), f"{self._FIELD}/{field}")
+        matched(COUNTRY, self.country, f"{self._FIELD}/country", "must be two capitals")
 
 
 @read_only
@@ -46,6 +49,7 @@ class Shipping:
     """Where to deliver, with which shipping method, and its price in minor units.
 
     `tax` is the tax on the price. A draft states it, or its `tax_rate`: see `DraftLine`.
+    `instructions` are for whoever packs or delivers. `quote` and `Order.place` check them.
     """
 
     address: Address | None = None
@@ -53,3 +57,4 @@ class Shipping:
     price: int = 0
     tax: int = 0
     tax_rate: str | None = None
+    instructions: str | None = None

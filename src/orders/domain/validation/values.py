@@ -21,6 +21,13 @@ REFERENCE: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 TOKEN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
 METADATA_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
+VAT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./*+-]{0,30}[A-Za-z0-9*+]\Z")
+# Any script, but nothing that needs quotes, is blank or steers text (U+2000 to U+206F). These
+# stand as they are: the languages that read the published pattern share no escape for them.
+_NOT_IN_EMAIL: Final = r'\x00-\x20"(),:;<>@\[\\\]\x7f-\xa0' + "\u1680\u2000-\u206f\u3000\ufeff"
+EMAIL: Final = re.compile(
+    rf"[^{_NOT_IN_EMAIL}]{{1,64}}@[^.{_NOT_IN_EMAIL}]+(?:\.[^.{_NOT_IN_EMAIL}]+)*\Z"
+)
 # All controls of ASCII and Latin-1 except tab and line feed, and lone surrogates (not UTF-8).
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -33,7 +40,11 @@ MAX_NOTE: Final = 2_000
 MAX_NAME: Final = 500
 """The most code points of an item's name."""
 MAX_TEXT: Final = 200
-"""The most code points of an address part, a carrier or a tracking number."""
+"""The most code points of an address part, a company, a phone, a carrier or a tracking number."""
+MAX_MESSAGE: Final = 1_000
+"""The most code points of a gift message, or of instructions for the delivery."""
+MAX_EMAIL: Final = 254
+"""The most code points of an e-mail address (RFC 5321, 4.5.3.1.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,28 @@ def validate_metadata(value: Mapping[str, str], field: str) -> Mapping[str, str]
         matched(METADATA_NAME, name, field, "names must be 1 to 64 of A-Z a-z 0-9 _ -")
         validate_text(content, f"{field}/{name}", most=MAX_METADATA_TEXT)
     return dict(value)
+
+
+def validate_message(value: str, field: str) -> str:
+    """What the recipient of a parcel or its carrier reads: 1 to 1,000 code points."""
+    return validate_text(value, field, most=MAX_MESSAGE)
+
+
+def validate_email(value: str, field: str) -> str:
+    """An e-mail address of at most 254 code points in any script, without quotes. Nobody checks
+    that it exists.
+    """
+    email = matched(EMAIL, value, field, "must be an e-mail address such as ada@shop.example")
+    return validate_text(email, field, most=MAX_EMAIL)
+
+
+def validate_vat_id(value: str, field: str) -> str:
+    """A tax number as its owner writes it: 2 to 32 letters, digits and inner ` ./*+-`. Nobody
+    checks that it exists.
+    """
+    return matched(
+        VAT_ID, value, field, "must be 2 to 32 letters, digits or inner ./*+- and spaces"
+    )
 
 
 def validate_amount(value: int, field: str, *, most: int = AMOUNT_LIMIT - 1, least: int = 0) -> int:

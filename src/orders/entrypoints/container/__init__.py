@@ -44,6 +44,7 @@ from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.resilience import CallLimits
 from orders.adapters.payment_service.webhooks import WebhookVerifier
 from orders.application.change_order import ChangeOrder
+from orders.application.decline_limit import DeclineLimit
 from orders.application.draft_pricer import DraftPricer
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.manage_outbox import ManageOutbox
@@ -240,6 +241,9 @@ class Container(containers.DeclarativeContainer):
     memory_limiter = providers.Singleton(InMemoryRateLimiter)
     redis_limiter = providers.Singleton(extras.redis_limiter, settings, memory_limiter, tls)
     limiter = providers.Selector(limiter_kind, memory=memory_limiter, redis=redis_limiter)
+    # Its keys last an hour: among those of requests, they would keep these from being forgotten.
+    memory_declines = providers.Singleton(InMemoryRateLimiter)
+    decline_limiter = providers.Selector(limiter_kind, memory=memory_declines, redis=redis_limiter)
 
     # Brokers, by the names that the outbox stores: those never change.
     rabbitmq = providers.Singleton(extras.rabbitmq, settings, trace_context, tls)
@@ -271,8 +275,11 @@ class Container(containers.DeclarativeContainer):
     backlog_gauges = providers.Singleton(BacklogGauges, backlog, known_publishers, now)
 
     # The use cases
+    declines = providers.Singleton(
+        DeclineLimit, decline_limiter, settings.provided.max_customer_declines
+    )
     execute_operations = providers.Singleton(
-        with_spans(ExecutePaymentOperations), orders, payments, now
+        with_spans(ExecutePaymentOperations), orders, payments, now, declines
     )
     tax_rounding = providers.Callable(TaxRounding, settings.provided.tax_rounding)
     price = providers.Singleton(DraftPricer, prices, limits, tax_rounding)
@@ -285,9 +292,12 @@ class Container(containers.DeclarativeContainer):
         randomness,
         limits,
         time_to_pay,
+        declines,
     )
     quote_order = providers.Singleton(with_spans(QuoteOrder), price, limits)
-    change_order = providers.Singleton(with_spans(ChangeOrder), orders, execute_operations, now)
+    change_order = providers.Singleton(
+        with_spans(ChangeOrder), orders, execute_operations, now, declines
+    )
     propose_change = providers.Singleton(
         with_spans(ProposeChange), orders, change_order, price, now, limits
     )
@@ -295,7 +305,7 @@ class Container(containers.DeclarativeContainer):
         with_spans(ReadOrders), orders, outbox, log, now, limits, settled_after
     )
     record_payment_event = providers.Singleton(
-        with_spans(RecordPaymentEvent), orders, payments, webhooks, now
+        with_spans(RecordPaymentEvent), orders, payments, webhooks, now, declines
     )
     process_scheduled_work = providers.Singleton(
         with_spans(ProcessScheduledWork), orders, execute_operations, now

@@ -152,7 +152,7 @@ def _where(asked: Asked, given: dict[str, Any]) -> OrderFilter:
 
 
 def _shown(state: OrderState, asked: Asked) -> Any:
-    return _plain(OrderResponse.of(state, view_of(asked.request.user)))
+    return _plain(OrderResponse.shown_to(asked.request.user, state))
 
 
 def _plain(answer: msgspec.Struct) -> Any:

@@ -28,6 +28,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         domain.PartNotFound: _S.NOT_FOUND,
         domain.IllegalTransition: _S.CONFLICT,
         domain.IllegalStep: _S.CONFLICT,
+        domain.HasCustomer: _S.CONFLICT,
         domain.OnHold: _S.CONFLICT,
         domain.PaymentNotCovered: _S.CONFLICT,
         domain.PaymentInFlight: _S.CONFLICT,
@@ -58,6 +59,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         application.DuplicateOrder: _S.CONFLICT,
         application.RequestKeyReused: _S.UNPROCESSABLE_ENTITY,
         application.RequestInProgress: _S.CONFLICT,
+        application.TooManyCustomerDeclines: _S.TOO_MANY_REQUESTS,
         application.PriceUnknown: _S.UNPROCESSABLE_ENTITY,
         application.TaxChanged: _S.UNPROCESSABLE_ENTITY,
         application.PricesUnavailable: _S.SERVICE_UNAVAILABLE,
@@ -104,7 +106,11 @@ EDGE_REFUSALS: Final[Mapping[str, tuple[HTTPStatus, str]]] = MappingProxyType(
 )
 """Errors raised before a use case is called: code, status and published meaning."""
 
-_SAY_WHEN: Final = (application.RequestInProgress, domain.TooManyDeclines)
+_SAY_WHEN: Final = (
+    application.RequestInProgress,
+    application.TooManyCustomerDeclines,
+    domain.TooManyDeclines,
+)
 """Refusals that know when a retry may work."""
 _SEE_OTHER_TEXT: Final[Mapping[type[Exception], str]] = {
     # Their messages are for our logs; texts of drivers and providers never reach a client.

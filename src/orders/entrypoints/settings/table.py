@@ -194,6 +194,13 @@ class Settings(BrokerSettings, ProxySettings, TlsSettings):
         1,
         250,
     )
+    max_customer_declines: int = integer(
+        "declined payments of one customer in a burst, over all orders, and as many more in each "
+        "hour; then payments get 429. Counted across processes with Redis; 0 turns the limit off",
+        20,
+        0,
+        10_000,
+    )
     max_page: int = integer("maximum items of a page", 100, 1, 1_000)
     rate_per_second: float = float_(
         "average requests per second of one caller; 0 turns the limit off", 20, 0, 100_000

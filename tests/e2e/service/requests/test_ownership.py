@@ -28,6 +28,11 @@ CALLS: Final[Mapping[str, tuple[str, str, Any]]] = {
     "see_feed": ("GET", "/v1/events", None),
     "see_notes": ("GET", "/v1/orders/{id}/notes", None),
     "edit": ("PATCH", "/v1/orders/{id}?dry_run=true", {"note": "x"}),
+    "assign_customer": (
+        "POST",
+        "/v1/orders/{id}/customer?dry_run=true",
+        {"customer_id": "someone-else"},
+    ),
     "add_note": ("POST", "/v1/orders/{id}/notes?dry_run=true", {"text": "x"}),
     "confirm": ("POST", "/v1/orders/{id}/confirm?dry_run=true", {}),
     "complete": ("POST", "/v1/orders/{id}/complete?dry_run=true", {}),
@@ -117,7 +122,10 @@ def ask(caller: Caller, operation: str, order_id: str) -> int:
 
 def test_az_matrix_covers_the_table() -> None:
     not_asked_for_over_http = {"see_outbox", "resend_events", "drop_events", "replay_events"}
-    assert set(published_table()) - set(CALLS) == {"state_prices", *not_asked_for_over_http}
+    details = {"see_packing", "see_phone", "see_email", "see_billing"}
+    assert set(published_table()) - set(CALLS) == {
+        *("state_prices", *details, *not_asked_for_over_http)
+    }
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -29,6 +29,7 @@ EVERY_EVENT: tuple[OrderEvent, ...] = (
     events.OrderItemsCancelled(items=_ITEMS, reason="inventory"),
     events.OrderCompleted(),
     events.OrderEdited(fields=("metadata", "note")),
+    events.CustomerAssigned(),
     events.OrderHeld(hold_id=_P, reason="fraud"),
     events.OrderReleased(hold_id=_P),
     events.NoteAdded(note_id=_P),

@@ -21,6 +21,9 @@ from orders.domain.shipments import FAILURE_REASONS
 from orders.domain.validation import (
     CODE,
     COUNTRY,
+    EMAIL,
+    MAX_EMAIL,
+    MAX_MESSAGE,
     MAX_METADATA,
     MAX_METADATA_TEXT,
     MAX_NAME,
@@ -30,6 +33,7 @@ from orders.domain.validation import (
     REFERENCE,
     SKU,
     TOKEN,
+    VAT_ID,
     OrderLimits,
 )
 from orders.entrypoints.http.openapi.shapes import GROWS, NULL, Schema
@@ -87,8 +91,15 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
         "note": _text(MAX_NOTE),
         "expected_total": _AMOUNT,
         "metadata": _METADATA,
+        "gift_message": _text(MAX_MESSAGE),
     }
-    address = {name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")}
+    address = {
+        **{name: _text(MAX_TEXT) for name in ("name", "line1", "line2", "city", "region")},
+        **{name: _text(MAX_TEXT) for name in ("postal_code", "phone")},
+        "country": _matching(COUNTRY),
+    }
+    contact = {"email": {"maxLength": MAX_EMAIL} | _matching(EMAIL), "phone": _text(MAX_TEXT)}
+    billing = {"company": _text(MAX_TEXT), "vat_id": _matching(VAT_ID)}
     return {
         "DraftBody": draft,
         "PlaceOrderBody": draft
@@ -110,22 +121,31 @@ def _members(limits: PublishedLimits) -> Mapping[str, Mapping[str, Schema]]:
             "discount": _AMOUNT,
             "tax": _AMOUNT,
             "tax_rate": _matching(RATE),
+            "metadata": _METADATA,
         },
         "ShippingBody": {
             "method": _matching(CODE),
             "price": _AMOUNT,
             "tax": _AMOUNT,
             "tax_rate": _matching(RATE),
+            "instructions": _text(MAX_MESSAGE),
         },
-        "AddressBody": address
-        | {name: _text(MAX_TEXT) for name in ("postal_code", "phone")}
-        | {"country": _matching(COUNTRY)},
+        "EditShippingBody": {"instructions": _text(MAX_MESSAGE)},
+        "AddressBody": address,
+        "EditAddressBody": address,
+        "ContactBody": contact,
+        "EditContactBody": contact,
+        "BillingBody": billing,
+        "EditBillingBody": billing,
         "InitialPaymentBody": {"method": _matching(TOKEN)},
         "EditOrderBody": {
             "note": _text(MAX_NOTE),
             "external_reference": _matching(REFERENCE),
             "metadata": {"maxProperties": MAX_METADATA},
+            "gift_message": _text(MAX_MESSAGE),
         },
+        "EditLineBody": {"metadata": {"maxProperties": MAX_METADATA}},
+        "CustomerBody": {"customer_id": _matching(REFERENCE)},
         "ShippingChangeBody": {
             "method": _matching(CODE),
             "price": _AMOUNT,

@@ -22,7 +22,11 @@ EXAMPLES: Final[Mapping[str, Any]] = {
                 "postal_code": "SW1Y 4JH",
                 "country": "GB",
             },
+            "instructions": "Ring twice",
         },
+        "contact": {"email": "ada@shop.example", "phone": "+44 20 7946 0000"},
+        "billing": {"company": "Analytical Engines Ltd", "vat_id": "GB 123 4567 89"},
+        "gift_message": "Happy birthday",
         "payment": {"method": "tok_ok"},
         "external_reference": "cart-7391",
         "expected_total": 2995,
@@ -36,7 +40,12 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "shipping": {"method": "standard", "price": 595, "tax_rate": "0.19"},
         "prices_include_tax": True,
     },
-    "EditOrderBody": {"note": "Leave it with the neighbour", "metadata": {"gift": "yes"}},
+    "EditOrderBody": {
+        "note": "Call before you come",
+        "metadata": {"gift": "yes"},
+        "shipping": {"address": {"line2": "Flat 2"}, "instructions": "Leave it in the porch"},
+        "contact": {"email": "ada@shop.example"},
+    },
     "ChangeBody": {
         "items": _ITEMS,
         "lines": _LINES,
@@ -46,6 +55,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "CancelBody": {"reason": "customer"},
     "CancelItemsBody": {"items": _ITEMS, "reason": "customer"},
     "ReasonBody": {"reason": "suspected-fraud"},
+    "CustomerBody": {"customer_id": "ada"},
     "NoteBody": {"text": "The customer called about the delivery date."},
     "PaymentBody": {"method": "tok_ok", "capture": False},
     "ManualPaymentBody": {

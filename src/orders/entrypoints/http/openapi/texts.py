@@ -68,6 +68,10 @@ COMMANDS: Final[Mapping[str, str]] = {
     "decline_change": "Drops a change that was proposed. The order stays as it is.",
     "hold": "Keeps the order from being confirmed, packed and sent. It may have several holds.",
     "release": "Releases one hold. The order can go on when all are released.",
+    "assign_customer": (
+        "Makes a guest's order a customer's, for instance after the guest has registered. From "
+        "then on the order is theirs. Never takes an order from another customer."
+    ),
     "add_note": "Adds a note that only staff can read.",
     "pay": (
         "Authorises a payment, or captures it at once with `capture`. Without an amount it is for "

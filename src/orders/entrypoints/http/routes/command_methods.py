@@ -28,6 +28,7 @@ from orders.entrypoints.http.schemas.payment_requests import (
 from orders.entrypoints.http.schemas.requests import (
     CancelBody,
     CancelItemsBody,
+    CustomerBody,
     DispatchBody,
     EmptyBody,
     NoteBody,
@@ -81,6 +82,10 @@ def cancel_items(order: Order, given: Given[CancelItemsBody]) -> None:
 
 def hold(order: Order, given: Given[ReasonBody]) -> None:
     order.hold(given.body.reason, by=given.by, now=given.now)
+
+
+def assign_customer(order: Order, given: Given[CustomerBody]) -> None:
+    order.assign_customer(given.body.customer_id, by=given.by, now=given.now)
 
 
 def add_note(order: Order, given: Given[NoteBody]) -> None:
@@ -141,8 +146,8 @@ def grant_credit(order: Order, given: Given[CreditBody]) -> None:
     order.grant_credit(
         given.body.amount,
         given.body.reason,
-        line_id=given.body.line_id,
-        undeliverable=given.body.undeliverable,
+        line_id=stated(given.body.line_id),
+        undeliverable=stated(given.body.undeliverable) or 0,
         by=given.by,
         now=given.now,
     )
@@ -174,7 +179,7 @@ def fail_delivery(order: Order, given: Given[FailDeliveryBody]) -> None:
 def receive_return(order: Order, given: Given[ReceiveReturnBody]) -> None:
     body = given.body
     order.receive_return(
-        given.part_id, items=body.to_items(), credit=body.credit, by=given.by, now=given.now
+        given.part_id, items=body.to_items(), credit=stated(body.credit), by=given.by, now=given.now
     )
 
 

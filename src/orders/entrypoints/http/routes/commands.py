@@ -19,6 +19,7 @@ from orders.domain.returns import WRITE_OFF
 from orders.entrypoints.http.routes.command_methods import (
     Given,
     add_note,
+    assign_customer,
     cancel,
     cancel_items,
     capture,
@@ -50,6 +51,7 @@ from orders.entrypoints.http.schemas.payment_requests import (
 from orders.entrypoints.http.schemas.requests import (
     CancelBody,
     CancelItemsBody,
+    CustomerBody,
     DispatchBody,
     EmptyBody,
     NoteBody,
@@ -124,6 +126,13 @@ _ROWS: Final = (
         EmptyBody,
         of_part(Order.release),
         "Release a hold",
+    ),
+    Command(
+        "/customer",
+        Operation.ASSIGN_CUSTOMER,
+        CustomerBody,
+        assign_customer,
+        "Make a guest's order a customer's",
     ),
     Command("/notes", Operation.ADD_NOTE, NoteBody, add_note, "Add a note for staff", creates=True),
     Command(

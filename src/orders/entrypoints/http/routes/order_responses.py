@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from litestar import Response
 from msgspec import UNSET
 
-from orders.application.access import Caller, view_of
+from orders.application.access import Caller
 from orders.application.requests import CommandResult
 from orders.domain.state import OrderState
 from orders.entrypoints.http.middleware.audit import note_change
@@ -30,7 +30,7 @@ def order_response(
         headers["location"] = f"/v1/orders/{state.id}"
     if result.replayed:
         headers["idempotency-replayed"] = "true"
-    return Response(OrderResponse.of(state, view_of(caller)), status_code=status, headers=headers)
+    return Response(OrderResponse.shown_to(caller, state), status_code=status, headers=headers)
 
 
 def read_response(request: Http, state: OrderState) -> Response[Any]:
@@ -38,7 +38,7 @@ def read_response(request: Http, state: OrderState) -> Response[Any]:
     headers = {"etag": etag(state.version)}
     if not_modified(request, state.version):
         return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(OrderResponse.of(state, view_of(request.user)), headers=headers)
+    return Response(OrderResponse.shown_to(request.user, state), headers=headers)
 
 
 def page_response(

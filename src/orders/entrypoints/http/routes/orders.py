@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from orders.application.access import Caller, Operation, view_of
+from orders.application.access import Caller, Operation
 from orders.application.change_order import ChangeOrder
 from orders.application.place_order import PlaceOrder
 from orders.application.ports import OrderFilter
@@ -33,6 +33,7 @@ from orders.entrypoints.http.routes.order_responses import (
     page_response,
     read_response,
 )
+from orders.entrypoints.http.schemas.body import stated
 from orders.entrypoints.http.schemas.edit_requests import EditOrderBody
 from orders.entrypoints.http.schemas.requests import DraftBody, PlaceOrderBody
 from orders.entrypoints.http.schemas.responses import (
@@ -69,8 +70,8 @@ def place_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandle
             data.to_draft(),
             customer_id=data.customer_id,
             payment=None if data.payment is None else data.payment.to_domain(),
-            expires_at=data.expires_at,
-            pay_within_seconds=data.pay_within_seconds,
+            expires_at=stated(data.expires_at),
+            pay_within_seconds=stated(data.pay_within_seconds),
             request=read_command_request(request, data, needs_key=True, dry_run=dry_run),
         )
         status = HTTPStatus.OK if dry_run else HTTPStatus.CREATED
@@ -189,9 +190,8 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
         )
         listed = pagination.listed(caller, where, sort, updated_from)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)
-        view = view_of(caller)
         next_cursor = listed.cursor_at(page.next) if page.next else None
-        items = [OrderResponse.of(order, view) for order in page.orders]
+        items = [OrderResponse.shown_to(caller, order) for order in page.orders]
         return page_response(
             request,
             items,
@@ -209,7 +209,7 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
     @patch(
         ONE,
         operation_id="edit",
-        summary="Edit note, metadata, reference and address",
+        summary="Edit what is not money",
         tags=TAGS,
         dto=StrictMergePatch,
     )
@@ -220,7 +220,9 @@ def edit_handler(read_command_request: CommandRequestReader) -> HTTPRouteHandler
         data: JSONBody[EditOrderBody],
         dry_run: DryRun = False,
     ) -> Response[OrderResponse]:
-        """A merge patch (RFC 7396) of note, metadata, reference or address. Needs If-Match."""
+        """A merge patch (RFC 7396): at every level, members left out stay as they are, and null
+        removes. `lines` has the lines by their `id`. Needs If-Match.
+        """
         conditions = read_command_request(request, data, needs_version=True, dry_run=dry_run)
         answer = await change_order(
             OrderId(order_id), Operation.EDIT, data.edit, request=conditions

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import UNSET
 
-from orders.application.access import Operation, view_of
+from orders.application.access import Operation
 from orders.application.errors import Forbidden
 from orders.application.read_orders import ReadOrders
 from orders.domain.identifiers import OrderId
@@ -66,7 +66,7 @@ def _handler(name: str, answer: type[ResponsePart]) -> HTTPRouteHandler:
         request: Http, read_orders: NamedDependency[ReadOrders], order_id: FromPath[UUID]
     ) -> Any:
         order = await read_orders.get(OrderId(order_id), caller=request.user)
-        items = getattr(OrderResponse.of(order, view_of(request.user)), name)
+        items = getattr(OrderResponse.shown_to(request.user, order), name)
         if items is UNSET:
             raise Forbidden(Operation.READ)
         return Page(items=items, next_cursor=None)

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from orders.domain.identifiers import Actor, PartId
 from orders.domain.lines import Items
 from orders.domain.order.order import UNCHANGED, Order
-from orders.entrypoints.http.schemas.body import Body
+from orders.entrypoints.http.schemas.body import Body, stated
 from orders.entrypoints.http.schemas.requests import ItemBody, ItemsBody, ShipmentBody
 
 
@@ -49,8 +49,8 @@ class ReceiveReturnBody(Body, frozen=True):
     credited already.
     """
 
-    items: list[ItemBody] | None = None
-    credit: int | None = None
+    items: list[ItemBody] | None | UnsetType = UNSET
+    credit: int | None | UnsetType = UNSET
 
     def to_items(self) -> Items | None:
         """Units by line id; None for all that were announced.
@@ -58,4 +58,5 @@ class ReceiveReturnBody(Body, frozen=True):
         Raises:
             InvalidValue: If a line is named twice.
         """
-        return None if self.items is None else ItemsBody(items=self.items).to_items()
+        items = stated(self.items)
+        return None if items is None else ItemsBody(items=items).to_items()

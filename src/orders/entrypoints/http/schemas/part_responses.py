@@ -37,6 +37,7 @@ class AddressResponse(ResponsePart, frozen=True, omit_defaults=True):
 class LineResponse(ResponsePart, frozen=True):
     """A line. `total` is what its live units cost, tax in and discounts off. `tax` is the tax of
     all its units, cancelled ones too. `undeliverable` units are credited instead of delivered.
+    `metadata` is left out if there is none.
     """
 
     id: str
@@ -56,10 +57,11 @@ class LineResponse(ResponsePart, frozen=True):
     tax: int | UnsetType = UNSET
     tax_rate: str | None | UnsetType = UNSET
     total: int | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
 
     @classmethod
-    def of(cls, line: Line, *, money: bool) -> LineResponse:
-        """Show a line, with its prices or without."""
+    def of(cls, line: Line, *, money: bool, packing: bool) -> LineResponse:
+        """Show a line, with its prices or without, with its metadata or without."""
         return cls(
             # A call with more than 15 keywords builds a dictionary first: four times the work.
             line.id,
@@ -79,6 +81,7 @@ class LineResponse(ResponsePart, frozen=True):
             tax=line.tax if money else UNSET,
             tax_rate=line.tax_rate if money else UNSET,
             total=line.gross if money else UNSET,
+            metadata=line.metadata if packing and line.metadata is not None else UNSET,
         )
 
 
@@ -124,14 +127,14 @@ class ChangeResponse(ResponsePart, frozen=True):
     gross: int | UnsetType = UNSET
 
     @classmethod
-    def of(cls, change: Change, *, money: bool) -> ChangeResponse:
-        """Show a change, with its prices or without."""
+    def of(cls, change: Change, *, money: bool, packing: bool) -> ChangeResponse:
+        """Show a change, with its prices or without, with metadata or without."""
         return cls(
             id=change.id,
             status=change.status,
             reason=change.reason,
             removed=items_response(change.removed),
-            added=[LineResponse.of(line, money=money) for line in change.added],
+            added=[LineResponse.of(line, money=money, packing=packing) for line in change.added],
             base_version=change.base_version,
             created_at=change.created_at,
             shipping=_shipping_change(change, money=money),

@@ -74,5 +74,5 @@ class CreditBody(Body, frozen=True):
 
     amount: int
     reason: str
-    line_id: str | None = None
-    undeliverable: int = 0
+    line_id: str | None | UnsetType = UNSET
+    undeliverable: int | UnsetType = UNSET

@@ -20,41 +20,14 @@ from orders.domain.lines import DraftLine, Items
 from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import Confirmation, OrderDraft
-from orders.domain.validation import Address, Shipping
 from orders.entrypoints.http.schemas.body import FEW, Body, stated
-
-
-class AddressBody(Body, frozen=True, omit_defaults=True):
-    """Where to deliver. `country` is an ISO 3166-1 alpha-2 code."""
-
-    name: str
-    line1: str
-    city: str
-    country: str
-    line2: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    phone: str | None = None
-
-    def to_domain(self) -> Address:
-        """The address as the domain checks it."""
-        return Address(**msgspec.structs.asdict(self))
-
-
-class ShippingBody(Body, frozen=True):
-    """How it travels. `method` is a code of the shop's. `tax` or `tax_rate` is as of a line."""
-
-    address: AddressBody | None = None
-    method: str | None = None
-    price: int = 0
-    tax: int = 0
-    tax_rate: str | None = None
+from orders.entrypoints.http.schemas.people_requests import BillingBody, ContactBody, ShippingBody
 
 
 class LineBody(Body, frozen=True):
     """One line. `discount` and `tax` are for the whole line; only callers with `orders:price`
     may state them, or a `unit_price` or `tax_rate` that is not the catalogue's. A line may state
-    its `tax_rate`, such as "0.19", or its `tax`, not both.
+    its `tax_rate`, such as "0.19", or its `tax`, not both. `metadata` is for whoever packs.
     """
 
     sku: str
@@ -64,7 +37,8 @@ class LineBody(Body, frozen=True):
     discount: int = 0
     tax: int = 0
     shippable: bool = True
-    tax_rate: str | None = None
+    tax_rate: str | None | UnsetType = UNSET
+    metadata: Annotated[dict[str, str], FEW] | UnsetType = UNSET
 
 
 class InitialPaymentBody(Body, frozen=True):
@@ -94,20 +68,26 @@ class DraftBody(Body, frozen=True):
     note: str | None = None
     expected_total: int | None = None
     metadata: Annotated[dict[str, str], FEW] = field(default_factory=dict)
-    prices_include_tax: bool | None = None
+    prices_include_tax: bool | None | UnsetType = UNSET
+    contact: ContactBody | None | UnsetType = UNSET
+    billing: BillingBody | None | UnsetType = UNSET
+    gift_message: str | None | UnsetType = UNSET
 
     def to_draft(self) -> OrderDraft:
         """The draft as the domain checks it."""
         return OrderDraft(
             currency=self.currency,
             lines=_lines(self.lines),
-            shipping=_shipping(self.shipping),
+            shipping=None if self.shipping is None else self.shipping.to_domain(),
             discount=self.discount,
             external_reference=self.external_reference,
             note=self.note,
             metadata=self.metadata,
             expected_total=self.expected_total,
-            prices_include_tax=self.prices_include_tax,
+            prices_include_tax=stated(self.prices_include_tax),
+            contact=self.contact.to_domain() if self.contact else None,
+            billing=self.billing.to_domain() if self.billing else None,
+            gift_message=stated(self.gift_message),
         )
 
 
@@ -123,10 +103,10 @@ class PlaceOrderBody(DraftBody, frozen=True):
     """
 
     payment: InitialPaymentBody | None = None
-    expires_at: datetime | None = None
-    pay_within_seconds: int | None = None
-    holds: Annotated[list[str], FEW] = field(default_factory=list)
-    confirmation: str = "automatic"
+    expires_at: datetime | None | UnsetType = UNSET
+    pay_within_seconds: int | None | UnsetType = UNSET
+    holds: Annotated[list[str], FEW] | UnsetType = UNSET
+    confirmation: str | UnsetType = UNSET
     terms: TermsKind | UnsetType = UNSET
     due_in_days: int | UnsetType = UNSET
 
@@ -137,7 +117,7 @@ class PlaceOrderBody(DraftBody, frozen=True):
             InvalidValue: If `confirmation` is none of its values.
         """
         try:
-            confirmation = Confirmation(self.confirmation)
+            confirmation = Confirmation(stated(self.confirmation) or Confirmation.AUTOMATIC)
         except ValueError:
             names = " or ".join(Confirmation)
             raise InvalidValue("confirmation", f"must be {names}") from None
@@ -145,7 +125,7 @@ class PlaceOrderBody(DraftBody, frozen=True):
         terms = PaymentTerms(kind=kind, due_in_days=stated(self.due_in_days))
         return replace(
             super().to_draft(),
-            holds=tuple(self.holds),
+            holds=tuple(stated(self.holds) or ()),
             confirmation=confirmation,
             terms=None if kind is TermsKind.PREPAID else terms,
         )
@@ -206,7 +186,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
     reason: str
     items: list[ItemBody] = field(default_factory=list)
     lines: list[LineBody] = field(default_factory=list)
-    shipping: ShippingChangeBody | None = None
+    shipping: ShippingChangeBody | None | UnsetType = UNSET
     expected_total: int | None = None
 
     def to_proposal(self) -> ProposedChange:
@@ -219,7 +199,7 @@ class ChangeBody(ItemsBody, frozen=True, kw_only=True):
             removed=self.to_items(),
             added=_lines(self.lines),
             reason=self.reason,
-            shipping=_shipping_change(self.shipping),
+            shipping=_shipping_change(stated(self.shipping)),
             expected_total=self.expected_total,
         )
 
@@ -249,6 +229,12 @@ class DispatchBody(Body, frozen=True):
     tracking: str | None = None
 
 
+class CustomerBody(Body, frozen=True):
+    """Whose the order becomes."""
+
+    customer_id: str
+
+
 class NoteBody(Body, frozen=True):
     """A note from staff for staff."""
 
@@ -260,15 +246,9 @@ class EmptyBody(Body, frozen=True):
 
 
 def _lines(bodies: list[LineBody]) -> tuple[DraftLine, ...]:
-    return msgspec.convert(bodies, tuple[DraftLine, ...], from_attributes=True)
+    # By plain values, which hold no member that was left out.
+    return msgspec.convert(msgspec.to_builtins(bodies), tuple[DraftLine, ...])
 
 
 def _shipping_change(body: ShippingChangeBody | None) -> ShippingChange | None:
     return None if body is None else msgspec.convert(body, ShippingChange, from_attributes=True)
-
-
-def _shipping(body: ShippingBody | None) -> Shipping | None:
-    if body is None:
-        return None
-    address = None if body.address is None else body.address.to_domain()
-    return Shipping(**{**msgspec.structs.asdict(body), "address": address})

@@ -13,21 +13,19 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType, convert
 
 from orders.adapters.messages import FeedEvent, data_of
-from orders.application.access import View
+from orders.application.access import DETAILS, Caller, Details, Operation, View, shown_of
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
 from orders.domain.payments import TermsKind
 from orders.domain.pricing import Quote, tax_lines_of
 from orders.domain.state import OrderState
-from orders.domain.validation import Shipping
 from orders.entrypoints.http.schemas.parcel_responses import (
     CreditResponse,
     ReturnResponse,
     ShipmentResponse,
 )
 from orders.entrypoints.http.schemas.part_responses import (
-    AddressResponse,
     ChangeResponse,
     HoldResponse,
     LineResponse,
@@ -37,6 +35,12 @@ from orders.entrypoints.http.schemas.payment_responses import (
     PaymentResponse,
     RefundResponse,
 )
+from orders.entrypoints.http.schemas.people_responses import (
+    BillingResponse,
+    ContactResponse,
+    ShippingResponse,
+    people_of,
+)
 from orders.entrypoints.http.schemas.response_part import ResponsePart
 from orders.entrypoints.http.schemas.totals_responses import TotalsResponse
 
@@ -44,27 +48,6 @@ T = TypeVar("T")
 
 RISK_REASON: Final = "fraud"
 """The reason for cancelling that only staff may see."""
-
-
-class ShippingResponse(ResponsePart, frozen=True):
-    """How it travels."""
-
-    address: AddressResponse | None
-    method: str | None
-    price: int | UnsetType = UNSET
-    tax: int | UnsetType = UNSET
-    tax_rate: str | None | UnsetType = UNSET
-
-    @classmethod
-    def of(cls, shipping: Shipping, *, money: bool) -> ShippingResponse:
-        """Show the way of shipping, with its price or without."""
-        return cls(
-            address=AddressResponse.of(shipping.address),
-            method=shipping.method,
-            price=shipping.price if money else UNSET,
-            tax=shipping.tax if money else UNSET,
-            tax_rate=shipping.tax_rate if money else UNSET,
-        )
 
 
 class OrderResponse(ResponsePart, frozen=True):
@@ -105,11 +88,19 @@ class OrderResponse(ResponsePart, frozen=True):
     disputes: list[DisputeResponse] | UnsetType = UNSET
     credits: list[CreditResponse] | UnsetType = UNSET
     prices_include_tax: bool | UnsetType = UNSET
+    contact: ContactResponse | None | UnsetType = UNSET
+    billing: BillingResponse | None | UnsetType = UNSET
+    gift_message: str | None | UnsetType = UNSET
 
     @classmethod
-    def of(cls, state: OrderState, view: View) -> OrderResponse:
-        """Show as much of an order as the view allows."""
-        money = view is not View.FULFILLMENT
+    def shown_to(cls, caller: Caller, state: OrderState) -> OrderResponse:
+        """Show as much of an order as the caller may see."""
+        return cls.of(state, *shown_of(caller, state))
+
+    @classmethod
+    def of(cls, state: OrderState, view: View, details: Details) -> OrderResponse:
+        """Show as much of an order as the view and the details allow."""
+        money, packing = view is not View.FULFILLMENT, Operation.SEE_PACKING in details
         return cls(
             id=state.id,
             number=state.number,
@@ -118,11 +109,13 @@ class OrderResponse(ResponsePart, frozen=True):
             fulfillment_status=state.fulfillment_status,
             return_status=state.return_status,
             currency=state.currency,
-            lines=[LineResponse.of(line, money=money) for line in state.lines],
-            shipping=_shipping(state, money=money),
+            lines=[LineResponse.of(line, money=money, packing=packing) for line in state.lines],
+            shipping=_shipping(state, money=money, details=details),
             shipments=[ShipmentResponse.of(shipment, money=money) for shipment in state.shipments],
             returns=[ReturnResponse.of(a_return, money=money) for a_return in state.returns],
-            changes=[ChangeResponse.of(change, money=money) for change in state.changes],
+            changes=[
+                ChangeResponse.of(change, money=money, packing=packing) for change in state.changes
+            ],
             holds=[HoldResponse.of(hold, reasons=view is View.STAFF) for hold in state.holds],
             external_reference=state.external_reference,
             cancel_reason=_cancel_reason(state, view),
@@ -132,12 +125,15 @@ class OrderResponse(ResponsePart, frozen=True):
             expires_at=state.expires_at,
             terms=TermsKind.PREPAID if state.terms is None else state.terms.kind,
             confirmation=state.confirmation,
+            **people_of(state, details),
             **(_personal_and_money(state) if money else {}),
         )
 
 
-def _shipping(state: OrderState, *, money: bool) -> ShippingResponse | None:
-    return None if state.shipping is None else ShippingResponse.of(state.shipping, money=money)
+def _shipping(state: OrderState, *, money: bool, details: Details) -> ShippingResponse | None:
+    if state.shipping is None:
+        return None
+    return ShippingResponse.of(state.shipping, money=money, details=details)
 
 
 def _cancel_reason(state: OrderState, view: View) -> str | None | UnsetType:
@@ -209,9 +205,13 @@ class QuoteResponse(ResponsePart, frozen=True):
         policy, shipping = quote.tax_policy, quote.shipping
         return cls(
             currency=quote.currency,
-            lines=[LineResponse.of(line, money=True) for line in quote.lines],
+            lines=[LineResponse.of(line, money=True, packing=True) for line in quote.lines],
             totals=TotalsResponse.of(quote.totals, tax_lines_of(quote.lines, shipping, policy)),
-            shipping=None if shipping is None else ShippingResponse.of(shipping, money=True),
+            shipping=(
+                None
+                if shipping is None
+                else ShippingResponse.of(shipping, money=True, details=DETAILS)
+            ),
             prices_include_tax=policy is not None and policy.prices_include_tax,
         )
 
