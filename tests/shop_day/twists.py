@@ -271,7 +271,7 @@ TWISTS: Final[Mapping[str, Twist]] = {
         method="tok_ok",
         members={"holds": ["fraud"], "confirmation": "manual"},
     ),
-    "paid twice": Twist(at=Stage.PAID, play=pay_twice, method="tok_ok"),
+    "paid twice": Twist(at=Stage.DELIVERED, play=pay_twice, method="tok_ok"),
     "a unit had left before it was cancelled": Twist(
         at=Stage.PAID, play=leave_before_the_cancellation
     ),

@@ -68,7 +68,11 @@ class Changing(Driven):
     @rule(pick=PICK)
     def revoke_credit(self, pick: int) -> None:
         credit_id = id_of(self.state.credits, pick)
-        self.command(lambda order: order.revoke_credit(credit_id, by=STAFF, now=self.now))
+        before = self.state.totals.outstanding
+        done = self.command(lambda order: order.revoke_credit(credit_id, by=STAFF, now=self.now))
+        if done and self.order.status == "completed":
+            owed = self.state.totals.outstanding
+            assert owed <= before, "a revoked credit reopens a closed order"
 
     @precondition(lambda self: self.steps > 6)
     @rule(reason=st.sampled_from([*CANCEL_REASONS, "none"]))

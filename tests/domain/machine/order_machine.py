@@ -109,6 +109,7 @@ class OrderMachine(Paying, ByHand, Shipping, Returning, Changing):
                 pass
         if start == "reduced":
             self.cancel_items(0, 1 - invariants.left(self.state.lines[-1]))
+            self.pack_what_was_ordered(0)
         if start in {"cancelled", "refunding", "refunded"}:
             self.cancel("customer")
         if start == "refunded":
