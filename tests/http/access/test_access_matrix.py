@@ -28,11 +28,13 @@ OF_ANOTHER_NAME: Final = {
     "read_by_number": "read",
     "read_by_reference": "read",
     "list_notes": "see_notes",
-    **{f"list_{part}": "read" for part in ("payments", "refunds", "credits")},
+    **{f"list_{part}": "read" for part in ("payments", "refunds", "credits", "disputes")},
     **{f"list_{part}": "read" for part in ("shipments", "returns", "changes", "holds")},
 }
 """Operations that the table has under another name."""
-HIDDEN_FROM_WAREHOUSES: Final = {"list_payments", "list_refunds", "list_credits"}
+HIDDEN_FROM_WAREHOUSES: Final = {
+    *("list_payments", "list_refunds", "list_credits", "list_disputes")
+}
 """What is in no view of theirs is refused as a list, too."""
 PUBLIC: Final = {"livez", "readyz", "receive_payment_event"}
 
