@@ -141,6 +141,14 @@ class Changing(Driven):
     def add_note(self) -> None:
         self.command(lambda order: order.add_note("called", by=STAFF, now=self.now))
 
+    @precondition(lambda self: self.steps % 7 == 0)
+    @rule(customer_id=st.sampled_from(["customer-1", "customer-2"]))
+    def assign_customer(self, customer_id: str) -> None:
+        """A guest's order becomes a customer's, and stays it."""
+        before = self.state.customer_id
+        self.command(lambda order: order.assign_customer(customer_id, by=STAFF, now=self.now))
+        assert self.state.customer_id in ({before} if before else {None, customer_id})
+
     @precondition(lambda self: self.order.status == "pending")
     @rule()
     def confirm(self) -> None:
