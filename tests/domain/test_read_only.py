@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.adapters.contracts.samples import LATER, STAFF, an_order_with_everything
+from orders.adapters.contracts.full_order import an_order_with_everything
+from orders.adapters.contracts.samples import LATER, STAFF
 from orders.domain import ChangeStatus, Order, OrderStatus
 from orders.domain.order.storing import restore
 from orders.domain.read_only import ReadOnlyDict

@@ -59,13 +59,14 @@ class Shop:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         given["Authorization"] = f"Bearer {self._tokens[who]}"
         until = time.monotonic() + PATIENCE_SECONDS
+        content: Json = {}
         while time.monotonic() < until:
             self.requests += 1
             try:
                 async with self._session.request(
                     method, f"{self._api}/v1{path}", json=body, headers=given, timeout=_TIMEOUT
                 ) as answer:
-                    content: Json = await answer.json(content_type=None)
+                    content = await answer.json(content_type=None)
             except (aiohttp.ClientError, TimeoutError):
                 content = {"code": "no answer"}
             else:
@@ -91,6 +92,12 @@ class Shop:
             if time.monotonic() > until:
                 raise Stuck(f"not {what}")
             await asyncio.sleep(_AGAIN_SECONDS)  # the API gives no event to wait for
+
+    async def dispute(self, payment_id: str, body: Json) -> None:
+        """Let the payer's bank open or close a dispute."""
+        url = f"{self._payments}/sandbox/payments/{payment_id}/disputes"
+        async with self._session.post(url, json=body) as answer:
+            answer.raise_for_status()
 
     async def ledger(self) -> list[Json]:
         """Every payment that the payment service has."""

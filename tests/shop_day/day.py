@@ -10,15 +10,17 @@ from itertools import cycle
 from typing import Final
 
 from tests.shop_day.client import Json, Refused, Shop, Stuck
-from tests.shop_day.life import Life, units_left
-from tests.shop_day.twists import TWISTS, Stage
-from tests.shop_day.ways import WAYS
+from tests.shop_day.life import Life
+from tests.shop_day.twists import TWISTS, Stage, send_left
+from tests.shop_day.ways import AT_DISPATCH, WAYS, card
 
 AT_ONCE: Final = 12
 ENDED: Final = {"completed", "cancelled"}
 ONE_IN: Final = 5
 """Of so many orders, something befalls one."""
 PLAIN: Final = "nothing"
+UNTOUCHED: Final = {"nobody pays", "transfer that comes too late", "invoice that nobody pays"}
+"""Ways to pay of orders that end before anything befalls them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,11 @@ def plan(shop: Shop, *, orders: int, seed: int) -> list[Life]:
     way_of, twist_of = cycle(ways), cycle(TWISTS)
     lives = []
     for number in range(1, orders + 1):
-        twist = next(twist_of) if number % ONE_IN == 0 else PLAIN
-        lives.append(Life(shop, number, next(way_of), twist, random.Random(f"{seed}:{number}")))
+        name, way = PLAIN, next(way_of)
+        if number % ONE_IN == 0:
+            name = next(twist_of)
+            way = AT_DISPATCH if TWISTS[name].method or way in UNTOUCHED else way
+        lives.append(Life(shop, number, way, name, random.Random(f"{seed}:{number}")))
     return lives
 
 
@@ -90,9 +95,11 @@ async def live_all(lives: list[Life], tell: Callable[[Life], None]) -> Day:
 async def live(life: Life) -> None:
     """Place, pay, send, deliver, collect, with what befalls the order in between."""
     way, twist = WAYS[life.way], TWISTS.get(life.twist)
-    members = twist.members if twist and twist.members is not None else None
-    await life.place(**(way.members if members is None else members))
-    await (way.cover if members is None else WAYS["card, captured at once"].cover)(life)
+    members = dict(way.members)
+    if twist and twist.method:
+        members = card(twist.method) | dict(twist.members)
+    await life.place(**members)
+    await way.cover(life)
     if twist and twist.at is Stage.PAID:
         await twist.play(life)
     if life.order["status"] == "confirmed":
@@ -108,9 +115,7 @@ async def live(life: Life) -> None:
 
 async def send(life: Life) -> None:
     """Pack and dispatch all that is left, and capture what is held for it."""
-    await life.do("warehouse", "/shipments", {"items": units_left(life.order)})
-    shipment = life.order["shipments"][-1]["id"]
-    await life.do("warehouse", f"/shipments/{shipment}/dispatch", {"tracking": life.key()})
+    await send_left(life)
     for payment in life.order["payments"]:
         if payment["authorized"] and life.totals["outstanding"]:
             await life.do("finance", f"/payments/{payment['id']}/capture")
@@ -166,9 +171,13 @@ def faults(order: Json) -> Iterator[str]:
 def why_open(order: Json) -> str:
     """What keeps an order from being completed."""
     totals = order["totals"]
+    if order["status"] == "expired":
+        late = "; what came later went back" if totals["refunded"] else ""
+        return f"expired: nobody paid in time{late}"
     amounts = {name: totals[name] for name in ("outstanding", "refund_due") if totals[name]}
-    what = ", ".join(f"{name} {amount}" for name, amount in amounts.items())
-    return f"{order['status']}, {order['payment_status']}, {order['fulfillment_status']} {what}"
+    statuses = [order[f"{name}_status"] for name in ("payment", "fulfillment")]
+    what = [order["status"], *statuses, *(f"{name} {n}" for name, n in amounts.items())]
+    return ", ".join(what)
 
 
 def _money(payment: Json) -> Money:

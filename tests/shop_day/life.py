@@ -105,13 +105,18 @@ class Life:
         """Money has come to the shop; finance writes it down, and tells the service."""
         self.received += amount
         manual = {"method": method, "reference": self.key(), "received_at": now()}
-        await self.do("finance", "/manual-payments", {"amount": amount, **manual})
+        await self.do("finance", "/payments", {"amount": amount, "manual": manual})
 
     async def record_refund(self, amount: int) -> None:
         """The shop has given money back; finance writes it down, and tells the service."""
         self.paid_out += amount
         body = {"amount": amount, "reference": self.key(), "reason": "customer", "recorded": True}
         await self.do("finance", "/refunds", body)
+
+    async def charges(self) -> list[Json]:
+        """The order's payments as the payment service has them."""
+        start = f"{self.order['id']}:"
+        return [each for each in await self.shop.ledger() if each["reference"].startswith(start)]
 
     def key(self) -> str:
         """A name for one thing that is done, the same in each run of a seed."""
@@ -129,5 +134,11 @@ def units_left(order: Json) -> list[Json]:
     return [
         {"line_id": line["id"], "quantity": left}
         for line in order["lines"]
-        if (left := line["quantity"] - line["cancelled"] - line["allocated"] - line["shipped"])
+        if (left := wanted(line) - line["allocated"] - line["shipped"])
     ]
+
+
+def wanted(line: Json) -> int:
+    """Units that are to be delivered."""
+    units: int = line["quantity"] - line["cancelled"] - line["undeliverable"]
+    return units

@@ -15,15 +15,19 @@ def report(day: Day, *, command: str, seconds: float, requests: int) -> str:
     """The page."""
     statuses = Counter(life.order.get("status", "never placed") for life in day.lives)
     counted = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+    versions = f"Python {platform.python_version()}, " + ", ".join(
+        f"{name} {version(name)}" for name in ("litestar", "pymongo", "secantusdb")
+    )
     return f"""# A shop's day
 
-{len(day.lives)} orders through the HTTP API, over the sandbox's payment service and its webhooks, an API process, a worker and
-a database. Prices include 7 % and 19 % tax. The script keeps a journal of money outside the payment service. At the end, each
-order is compared with the payment service's ledger and that journal.
+{len(day.lives)} orders through the HTTP API, over the sandbox's payment service and its
+webhooks, an API process, a worker and a database. Prices include 7 % and 19 % tax. The script keeps
+a journal of money outside the payment service. At the end, each order is compared with the payment
+service's ledger and with that journal.
 
 - Command: `{command}`
-- Versions: Python {platform.python_version()}, litestar {version("litestar")}, pymongo {version("pymongo")}, SecantusDB {version("secantusdb")}
-- {requests:,} requests in {seconds / 60:.1f} minutes, on two cores that also had other work
+- Versions: {versions}
+- {requests:,} requests in {seconds / 60:.1f} minutes, beside other work
 - Orders at the end: {counted}
 - **Orders whose books differ: {len(day.differing)}**
 

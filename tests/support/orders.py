@@ -70,7 +70,7 @@ def a_placed_order(
         order_id=order_id,
         number=order_number(order_id.int),
         tenant=TENANT,
-        customer_id=CUSTOMER.subject,
+        customer_id=customer_id,
         expires_at=expires_at,
         by=CUSTOMER,
         now=NOW,

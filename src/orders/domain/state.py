@@ -127,11 +127,6 @@ class OrderState:
         return self.placed_by if self.customer_id is None else self.customer_id
 
     @property
-    def confirms_itself(self) -> bool:
-        """Whether it is confirmed as soon as it may be; staff confirm it otherwise."""
-        return self.confirmation is Confirmation.AUTOMATIC
-
-    @property
     def open_holds(self) -> tuple[Hold, ...]:
         """Holds that are not released."""
         return tuple(hold for hold in self.holds if hold.released_at is None)

@@ -14,7 +14,8 @@ import pytest
 from bson.json_util import RELAXED_JSON_OPTIONS, dumps, loads
 
 from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
-from orders.adapters.contracts.samples import LATER, STAFF, a_new_order, an_order_with_everything
+from orders.adapters.contracts.full_order import an_order_with_everything
+from orders.adapters.contracts.samples import LATER, STAFF, a_new_order
 from orders.adapters.mongo.documents import (
     CODEC,
     IMMEDIATELY,

@@ -19,14 +19,9 @@ from pymongo import MongoClient
 
 from orders.adapters.contracts.events.event_outbox import TRACE, EventOutboxContract
 from orders.adapters.contracts.events.event_samples import logged_events
+from orders.adapters.contracts.full_order import an_order_with_everything
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
-from orders.adapters.contracts.samples import (
-    LATER,
-    NOW,
-    STAFF,
-    a_new_order,
-    an_order_with_everything,
-)
+from orders.adapters.contracts.samples import LATER, NOW, STAFF, a_new_order
 from orders.adapters.in_memory.stubs import FixedTraceContext
 from orders.adapters.mongo import form_migration
 from orders.adapters.mongo.backlog import MongoBacklog

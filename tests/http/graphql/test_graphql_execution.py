@@ -16,7 +16,8 @@ from graphql import (
     validate,
 )
 
-from orders.application.access import DETAILS, View
+from orders.application.access import View
+from orders.application.details import DETAILS
 from orders.entrypoints.graphql.execution import Query, picked
 from orders.entrypoints.graphql.queries import build_schema
 from orders.entrypoints.http.schemas.responses import OrderResponse

@@ -313,7 +313,7 @@ async def test_actions_bounds_a_credit_by_its_line_and_names_credits_to_revoke(a
     assert actions["cancel_items"]["items"] == {"2": 2, "3": 1}
     assert actions["revoke_credit"] == {"credits": ["1"]}
     revoked = await api.done(f"{path}/credits/1/revoke", who="sue")
-    assert revoked["credits"][0]["revoked_at"] == revoked["updated_at"]
+    assert revoked["credits"][0]["revoked_at"] == revoked["created_at"]
     assert revoked["totals"]["credits"] == 0
 
 

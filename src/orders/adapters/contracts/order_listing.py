@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orders.adapters.contracts.samples import (
-    CUSTOMER,
-    LATER,
-    NOW,
-    STAFF,
-    a_new_order,
-    an_order_with_everything,
-)
+from orders.adapters.contracts.full_order import an_order_with_everything
+from orders.adapters.contracts.samples import CUSTOMER, LATER, NOW, STAFF, a_new_order
 from orders.application.errors import OrderNotFound
 from orders.application.ports import OrderFilter, Position
 from orders.domain.identifiers import PartId

@@ -23,13 +23,9 @@ import pytest
 
 from orders.adapters.contracts.changed_orders import FollowsChanges, ListsChanges
 from orders.adapters.contracts.durable_orders import OUTAGE_SECONDS, DurableOrders
+from orders.adapters.contracts.full_order import an_order_with_everything
 from orders.adapters.contracts.order_listing import OrderListing
-from orders.adapters.contracts.samples import (
-    NOW,
-    STAFF,
-    a_new_order,
-    an_order_with_everything,
-)
+from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.contracts.scheduled_orders import LEASE, ScheduledOrders
 from orders.application.errors import (
     ConcurrentUpdate,

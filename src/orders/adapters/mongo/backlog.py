@@ -12,12 +12,12 @@ from pymongo import ASCENDING
 from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.documents import (
     IMMEDIATELY,
-    PARKED_FROM,
     PUBLISHERS,
     Document,
     lag_field,
 )
 from orders.adapters.mongo.driver_errors import translate_driver_errors
+from orders.adapters.mongo.leases import PARKED_FROM
 from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.ports import Backlog, QueueBacklog
 

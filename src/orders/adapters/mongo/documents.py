@@ -50,8 +50,6 @@ CODEC: Final[CodecOptions[Document]] = CodecOptions(
 )
 IMMEDIATELY: Final = datetime.fromtimestamp(0, UTC)
 """The time of a queue entry that may be claimed at once: before any clock's now."""
-PARKED_FROM: Final = datetime(5000, 1, 1, tzinfo=UTC)
-"""Queue entries from this time on are parked: they wait for an operator."""
 PUBLISHERS: Final = ("rabbitmq", "kafka")
 """The publishers that may lag: each has its own queue, and an index for it."""
 
@@ -59,7 +57,6 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _BSON_KNOWS = (datetime, UUID)
 _FIELDS = tuple(each.name for each in fields(OrderState) if each.name not in {"id", "version"})
 _EVENTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(OrderEvent)}
-_PARKED_OFFSET: Final = timedelta(days=10 * 146_097)
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, msgspec.MsgspecError, OrderError)
 """What reading raises for a form that this version does not know."""
 
@@ -172,13 +169,6 @@ def lag_field(publisher: str) -> str:
 def lag_document(lag: Lag) -> Document:
     """Return what `lag_field` holds."""
     return {"at": lag.again_at, "confirmed": lag.confirmed, "refusals": lag.refusals}
-
-
-def parked_entry_time(at: datetime) -> datetime:
-    """Return the time of a queue entry that is parked at `at`: later than `PARKED_FROM`, and in
-    the order of parking.
-    """
-    return at + _PARKED_OFFSET
 
 
 def new_events_in(document: Document) -> WaitingEvents | None:
@@ -297,7 +287,6 @@ def _outbox_of(order: Order, traceparent: str | None) -> list[Document]:
 
 
 def _read_only(_: type[Any], value: object) -> ReadOnlyDict[str, str]:
-    """The metadata of a line: the one value whose type msgspec does not know."""
     return ReadOnlyDict(msgspec.convert(value, dict[str, str]))
 
 

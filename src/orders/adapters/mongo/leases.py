@@ -7,7 +7,8 @@ so an entry whose claimant dies can be claimed again then.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from bson import ObjectId
 from pymongo import ASCENDING
@@ -15,6 +16,17 @@ from pymongo import ASCENDING
 from orders.adapters.mongo.connection import Collection
 from orders.adapters.mongo.documents import Document
 from orders.adapters.mongo.majority import MAJORITY
+
+PARKED_FROM: Final = datetime(5000, 1, 1, tzinfo=UTC)
+"""Queue entries from this time on are parked: they wait for an operator."""
+_PARKED_OFFSET: Final = timedelta(days=10 * 146_097)
+
+
+def parked_entry_time(at: datetime) -> datetime:
+    """Return the time of a queue entry that is parked at `at`: later than `PARKED_FROM`, and in
+    the order of parking.
+    """
+    return at + _PARKED_OFFSET
 
 
 async def claim(

@@ -17,7 +17,6 @@ from pymongo import ASCENDING
 from orders.adapters.mongo.connection import Database
 from orders.adapters.mongo.documents import (
     IMMEDIATELY,
-    PARKED_FROM,
     PUBLISHERS,
     Document,
     all_events_in,
@@ -25,11 +24,10 @@ from orders.adapters.mongo.documents import (
     lag_field,
     missing_events_in,
     new_events_in,
-    parked_entry_time,
     parked_in,
 )
 from orders.adapters.mongo.driver_errors import translate_driver_errors
-from orders.adapters.mongo.leases import claim
+from orders.adapters.mongo.leases import PARKED_FROM, claim, parked_entry_time
 from orders.adapters.mongo.stored_forms import StoredForm, orders_in
 from orders.application.ports import (
     FoundEvents,

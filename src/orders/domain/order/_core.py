@@ -87,7 +87,7 @@ class OrderCore:
             change = next(steps)
             while True:
                 before = self.state
-                self.state, new_events = _applied(before, change, self._changed_at(now))
+                self.state, new_events = _applied(before, change, self.stored, now)
                 if follows and not is_nearer_the_end(before, self.state):
                     raise AssertionError("what follows from a change must come to an end")
                 self.events += _recorded(new_events, before.sequence, self.state, by, now)
@@ -97,19 +97,15 @@ class OrderCore:
             result: R = end.value
             return result
 
-    def _changed_at(self, now: datetime) -> datetime:
-        """`now`, but after the last stored change: of two clocks one may be behind."""
-        stored = self.stored
-        if stored.version == 0 or now > stored.updated_at:
-            return now
-        return stored.updated_at + _TICK
-
 
 def _applied(
-    before: OrderState, change: StateChange, at: datetime
+    before: OrderState, change: StateChange, stored: OrderState, now: datetime
 ) -> tuple[OrderState, tuple[OrderEvent, ...]]:
     """The state after a change, and the events of the change with those that it implies."""
-    change = with_refunds_elsewhere_credited(before, change, at)
+    change = with_refunds_elsewhere_credited(before, change, now)
+    # After the last stored change: of the clocks of two processes one may be behind.
+    is_later = stored.version == 0 or now > stored.updated_at
+    at = now if is_later else stored.updated_at + _TICK
     derived = _derived(before, change.fields, at)
     new_events = change.events
     if derived["payment_status"] is OrderPaymentStatus.PAID is not before.payment_status:

@@ -30,6 +30,7 @@ from orders.domain.order._lifecycle import completed
 from orders.domain.order._payments import refunds_of, voids_of
 from orders.domain.order._state_change import Steps, moved
 from orders.domain.payments import Ledger, RefundStatus
+from orders.domain.pricing import Confirmation
 from orders.domain.rules import is_unpaid, refundable, refusals
 from orders.domain.state import OrderState
 
@@ -66,7 +67,8 @@ def follow_ups(before: OrderState, state: OrderState, now: datetime) -> Steps[No
     if _has_to_refund(before, state, came=bool(came)):
         payments = state.ledger.by_refund_preference
         state = yield from refunds_of(state, refundable(state), "order-ended", payments, now)
-    if state.confirms_itself and not refusals(state, Action.CONFIRM, now=now):
+    confirms_itself = state.confirmation is Confirmation.AUTOMATIC
+    if confirms_itself and not refusals(state, Action.CONFIRM, now=now):
         yield moved(state, Action.CONFIRM, OrderConfirmed(), now)
     elif not refusals(state, Action.COMPLETE, now=now):
         yield completed(state, now)

@@ -88,6 +88,9 @@ def created(state: OrderState, hold_reasons: Sequence[str]) -> Steps[None]:
         lines=len(state.lines),
         gross=state.totals.gross,
     )
+    if not hold_reasons:
+        yield changed(created)
+        return
     holds = tuple(
         Hold(id=str(number), reason=reason, placed_at=state.created_at)
         for number, reason in enumerate(hold_reasons, start=1)

@@ -9,7 +9,7 @@ from orders.domain import events
 from orders.domain.actions import Action
 from orders.domain.errors import IllegalStep, InvalidValue
 from orders.domain.lines import Items, move_units, read_only_items, require_units
-from orders.domain.order._editing import Unchanged
+from orders.domain.order._lifecycle import Unchanged
 from orders.domain.order._parts import in_whole_milliseconds, next_id, part, replaced
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.rules import late_units, require_allowed, shippable_units

@@ -16,7 +16,6 @@ from orders.domain.lines import DraftLine, Items
 from orders.domain.money import Money
 from orders.domain.order import (
     _changes,
-    _editing,
     _lifecycle,
     _manual,
     _payment_reports,
@@ -26,8 +25,7 @@ from orders.domain.order import (
     _shipments,
 )
 from orders.domain.order._core import OrderCore
-from orders.domain.order._editing import UNCHANGED, LineMetadata, Unchanged
-from orders.domain.order._lifecycle import CANCEL_REASONS
+from orders.domain.order._lifecycle import CANCEL_REASONS, UNCHANGED, LineMetadata, Unchanged
 from orders.domain.order_changes import ShippingChange
 from orders.domain.payments import ManualPayment, PaymentOperation, PaymentReport
 from orders.domain.pricing import OrderDraft, quote
@@ -248,7 +246,7 @@ class Order:
             AlreadyShipped: If a customer changes the address, the instructions, the gift message
                 or a line's metadata, and units are packed or sent.
         """
-        edits = _editing.Edits(
+        edits = _lifecycle.Edits(
             note=note,
             external_reference=external_reference,
             metadata=metadata,
@@ -259,7 +257,7 @@ class Order:
             gift_message=gift_message,
             line_metadata=line_metadata,
         )
-        self._core.carry_out(_editing.edit(self.state, by, now, edits), by, now)
+        self._core.carry_out(_lifecycle.edit(self.state, by, now, edits), by, now)
 
     def assign_customer(self, customer_id: str, *, by: Actor, now: datetime) -> None:
         """Make a guest's order a customer's: from then on it is theirs. May be repeated.

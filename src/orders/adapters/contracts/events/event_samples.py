@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from orders.adapters.contracts.samples import LARGE, NOW, STAFF, every_total
+from orders.adapters.contracts.full_order import every_total
+from orders.adapters.contracts.samples import LARGE, NOW, STAFF
 from orders.application.ports import LoggedEvent
 from orders.domain import events
 from orders.domain.events import OrderEvent, OrderSnapshot, RecordedEvent

@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from orders.application.access import Details, Operation
+from orders.application.access import Operation
+from orders.application.details import Details
 from orders.domain.state import OrderState
 from orders.domain.validation import Billing, Contact, Shipping
 from orders.entrypoints.http.schemas.part_responses import AddressResponse

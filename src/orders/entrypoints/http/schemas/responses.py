@@ -13,7 +13,8 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType, convert
 
 from orders.adapters.messages import FeedEvent, data_of
-from orders.application.access import DETAILS, Caller, Details, Operation, View, shown_of
+from orders.application.access import Caller, Operation, View
+from orders.application.details import DETAILS, Details, shown_of
 from orders.application.ports import LoggedEvent
 from orders.application.read_orders import PossibleAction
 from orders.domain.events import OrderCancelled, OrderEvent, OrderHeld
