@@ -37,7 +37,7 @@ MAX_TOKENS: Final = 1_000
 MAX_DEPTH: Final = 15
 MAX_FIELDS: Final = 250
 MAX_ROOT_FIELDS: Final = 5
-MAX_COST: Final = 10_000
+MAX_COST: Final = 12_500
 """What may be answered in all: fields, those of a page as often as it has items."""
 PAGE: Final = 50
 """The items of a page whose size is not asked for."""
