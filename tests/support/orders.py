@@ -61,7 +61,11 @@ def an_order_id(key: str = "key-1") -> OrderId:
 
 
 def a_placed_order(
-    *, key: str = "key-1", expires_at: datetime | None = EXPIRES, **changes: Any
+    *,
+    key: str = "key-1",
+    customer_id: str | None = CUSTOMER.subject,
+    expires_at: datetime | None = EXPIRES,
+    **changes: Any,
 ) -> Order:
     """A pending order of 4,300; `changes` are of the draft."""
     order_id = an_order_id(key)
