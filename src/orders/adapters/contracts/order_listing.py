@@ -21,7 +21,15 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
-from orders.domain.payments import PaymentTerms, TermsKind
+from orders.domain.money import Money
+from orders.domain.payments import (
+    DisputeStatus,
+    PaymentReport,
+    PaymentTerms,
+    ProviderStatus,
+    ReportedDispute,
+    TermsKind,
+)
 
 if TYPE_CHECKING:
     from orders.application.ports import OrderRepository
@@ -171,6 +179,30 @@ class OrderListing:
         order.write_off(by=STAFF, now=LATER)
         await orders.save(order)
         assert [await listed(overdue, due + TICK) for overdue in (True, False)] == ["", ""]
+
+    async def test_lists_by_the_status_of_disputes(self, orders: OrderRepository) -> None:
+        await orders.add(order := a_new_order(number="A"))
+        await orders.add(a_new_order(number="B"))
+        payment = order.start_payment("tok_ok", capture=True, by=CUSTOMER, now=NOW)
+        report = PaymentReport(
+            provider_id="pay_1",
+            reference=payment.key,
+            status=ProviderStatus.CAPTURED,
+            amount=Money(payment.amount, "EUR"),
+            captured=payment.amount,
+            refunded=0,
+        )
+        # A bank may reverse what it decided: won comes before lost.
+        for status in DisputeStatus:
+            dispute = ReportedDispute(id="dp_1", amount=1, status=status)
+            disputed = replace(report, disputes=(dispute,))
+            order.record_payment_report(disputed, payment.payment_id, now=LATER)
+            await orders.save(order)
+
+            for wanted in DisputeStatus:
+                where = OrderFilter(tenant="shop", dispute_status=[wanted])
+                found = await _numbers(orders, where, newest_first=True)
+                assert found == ("A" if wanted is status else "")
 
     @pytest.mark.parametrize("newest_first", [True, False])
     async def test_each_order_is_on_one_page_while_new_orders_are_added(

@@ -77,7 +77,8 @@ def to_document(order: Order, *, traceparent: str | None) -> Document:
     }
     if (at := overdue_from(state)) is not None:
         document["overdue_from"] = at
-    if dispute_status := state.ledger.dispute_status:
+    # Most new orders have no payment yet.
+    if state.ledger.payments and (dispute_status := state.ledger.dispute_status):
         document["dispute_status"] = dispute_status.value
     if order.new_events:
         document["outbox_claim"] = {"at": IMMEDIATELY}
