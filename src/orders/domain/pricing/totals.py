@@ -139,10 +139,12 @@ def tax_lines_of(
 
     What has neither a rate nor tax is in none of them.
     """
-    # Most orders have lines without tax only: for those this is all.
     taxed = [line for line in lines if line.tax or line.tax_rule]
+    is_shipping_taxed = shipping and (shipping.tax or shipping.tax_rate is not None)
+    if not taxed and not is_shipping_taxed:
+        return ()
     parts = [line.taxed_part(line.live) for line in taxed if line.live]
-    if shipping and (shipping.tax or shipping.tax_rate is not None):
+    if shipping and is_shipping_taxed:
         gross = shipping.price + _added(shipping.tax, policy)
         parts.append(TaxedPart(shipping.tax_rate, gross, shipping.tax, is_taxed=True))
     return tax_lines(parts)

@@ -62,6 +62,7 @@ class LineResponse(ResponsePart, frozen=True):
     @classmethod
     def of(cls, line: Line, *, money: bool, packing: bool) -> LineResponse:
         """Show a line, with its prices or without, with its metadata or without."""
+        rule = line.tax_rule
         return cls(
             # A call with more than 15 keywords builds a dictionary first: four times the work.
             line.id,
@@ -79,7 +80,7 @@ class LineResponse(ResponsePart, frozen=True):
             discount=line.discount if money else UNSET,
             order_discount=line.order_discount if money else UNSET,
             tax=line.tax if money else UNSET,
-            tax_rate=line.tax_rate if money else UNSET,
+            tax_rate=(rule.rate if rule else None) if money else UNSET,
             total=line.gross if money else UNSET,
             metadata=line.metadata if packing and line.metadata is not None else UNSET,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -50,7 +50,7 @@ class TotalsResponse(ResponsePart, frozen=True):
     tax_lines: list[TaxLineResponse]
 
     @classmethod
-    def of(cls, totals: Totals, tax_lines: Iterable[TaxLine]) -> TotalsResponse:
+    def of(cls, totals: Totals, tax_lines: Sequence[TaxLine]) -> TotalsResponse:
         """Show all amounts."""
         lines = [TaxLineResponse.of(each) for each in tax_lines]
         return cls(*_amounts_of(totals), lines)  # type: ignore[call-arg] # mypy counts one for the tuple
