@@ -15,7 +15,7 @@ from bson.json_util import RELAXED_JSON_OPTIONS, dumps, loads
 
 from orders.adapters.contracts.events.event_samples import EVERY_EVENT, logged_events
 from orders.adapters.contracts.full_order import an_order_with_everything
-from orders.adapters.contracts.samples import LATER, STAFF, a_new_order
+from orders.adapters.contracts.samples import CUSTOMER, LATER, STAFF, a_new_order
 from orders.adapters.mongo.documents import (
     CODEC,
     IMMEDIATELY,
@@ -201,6 +201,44 @@ def test_a_change_sets_what_differs_and_no_more() -> None:
     }
     (event,) = update["$push"]["outbox"]["$each"]
     assert (event["event"]["type"], event["traceparent"]) == ("NoteAdded", TRACE)
+
+
+def test_an_order_that_becomes_a_customers_is_listed_as_theirs() -> None:
+    guests = a_new_order(customer_id=None)
+    order = restore(to_state(to_document(guests, traceparent=None)))
+    order.assign_customer("ada", by=STAFF, now=LATER)
+
+    changed = to_update(order, traceparent=None)["$set"]
+
+    assert to_document(guests, traceparent=None)["owner"] == CUSTOMER.subject
+    assert (changed["customer_id"], changed["owner"]) == ("ada", "ada")
+
+
+def test_the_metadata_of_a_stored_line_cannot_be_written_and_is_text_by_name() -> None:
+    metadata = to_state(golden()).lines[0].metadata
+    assert metadata
+    with pytest.raises(TypeError):
+        metadata["engrave"] = "other"
+    document = golden()
+    document["lines"][0]["metadata"] = {"engrave": 7}
+    with pytest.raises(UnreadableOrder, match="Expected `str`"):
+        to_state(document)
+
+
+def test_an_order_without_people_is_read_as_it_was_stored_before_there_were_any() -> None:
+    document = golden()
+    for name in ("contact", "billing", "gift_message"):
+        del document[name]
+    del document["shipping"]["instructions"]
+    for line in document["lines"]:
+        del line["metadata"]
+
+    state = to_state(document)
+
+    assert (state.contact, state.billing, state.gift_message) == (None, None, None)
+    assert state.shipping is not None
+    assert state.shipping.instructions is None
+    assert {line.metadata for line in state.lines} == {None}
 
 
 def test_every_field_of_an_order_is_stored() -> None:

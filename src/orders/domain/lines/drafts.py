@@ -136,7 +136,9 @@ def _line_of(draft: DraftLine, index: int, limits: OrderLimits) -> Line:
             tax=tax,
             shippable=validate_flag(draft.shippable, "shippable"),
             tax_rule=None if draft.tax_rate is None else _rule(draft.tax_rate, tax),
-            metadata=read_only_metadata(draft.metadata, "metadata"),
+            metadata=(
+                None if draft.metadata == {} else read_only_metadata(draft.metadata, "metadata")
+            ),
         )
     except InvalidValue as refusal:
         raise InvalidValue(f"lines/{index}/{refusal.field}", refusal.problem) from None

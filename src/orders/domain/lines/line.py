@@ -144,7 +144,9 @@ def require_metadata_room(lines: Iterable[Line]) -> None:
     Raises:
         InvalidValue: If it is more than `MAX_LINE_METADATA`.
     """
-    entries = (line.metadata for line in lines if line.metadata is not None)
+    entries = [line.metadata for line in lines if line.metadata is not None]
+    if not entries:
+        return
     used = sum(len(name) + len(text) for each in entries for name, text in each.items())
     if used > MAX_LINE_METADATA:
         most = f"{MAX_LINE_METADATA:,}"
