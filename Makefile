@@ -53,6 +53,9 @@ simulate: $(READY) ## Run 10,000 seeded histories of crashes and losses (ARGS="-
 properties: $(READY) ## Drive one order through 10,000 random lives of 60 steps; plant faults (ARGS="--runs 500")
 	@$(PY) -m tests.domain.machine $(ARGS)
 
+shop-day: $(READY) ## Live through a shop's day of 300 orders by the API, to the penny (ARGS="--orders 50")
+	@$(PY) -m tests.shop_day $(ARGS)
+
 alerts: $(READY) ## Break a running service part by part; report which alerts fire
 	@$(PY) -m tests.operating $(ARGS)
 
@@ -141,4 +144,4 @@ $(TOOLS)/.ready: requirements/tools.lock | $(READY)
 		GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@touch $@
 
-.PHONY: help run test demo simulate properties chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases consumers blue-green bench bench-compare bench-database check tools format lock clean
+.PHONY: help run test demo simulate properties shop-day chaos fuzz lint-openapi asyncapi sbom alerts availability brokers clients gateways issuers databases consumers blue-green bench bench-compare bench-database check tools format lock clean

@@ -154,8 +154,9 @@ def _is_to_be_repeated(reply: Reply) -> bool:
     return reply.status >= 500 or reply.status == 429 or reply.body.get("code") in _REPEATABLE
 
 
-def order_of(key: str, method: str, *, capture: bool, units: int) -> Json:
-    """What places an order of a few things, worth `worth(units)`, and pays for it."""
+def order_of(key: str, method: str | None, *, capture: bool, units: int) -> Json:
+    """What places an order of a few things, worth `worth(units)`, and pays for it by a method."""
+    payment = {"payment": {"method": method, "capture": capture}} if method else {}
     return {
         "currency": "GBP",
         "external_reference": key,
@@ -164,7 +165,7 @@ def order_of(key: str, method: str, *, capture: bool, units: int) -> Json:
             {"sku": "MUG-RED", "name": "Red mug", "quantity": units},
             {"sku": "CARD-BIRTHDAY", "name": "Card", "quantity": 1},
         ],
-        "payment": {"method": method, "capture": capture},
+        **payment,
     }
 
 

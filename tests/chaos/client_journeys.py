@@ -32,6 +32,8 @@ class Case:
     cancelled: bool | None = None
     """Whether a request to cancel was granted; None if there was none."""
     captured_later: bool = False
+    recorded: bool = False
+    """Whether the service has taken down a payment that came without the payment service."""
     done: bool = False
     """Whether the clients have all their answers."""
     money_known_at: float | None = None
@@ -121,6 +123,45 @@ async def ships(case: Case, scene: Scene) -> None:
         for step in ("dispatch", "deliver"):
             path = f"{case.path}/shipments/{packed.body['shipments'][0]['id']}/{step}"
             await scene.client.post(path, {}, key=f"{case.key}-{step}", first=scene.first)
+
+
+async def pays_by_hand(case: Case, scene: Scene) -> None:
+    """The customer transfers the money, and finance records that it came."""
+    body = order_of(case.key, None, capture=False, units=case.units)
+    case.placed = await scene.client.post("/v1/orders", body, key=case.key, first=scene.first)
+    await _record_payment(case, scene)
+
+
+async def pays_on_delivery(case: Case, scene: Scene) -> None:
+    """The order is sent before it is paid, and lost on its way once; the driver brings cash."""
+    body = order_of(case.key, None, capture=False, units=case.units) | {"terms": "on_delivery"}
+    case.placed = await scene.client.post("/v1/orders", body, key=case.key, first=scene.first)
+    everything = [
+        {"line_id": line["id"], "quantity": line["quantity"]} for line in case.placed.body["lines"]
+    ]
+    for number, steps in enumerate((("dispatch", "fail"), ("dispatch", "deliver")), start=1):
+        await scene.client.post(
+            f"{case.path}/shipments",
+            {"items": everything},
+            key=f"{case.key}-pack-{number}",
+            first=scene.second,
+        )
+        for step in steps:
+            path, key = f"{case.path}/shipments/{number}/{step}", f"{case.key}-{step}-{number}"
+            reason = {"reason": "lost"} if step == "fail" else {}
+            await scene.client.post(path, reason, key=key, first=scene.first)
+    await _record_payment(case, scene)
+
+
+async def _record_payment(case: Case, scene: Scene) -> None:
+    manual = {"method": "bank_transfer", "reference": case.key}
+    reply = await scene.client.post(
+        f"{case.path}/payments",
+        {"manual": manual, "amount": case.total},
+        key=f"{case.key}-record",
+        first=scene.second,
+    )
+    case.recorded = reply.ok
 
 
 async def _cancel(case: Case, scene: Scene, *, first: str) -> None:

@@ -28,6 +28,13 @@ SLOWLY_HELD: Final[Payment] = ("tok_slow", False)
 LATE: Final[Payment] = ("tok_timeout_booked", True)
 LOST: Final[Payment] = ("tok_timeout_unbooked", False)
 DECLINED: Final[Payment] = ("tok_declined", True)
+ASKED: Final[Payment] = ("tok_requires_action", True)
+DISPUTED: Final[Payment] = ("tok_disputed", True)
+DISPUTED_WON: Final[Payment] = ("tok_disputed_won", True)
+LAPSED: Final[Payment] = ("tok_authorization_expires", False)
+REFUNDED_ELSEWHERE: Final[Payment] = ("tok_refunded_elsewhere", True)
+SENT_BACK: Final[Payment] = ("tok_refund_fails_late", True)
+BY_HAND: Final[Payment] = ("by hand", True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

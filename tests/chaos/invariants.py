@@ -5,7 +5,7 @@ payment service's ledger, the broker's deliveries, and what the API shows on eve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -30,6 +30,21 @@ TOLD_BY = {
 _ENDED = {"cancelled", "expired"}
 _DOUBTFUL = {"pending", "requires_action", "review"}
 _DECLINED = {"tok_declined", "tok_insufficient_funds"}
+_SENT_BACK = "tok_refund_fails_late"
+_BEFALLS: Mapping[str, Callable[[Json], bool]] = {
+    "tok_disputed": lambda order: bool(order["disputes"]),
+    "tok_disputed_won": lambda order: any(d["status"] == "won" for d in order["disputes"]),
+    "tok_authorization_expires": lambda order: order["payment_status"] == "voided",
+    "tok_refunded_elsewhere": lambda order: order["totals"]["refunded"] > 0,
+    _SENT_BACK: lambda order: any(r["status"] == "failed" for r in order["refunds"]),
+}
+"""What the payment service reports some seconds after a payment, by its method."""
+_LEFT = {
+    "tok_disputed": "charged_back",
+    "tok_authorization_expires": "voided",
+    "tok_refunded_elsewhere": "refunded",
+}
+"""The payment status that such a payment leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +70,16 @@ class Evidence:
         return max(self.shown.values(), key=lambda order: int(order["version"]))
 
 
-def is_settled(order: Json) -> bool:
+def is_settled(order: Json, method: str) -> bool:
     """Whether nothing is under way for an order, as far as it shows."""
     totals = order["totals"]
+    has_befallen = _BEFALLS.get(method)
+    owed = 0 if method == _SENT_BACK else totals["refund_due"]
     return (
-        not any(payment["status"] in _DOUBTFUL for payment in order["payments"])
+        (has_befallen is None or has_befallen(order))
+        and not any(payment["status"] in _DOUBTFUL for payment in order["payments"])
         and not any(refund["status"] == "requested" for refund in order["refunds"])
-        and not (order["status"] in _ENDED and (totals["authorized"] or totals["refund_due"]))
+        and not (order["status"] in _ENDED and (totals["authorized"] or owed))
         and not (order["status"] == "pending" and order["payment_status"] in ("authorized", "paid"))
     )
 
@@ -100,7 +118,10 @@ def _one_charge(evidence: Evidence) -> Iterator[str]:
     if sum(amount > 0 for amount in left.values()) > 1 or sum(left.values()) > evidence.case.total:
         yield f"I1 charged more than once: {left}"
     own = f"{evidence.case.order_id}"
-    known = {f"{own}:{payment['id']}" for payment in evidence.order["payments"]}
+    payments = evidence.order["payments"]
+    if any(payment.get("manual") for payment in payments) and (evidence.accounts or evidence.calls):
+        yield "I1 the payment service was asked for money that came without it"
+    known = {f"{own}:{payment['id']}" for payment in payments}
     charged = {key for key in evidence.calls if key.count(":") == 1}
     if charged - known or len(known) > 1:
         yield f"I1 charged by the keys {sorted(charged)}; the order knows {sorted(known)}"
@@ -123,7 +144,12 @@ def _transitions(evidence: Evidence) -> Iterator[str]:
     for status, kind in TOLD_BY.items():
         if kinds[kind] != sum(arrived == status for _, arrived in moves):
             yield f"I3 {kinds[kind]} {kind} for the moves {moves}"
-    if kinds["OrderCreated"] != 1 or kinds["PaymentStarted"] != 1:
+    paid = kinds["PaymentStarted"] + kinds["PaymentRecorded"]
+    if (
+        kinds["OrderCreated"] != 1
+        or paid != 1
+        or kinds["PaymentRecorded"] != evidence.case.recorded
+    ):
         yield f"I3 created and charged as {dict(kinds)}"
     order = evidence.order
     if statuses[-1] != order["status"]:
@@ -154,7 +180,7 @@ def _sequence(evidence: Evidence) -> Iterator[str]:
 def _at_rest(evidence: Evidence) -> Iterator[str]:
     """I5: nothing is under way, and it went as its payment method goes."""
     order, case = evidence.order, evidence.case
-    if not is_settled(order):
+    if not is_settled(order, case.method):
         yield (
             f"I5 left {order['status']}, payment {order['payment_status']}, "
             f"{order['payments']} {order['refunds']}"
@@ -169,9 +195,8 @@ def _at_rest(evidence: Evidence) -> Iterator[str]:
         expected = status == "cancelled"
     else:
         taken = case.capture or case.captured_later
-        expected = status in ("confirmed", "completed") and paid == (
-            "paid" if taken else "authorized"
-        )
+        left = _LEFT.get(case.method, "paid" if taken else "authorized")
+        expected = status in ("confirmed", "completed") and paid == left
     if not expected:
         yield f"I5 came to rest {status}, {paid}; cancelled: {case.cancelled}"
 
@@ -180,9 +205,11 @@ def _money(evidence: Evidence) -> Iterator[str]:
     """I7: the ledger, the API and the last event agree, and it is what the state owes."""
     order = evidence.order
     totals = order["totals"]
+    by_hand = evidence.case.total if evidence.case.recorded else 0
     there = {
-        "captured": sum(each["captured"] for each in evidence.accounts),
+        "captured": by_hand + sum(each["captured"] for each in evidence.accounts),
         "refunded": sum(each["refunded"] for each in evidence.accounts),
+        "charged_back": sum(each["charged_back"] for each in evidence.accounts),
         "authorized": sum(map(_held, evidence.accounts)),
     }
     here = {name: totals[name] for name in there}
@@ -190,8 +217,9 @@ def _money(evidence: Evidence) -> Iterator[str]:
     said = {name: last.get(name) for name in there}
     if not there == here == said:
         yield f"I7 ledger {there}, API {here}, event {said}"
-    net = there["captured"] - there["refunded"]
-    if order["status"] in _ENDED and (net or there["authorized"]):
+    net = there["captured"] - there["refunded"] - there["charged_back"]
+    owed = evidence.case.total if evidence.case.method == _SENT_BACK else 0
+    if order["status"] in _ENDED and (net != owed or there["authorized"]):
         yield f"I7 {order['status']}, and {net} kept, {there['authorized']} held"
     if order["status"] not in _ENDED and net not in (0, totals["due"]):
         yield f"I7 {net} kept of {totals['due']} due"

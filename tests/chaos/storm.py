@@ -14,16 +14,25 @@ from tests.chaos.client_journeys import (
     cancels_in_flight,
     captures,
     pays,
+    pays_by_hand,
+    pays_on_delivery,
     refunds,
     ships,
 )
 from tests.chaos.crash_points import (
+    ASKED,
+    BY_HAND,
     DECLINED,
+    DISPUTED,
+    DISPUTED_WON,
     FLAKY,
     HELD,
+    LAPSED,
     LATE,
     LOST,
     PENDING,
+    REFUNDED_ELSEWHERE,
+    SENT_BACK,
     SLOW,
     SLOWLY_HELD,
     TAKEN,
@@ -36,7 +45,7 @@ FAULT_SHARE: Final = 0.1
 CLIENTS: Final = 24
 _KINDS: Final = ("api", "worker", "broker", "sandbox", "database")
 
-# What customers do, and how many of each in twenty.
+# What customers do, and how many of each in thirty.
 _MIX: Final[Sequence[tuple[int, Story, Payment]]] = (
     (4, pays, TAKEN),
     (2, pays, HELD),
@@ -51,6 +60,14 @@ _MIX: Final[Sequence[tuple[int, Story, Payment]]] = (
     (1, cancels_in_flight, SLOWLY_HELD),
     (1, captures, HELD),
     (2, ships, TAKEN),
+    (1, pays, ASKED),
+    (2, pays, DISPUTED),
+    (1, pays, DISPUTED_WON),
+    (1, pays, LAPSED),
+    (1, pays, REFUNDED_ELSEWHERE),
+    (1, refunds, SENT_BACK),
+    (2, pays_by_hand, BY_HAND),
+    (1, pays_on_delivery, BY_HAND),
 )
 
 

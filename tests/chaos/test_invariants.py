@@ -35,7 +35,14 @@ def an_event(case: Case, sequence: int, kind: str, status: str, **after: int) ->
         "type": kind,
         "sequence": sequence,
         "data": {
-            "after": {"status": status, "captured": 0, "refunded": 0, "authorized": 0} | after
+            "after": {
+                "status": status,
+                "captured": 0,
+                "refunded": 0,
+                "charged_back": 0,
+                "authorized": 0,
+            }
+            | after
         },
     }
 
@@ -57,7 +64,8 @@ def kept(**changed: Any) -> Evidence:
         "payments": [{"id": "1", "status": "captured"}],
         "refunds": [],
         "totals": {
-            "captured": TOTAL, "refunded": 0, "authorized": 0, "due": TOTAL, "refund_due": 0,
+            "captured": TOTAL, "refunded": 0, "charged_back": 0, "authorized": 0,
+            "due": TOTAL, "refund_due": 0,
         },
     }  # fmt: skip
     account = {

@@ -231,7 +231,7 @@ class Trial:
     async def _look(self, case: Case) -> None:
         ups = self.deployment.up("api")
         reply = await self.client.get(self.chance.choice(ups), case.path) if ups else None
-        if reply is None or not reply.ok or not is_settled(reply.body):
+        if reply is None or not reply.ok or not is_settled(reply.body, case.method):
             return
         now = time.monotonic()
         case.money_known_at = case.money_known_at or now

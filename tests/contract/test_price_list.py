@@ -253,7 +253,7 @@ async def test_keeps_a_bounded_number_of_prices_and_forgets_the_oldest() -> None
 async def test_so_many_wait_for_a_slow_catalogue_and_no_more() -> None:
     asked, may_answer = asyncio.Semaphore(0), asyncio.Event()
 
-    async def slowly(request: web.Request) -> web.Response:
+    async def slowly(request: web.Request) -> web.StreamResponse:
         asked.release()
         await may_answer.wait()
         return await answer_from(PRICES)(request)

@@ -171,9 +171,13 @@ def faults(order: Json) -> Iterator[str]:
 def why_open(order: Json) -> str:
     """What keeps an order from being completed."""
     totals = order["totals"]
+    if order["status"] == "expired":
+        late = "; what came later went back" if totals["refunded"] else ""
+        return f"expired: nobody paid in time{late}"
     amounts = {name: totals[name] for name in ("outstanding", "refund_due") if totals[name]}
-    what = ", ".join(f"{name} {amount}" for name, amount in amounts.items())
-    return f"{order['status']}, {order['payment_status']}, {order['fulfillment_status']} {what}"
+    statuses = [order[f"{name}_status"] for name in ("payment", "fulfillment")]
+    what = [order["status"], *statuses, *(f"{name} {n}" for name, n in amounts.items())]
+    return ", ".join(what)
 
 
 def _money(payment: Json) -> Money:

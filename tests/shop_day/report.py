@@ -20,10 +20,10 @@ def report(day: Day, *, command: str, seconds: float, requests: int) -> str:
     )
     return f"""# A shop's day
 
-{len(day.lives)} orders through the HTTP API, over the sandbox's payment service and its webhooks, an
-API process, a worker and a database. Prices include 7 % and 19 % tax. The script keeps a journal of
-money outside the payment service. At the end, each order is compared with the payment service's
-ledger and with that journal.
+{len(day.lives)} orders through the HTTP API, over the sandbox's payment service and its
+webhooks, an API process, a worker and a database. Prices include 7 % and 19 % tax. The script keeps
+a journal of money outside the payment service. At the end, each order is compared with the payment
+service's ledger and with that journal.
 
 - Command: `{command}`
 - Versions: {versions}

@@ -131,11 +131,13 @@ async def correct_the_tracking(life: Life) -> None:
 
 
 async def leave_before_the_cancellation(life: Life) -> None:
-    """A unit is cancelled, and it turns out that it had left in a parcel of its own."""
-    unit = one_of(life.order["lines"][0])
-    await life.do("support", "/cancellations", {"items": [unit], "reason": "customer"})
+    """A unit is cancelled, and it turns out that all of its line had left by then."""
+    line = life.order["lines"][0]
+    items = [one_of(line)]
+    await life.do("support", "/cancellations", {"items": items, "reason": "customer"})
     await give_back(life)
-    await life.do("warehouse", "/late-shipments", {"items": [unit], "tracking": life.key()})
+    left = {"line_id": line["id"], "quantity": line["quantity"]}
+    await life.do("warehouse", "/late-shipments", {"items": [left], "tracking": life.key()})
 
 
 async def return_a_part(life: Life) -> None:
@@ -271,7 +273,7 @@ TWISTS: Final[Mapping[str, Twist]] = {
         method="tok_ok",
         members={"holds": ["fraud"], "confirmation": "manual"},
     ),
-    "paid twice": Twist(at=Stage.PAID, play=pay_twice, method="tok_ok"),
+    "paid twice": Twist(at=Stage.DELIVERED, play=pay_twice, method="tok_ok"),
     "a unit had left before it was cancelled": Twist(
         at=Stage.PAID, play=leave_before_the_cancellation
     ),

@@ -51,6 +51,15 @@ def _seen(history: History) -> Counter[str]:
     seen = Counter(f"orders left {state.status}" for state in orders.values())
     seen["orders"] = len(orders)
     seen["answers that clients got"] = len(history.told)
+    for state in orders.values():
+        seen["disputes"] += len(state.ledger.disputes)
+        seen["refunds"] += len(state.ledger.refunds)
+        seen["refunds that failed"] += sum(r.status == "failed" for r in state.ledger.refunds)
+        seen["payments recorded by hand"] += sum(
+            p.manual is not None for p in state.ledger.payments
+        )
+        seen["parcels that failed"] += sum(s.status == "failed" for s in state.shipments)
+        seen["orders with terms"] += state.terms is not None
     seen["deaths of processes"] = words["dies"]
     seen["stalls of processes"] = words["stalls"]
     seen["times that the store had no majority"] = words["has no majority"]

@@ -79,7 +79,9 @@ async def _live(history: History) -> None:
     ]
     history.asked_for.update(each.order_id for each in people)
     clients = [world.loop.create_task(each.live()) for each in people]
-    await world.pause(20.0, 60.0)
+    for _ in range(10):
+        await world.pause(2.0, 6.0)
+        outside.provider.befall()
     outside.provider.decide_all()
     await world.pause(0.0, 20.0)
     world.heal()

@@ -5,7 +5,7 @@ service: the payment service's books, the brokers' deliveries, the answers that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
@@ -22,7 +22,12 @@ from orders.domain.events import (
 )
 from orders.domain.identifiers import OrderId
 from orders.domain.lifecycle import OrderStatus
-from orders.domain.payments import PaymentReport, PaymentStatus, RefundStatus
+from orders.domain.payments import (
+    DisputeStatus,
+    PaymentReport,
+    PaymentStatus,
+    RefundStatus,
+)
 from orders.domain.state import OrderState
 from tests.domain.machine.invariants import MOVES
 from tests.simulation.history import History
@@ -139,7 +144,9 @@ def _charges(history: History, state: OrderState) -> Iterator[str]:
     keys = {f"{state.id}:{payment.id}" for payment in state.ledger.payments}
     if books.keys() - keys:
         yield f"I1 charged under keys that the order does not know: {sorted(books.keys() - keys)}"
-    left = {key: r.captured - r.refunded + held for key, (r, held) in books.items()}
+    left = {key: _kept(r) + held for key, (r, held) in books.items()}
+    if any(_was_taken_back(report) for report, _ in books.values()):
+        return  # Who pays anew after that has paid twice once the bank changes its mind.
     if sum(amount > 0 for amount in left.values()) > 1:
         yield f"I1 charged more than once: {left}"
     if sum(left.values()) > GROSS:
@@ -149,22 +156,68 @@ def _charges(history: History, state: OrderState) -> Iterator[str]:
 def _money(history: History, state: OrderState) -> Iterator[str]:
     """I7: the payment service's books are ours, and what is kept is what the state says."""
     books = _books(history, state).values()
-    totals = state.totals
-    captured = sum(report.captured for report, _ in books)
-    refunded = sum(report.refunded for report, _ in books)
+    reports = [report for report, _ in books]
+    asked = [payment for payment in state.ledger.payments if payment.manual is None]
     held = sum(held for _, held in books)
-    there, here = (captured, refunded, held), (totals.captured, totals.refunded, totals.authorized)
+    there = (
+        sum(report.captured for report in reports),
+        sum(report.refunded for report in reports),
+        sum(map(_taken_by_banks, reports)),
+        held,
+    )
+    here = (
+        sum(payment.captured for payment in asked),
+        sum(payment.refunded for payment in asked),
+        sum(payment.charged_back for payment in asked),
+        state.totals.authorized,
+    )
     if there != here:
-        yield f"I7 captured, refunded, held: {there} there, {here} here"
-    if refunded and captured - refunded < totals.due:
-        yield f"I7 refunded below what is due: {captured} - {refunded} < {totals.due}"
-    failed = 0
+        yield f"I7 captured, refunded, charged back, held: {there} there, {here} here"
+    yield from _refunds(state, reports)
+    kept, failed = sum(map(_kept, reports)), _failed(state)
+    if state.status in ENDED and held + kept > failed:
+        yield f"I7 {state.status}, and {held} held, {kept} kept"
+    recorded = sum(payment.manual is not None for payment in state.ledger.payments)
+    acknowledged = {
+        told.key
+        for told in history.told
+        if (told.order_id, told.operation) == (state.id, "record_payment")
+    }
+    if recorded < len(acknowledged):
+        yield f"I7 {len(acknowledged)} payments were recorded, and {recorded} are there"
+
+
+def _refunds(state: OrderState, reports: Sequence[PaymentReport]) -> Iterator[str]:
+    """What goes back is owed, and is there; unless others give the same money back."""
+    totals = state.totals
+    elsewhere = any(refund.recorded for refund in state.ledger.refunds) or any(
+        refund.reference is None for report in reports for refund in report.refunds
+    )
+    if elsewhere:
+        return
+    if totals.refunded and totals.captured - totals.refunded < totals.due:
+        yield f"I7 refunded below what is due: {totals.captured} - {totals.refunded}"
     for refund in state.ledger.refunds:
-        failed += refund.amount if refund.status is RefundStatus.FAILED else 0
         if refund.failure_code not in (None, "refund_failed"):
             yield f"I7 refund {refund.id} was more than there is: {refund.failure_code}"
-    if state.status in ENDED and held + captured - refunded > failed:
-        yield f"I7 {state.status}, and {held} held, {captured - refunded} kept"
+
+
+def _failed(state: OrderState) -> int:
+    return sum(r.amount for r in state.ledger.refunds if r.status is RefundStatus.FAILED)
+
+
+def _kept(report: PaymentReport) -> int:
+    """What the shop has of a payment."""
+    return report.captured - report.refunded - _taken_by_banks(report)
+
+
+def _taken_by_banks(report: PaymentReport) -> int:
+    return sum(each.amount for each in report.disputes if each.status is not DisputeStatus.WON)
+
+
+def _was_taken_back(report: PaymentReport) -> bool:
+    """Whether a bank took money back, or sent a refund back."""
+    return bool(report.disputes) or report.failed_amount > 0
 
 
 def _books(history: History, state: OrderState) -> dict[str, tuple[PaymentReport, int]]:

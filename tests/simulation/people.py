@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from orders.application.access import Operation
 from orders.application.errors import (
@@ -19,6 +20,7 @@ from orders.application.requests import CommandResult
 from orders.domain.errors import OrderError
 from orders.domain.identifiers import Actor, OrderId, PartId, derive_order_id
 from orders.domain.order.order import Order
+from orders.domain.payments import ManualMethod, ManualPayment, PaymentTerms, TermsKind
 from orders.domain.state import OrderState
 from tests.simulation.service import Outside, UseCases
 from tests.simulation.world import Link, NoAnswer
@@ -32,8 +34,15 @@ METHODS = (
     "tok_timeout_unbooked",
     "tok_flaky",
     "tok_pending",
+    "tok_requires_action",
     "tok_refund_fails",
+    "tok_refund_fails_late",
+    "tok_disputed",
+    "tok_disputed_won",
+    "tok_authorization_expires",
+    "tok_refunded_elsewhere",
 )
+TERMS = (*(None,) * 5, PaymentTerms(kind=TermsKind.ON_DELIVERY))
 Tell = Callable[[Order, Actor, datetime], object]
 
 
@@ -64,12 +73,16 @@ class Client:
         chance = self._world.chance
         method = chance.choice((*METHODS, None))
         capture = chance.random() < 0.7
+        terms = chance.choice(TERMS)
         wish = InitialPayment(method=method, capture=capture) if method else None
         placing = self._insist(
             self.name,
             "place",
             lambda use: use.place_order(
-                a_draft(), customer_id="ada", payment=wish, request=a_request("sue", key=self.name)
+                a_draft(terms=terms),
+                customer_id="ada",
+                payment=wish,
+                request=a_request("sue", key=self.name),
             ),
         )
         people = [self._give_commands() for _ in range(chance.randint(0, 3))]
@@ -160,6 +173,19 @@ def _cancel_one(order: Order, by: Actor, now: datetime) -> None:
     order.cancel_items({PartId(line): 1}, "inventory", by=by, now=now)
 
 
+def _last(parts: Sequence[Any]) -> str:
+    return parts[-1].id if parts else "1"
+
+
+def _record_payment(order: Order, by: Actor, now: datetime) -> None:
+    received = ManualPayment(method=ManualMethod.BANK_TRANSFER, received_at=now)
+    order.record_payment(received, by=by, now=now)
+
+
+def _return_one(order: Order, by: Actor, now: datetime) -> None:
+    order.request_return({order.state.lines[0].id: 1}, "damaged", by=by, now=now)
+
+
 TELL: Mapping[Operation, Tell] = {
     Operation.PAY: lambda order, by, now: None,  # with a method of its own
     Operation.CAPTURE: lambda order, by, now: order.capture(_last_payment(order), by=by, now=now),
@@ -169,6 +195,27 @@ TELL: Mapping[Operation, Tell] = {
     Operation.REFUND: lambda order, by, now: order.refund(reason="inventory", by=by, now=now),
     Operation.GRANT_CREDIT: lambda order, by, now: order.grant_credit(
         200, "goodwill", by=by, now=now
+    ),
+    Operation.REVOKE_CREDIT: lambda order, by, now: order.revoke_credit(
+        _last(order.state.credits), by=by, now=now
+    ),
+    Operation.WRITE_OFF: lambda order, by, now: order.write_off(by=by, now=now),
+    Operation.RECORD_PAYMENT: _record_payment,
+    Operation.RECORD_REFUND: lambda order, by, now: order.record_refund(
+        "BANK-7", reason="customer", by=by, now=now
+    ),
+    Operation.FAIL_DELIVERY: lambda order, by, now: order.fail_delivery(
+        _last_shipment(order), "lost", by=by, now=now
+    ),
+    Operation.CORRECT_SHIPMENT: lambda order, by, now: order.correct_shipment(
+        _last_shipment(order), tracking="1Z-7", by=by, now=now
+    ),
+    Operation.REQUEST_RETURN: _return_one,
+    Operation.APPROVE_RETURN: lambda order, by, now: order.approve_return(
+        _last(order.state.returns), by=by, now=now
+    ),
+    Operation.RECEIVE_RETURN: lambda order, by, now: order.receive_return(
+        _last(order.state.returns), credit=100, by=by, now=now
     ),
     Operation.HOLD: lambda order, by, now: order.hold("fraud", by=by, now=now),
     Operation.RELEASE: _lift,
@@ -188,5 +235,20 @@ PLANS = (
     (Operation.PAY, Operation.PAY, Operation.CANCEL),
     (Operation.CAPTURE, Operation.CANCEL),
     (Operation.HOLD, Operation.RELEASE, Operation.VOID, Operation.PAY),
+    (
+        *(Operation.CREATE_SHIPMENT, Operation.DISPATCH, Operation.FAIL_DELIVERY),
+        *(Operation.CREATE_SHIPMENT, Operation.DISPATCH, Operation.DELIVER),
+    ),
+    (Operation.RECORD_PAYMENT, Operation.CREATE_SHIPMENT, Operation.DISPATCH, Operation.DELIVER),
+    (
+        *(Operation.CREATE_SHIPMENT, Operation.DISPATCH, Operation.DELIVER),
+        *(Operation.RECORD_PAYMENT, Operation.RECORD_REFUND, Operation.WRITE_OFF),
+    ),
+    (
+        *(Operation.CREATE_SHIPMENT, Operation.DISPATCH, Operation.CAPTURE, Operation.DELIVER),
+        *(Operation.REQUEST_RETURN, Operation.APPROVE_RETURN, Operation.RECEIVE_RETURN),
+        Operation.REFUND,
+    ),
+    (Operation.CAPTURE, Operation.GRANT_CREDIT, Operation.REVOKE_CREDIT, Operation.REFUND),
 )
 """What people set out to do, in this order."""

@@ -17,9 +17,10 @@ from orders.application.ordered_publishing import publish_in_order
 from orders.application.ports import Clock, LoggedEvent, Published
 from orders.domain.events import RecordedEvent
 from orders.domain.identifiers import OrderId
+from orders.domain.money import Money
 from orders.domain.order.order import Order
 from orders.domain.order.storing import mark_stored, write_token
-from orders.domain.payments import PaymentReport
+from orders.domain.payments import DisputeStatus, PaymentReport, ProviderStatus
 from orders.domain.state import OrderState
 from tests.simulation.world import Link, NoAnswer, Process
 
@@ -80,10 +81,51 @@ class WatchedOrders(InMemoryOrders):
 class WatchedPayments(InMemoryPayments):
     """The payment service; it tells what changed in its books, as webhooks do."""
 
-    def __init__(self, tell: Callable[[PaymentReport, str], None]) -> None:
+    def __init__(self, tell: Callable[[PaymentReport, str, bool], None]) -> None:
         super().__init__()
         self._tell = tell
         self._told: dict[str, PaymentReport] = {}
+        self._methods: dict[str, str] = {}
+        self._befallen: dict[str, int] = {}
+
+    async def authorize(
+        self, *, reference: str, amount: Money, method: str, capture: bool
+    ) -> PaymentReport:
+        """Authorise an amount, and remember what will befall the payment."""
+        self._methods.setdefault(reference, method)
+        return await super().authorize(
+            reference=reference, amount=amount, method=method, capture=capture
+        )
+
+    def befall(self) -> None:
+        """Let happen what nobody asked for: it is always told, as nobody would ask about it."""
+        for reference, (report, _) in self.books().items():
+            done = self._befallen.get(reference, 0)
+            if kind := self._befall(reference, report, done):
+                self._befallen[reference] = done + 1
+                self._told[reference] = self.books()[reference][0]
+                self._tell(self._told[reference], kind, True)
+
+    def _befall(self, reference: str, report: PaymentReport, done: int) -> str:
+        kept = report.captured - report.refunded
+        match self._methods[reference], done:
+            case "tok_authorization_expires", 0 if report.status is ProviderStatus.AUTHORIZED:
+                self.lapse(reference)
+                return "voided"
+            case "tok_refunded_elsewhere", 0 if kept > 0:
+                self.refund_elsewhere(reference, kept)
+                return "refunded"
+            case "tok_refund_fails_late", 0 if report.refunded:
+                self.fail_refunds(reference)
+                return "refund_failed"
+            case ("tok_disputed" | "tok_disputed_won", 0) if kept > 0:
+                self.dispute(reference, kept)
+                return "dispute_opened"
+            case "tok_disputed_won", 1:
+                self.dispute(reference, report.disputes[0].amount, DisputeStatus.WON)
+                return "dispute_closed"
+            case _:
+                return ""
 
     def books(self) -> dict[str, tuple[PaymentReport, int]]:
         """By reference: what the service says of each payment, and what it still holds of it."""
@@ -97,12 +139,12 @@ class WatchedPayments(InMemoryPayments):
                 continue
             self._told[reference] = report
             refunded = before is not None and report.refunded > before.refunded
-            self._tell(report, "refunded" if refunded else report.status.value)
+            self._tell(report, "refunded" if refunded else report.status.value, False)
 
     def decide_all(self) -> None:
         """Let what is still pending succeed."""
         for reference, (report, _) in self.books().items():
-            if report.status == "pending":
+            if report.status in {"pending", "requires_action"}:
                 self.decide(reference)
         self.tell_news()
 

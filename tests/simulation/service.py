@@ -84,8 +84,8 @@ class Outside:
         self.orders.regain_majority(undone=undone)
         self.log.regain_majority(undone=undone)
 
-    def _tell(self, report: PaymentReport, kind: str) -> None:
-        if self.world.happens(self.webhooks_lost):
+    def _tell(self, report: PaymentReport, kind: str, is_certain: bool) -> None:
+        if not is_certain and self.world.happens(self.webhooks_lost):
             return
         self._messages += 1
         task = self.world.loop.create_task(self._courier(report, kind, f"msg_{self._messages}"))

@@ -61,7 +61,11 @@ def an_order_id(key: str = "key-1") -> OrderId:
 
 
 def a_placed_order(
-    *, key: str = "key-1", expires_at: datetime | None = EXPIRES, **changes: Any
+    *,
+    key: str = "key-1",
+    customer_id: str | None = CUSTOMER.subject,
+    expires_at: datetime | None = EXPIRES,
+    **changes: Any,
 ) -> Order:
     """A pending order of 4,300; `changes` are of the draft."""
     order_id = an_order_id(key)
@@ -70,7 +74,7 @@ def a_placed_order(
         order_id=order_id,
         number=order_number(order_id.int),
         tenant=TENANT,
-        customer_id=CUSTOMER.subject,
+        customer_id=customer_id,
         expires_at=expires_at,
         by=CUSTOMER,
         now=NOW,

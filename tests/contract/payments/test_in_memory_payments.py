@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orders.adapters.contracts.payment_gateway import AMOUNT, PaymentGatewayContract
+from orders.adapters.contracts.payment_gateway import PaymentGatewayContract
+from orders.adapters.contracts.undecided_payments import AMOUNT
 from orders.adapters.in_memory import InMemoryPayments
 from orders.application.errors import PaymentDeclined, PaymentUnavailable
 from orders.domain.payments import ProviderStatus

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from orders.adapters.contracts.payment_gateway import AMOUNT, PaymentGatewayContract
+from orders.adapters.contracts.payment_gateway import PaymentGatewayContract
+from orders.adapters.contracts.undecided_payments import AMOUNT
 from orders.adapters.payment_service.client import HttpPayments
 from orders.adapters.payment_service.resilience import CallLimits, Timing
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable

@@ -68,7 +68,11 @@ class Changing(Driven):
     @rule(pick=PICK)
     def revoke_credit(self, pick: int) -> None:
         credit_id = id_of(self.state.credits, pick)
-        self.command(lambda order: order.revoke_credit(credit_id, by=STAFF, now=self.now))
+        before = self.state.totals.outstanding
+        done = self.command(lambda order: order.revoke_credit(credit_id, by=STAFF, now=self.now))
+        if done and self.order.status == "completed":
+            owed = self.state.totals.outstanding
+            assert owed <= before, "a revoked credit reopens a closed order"
 
     @precondition(lambda self: self.steps > 6)
     @rule(reason=st.sampled_from([*CANCEL_REASONS, "none"]))
@@ -136,6 +140,14 @@ class Changing(Driven):
     @rule()
     def add_note(self) -> None:
         self.command(lambda order: order.add_note("called", by=STAFF, now=self.now))
+
+    @precondition(lambda self: self.steps % 7 == 0)
+    @rule(customer_id=st.sampled_from(["customer-1", "customer-2"]))
+    def assign_customer(self, customer_id: str) -> None:
+        """A guest's order becomes a customer's, and stays it."""
+        before = self.state.customer_id
+        self.command(lambda order: order.assign_customer(customer_id, by=STAFF, now=self.now))
+        assert self.state.customer_id in ({before} if before else {None, customer_id})
 
     @precondition(lambda self: self.order.status == "pending")
     @rule()

@@ -21,7 +21,7 @@ from tests.domain.machine.changing import LINES, RATES, Changing
 from tests.domain.machine.goods import Returning, Shipping
 from tests.domain.machine.manual import ByHand
 from tests.domain.machine.paying import Paying
-from tests.support.orders import a_placed_order
+from tests.support.orders import CUSTOMER, a_placed_order
 
 START = st.sampled_from(
     [
@@ -51,6 +51,7 @@ SHIPPING = st.builds(
 
 DRAFT = st.fixed_dictionaries(
     {
+        "customer_id": st.sampled_from([CUSTOMER.subject, CUSTOMER.subject, None]),
         "currency": st.sampled_from(["EUR", "EUR", "JPY", "BHD", "CLF"]),
         "prices_include_tax": st.booleans(),
         "tax_rounding": st.sampled_from(TaxRounding),
@@ -109,6 +110,7 @@ class OrderMachine(Paying, ByHand, Shipping, Returning, Changing):
                 pass
         if start == "reduced":
             self.cancel_items(0, 1 - invariants.left(self.state.lines[-1]))
+            self.pack_what_was_ordered(0)
         if start in {"cancelled", "refunding", "refunded"}:
             self.cancel("customer")
         if start == "refunded":

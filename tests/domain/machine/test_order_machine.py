@@ -4,15 +4,16 @@ much longer.
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.domain.machine.order_machine import OrderMachine
 
 TestAnyOrder = OrderMachine.TestCase
 TestAnyOrder.settings = settings(
-    max_examples=300,
+    max_examples=100,
     stateful_step_count=40,
     derandomize=True,
     database=None,
     deadline=None,
+    phases=[Phase.generate],
 )

@@ -86,10 +86,10 @@ def test_money_that_was_received_elsewhere_pays_and_confirms_the_order() -> None
     assert (payment.status, payment.captured) == (PaymentStatus.CAPTURED, 4_300)
     assert (payment.manual, payment.provider_id) == (A_TRANSFER, None)
     assert order.state.ledger.operations == (), "something is sent to the payment service"
-    assert order.status is OrderStatus.CONFIRMED
-    assert order.state.payment_status is OrderPaymentStatus.PAID
+    assert order.status == "confirmed"
+    assert order.state.payment_status == "paid"
     deliver(order)
-    assert order.status is OrderStatus.COMPLETED
+    assert order.status == "completed"
 
 
 @pytest.mark.parametrize("method", ManualMethod)
@@ -97,11 +97,11 @@ def test_money_comes_by_any_method_and_in_parts(method: ManualMethod) -> None:
     order = a_placed_order()
     received = ManualPayment(method=method, received_at=NOW - 3 * DAY)
     order.record_payment(received, amount=4_299, by=STAFF, now=NOW)
-    assert order.state.payment_status is OrderPaymentStatus.PARTIALLY_PAID
-    assert order.status is OrderStatus.PENDING
+    assert order.state.payment_status == "partially_paid"
+    assert order.status == "pending"
     order.record_payment(received, by=STAFF, now=NOW)
     assert [p.amount for p in order.state.ledger.payments] == [4_299, 1]
-    assert order.status is OrderStatus.CONFIRMED
+    assert order.status == "confirmed"
     with pytest.raises(NothingDue):
         order.record_payment(received, by=STAFF, now=NOW)
 
@@ -202,10 +202,10 @@ def test_cancelling_an_order_that_was_paid_elsewhere_sends_nothing_and_owes_the_
     assert order.state.ledger.operations == ()
     assert order.state.ledger.refunds == ()
     assert balances(order) == (0, 4_300, 0, 4_300)
-    assert order.state.payment_status is OrderPaymentStatus.OVERPAID, "nobody would find it"
+    assert order.state.payment_status == "overpaid", "nobody would find it"
     record_refund(order)
     assert balances(order) == (0, 0, 0, 0)
-    assert order.state.payment_status is OrderPaymentStatus.REFUNDED
+    assert order.state.payment_status == "refunded"
     assert credits_of(order) == []
 
 

@@ -113,6 +113,12 @@ async def test_a_warehouse_sees_what_to_send_where_and_no_money(api: Api, path: 
     answer = await api.get(path, who="wes")
 
     order = answer.json()
+    # The metadata of lines is for packing, that of the order is not.
+    assert [line.pop("metadata", None) for line in order["lines"]] == [
+        None,
+        {"engrave": "To Bea"},
+        None,
+    ]
     assert members(order) & (MONEY | CUSTOMERS_OWN) == set()
     assert order["shipping"]["address"]["name"] == "Ada Quill"
     assert order["shipping"]["method"] == "express"

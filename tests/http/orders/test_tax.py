@@ -13,7 +13,7 @@ from tests.support.api import Api, a_body, a_line, assert_nothing_happened, asse
 from tests.support.shop import Shop
 
 TEA = {"sku": "TEA", "name": "Tea", "quantity": 3, "unit_price": 999, "tax_rate": "0.19"}
-LISTED = {
+LISTED: dict[str, dict[str, int | ListedPrice]] = {
     "EUR": {
         "TEA": ListedPrice(999, "0.19", includes_tax=True),
         "BOOK": ListedPrice(1_070, "0.07", includes_tax=True),

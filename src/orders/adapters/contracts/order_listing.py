@@ -14,12 +14,14 @@ from orders.adapters.contracts.full_order import an_order_with_everything
 from orders.adapters.contracts.samples import CUSTOMER, LATER, NOW, STAFF, a_new_order
 from orders.application.errors import OrderNotFound
 from orders.application.ports import OrderFilter, Position
+from orders.domain.identifiers import PartId
 from orders.domain.lifecycle import (
     OrderFulfillmentStatus,
     OrderPaymentStatus,
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.payments import PaymentTerms, TermsKind
 
 if TYPE_CHECKING:
     from orders.application.ports import OrderRepository
@@ -148,6 +150,27 @@ class OrderListing:
             for wanted, numbers in ((True, ready), (False, not_ready)):
                 where = OrderFilter(tenant="shop", ready_to_ship=wanted)
                 assert await _numbers(orders, where, newest_first=True) == numbers
+
+    async def test_lists_by_whether_the_time_to_pay_is_over(self, orders: OrderRepository) -> None:
+        terms = PaymentTerms(kind=TermsKind.INVOICE, due_in_days=14)
+        await orders.add(order := a_new_order(number="A", terms=terms))
+        await orders.add(a_new_order(number="B"))
+        due = LATER + timedelta(days=14)
+
+        async def listed(overdue: bool, as_of: datetime) -> str:
+            where = OrderFilter(tenant="shop", overdue=overdue, as_of=as_of)
+            return await _numbers(orders, where, newest_first=True)
+
+        assert [await listed(overdue, due) for overdue in (True, False)] == ["", ""]
+        order.create_shipment({PartId("1"): 2}, by=STAFF, now=LATER)
+        order.dispatch("1", by=STAFF, now=LATER)
+        await orders.save(order)
+        for as_of, overdue, not_overdue in ((due, "", "A"), (due + TICK, "A", "")):
+            assert await listed(True, as_of) == overdue
+            assert await listed(False, as_of) == not_overdue
+        order.write_off(by=STAFF, now=LATER)
+        await orders.save(order)
+        assert [await listed(overdue, due + TICK) for overdue in (True, False)] == ["", ""]
 
     @pytest.mark.parametrize("newest_first", [True, False])
     async def test_each_order_is_on_one_page_while_new_orders_are_added(

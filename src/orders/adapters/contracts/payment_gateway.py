@@ -15,25 +15,22 @@ from uuid import uuid4
 
 import pytest
 
+from orders.adapters.contracts.undecided_payments import AMOUNT, UndecidedPayments
 from orders.application.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable
 from orders.application.ports import PaymentGateway
 from orders.domain.money import Money
 from orders.domain.payments import PaymentReport, ProviderStatus
 
-AMOUNT = Money(1999, "EUR")
 PART = Money(700, "EUR")
 REST = Money(1299, "EUR")
 
 
-class PaymentGatewayContract:
+class PaymentGatewayContract(UndecidedPayments):
     """The suite. Each test pays with its own reference, so all tests can share one service."""
 
     ok_method = "tok_ok"
     declined_method = "tok_declined"
     decline_code = "card_declined"
-    pending_method = "tok_pending"
-    asking_method: str | None = "tok_requires_action"
-    """The payer has to open an address before the payment is decided; None if none asks that."""
     lost_response_method = "tok_timeout_booked"
     """The first call makes the payment, but its response never comes."""
     lost_request_method = "tok_timeout_unbooked"
@@ -156,39 +153,6 @@ class PaymentGatewayContract:
 
         assert (again.status, again.captured) == (ProviderStatus.CAPTURED, 1999)
         assert await gateway.find(reference) == again
-
-    async def test_reports_a_pending_payment(self, gateway: PaymentGateway, reference: str) -> None:
-        report = await gateway.authorize(
-            reference=reference, amount=AMOUNT, method=self.pending_method, capture=True
-        )
-
-        assert (report.status, report.captured) == (ProviderStatus.PENDING, 0)
-
-    async def test_reports_what_the_payer_has_to_do(
-        self, gateway: PaymentGateway, reference: str
-    ) -> None:
-        if self.asking_method is None:
-            pytest.skip("this gateway has no payment method that asks the payer for something")
-        report = await gateway.authorize(
-            reference=reference, amount=AMOUNT, method=self.asking_method, capture=True
-        )
-
-        assert (report.status, report.captured) == (ProviderStatus.REQUIRES_ACTION, 0)
-        assert report.next_action is not None
-        assert report.next_action.url.startswith("https://")
-
-    async def test_voids_a_payment_that_is_not_decided(
-        self, gateway: PaymentGateway, reference: str
-    ) -> None:
-        method = self.asking_method or self.pending_method
-        report = await gateway.authorize(
-            reference=reference, amount=AMOUNT, method=method, capture=True
-        )
-
-        voided = await gateway.void(report.provider_id, reference=f"{reference}:void:1")
-
-        assert (voided.status, voided.captured) == (ProviderStatus.VOIDED, 0)
-        assert voided.next_action is None
 
     async def test_captures_in_parts(self, gateway: PaymentGateway, reference: str) -> None:
         payment = (await self._authorized(gateway, reference)).provider_id

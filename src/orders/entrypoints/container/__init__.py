@@ -20,23 +20,18 @@ from contextlib import (
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from ssl import SSLContext
 
 from dependency_injector import containers, providers
 
 from orders.adapters.catalogue import HttpPriceList, JsonPriceList
-from orders.adapters.http_client import HttpRoute
 from orders.adapters.in_memory.rate_limits import InMemoryRateLimiter
 from orders.adapters.in_memory.stubs import StaticPriceList
-from orders.adapters.jwt.claims import TokenRules
 from orders.adapters.jwt.jwks import JwksRing
-from orders.adapters.jwt.keys import SharedSecret
 from orders.adapters.jwt.verifier import JwtVerifier
 from orders.adapters.mongo.backlog import MongoBacklog
-from orders.adapters.mongo.connection import Database, connect
 from orders.adapters.mongo.documents import PUBLISHERS
 from orders.adapters.mongo.event_log import MongoEventLog
-from orders.adapters.mongo.monitoring import CommandSpans, PoolUse
+from orders.adapters.mongo.monitoring import PoolUse
 from orders.adapters.mongo.orders import MongoOrders, probe
 from orders.adapters.mongo.outbox import MongoOutbox
 from orders.adapters.mongo.stored_forms import StoredForm
@@ -59,7 +54,7 @@ from orders.application.replay_events import ReplayEvents
 from orders.domain.lines import TaxRounding
 from orders.domain.validation import OrderLimits
 from orders.entrypoints import clock
-from orders.entrypoints.container import extras
+from orders.entrypoints.container import extras, from_settings
 from orders.entrypoints.observability.adapter_gauges import adapter_gauges
 from orders.entrypoints.observability.backlog_gauges import BacklogGauges
 from orders.entrypoints.observability.instrumented_orders import InstrumentedOrderRepository
@@ -71,72 +66,9 @@ from orders.entrypoints.observability.spans import SpanTraceContext
 from orders.entrypoints.observability.with_spans import with_spans
 from orders.entrypoints.settings import choices
 from orders.entrypoints.settings.table import Settings
-from orders.entrypoints.settings.tls import tls_context
 from orders.entrypoints.slot_yielding_prices import SlotYieldingPriceList
 
 Connection = AbstractAsyncContextManager[object]
-_CLOCKS_DIFFER = timedelta(seconds=10)
-"""The clocks of two processes differ by less, also if one of them stands still for a moment."""
-
-
-def _database(settings: Settings, pool_use: PoolUse) -> Database:
-    return connect(
-        settings.mongo_uri,
-        database=settings.database,
-        pool_size=settings.mongo_pool_size,
-        timeout_seconds=settings.mongo_timeout_seconds,
-        listeners=[pool_use, *([CommandSpans()] if settings.otlp_endpoint else [])],
-    )
-
-
-def _settled_after(settings: Settings) -> timedelta:
-    """How long after its time a change is stored at the latest: after the longest write, by clocks
-    that differ.
-    """
-    return timedelta(seconds=settings.mongo_timeout_seconds) + _CLOCKS_DIFFER
-
-
-def _shared_secret(settings: Settings) -> SharedSecret:
-    return SharedSecret((settings.jwt_hs256_secret or "").encode())
-
-
-def _token_rules(settings: Settings) -> TokenRules:
-    required = (pair.partition("=") for pair in settings.jwt_required)
-    return TokenRules(
-        issuer=settings.issuer,
-        audiences=frozenset(settings.audience),
-        audience_claims=settings.jwt_audience_claims,
-        subject_claims=settings.jwt_subject_claims,
-        tenant_claim=settings.jwt_tenant_claim,
-        default_tenant=None if settings.default_tenant == "none" else settings.default_tenant,
-        roles_claims=settings.jwt_roles_claim,
-        role_map=settings.jwt_role_map,
-        scope_claims=settings.jwt_scope_claims,
-        scope_map=settings.jwt_scope_map,
-        scopes_count=settings.jwt_scopes == "required",
-        token_types=frozenset(None if kind == "none" else kind for kind in settings.jwt_types),
-        required=tuple((claim, value or None) for claim, _, value in required),
-        takes_bound_tokens=settings.jwt_bound_tokens == "as_bearer",
-        algorithms=frozenset(settings.jwt_algorithms),
-        leeway_seconds=settings.jwt_leeway_seconds,
-        max_lifetime_seconds=settings.jwt_max_lifetime_seconds,
-        max_bytes=settings.max_token_bytes,
-    )
-
-
-def _tls(settings: Settings) -> SSLContext:
-    return tls_context(settings.ca_file, settings.client_cert_file, settings.client_key_file)
-
-
-def _payment_tls(settings: Settings) -> SSLContext:
-    if settings.payment_client_cert_file is None:
-        return _tls(settings)
-    own = settings.payment_client_cert_file, settings.payment_client_key_file
-    return tls_context(settings.ca_file, *own)
-
-
-def _route(settings: Settings, url: str, tls: SSLContext) -> HttpRoute:
-    return HttpRoute(tls=tls, proxy=settings.proxy_for(url))
 
 
 def _in_order(
@@ -149,7 +81,7 @@ class Container(containers.DeclarativeContainer):
     """Every part of one process, as its settings say. A port's adapter has the port's name."""
 
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
-    tls = providers.Singleton(_tls, settings)
+    tls = providers.Singleton(from_settings.tls, settings)
     now = providers.Object(clock.now)
     randomness = providers.Object(clock.randomness)
     trace_context = providers.Singleton(SpanTraceContext)
@@ -160,7 +92,7 @@ class Container(containers.DeclarativeContainer):
         unit_price=settings.provided.max_unit_price,
         declines=settings.provided.max_declines,
     )
-    settled_after = providers.Callable(_settled_after, settings)
+    settled_after = providers.Callable(from_settings.settled_after, settings)
     expire_after = providers.Callable(timedelta, seconds=settings.provided.expire_after_seconds)
     time_to_pay = providers.Factory(
         TimeToPay,
@@ -170,7 +102,7 @@ class Container(containers.DeclarativeContainer):
 
     # The database
     pool_use = providers.Singleton(PoolUse)
-    database = providers.Singleton(_database, settings, pool_use)
+    database = providers.Singleton(from_settings.database, settings, pool_use)
     stored_form = providers.Callable(StoredForm, settings.provided.stored_form)
     mongo_orders = providers.Singleton(
         MongoOrders, database, trace_context=trace_context, stored_form=stored_form
@@ -187,10 +119,10 @@ class Container(containers.DeclarativeContainer):
         settings.provided.payment_url,
         credential=settings.provided.payment_token,
         route=providers.Callable(
-            _route,
+            from_settings.route,
             settings,
             settings.provided.payment_url,
-            providers.Callable(_payment_tls, settings),
+            providers.Callable(from_settings.payment_tls, settings),
         ),
         limits=providers.Factory(
             CallLimits,
@@ -217,7 +149,7 @@ class Container(containers.DeclarativeContainer):
     http_catalogue = providers.Singleton(
         HttpPriceList,
         settings.provided.price_list,
-        route=providers.Callable(_route, settings, settings.provided.price_list, tls),
+        route=providers.Callable(from_settings.route, settings, settings.provided.price_list, tls),
     )
     no_catalogue = providers.Singleton(StaticPriceList, {})
     catalogue = providers.Selector(
@@ -227,14 +159,16 @@ class Container(containers.DeclarativeContainer):
 
     # Access tokens
     key_kind = providers.Callable(choices.keys, settings)
-    shared_secret = providers.Singleton(_shared_secret, settings)
+    shared_secret = providers.Singleton(from_settings.shared_secret, settings)
     jwks = providers.Singleton(
         JwksRing,
         settings.provided.jwks_url,
-        route=providers.Callable(_route, settings, settings.provided.jwks_url, tls),
+        route=providers.Callable(from_settings.route, settings, settings.provided.jwks_url, tls),
     )
     keys = providers.Selector(key_kind, secret=shared_secret, jwks=jwks)
-    tokens = providers.Singleton(JwtVerifier, keys, providers.Callable(_token_rules, settings))
+    tokens = providers.Singleton(
+        JwtVerifier, keys, providers.Callable(from_settings.token_rules, settings)
+    )
 
     # Rate limits
     limiter_kind = providers.Callable(choices.limiter, settings)

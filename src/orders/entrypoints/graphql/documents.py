@@ -35,9 +35,9 @@ TOO_COSTLY: Final = "graphql-too-costly"
 
 MAX_TOKENS: Final = 1_000
 MAX_DEPTH: Final = 15
-MAX_FIELDS: Final = 250
+MAX_FIELDS: Final = 300
 MAX_ROOT_FIELDS: Final = 5
-MAX_COST: Final = 10_000
+MAX_COST: Final = 15_000
 """What may be answered in all: fields, those of a page as often as it has items."""
 PAGE: Final = 50
 """The items of a page whose size is not asked for."""
