@@ -213,14 +213,15 @@ def payment_status() -> str:
 def possible_lines() -> Iterator[Line]:
     """Every line of two units that keeps its invariants."""
     line = Line(id=PartId("1"), sku="S", name="N", quantity=2, unit_price=1)
-    for cancelled, allocated, shipped in product(range(3), repeat=3):
-        if cancelled + allocated + shipped > line.quantity:
+    for cancelled, undeliverable, allocated, shipped in product(range(3), repeat=4):
+        if cancelled + undeliverable + allocated + shipped > line.quantity:
             continue
         for delivered in range(shipped + 1):
             for returned in range(delivered + 1):
                 yield replace(
                     line,
                     cancelled=cancelled,
+                    undeliverable=undeliverable,
                     allocated=allocated,
                     shipped=shipped,
                     delivered=delivered,
@@ -232,7 +233,7 @@ def possible_lines() -> Iterator[Line]:
 def facts_of(lines: Sequence[Line]) -> Mapping[str, Any]:
     """Units over the shippable lines."""
     shippable = [line for line in lines if line.shippable]
-    names = ("live", "allocated", "shipped", "delivered", "returned")
+    names = ("deliverable", "allocated", "shipped", "delivered", "returned")
     return {"shippable": bool(shippable)} | {
         name: sum(getattr(line, name) for line in shippable) for name in names
     }
@@ -247,10 +248,12 @@ def fulfillment_status() -> str:
         ),
         [
             Rule("no line is shippable", lambda f: not f["shippable"], "not_required"),
-            Rule("every unit is cancelled", lambda f: not f["live"], "cancelled"),
-            Rule("delivered = live", lambda f: f["delivered"] == f["live"], "delivered"),
+            Rule("no unit is deliverable", lambda f: not f["deliverable"], "cancelled"),
+            Rule(
+                "delivered = deliverable", lambda f: f["delivered"] == f["deliverable"], "delivered"
+            ),
             Rule("delivered > 0", lambda f: f["delivered"] > 0, "partially_delivered"),
-            Rule("shipped = live", lambda f: f["shipped"] == f["live"], "shipped"),
+            Rule("shipped = deliverable", lambda f: f["shipped"] == f["deliverable"], "shipped"),
             Rule("shipped > 0", lambda f: f["shipped"] > 0, "partially_shipped"),
             Rule("packed > 0", lambda f: f["allocated"] > 0, "in_progress"),
             Rule("otherwise", lambda _: True, "unfulfilled"),
@@ -285,8 +288,8 @@ def return_status() -> str:
         return_cases(),
         [
             Rule(
-                "returned = live, and not 0",
-                lambda f: f["returned"] > 0 and f["returned"] == f["live"],
+                "returned = deliverable, and not 0",
+                lambda f: f["returned"] > 0 and f["returned"] == f["deliverable"],
                 "returned",
             ),
             Rule("returned > 0", lambda f: f["returned"] > 0, "partially_returned"),
