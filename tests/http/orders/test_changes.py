@@ -116,3 +116,26 @@ async def test_a_refusal_points_at_what_was_sent(
 
 def order_tag(order: dict[str, Any]) -> str:
     return f'"{order["version"]}"'
+
+
+async def test_another_shipping_method_has_the_price_of_the_list(api: Api) -> None:
+    order = await api.placed()
+    path = f"/orders/{order['id']}/changes"
+    standard = {"shipping": {"method": "standard"}, "reason": "customer"}
+
+    cheap = {**standard, "shipping": {"method": "standard", "price": 1}}
+    assert_problem(await api.post(path, cheap), 422, "total-changed")
+    unknown = {**standard, "shipping": {"method": "drone"}}
+    assert_problem(await api.post(path, unknown), 422, "price-unknown")
+    proposed = await api.done(path, {**standard, "expected_total": 4_495}, who="ada")
+    (change,) = proposed["changes"]
+    assert (change["shipping"]["method"], change["shipping"]["price"]) == ("standard", 495)
+    assert (change["proposed_by"], change["gross"]) == ("customer", 4_495)
+    assert (proposed["shipping"], proposed["totals"]["gross"]) == (None, 4_000)
+
+    tag = {"If-Match": order_tag(proposed)}
+    applied = await api.done(f"{path}/1/apply", who="sue", headers=tag)
+    assert (applied["shipping"]["method"], applied["shipping"]["price"]) == ("standard", 495)
+    assert (applied["totals"]["shipping"], applied["totals"]["gross"]) == (495, 4_495)
+    same = await api.post(path, standard, who="ada")
+    assert_problem(same, 422, "invalid-value")

@@ -21,6 +21,7 @@ from orders.domain.lifecycle import (
     OrderReturnStatus,
     OrderStatus,
 )
+from orders.domain.lines import DraftLine
 from orders.domain.money import Money
 from orders.domain.payments import (
     DisputeStatus,
@@ -33,6 +34,7 @@ from orders.domain.payments import (
 
 if TYPE_CHECKING:
     from orders.application.ports import OrderRepository
+    from orders.domain.order.order import Order
 
 TICK = timedelta(milliseconds=1)
 
@@ -204,6 +206,33 @@ class OrderListing:
                 found = await _numbers(orders, where, newest_first=True)
                 assert found == ("A" if wanted is status else "")
 
+    async def test_whether_an_order_is_ready_to_ship_follows_whoever_pays_for_it(
+        self, orders: OrderRepository
+    ) -> None:
+        await orders.add(order := a_new_order(number="A"))
+        dearer = DraftLine(sku="CUP", name="Cup", quantity=1, unit_price=300)
+        steps: tuple[tuple[Callable[[], object], bool], ...] = (
+            (lambda: _pay(order, ProviderStatus.AUTHORIZED), True),
+            (lambda: _report(order, ProviderStatus.VOIDED), False),
+            (lambda: _pay(order, ProviderStatus.CAPTURED), True),
+            (lambda: _report(order, ProviderStatus.CAPTURED, charged_back=True), False),
+            (lambda: _pay(order, ProviderStatus.AUTHORIZED), True),
+            (lambda: _add_line(order, dearer), False),
+            (lambda: order.grant_credit(300, "goodwill", by=STAFF, now=LATER), True),
+            (lambda: order.void("3", by=STAFF, now=LATER), False),
+            (lambda: order.record_operation_failure(f"{order.id}:3:void:1", "no", now=LATER), True),
+        )
+        for place, (step, is_ready) in enumerate(steps):
+            step()
+            await orders.save(order)
+            found = {
+                wanted: await _numbers(
+                    orders, OrderFilter(tenant="shop", ready_to_ship=wanted), newest_first=True
+                )
+                for wanted in (True, False)
+            }
+            assert found == {is_ready: "A", not is_ready: ""}, place
+
     @pytest.mark.parametrize("newest_first", [True, False])
     async def test_each_order_is_on_one_page_while_new_orders_are_added(
         self, orders: OrderRepository, newest_first: bool
@@ -254,3 +283,27 @@ async def _five_orders(orders: OrderRepository) -> None:
 async def _numbers(orders: OrderRepository, where: OrderFilter, *, newest_first: bool) -> str:
     found = await orders.list(where, newest_first=newest_first, after=None, limit=10)
     return "".join(order.number for order in found.orders)
+
+
+def _pay(order: Order, status: ProviderStatus) -> None:
+    """Pay what is still needed, with this outcome."""
+    order.start_payment("tok_ok", by=STAFF, now=LATER)
+    _report(order, status)
+
+
+def _report(order: Order, status: ProviderStatus, *, charged_back: bool = False) -> None:
+    payment = order.state.ledger.payments[-1]
+    report = PaymentReport(
+        provider_id=f"pay_{payment.id}",
+        reference=f"{order.id}:{payment.id}",
+        status=status,
+        amount=Money(payment.amount, order.state.currency),
+        captured=payment.amount if status is ProviderStatus.CAPTURED else 0,
+        refunded=0,
+    )
+    order.record_payment_report(report, payment.id, charged_back=charged_back, now=LATER)
+
+
+def _add_line(order: Order, line: DraftLine) -> None:
+    order.propose_change(removed={}, added=[line], reason="other", by=STAFF, now=LATER)
+    order.apply_change(order.state.changes[-1].id, by=STAFF, now=LATER)
