@@ -124,7 +124,8 @@ class WatchedPayments(InMemoryPayments):
             case "tok_disputed_won", 1:
                 self.dispute(reference, report.disputes[0].amount, DisputeStatus.WON)
                 return "dispute_closed"
-        return ""
+            case _:
+                return ""
 
     def books(self) -> dict[str, tuple[PaymentReport, int]]:
         """By reference: what the service says of each payment, and what it still holds of it."""

@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 from orders.domain.payments import ManualMethod, ManualPayment, Payment, PaymentStatus
 from tests.domain.machine import invariants
 from tests.domain.machine.driving import MONEY, PICK, id_of
-from tests.domain.machine.reporting import Reporting
+from tests.domain.machine.rules.reporting import Reporting
 from tests.support.orders import STAFF
 
 
