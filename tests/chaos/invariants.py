@@ -73,10 +73,10 @@ class Evidence:
 def is_settled(order: Json, method: str) -> bool:
     """Whether nothing is under way for an order, as far as it shows."""
     totals = order["totals"]
-    befallen = method not in _BEFALLS or _BEFALLS[method](order)
+    has_befallen = _BEFALLS.get(method)
     owed = 0 if method == _SENT_BACK else totals["refund_due"]
     return (
-        befallen
+        (has_befallen is None or has_befallen(order))
         and not any(payment["status"] in _DOUBTFUL for payment in order["payments"])
         and not any(refund["status"] == "requested" for refund in order["refunds"])
         and not (order["status"] in _ENDED and (totals["authorized"] or owed))

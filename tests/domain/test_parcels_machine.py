@@ -444,7 +444,7 @@ def test_the_machine_finds(
     plant(monkeypatch)
     # An order that cannot be ended any more refuses a command of `teardown`.
     with pytest.raises((AssertionError, OrderError)):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             GoodsMachine,
             settings=settings(
                 SETTINGS,

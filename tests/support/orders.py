@@ -367,7 +367,7 @@ def _refund_in_every_way(order: Order) -> None:
 def _change_in_every_way(order: Order) -> None:
     for decide in (order.decline_change, order.apply_change, None):
         order.propose_change(
-            removed=items(_2=1),
+            removed=items(_2=1) if decide else items(_1=1),
             added=(),
             shipping=ShippingChange(method="express"),
             reason="other",

@@ -21,8 +21,8 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 def retry_after(order: Order, now: datetime, limits: OrderLimits = TEN) -> int | None:
     """The seconds that a refused payment is told to wait; None if it may be started."""
     errors = refusals(order.state, Action.PAY, now=now, limits=limits)
-    (wait,) = [e.retry_after_seconds for e in errors if isinstance(e, TooManyDeclines)] or [None]
-    return wait
+    waits = (each.retry_after_seconds for each in errors if isinstance(each, TooManyDeclines))
+    return next(waits, None)
 
 
 def test_ten_payments_of_an_hour_may_be_declined_and_the_next_is_refused() -> None:

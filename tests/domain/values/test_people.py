@@ -204,7 +204,7 @@ def test_an_edit_is_recorded_once_and_only_where_it_differs(name: str, by: Actor
 
     assert edited(order) == [(field,)]
     gone = {"line_metadata": {"1": None}} if name == "line_metadata" else {name: None}
-    order.edit(**gone, by=by, now=NOW)  # type: ignore[arg-type]
+    order.edit(**gone, by=by, now=NOW)
     if field == "shipping":
         assert order.state.shipping == Shipping()
     else:

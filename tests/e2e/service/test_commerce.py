@@ -170,6 +170,30 @@ def test_k_address(running: Running, ada: Caller) -> None:
     assert moved["shipments"][0]["address"] == {**ADDRESS}
 
 
+def test_k_guest(running: Running) -> None:
+    """A guest registers: staff assign the order, once, and from then on it is the customer's."""
+    desk, ada, bob = running.someone("support"), running.someone(), running.someone()
+    order = desk.placed(body(contact={"email": "ada@quill.example"}, gift_message="For Bea"))
+    path = f"/v1/orders/{order['id']}"
+    assert [who.get(path).status_code for who in (ada, bob)] == [404, 404]
+
+    def assign(customer: Caller) -> Any:
+        return desk.post(f"{path}/customer", {"customer_id": customer.subject})
+
+    assert [assign(ada).status_code for _ in range(2)] == [200, 200]
+    refused(assign(bob), "has-customer")
+
+    seen = ada.get(path).json()
+    assert (seen["customer_id"], seen["gift_message"]) == (ada.subject, "For Bea")
+    assert [each["id"] for each in ada.orders()] == [order["id"]]
+    assert (bob.get(path).status_code, bob.orders()) == (404, [])
+    *_, event = desk.events(order["id"])
+    assert event["type"] == "CustomerAssigned"
+    assert event["actor"] == {"kind": "staff", "subject": desk.subject}
+    warehouse = running.someone("fulfillment").get(path).json()
+    assert (warehouse["contact"], warehouse["gift_message"]) == ({"phone": None}, "For Bea")
+
+
 def test_k_by_ref(running: Running) -> None:
     """Staff and a stranger use one reference; whoever asks gets their own, or nobody's."""
     reference = f"ref-{key()}"

@@ -171,7 +171,7 @@ async def test_no_other_answer_says_anything_of_them(
     await shop.relay()
     parts = ("events", "notes", "payments", "shipments", "returns", "holds", "actions", "credits")
     paths = (*(f"/orders/{order.id}/{part}" for part in parts), "/events")
-    said = {}
+    said: dict[tuple[str, str], set[str]] = {}
     for who in CALLERS:
         client = Client(app, who, order).client
         said |= {(who, path): shown((await client.get(path)).text) for path in paths}

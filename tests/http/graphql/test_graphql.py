@@ -230,10 +230,12 @@ async def test_all_changes_can_be_followed(api: Api, shop: Shop) -> None:
       }
     }"""
 
-    since = {"filter": {"updatedFrom": second["updated_at"]}}
-    page = (await ask(api, query, **since))["data"]["orders"]
+    since = {"updatedFrom": second["updated_at"]}
+    page = (await ask(api, query, filter=since))["data"]["orders"]
     assert page["edges"] == [{"node": {"id": second["id"]}}]
-    last = (await ask(api, query, **since, after=page["pageInfo"]["endCursor"]))["data"]["orders"]
+    last = (await ask(api, query, filter=since, after=page["pageInfo"]["endCursor"]))["data"][
+        "orders"
+    ]
     assert last["edges"] == [{"node": {"id": first["id"]}}]
     assert not last["pageInfo"]["hasNextPage"]
     rest = await api.get("/orders", updated_from=second["updated_at"])
@@ -243,7 +245,7 @@ async def test_all_changes_can_be_followed(api: Api, shop: Shop) -> None:
     assert by_change["edges"] == [{"node": {"id": second["id"]}}]
     newest = (await ask(api, query))["data"]["orders"]
     assert (newest["edges"], newest["nextUpdatedFrom"]) == ([{"node": {"id": second["id"]}}], None)
-    assert codes(await ask(api, query, **since, sort="CREATED_AT_ASC")) == ["invalid-request"]
+    assert codes(await ask(api, query, filter=since, sort="CREATED_AT_ASC")) == ["invalid-request"]
 
 
 # -- work ---------------------------------------------------------------------------------------

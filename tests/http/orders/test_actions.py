@@ -99,7 +99,10 @@ OF_THEIR_OWN = {"edit", "propose_change", "correct_shipment"}
 def _body(action: str, limits: dict[str, Any]) -> dict[str, Any] | None:
     """A body that goes up to the first limit, without asking for the last live unit."""
     if action == "grant_credit":
-        return {"amount": limits.get("amount", 0) or 1, "reason": "goodwill"}
+        if "amount" in limits:
+            return {"amount": limits["amount"] or 1, "reason": "goodwill"}
+        line_id, most = next(iter(limits["items"].items()))
+        return {"amount": 0, "reason": "lost", "line_id": line_id, "undeliverable": most}
     if "items" in limits:
         line_id, most = next(iter(limits["items"].items()), ("1", 1))
         return {"items": [{"line_id": line_id, "quantity": most}]}

@@ -267,8 +267,9 @@ async def test_a_guest_who_registers_sees_the_order_from_then_on(api: Api) -> No
     for who in ("bob", "eve"):
         assert_problem(await api.get(path, who=who), 404, "order-not-found")
         assert (await api.get("/orders", who=who)).json()["items"] == []
-    edit = {"headers": {"If-Match": answer.headers["etag"]}}
-    assert (await api.call("PATCH", path, {"note": "Mine"}, **edit)).status_code == 200
+    if_match = {"If-Match": answer.headers["etag"]}
+    edited = await api.call("PATCH", path, {"note": "Mine"}, headers=if_match)
+    assert edited.status_code == 200
 
 
 async def test_the_event_says_who_assigned_it_to_staff_and_to_nobody_whose_it_became(

@@ -181,17 +181,17 @@ def _matches(state: OrderState, where: OrderFilter) -> bool:
         (where.outstanding, state.totals.outstanding > 0),
         (where.placed_by, state.placed_by),
     )
-    any_of: tuple[tuple[Sequence[str], str | None], ...] = (
+    any_of: tuple[tuple[Sequence[str], str], ...] = (
         (where.status, state.status),
         (where.payment_status, state.payment_status),
         (where.fulfillment_status, state.fulfillment_status),
         (where.return_status, state.return_status),
-        (where.dispute_status, state.ledger.dispute_status),
     )
     return (
         state.tenant == where.tenant
         and all(wanted in (None, actual) for wanted, actual in exact)
         and all(not wanted or actual in wanted for wanted, actual in any_of)
+        and (not where.dispute_status or state.ledger.dispute_status in where.dispute_status)
         and (where.ready_to_ship is None or where.ready_to_ship is ready_to_ship(state))
         and (where.overdue is None or where.overdue is _is_overdue(state, where.as_of))
         and (where.created_from is None or where.created_from <= state.created_at)

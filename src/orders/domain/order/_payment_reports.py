@@ -260,7 +260,9 @@ def _new_events(before: Payment, after: Payment) -> list[events.OrderEvent]:
     if after.charged_back > before.charged_back:
         lost = after.charged_back - before.charged_back
         new_events.append(events.PaymentChargedBack(payment_id=after.id, amount=lost))
-    new_events += [_dispute_event(each) for each in after.disputes if each not in before.disputes]
+    if after.details is not before.details:
+        known = before.disputes
+        new_events += [_dispute_event(each) for each in after.disputes if each not in known]
     return new_events
 
 

@@ -72,9 +72,11 @@ class Ledger:
     @property
     def dispute_status(self) -> DisputeStatus | None:
         """Open if a dispute is open, else lost if one is lost, else won; None without disputes."""
-        known = {dispute.status for payment in self.payments for dispute in payment.disputes}
+        known = {dispute.status for dispute in self.disputes}
+        if not known:
+            return None
         order = (DisputeStatus.OPEN, DisputeStatus.LOST, DisputeStatus.WON)
-        return next((status for status in order if status in known), None)
+        return next(status for status in order if status in known)
 
     def refunded_by_us(self, payment_id: str) -> int:
         """The sum of our refunds of a payment that succeeded."""

@@ -170,6 +170,8 @@ class Payment:
         it adds to the other. So the highest of these sums is the newest; all failures that were
         reported are taken from it.
         """
+        if self.details is None is details:
+            return max(self.refunded, report.refunded)
         failed_before = self.details.failed_amount if self.details else 0
         ever = max(self.refunded + failed_before, report.refunded + report.failed_amount)
         return max(0, ever - details.failed_amount) if details else ever

@@ -153,7 +153,7 @@ class PaymentReport:
 
         A payment of which a part was captured stays `captured` when the rest is voided.
         """
-        if any(dispute.amount > self.captured for dispute in self.disputes):
+        if self.disputes and any(dispute.amount > self.captured for dispute in self.disputes):
             return True
         if self.status is ProviderStatus.CAPTURED:
             return self.captured == 0

@@ -160,7 +160,7 @@ def _personal_and_money(state: OrderState) -> dict[str, Any]:
         ),
         "payments": [PaymentResponse.of(payment) for payment in state.ledger.payments],
         "refunds": [RefundResponse.of(refund) for refund in state.ledger.refunds],
-        "disputes": [DisputeResponse.of(dispute) for dispute in state.ledger.disputes],
+        "disputes": [DisputeResponse.of(each) for each in state.ledger.disputes],
         "credits": [CreditResponse.of(credit) for credit in state.credits],
         "prices_include_tax": policy is not None and policy.prices_include_tax,
     }
