@@ -33,7 +33,7 @@ class ByHand(Reporting):
         payments = self.state.ledger.payments
         named = None if pick is None else id_of(payments, pick)
         held = sum(self.held(payment) for payment in payments if named in {None, payment.id})
-        before = self.state.totals.outstanding
+        before = self.asked_for
         written = min(held, self.state.totals.refund_due) if amount is None else amount
         self.journal.paid_out += written
         done = self.command(
