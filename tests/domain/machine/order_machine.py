@@ -17,10 +17,10 @@ from orders.domain.pricing import Confirmation
 from orders.domain.validation import Shipping as ShippingWanted
 from tests.domain.machine import invariants
 from tests.domain.machine.amounts import check_tax_at_placing
-from tests.domain.machine.changing import LINES, RATES, Changing
-from tests.domain.machine.goods import Returning, Shipping
-from tests.domain.machine.manual import ByHand
-from tests.domain.machine.paying import Paying
+from tests.domain.machine.rules.changing import LINES, RATES, Changing
+from tests.domain.machine.rules.goods import Returning, Shipping
+from tests.domain.machine.rules.manual import ByHand
+from tests.domain.machine.rules.paying import Paying
 from tests.support.orders import CUSTOMER, a_placed_order
 
 START = st.sampled_from(

@@ -379,6 +379,17 @@ def test_a_refund_elsewhere_that_fails_is_owed_as_before() -> None:
     assert balances(order) == (4_300, 4_300, 0, 0)
 
 
+def test_who_paid_twice_and_got_one_back_still_pays_by_the_other() -> None:
+    order = a_placed_order()
+    authorize(order)
+    record_payment(order)
+    record_refund(order, 4_300)
+    assert credits_of(order) == []
+    assert (order.state.totals.due, order.state.open_holds) == (4_300, ())
+    assert ready_to_ship(order.state) is True
+    assert argument_bounds(order.state, Action.CAPTURE)["amount"] == 4_300
+
+
 def test_what_is_paid_besides_does_not_change_what_was_given_back() -> None:
     order = a_placed_order()
     record_payment(order)

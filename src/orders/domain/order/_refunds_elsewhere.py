@@ -44,7 +44,11 @@ def _beyond_what_was_owed(ledger: Ledger, due: int) -> int:
     elsewhere = ledger.refunded_elsewhere
     if not elsewhere:
         return 0
-    kept = sum(payment.captured - payment.charged_back for payment in ledger.payments)
+    # What is authorised counts as well: who paid twice, and got one back, still pays by the other.
+    kept = sum(
+        payment.captured + payment.capturable_amount - payment.charged_back
+        for payment in ledger.payments
+    )
     owed_back = max(0, kept - ledger.asked_back - due)
     return max(0, min(elsewhere - owed_back, due))
 

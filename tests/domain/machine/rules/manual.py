@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 from orders.domain.payments import ManualMethod, ManualPayment, Payment, PaymentStatus
 from tests.domain.machine import invariants
 from tests.domain.machine.driving import MONEY, PICK, id_of
-from tests.domain.machine.reporting import Reporting
+from tests.domain.machine.rules.reporting import Reporting
 from tests.support.orders import STAFF
 
 
@@ -33,7 +33,7 @@ class ByHand(Reporting):
         payments = self.state.ledger.payments
         named = None if pick is None else id_of(payments, pick)
         held = sum(self.held(payment) for payment in payments if named in {None, payment.id})
-        before = self.state.totals.outstanding
+        before = self.asked_for
         written = min(held, self.state.totals.refund_due) if amount is None else amount
         self.journal.paid_out += written
         done = self.command(

@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from orders.domain.payments import PaymentOperation, ProviderStatus
 from tests.domain.machine.driving import MONEY, PICK, id_of, newest
-from tests.domain.machine.reporting import FATE, Reporting
+from tests.domain.machine.rules.reporting import FATE, Reporting
 from tests.support.orders import CUSTOMER, STAFF
 
 

@@ -62,7 +62,7 @@ class Reporting(Driven):
         account = self.account(pick)
         if heard:
             self.fact_at_any_time(News(account.payment_id, account.report).tell)
-        before, known = self.state.totals.outstanding, len(self.payments.news)
+        before, known = self.asked_for, len(self.payments.news)
         self.payments.refund_unasked(account, amount)
         self.hear(heard)
         if heard and len(self.payments.news) > known and not account.taken_by_bank:
@@ -118,8 +118,13 @@ class Reporting(Driven):
         """
         totals = self.state.totals
         if not totals.pending_refunds and self.state.status not in invariants.ENDED:
-            is_known = totals.outstanding <= before or not totals.creditable
+            is_known = self.asked_for <= before or not totals.creditable
             assert is_known, "refunded, and asked for again"
+
+    @property
+    def asked_for(self) -> int:
+        """What the customer has to pay besides what is authorised."""
+        return max(0, self.state.totals.outstanding - self.state.totals.authorized)
 
     def hear(self, at_once: bool) -> None:
         """Of what has just happened, at once; or whenever a webhook comes."""
