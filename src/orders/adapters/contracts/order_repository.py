@@ -27,6 +27,7 @@ from orders.adapters.contracts.full_order import an_order_with_everything
 from orders.adapters.contracts.order_listing import OrderListing
 from orders.adapters.contracts.samples import NOW, STAFF, a_new_order
 from orders.adapters.contracts.scheduled_orders import LEASE, ScheduledOrders
+from orders.adapters.contracts.worklists import Worklists
 from orders.application.errors import (
     ConcurrentUpdate,
     DuplicateOrder,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class OrderRepositoryContract(
-    OrderListing, ListsChanges, FollowsChanges, ScheduledOrders, DurableOrders
+    OrderListing, Worklists, ListsChanges, FollowsChanges, ScheduledOrders, DurableOrders
 ):
     """The suite. Each test starts with an empty store."""
 
