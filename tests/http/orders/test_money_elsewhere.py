@@ -208,7 +208,10 @@ def broker(api: Api, monkeypatch: pytest.MonkeyPatch) -> str:
     return "broker"
 
 
-@pytest.mark.parametrize("terms", [{"terms": "on_delivery"}, INVOICE])
+@pytest.mark.parametrize(
+    "terms",
+    [{"terms": "on_delivery"}, INVOICE, {**INVOICE, "confirmation": "automatic", "holds": []}],
+)
 async def test_terms_need_their_scope_and_ship_unpaid(
     api: Api, shop: Shop, broker: str, terms: dict[str, Any]
 ) -> None:
@@ -242,6 +245,7 @@ async def test_anybody_may_pay_before_it_is_shipped(api: Api) -> None:
         {"terms": "on_delivery", "due_in_days": 1},
         {"terms": "prepaid", "due_in_days": 1},
         {"due_in_days": 1},
+        {"due_in_days": 1, "confirmation": "automatic"},
         {"terms": "someday"},
     ],
 )
