@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 
@@ -66,6 +68,14 @@ approve_return decline_return receive_return close_return find_request record_re
 def test_the_front_door_has_exactly_the_promised_names() -> None:
     assert sorted(orders.domain.__all__) == sorted(NAMES.split())
     assert all(hasattr(orders.domain, name) for name in NAMES.split())
+
+
+@pytest.mark.parametrize(
+    "package", [each.name for each in walk_packages(orders.domain.__path__, "orders.domain.")]
+)
+def test_every_module_has_the_names_that_it_promises(package: str) -> None:
+    module = import_module(package)
+    assert [n for n in getattr(module, "__all__", ()) if not hasattr(module, n)] == []
 
 
 def test_an_order_shows_its_commands_and_nothing_of_its_store() -> None:

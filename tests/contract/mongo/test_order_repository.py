@@ -197,7 +197,7 @@ async def test_no_list_scans_the_collection(
 
     plan = await plan_of(many, query, [("sort_key", -1)])
 
-    if plan.is_scan and {"overdue_from", "sort_key"} <= {*query}:
+    if plan.is_scan and sum(isinstance(each, dict) for each in query.values()) > 1:
         engine = (await many.command("hello")).get("setName")
         if engine == "secantus":
             pytest.skip("SecantusDB uses no index for ranges of two fields; MongoDB does")

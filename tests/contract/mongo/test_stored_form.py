@@ -37,6 +37,8 @@ from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
 
 GOLDEN = Path(__file__).parent / "golden" / "order-document-v2.json"
+FIRST = GOLDEN.with_stem("order-document-v2-first")
+OF_THE_DATABASE = {"outbox_claim", "work_claim", "publisher_lags", "offered_sequence"}
 ORDER_ID = UUID("018e0000-0000-8000-8000-0123456789ab")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _JSON = RELAXED_JSON_OPTIONS.with_options(
@@ -84,6 +86,27 @@ def test_the_golden_document_still_loads() -> None:
     order = the_order()
 
     assert to_state(golden()) == dataclasses.replace(order.state, version=1)
+
+
+def test_a_document_of_the_form_as_it_first_was_says_the_same() -> None:
+    """It was stored before orders had terms, tax by rate, disputes and people."""
+    first: Document = loads(FIRST.read_text("utf-8"), json_options=_JSON)
+    assert all_events_in(first).unreadable == []
+    assert len(all_events_in(first).events) == len(first.pop("outbox")) > 30
+    stored = to_document(restore(to_state(dict(first))), traceparent=None)
+
+    kept = {name: value for name, value in first.items() if name in stored}
+    assert {*first} - {*stored} <= OF_THE_DATABASE
+    assert loads(as_json(without_what_is_new(stored, kept)), json_options=_JSON) == kept
+
+
+def without_what_is_new(value: Any, before: Any) -> Any:
+    """A stored value, less the members that the one before lacks."""
+    if isinstance(before, dict):
+        return {name: without_what_is_new(value[name], before[name]) for name in before}
+    if isinstance(before, list):
+        return [*map(without_what_is_new, value, before)]
+    return value
 
 
 def test_the_golden_outbox_still_loads() -> None:

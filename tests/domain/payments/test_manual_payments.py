@@ -379,6 +379,50 @@ def test_a_refund_elsewhere_that_fails_is_owed_as_before() -> None:
     assert balances(order) == (4_300, 4_300, 0, 0)
 
 
+def refund_by_us(order: Order, amount: int) -> None:
+    order.refund(amount=amount, reason="customer", by=STAFF, now=NOW)
+    refunded = order.state.ledger.payment("1").refunded + amount
+    report = a_report(order, ProviderStatus.CAPTURED, captured=4_300, refunded=refunded)
+    order.record_operation_result(f"{order.id}:refund:1", report, now=NOW)
+
+
+def pay_besides(order: Order) -> None:
+    order.record_payment(A_TRANSFER, amount=1_000, by=STAFF, now=NOW)
+
+
+def cancel_a_unit(order: Order) -> None:
+    order.cancel_items(items(_1=1), "customer", by=CUSTOMER, now=NOW)
+
+
+@pytest.mark.parametrize("owe_back", [cancel_a_unit, pay_besides])
+@pytest.mark.parametrize("pay_back", [refund_by_us, record_refund])
+def test_what_is_owed_back_later_is_paid_back_without_another_credit(
+    pay_back: Callable[[Order, int], None], owe_back: Callable[[Order], None]
+) -> None:
+    order = a_placed_order()
+    take(order)
+    refund_elsewhere(order, 1_300)
+    owe_back(order)
+    due = order.state.totals.due
+    assert order.state.totals.refund_due == 1_000
+    pay_back(order, 1_000)
+    assert credits_of(order) == [(1_300, "refunded-elsewhere")]
+    assert balances(order) == (due, due, 0, 0)
+
+
+def test_nothing_stays_credited_for_a_refund_elsewhere_that_failed_after_a_cancellation() -> None:
+    order = a_placed_order()
+    take(order)
+    for amount, status in ((1_300, "succeeded"), (0, "failed")):
+        elsewhere = ReportedRefund(id="re_1", amount=1_300, status=ReportedRefundStatus(status))
+        report = a_report(order, ProviderStatus.CAPTURED, refunded=amount, refunds=(elsewhere,))
+        order.record_payment_report(report, "1", now=NOW)
+        if amount:
+            cancel_a_unit(order)
+    assert credits_of(order) == []
+    assert balances(order) == (3_300, 4_300, 0, 1_000)
+
+
 def test_who_paid_twice_and_got_one_back_still_pays_by_the_other() -> None:
     order = a_placed_order()
     authorize(order)

@@ -40,8 +40,10 @@ def list_query(where: OrderFilter, *, newest_first: bool, after: Position | None
     query: Document = {"tenant": where.tenant}
     query |= {name: value for name, value in exact.items() if value is not None}
     query |= {name: _one_of(values) for name, values in any_of.items() if values}
+    # Without `$gt`, some engines would not use the indexes that lack null.
+    if len(where.dispute_status) > 1:
+        query["dispute_status"] |= {"$gt": ""}
     if where.overdue is not None:
-        # Without `$gt` the index, which has no null, would not be used.
         as_of = {"$lt": where.as_of} if where.overdue else {"$gte": where.as_of}
         query["overdue_from"] = {"$gt": IMMEDIATELY, **as_of}
     if bounds := _bounds(where, newest_first=newest_first, after=after):

@@ -43,7 +43,6 @@ __all__ = [
     "move_units",
     "read_only_items",
     "read_only_metadata",
-    "reduced",
     "require_line_count",
     "require_metadata_room",
     "require_units",

@@ -32,10 +32,14 @@ def with_refunds_elsewhere_credited(
     credited = sum(credit.amount for credit in _credits(before))
     due = max(0, before.totals.gross - before.totals.credits + credited)
     more = _beyond_what_was_owed(ledger, due) - _beyond_what_was_owed(before.ledger, due)
-    if more > 0 and (amount := min(more, before.totals.creditable)):
-        return _joined(change, _credit(before, ledger, amount, now))
+    if more > 0:
+        # What was owed may have changed since the credits before: none for what is owed back now.
+        missing = before.totals.due - _left(ledger)
+        if (amount := min(more, missing, before.totals.creditable)) > 0:
+            return _joined(change, _credit(before, ledger, amount, now))
     if more < 0 and credited:
-        return _joined(change, _taken_back(before, -more, now))
+        amount = max(-more, credited - ledger.refunded_elsewhere)
+        return _joined(change, _taken_back(before, amount, now))
     return change
 
 
@@ -44,13 +48,18 @@ def _beyond_what_was_owed(ledger: Ledger, due: int) -> int:
     elsewhere = ledger.refunded_elsewhere
     if not elsewhere:
         return 0
+    owed_back = max(0, _left(ledger) + elsewhere - due)
+    return max(0, min(elsewhere - owed_back, due))
+
+
+def _left(ledger: Ledger) -> int:
+    """What pays for the order, without what was refunded or asked back."""
     # What is authorised counts as well: who paid twice, and got one back, still pays by the other.
     kept = sum(
         payment.captured + payment.capturable_amount - payment.charged_back
         for payment in ledger.payments
     )
-    owed_back = max(0, kept - ledger.asked_back - due)
-    return max(0, min(elsewhere - owed_back, due))
+    return kept - ledger.asked_back - ledger.refunded_elsewhere
 
 
 def _credits(state: OrderState) -> list[Credit]:
