@@ -166,6 +166,15 @@ async def test_a_reference_belongs_to_a_recorded_refund(
     assert [each["pointer"] for each in problem["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize("of", [{"line_id": "1"}, {"undeliverable": 1}])
+async def test_a_write_off_is_of_no_line(api: Api, of: dict[str, Any]) -> None:
+    order = await api.placed(who="root", **INVOICE)
+    body = {"amount": 1, "reason": "write-off", **of}
+    answer = await api.post(f"/orders/{order['id']}/credits", body, who="fin")
+    problem = assert_problem(answer, 422, "invalid-value")
+    assert [each["pointer"] for each in problem["errors"]] == ["/reason"]
+
+
 # -- refunds that nobody asked for here -----------------------------------------------------------
 
 
