@@ -174,7 +174,8 @@ def _money(history: History, state: OrderState) -> Iterator[str]:
     if there != here:
         yield f"I7 captured, refunded, charged back, held: {there} there, {here} here"
     yield from _refunds(state, reports)
-    kept, failed = sum(map(_kept, reports)), _failed(state)
+    by_hand = sum(payment.refunded_elsewhere for payment in asked)
+    kept, failed = sum(map(_kept, reports)) - by_hand, _failed(state)
     if state.status in ENDED and held + kept > failed:
         yield f"I7 {state.status}, and {held} held, {kept} kept"
     recorded = sum(payment.manual is not None for payment in state.ledger.payments)

@@ -15,6 +15,7 @@ import pytest
 
 from orders.adapters.in_memory import InMemoryOrders
 from orders.application import record_payment_event
+from orders.application.errors import ConcurrentUpdate
 from orders.application.execute_payment_operations import ExecutePaymentOperations
 from orders.application.ports import OrderRepository
 from orders.application.publisher_queue import RELAY_LEASE, Relayed
@@ -42,10 +43,14 @@ def test_keeps_every_promise(first: int) -> None:
     assert {seed: found for seed, found in broken.items() if found} == {}
 
 
-@pytest.mark.parametrize("seed", [3494, 6598])
-def test_keeps_every_promise_where_it_was_once_broken(seed: int) -> None:
+@pytest.mark.parametrize("seed", [698, 1221, 1990])
+def test_keeps_every_promise_where_it_was_once_broken(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An order was saved over another write of the version that it was read at, and undone at."""
     assert violations(run(seed)) == []
+    saved_over_another_write_of_its_version(monkeypatch)
+    assert violations(run(seed)) != []
 
 
 def test_a_history_is_its_seed() -> None:
@@ -129,6 +134,16 @@ def forgotten_before_the_confirm(patch: pytest.MonkeyPatch) -> None:
 
 def saved_over_what_others_saved(patch: pytest.MonkeyPatch) -> None:
     async def save(self: InMemoryOrders, order: Order) -> None:
+        self._keep(order, version=order.version + 1)
+
+    patch.setattr(InMemoryOrders, "save", save)
+
+
+def saved_over_another_write_of_its_version(patch: pytest.MonkeyPatch) -> None:
+    async def save(self: InMemoryOrders, order: Order) -> None:
+        kept = self._kept.get(order.id)
+        if kept is None or kept.state.version != order.version:
+            raise ConcurrentUpdate
         self._keep(order, version=order.version + 1)
 
     patch.setattr(InMemoryOrders, "save", save)
