@@ -132,7 +132,7 @@ def _declines_within(limits: OrderLimits, state: OrderState, now: datetime) -> O
         for payment in state.ledger.payments
         if payment.status is PaymentStatus.DECLINED or payment.is_undecided
     )
-    if len(started) < limits.declines:
+    if not 0 < limits.declines <= len(started):
         return None
     wait = started[-limits.declines] + DECLINE_WINDOW - now
     seconds = ceil(wait.total_seconds())
