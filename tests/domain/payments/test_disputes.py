@@ -42,6 +42,7 @@ from tests.support.orders import (
 
 CAPTURED = ProviderStatus.CAPTURED
 OPEN, WON, LOST = DisputeStatus
+OTHER: Any = "reopened"
 REDIRECT = NextAction(type="redirect", url="https://bank.example/3ds?session=s3cret")
 
 
@@ -400,6 +401,8 @@ def test_a_report_is_made_of_its_own_kinds() -> None:
         {"refunds": ("re_1",)},
         {"disputes": (ReportedDispute(id="dp_1", amount=0, status=OPEN),)},
         {"disputes": (ReportedDispute(id="dp_1", amount=True, status=OPEN),)},
+        {"disputes": (ReportedDispute(id="dp_1", amount=1, status=OTHER),)},
+        {"refunds": (ReportedRefund(id="re_1", amount=1, status=OTHER),)},
         {"next_action": "https://bank.example/"},
         {"authorized_until": NOW.replace(tzinfo=None)},
     ]
