@@ -36,6 +36,7 @@ from tests.support.orders import (
     authorize,
     capture,
     deliver,
+    send,
     settle_refund,
     take,
 )
@@ -392,6 +393,18 @@ def test_an_order_whose_authorisation_expired_stays_confirmed_and_is_not_sent() 
     capture(order, "2")
     deliver(order)
     assert order.state.status == "completed"
+
+
+def test_an_order_completes_once_more_is_lost_than_was_ever_owed() -> None:
+    order = a_paid_order()
+    parcel = send(order, {line.id: line.quantity for line in order.state.lines if line.shippable})
+    dispute(order, OPEN, 4_300, refunded=4_300)
+    order.deliver(parcel, by=STAFF, now=NOW)
+    assert (order.state.totals.due, order.state.totals.net) == (0, -4_300)
+    assert order.status is OrderStatus.CONFIRMED
+    dispute(order, LOST, 4_300)
+    assert order.status is OrderStatus.COMPLETED
+    assert order.state.totals.outstanding == 4_300
 
 
 def test_a_report_is_made_of_its_own_kinds() -> None:
