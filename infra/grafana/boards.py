@@ -241,6 +241,12 @@ _PAYING: Final = [
         unit="ops",
     ),
     Panel(
+        title="Webhooks by type",
+        says="unknown: a type that this version does not know; the payment is looked up.",
+        queries={"{{type}}": _rate("orders_payment_webhooks_total", "type")},
+        unit="ops",
+    ),
+    Panel(
         title="Declined",
         says="Share of the authorisations. A jump means new rules of the provider, or fraud.",
         queries={

@@ -382,7 +382,9 @@ def test_a_refund_elsewhere_that_fails_is_owed_as_before() -> None:
 def refund_by_us(order: Order, amount: int) -> None:
     order.refund(amount=amount, reason="customer", by=STAFF, now=NOW)
     refunded = order.state.ledger.payment("1").refunded + amount
-    report = a_report(order, ProviderStatus.CAPTURED, payment_id="1", refunded=refunded)
+    report = a_report(
+        order, ProviderStatus.CAPTURED, payment_id="1", captured=4_300, refunded=refunded
+    )
     order.record_operation_result(f"{order.id}:refund:1", report, now=NOW)
 
 

@@ -166,6 +166,15 @@ async def test_a_reference_belongs_to_a_recorded_refund(
     assert [each["pointer"] for each in problem["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize("of", [{"line_id": "1"}, {"undeliverable": 1}])
+async def test_a_write_off_is_of_no_line(api: Api, of: dict[str, Any]) -> None:
+    order = await api.placed(who="root", **INVOICE)
+    body = {"amount": 1, "reason": "write-off", **of}
+    answer = await api.post(f"/orders/{order['id']}/credits", body, who="fin")
+    problem = assert_problem(answer, 422, "invalid-value")
+    assert [each["pointer"] for each in problem["errors"]] == ["/reason"]
+
+
 # -- refunds that nobody asked for here -----------------------------------------------------------
 
 
@@ -208,7 +217,10 @@ def broker(api: Api, monkeypatch: pytest.MonkeyPatch) -> str:
     return "broker"
 
 
-@pytest.mark.parametrize("terms", [{"terms": "on_delivery"}, INVOICE])
+@pytest.mark.parametrize(
+    "terms",
+    [{"terms": "on_delivery"}, INVOICE, {**INVOICE, "confirmation": "automatic", "holds": []}],
+)
 async def test_terms_need_their_scope_and_ship_unpaid(
     api: Api, shop: Shop, broker: str, terms: dict[str, Any]
 ) -> None:
@@ -242,6 +254,7 @@ async def test_anybody_may_pay_before_it_is_shipped(api: Api) -> None:
         {"terms": "on_delivery", "due_in_days": 1},
         {"terms": "prepaid", "due_in_days": 1},
         {"due_in_days": 1},
+        {"due_in_days": 1, "confirmation": "automatic"},
         {"terms": "someday"},
     ],
 )

@@ -29,6 +29,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
 class Basket(msgspec.Struct, forbid_unknown_fields=True):
     lines: list[Line]
     metadata: dict[str, Any] = {}
+    by_name: dict[str, Line] | msgspec.UnsetType = msgspec.UNSET
     placed_at: datetime | None = None
 
 
@@ -129,6 +130,8 @@ MEANINGLESS = {
         f'{{"lines":[{A_LINE},{{"sku":"A1","quantity":2,"a/b~c":0}}]}}'.encode(),
         "/lines/1/a~1b~0c",
     ),
+    "unknown member without a name": (b'{"lines":[{"sku":"A1","quantity":2,"":0}]}', "/lines/0/"),
+    "unknown member of a named entry": (b'{"lines":[],"by_name":{"a":{"x":1}}}', "/by_name"),
     "unknown member of great length": (b'{"' + b"x" * 5000 + b'":1}', ""),
     "2**63": (b'{"lines":[],"metadata":{"a":[{"b":9223372036854775808}]}}', ""),
     "-2**63-1": (b'{"lines":[],"metadata":{"a":-9223372036854775809}}', ""),

@@ -155,8 +155,9 @@ class _Found:
         self._sort = sort
         self._options = options
         for field, _ in sort:
-            # Documents of the other form lack the field: do not scan them in its index.
-            self._query.setdefault(field, {"$gte": ""})
+            if field in OLD_NAMES:
+                # Documents of the other form lack the field: do not scan them in its index.
+                self._query.setdefault(field, {"$gte": ""})
         if projection and any(projection.values()):
             needed = [field for field, _ in sort if not _includes(projection, field)]
             self._projection = {**projection, **dict.fromkeys([*needed, "schema"], 1)}

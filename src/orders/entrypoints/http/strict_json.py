@@ -26,9 +26,9 @@ _LONG_NUMBER: Final = re.compile(rb"[-+.0-9eE]{19,}")
 _TO_ONE_BRACKET: Final = bytes.maketrans(b"{}", b"[]")
 _NEITHER_BRACKET_NOR_QUOTE: Final = bytes(set(range(256)) - set(b'[]{}"'))
 _UNKNOWN_MEMBER: Final = re.compile(
-    r"Object contains unknown field `(.{1,64}?)`(?: - at `\$|\Z)", re.DOTALL
+    r"Object contains unknown field `(.{0,64}?)`(?: - at `\$|\Z)", re.DOTALL
 )
-_PATH: Final = re.compile(r" - at `\$((?:\.\w+|\[\d+\])*)")
+_PATH: Final = re.compile(r" - at `\$((?:\.\w+|\[\d+\])*)(`?)")
 
 
 def decode_json(body: bytes, expected: type[T], *, max_depth: int = MAX_DEPTH) -> T:
@@ -121,11 +121,14 @@ def _is_beyond_int64(text: bytes) -> bool:
 
 
 def _pointer(message: str) -> str:
-    """Return the JSON pointer in a message of msgspec, with the names that we declared."""
+    """Return the JSON pointer in a message of msgspec, with the names that we declared.
+
+    msgspec does not say which entry of an object with any names it means: the pointer ends there.
+    """
     path = _PATH.search(message)
     pointer = re.sub(r"[.\[]", "/", path[1]).replace("]", "") if path else ""
     unknown = _UNKNOWN_MEMBER.match(message)
-    if unknown:
+    if unknown and (path is None or path[2]):
         return f"{pointer}/{unknown[1].replace('~', '~0').replace('/', '~1')}"
     return pointer
 

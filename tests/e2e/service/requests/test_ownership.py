@@ -299,7 +299,7 @@ def test_az_bodyowner(ada: Caller, owner: object) -> None:
     "member",
     [
         "status", "payment_status", "fulfillment_status", "return_status", "id", "number", "tenant",
-        "version", "totals", "payments", "captured", "holds", "credits", "events", "outbox", "_id",
+        "version", "totals", "payments", "captured", "credits", "events", "outbox", "_id",
         "__class__", "placed_by", "expires_at", "created_at", "$set", "lines.0.unit_price",
     ],
 )  # fmt: skip

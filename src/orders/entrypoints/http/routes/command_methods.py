@@ -140,14 +140,18 @@ def refund(order: Order, given: Given[RefundBody]) -> None:
 
 
 def grant_credit(order: Order, given: Given[CreditBody]) -> None:
-    if given.body.reason == WRITE_OFF:
-        order.write_off(amount=given.body.amount, by=given.by, now=given.now)
+    body = given.body
+    line_id, undeliverable = stated(body.line_id), stated(body.undeliverable) or 0
+    if body.reason == WRITE_OFF:
+        if line_id is not None or undeliverable:
+            raise InvalidValue("reason", "must be another for a credit of a line")
+        order.write_off(amount=body.amount, by=given.by, now=given.now)
         return
     order.grant_credit(
-        given.body.amount,
-        given.body.reason,
-        line_id=stated(given.body.line_id),
-        undeliverable=stated(given.body.undeliverable) or 0,
+        body.amount,
+        body.reason,
+        line_id=line_id,
+        undeliverable=undeliverable,
         by=given.by,
         now=given.now,
     )

@@ -116,8 +116,6 @@ class PlaceOrderBody(DraftBody, frozen=True):
         Raises:
             InvalidValue: If `confirmation` is none of its values.
         """
-        if not self.holds and self.confirmation == Confirmation.AUTOMATIC:
-            return super().to_draft()
         try:
             confirmation = Confirmation(stated(self.confirmation) or Confirmation.AUTOMATIC)
         except ValueError:
