@@ -407,6 +407,16 @@ def test_an_order_completes_once_more_is_lost_than_was_ever_owed() -> None:
     assert order.state.totals.outstanding == 4_300
 
 
+def test_a_payer_has_nothing_to_do_for_a_payment_that_staff_dismissed() -> None:
+    order = a_placed_order()
+    order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+    asked = a_report(order, ProviderStatus.REQUIRES_ACTION, next_action=REDIRECT)
+    order.record_payment_report(asked, "1", now=NOW)
+    order.record_payment_report(a_report(order, CAPTURED, captured=0), "1", now=NOW)
+    order.dismiss_payment("1", by=STAFF, now=NOW)
+    assert order.state.ledger.payment("1").details is None
+
+
 def test_a_report_is_made_of_its_own_kinds() -> None:
     order = a_paid_order()
     report = a_report(order, CAPTURED)
