@@ -17,11 +17,13 @@ from tests.domain.machine.long_run import Found, run_many
 from tests.domain.machine.planted import PLANTS, Planted, search
 from tests.domain.machine.report import EVENTS, report
 
+ALL_RUNS = 10_000
+
 
 def main() -> int:
     """Returns 1 if a run broke a rule, an event never happened, or a fault was not found."""
     arguments = argparse.ArgumentParser(prog="python -m tests.domain.machine", description=__doc__)
-    arguments.add_argument("--runs", type=int, default=10_000)
+    arguments.add_argument("--runs", type=int, default=ALL_RUNS)
     arguments.add_argument("--steps", type=int, default=60, help="of each run")
     arguments.add_argument("--first", type=int, default=0, help="the first seed, of 50 runs")
     arguments.add_argument("--report", type=Path, help="where the report goes, as Markdown")
@@ -34,7 +36,10 @@ def main() -> int:
     if chosen.report:
         chosen.report.write_text(text)
     stories = [f"seed {number}: {story}" for number, story in found.failures.items()]
-    unseen = [f"never seen: {name}" for name in EVENTS if not found.seen[name]]
+    # A few runs need not lead everywhere.
+    unseen = [
+        f"never seen: {name}" for name in EVENTS if not found.seen[name] and chosen.runs >= ALL_RUNS
+    ]
     console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
     console.print("\n".join([text, *stories, *unseen]))
     return int(bool(stories or unseen or not all(fault.runs for fault in planted)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -27,7 +28,7 @@ from orders.domain.payments import (
     PaymentReport,
     details,
 )
-from orders.domain.pricing import Totals
+from orders.domain.pricing import Confirmation, Totals
 from orders.domain.rules import guards
 from orders.domain.state import OrderState
 from tests.domain.machine.order_machine import OrderMachine
@@ -176,7 +177,12 @@ def a_parcel_is_worth_its_units_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_order_for_staff_confirms_itself(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(OrderState, "confirms_itself", True)
+    follow_ups = _follow_ups.follow_ups
+
+    def as_if_automatic(before: OrderState, state: OrderState, now: datetime) -> Steps[None]:
+        return follow_ups(before, replace(state, confirmation=Confirmation.AUTOMATIC), now)
+
+    patch.setattr(_core, "follow_ups", as_if_automatic)
 
 
 QUICK: Final[tuple[Plant, ...]] = (

@@ -141,6 +141,15 @@ def test_money_that_a_won_dispute_brings_back_to_an_ended_order_is_refunded() ->
     ]
 
 
+def test_what_others_refund_before_a_dispute_is_won_is_not_refunded_as_well() -> None:
+    order = a_paid_order()
+    dispute(order, OPEN)
+    order.cancel("customer", by=CUSTOMER, now=NOW)
+    settle_refund(order)
+    dispute(order, WON, refunded=4_200)
+    assert [each.amount for each in order.state.ledger.refunds] == [3_900, 100]
+
+
 def test_a_charge_back_without_a_list_of_disputes_keeps_its_meaning() -> None:
     order = a_paid_order()
     report = a_report(order, CAPTURED)

@@ -224,11 +224,11 @@ def _under_review(state: OrderState, payment: Payment, now: datetime) -> StateCh
 def _steps(before: Payment, after: Payment) -> list[Payment]:
     """The states that a payment goes through: what was refunded was captured first.
 
-    The order may confirm itself in between. Not for a charge-back: money that is gone must not
-    be refunded as well.
+    The order may confirm itself in between. Not if a bank takes money or gives it back: what others
+    have refunded by then must not be refunded as well.
     """
     refunded_later = replace(after, refunded=before.refunded)
-    if after.charged_back > before.charged_back or after.refunded < before.refunded:
+    if after.charged_back != before.charged_back or after.refunded < before.refunded:
         return [after]
     if refunded_later == before:
         return [after] if after != before else []
