@@ -31,9 +31,15 @@ MEANT_TOGETHER: Final = re.compile(
     r"/(?:number"  # its last character checks the others
     r"|discount|lines/\d+/discount"  # at most what the lines cost
     r"|items"  # each line once
+    r"|(?:lines/\d+|shipping)/tax_rate"  # or an amount of tax, not both
+    r"|expires_at|pay_within_seconds"  # one of them, and not in the past
+    r"|due_in_days|terms"  # an invoice has a time to pay, other terms have none
     r"|(?:payment/)?method)"  # twelve digits without a letter are a card number
 )
 """Where `invalid-value` may point to then."""
+
+MEANT_BY_QUERY: Final = {"updated_from needs sort=updated_at"}
+"""What `invalid-request` may say then."""
 
 NO_INTEGER: Final = re.compile(r"Expected `int(?: \| null)?`, got `float`")
 """2.0 is an integer for JSON Schema. Here it is none: what adds up money reads one spelling."""
@@ -72,6 +78,8 @@ def is_about_meaning(problem: dict[str, Any]) -> bool:
     """Whether a problem is none of form."""
     if problem["code"] == "invalid-body":
         return all(NO_INTEGER.fullmatch(each["detail"]) for each in problem["errors"])
+    if problem["code"] == "invalid-request":
+        return all(each["detail"] in MEANT_BY_QUERY for each in problem["errors"])
     if problem["code"] != "invalid-value":
         return problem["code"] in MEANING
     return all(MEANT_TOGETHER.fullmatch(each["pointer"]) for each in problem["errors"])

@@ -18,7 +18,6 @@ from bson.json_util import RELAXED_JSON_OPTIONS, loads
 from pymongo import MongoClient
 
 from orders.adapters.contracts.events.event_outbox import TRACE, EventOutboxContract
-from orders.adapters.contracts.events.event_samples import logged_events
 from orders.adapters.contracts.full_order import an_order_with_everything
 from orders.adapters.contracts.order_repository import OrderRepositoryContract
 from orders.adapters.contracts.samples import LATER, NOW, STAFF, a_new_order
@@ -26,7 +25,14 @@ from orders.adapters.in_memory.stubs import FixedTraceContext
 from orders.adapters.mongo import form_migration
 from orders.adapters.mongo.backlog import MongoBacklog
 from orders.adapters.mongo.connection import Collection, Database, open_mongo
-from orders.adapters.mongo.documents import CODEC, ORDERS, Document, to_event_document
+from orders.adapters.mongo.documents import (
+    CODEC,
+    ORDERS,
+    Document,
+    all_events_in,
+    to_event_document,
+    to_state,
+)
 from orders.adapters.mongo.form_migration import OLD_INDEXES, OldFormLeft, change_form
 from orders.adapters.mongo.migration import migrate
 from orders.adapters.mongo.orders import MongoOrders
@@ -119,9 +125,11 @@ async def fill(database: Database) -> list[OrderId]:
 
 
 def test_the_old_release_stores_the_golden_document_of_form_1() -> None:
-    order = an_order_with_everything(status=OrderStatus.CONFIRMED, order_id=ORDER_ID)
-    document = old_document(order)
-    events = logged_events(order_id=ORDER_ID)
+    first: Document = loads(
+        (GOLDEN / "order-document-v2-first.json").read_text(), json_options=_JSON
+    )
+    events = all_events_in(first).events
+    document = old_document(restore(replace(to_state(first), version=0)))
     document["outbox"] = [to_event_document(e.recorded, e.traceparent) for e in events]
     document["relay"] = {"at": AT_ONCE}
     as_stored = bson.decode(bson.encode(document, codec_options=CODEC), codec_options=CODEC)

@@ -38,6 +38,14 @@ def test_ten_payments_of_an_hour_may_be_declined_and_the_next_is_refused() -> No
     assert order.state is before
 
 
+def test_a_limit_of_zero_is_no_limit() -> None:
+    order, no_limit = a_placed_order(), OrderLimits(declines=0)
+    assert retry_after(order, NOW, no_limit) is None
+    for _ in range(10):
+        decline(order)
+    assert retry_after(order, NOW, no_limit) is None
+
+
 def test_a_good_payment_an_hour_later_works() -> None:
     order = a_placed_order()
     for _ in range(10):

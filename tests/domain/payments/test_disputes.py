@@ -36,12 +36,14 @@ from tests.support.orders import (
     authorize,
     capture,
     deliver,
+    send,
     settle_refund,
     take,
 )
 
 CAPTURED = ProviderStatus.CAPTURED
 OPEN, WON, LOST = DisputeStatus
+OTHER: Any = "reopened"
 REDIRECT = NextAction(type="redirect", url="https://bank.example/3ds?session=s3cret")
 
 
@@ -402,6 +404,28 @@ def test_an_order_whose_authorisation_expired_stays_confirmed_and_is_not_sent() 
     assert order.state.status == "completed"
 
 
+def test_an_order_completes_once_more_is_lost_than_was_ever_owed() -> None:
+    order = a_paid_order()
+    parcel = send(order, {line.id: line.quantity for line in order.state.lines if line.shippable})
+    dispute(order, OPEN, 4_300, refunded=4_300)
+    order.deliver(parcel, by=STAFF, now=NOW)
+    assert (order.state.totals.due, order.state.totals.net) == (0, -4_300)
+    assert order.status is OrderStatus.CONFIRMED
+    dispute(order, LOST, 4_300)
+    assert order.status is OrderStatus.COMPLETED
+    assert order.state.totals.outstanding == 4_300
+
+
+def test_a_payer_has_nothing_to_do_for_a_payment_that_staff_dismissed() -> None:
+    order = a_placed_order()
+    order.start_payment("tok_ok", by=CUSTOMER, now=NOW)
+    asked = a_report(order, ProviderStatus.REQUIRES_ACTION, next_action=REDIRECT)
+    order.record_payment_report(asked, "1", now=NOW)
+    order.record_payment_report(a_report(order, CAPTURED, captured=0), "1", now=NOW)
+    order.dismiss_payment("1", by=STAFF, now=NOW)
+    assert order.state.ledger.payment("1").details is None
+
+
 def test_a_report_is_made_of_its_own_kinds() -> None:
     order = a_paid_order()
     report = a_report(order, CAPTURED)
@@ -409,6 +433,8 @@ def test_a_report_is_made_of_its_own_kinds() -> None:
         {"refunds": ("re_1",)},
         {"disputes": (ReportedDispute(id="dp_1", amount=0, status=OPEN),)},
         {"disputes": (ReportedDispute(id="dp_1", amount=True, status=OPEN),)},
+        {"disputes": (ReportedDispute(id="dp_1", amount=1, status=OTHER),)},
+        {"refunds": (ReportedRefund(id="re_1", amount=1, status=OTHER),)},
         {"next_action": "https://bank.example/"},
         {"authorized_until": NOW.replace(tzinfo=None)},
     ]

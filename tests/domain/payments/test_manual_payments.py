@@ -412,17 +412,32 @@ def test_what_is_owed_back_later_is_paid_back_without_another_credit(
     assert balances(order) == (due, due, 0, 0)
 
 
-def test_nothing_stays_credited_for_a_refund_elsewhere_that_failed_after_a_cancellation() -> None:
+@pytest.mark.parametrize(
+    ("credit", "refunded", "cancelled", "left"),
+    [(0, 1_300, 1, (3_300, 4_300, 0, 1_000)), (2_500, 3_800, 2, (0, 4_300, 0, 4_300))],
+    ids=["", "of a credited order"],
+)
+def test_nothing_stays_credited_for_a_refund_elsewhere_that_failed_after_a_cancellation(
+    credit: int, refunded: int, cancelled: int, left: tuple[int, int, int, int]
+) -> None:
     order = a_placed_order()
     take(order)
-    for amount, status in ((1_300, "succeeded"), (0, "failed")):
-        elsewhere = ReportedRefund(id="re_1", amount=1_300, status=ReportedRefundStatus(status))
-        report = a_report(order, ProviderStatus.CAPTURED, refunded=amount, refunds=(elsewhere,))
-        order.record_payment_report(report, "1", now=NOW)
-        if amount:
-            cancel_a_unit(order)
-    assert credits_of(order) == []
-    assert balances(order) == (3_300, 4_300, 0, 1_000)
+    if credit:
+        order.grant_credit(credit, "goodwill", by=STAFF, now=NOW)
+    report_refund(order, refunded, ReportedRefundStatus.SUCCEEDED)
+    assert credits_of(order)[-1] == (1_300, "refunded-elsewhere")
+    order.cancel_items(items(_1=cancelled), "customer", by=CUSTOMER, now=NOW)
+    report_refund(order, refunded, ReportedRefundStatus.FAILED)
+    assert credits_of(order) == [(credit, "goodwill")][: bool(credit)]
+    assert balances(order) == left
+
+
+def report_refund(order: Order, amount: int, status: ReportedRefundStatus) -> None:
+    """The payment service lists a refund that nobody asked for here."""
+    listed = ReportedRefund(id="re_1", amount=amount, status=status)
+    refunded = amount if status is ReportedRefundStatus.SUCCEEDED else 0
+    report = a_report(order, ProviderStatus.CAPTURED, refunded=refunded, refunds=(listed,))
+    order.record_payment_report(report, "1", now=NOW)
 
 
 def test_who_paid_twice_and_got_one_back_still_pays_by_the_other() -> None:
@@ -503,7 +518,8 @@ def test_what_will_never_be_paid_is_written_off_and_the_order_completes() -> Non
         order.write_off(by=STAFF, now=NOW)
 
 
-def test_a_credit_of_another_kind_does_not_pass_for_one() -> None:
+@pytest.mark.parametrize("reason", ["write-off", "refunded-elsewhere"])
+def test_a_credit_of_another_kind_does_not_pass_for_one(reason: str) -> None:
     with pytest.raises(InvalidValue) as refused:
-        a_placed_order().grant_credit(1, "write-off", by=STAFF, now=NOW)
+        a_placed_order().grant_credit(1, reason, by=STAFF, now=NOW)
     assert refused.value.field == "reason"

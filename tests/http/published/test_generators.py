@@ -22,7 +22,7 @@ from orders.entrypoints.http.openapi.version_3_0 import as_openapi_3_0
 from orders.entrypoints.http.schemas.responses import ActionLimits
 from orders.entrypoints.published.schema import render
 from tests.support.api import Api
-from tests.support.orders import an_order_with_every_part
+from tests.support.orders import a_placed_order, an_order_with_every_part
 
 Schema = dict[str, Any]
 
@@ -87,8 +87,10 @@ def test_a_body_may_be_null_where_it_may_be_left_out() -> None:
 
 def test_the_bounds_of_a_command_are_members_of_one_type() -> None:
     limits = DOCUMENT["components"]["schemas"]["ActionLimits"]["properties"]
-    state = an_order_with_every_part().state
-    named = {name for action in Action for name in argument_bounds(state, action)}
+    states = an_order_with_every_part().state, a_placed_order().state
+    named = {
+        name for state in states for action in Action for name in argument_bounds(state, action)
+    }
 
     assert named == {*limits} == {*ActionLimits.__struct_fields__}
 

@@ -21,7 +21,9 @@ from tests.support.api import Api, Front
 REFERENCE = re.compile(r"#/components/schemas/([^']+)'")
 PUBLIC = {"livez", "readyz", "receive_payment_event"}
 NOT_COMMANDS = {
-    *("place_for_others", "state_prices", "see_notes"),
+    *("place_for_others", "state_prices", "see_notes", "set_terms"),
+    *("record_payment", "record_refund", "write_off"),
+    *("see_packing", "see_phone", "see_email", "see_billing"),
     *("see_outbox", "resend_events", "drop_events", "replay_events"),
 }
 """Operations of the access table that are a way of doing another one, a list of parts, or done by
@@ -127,7 +129,7 @@ def test_bodies_are_strict_and_answers_may_grow(document: dict[str, Any]) -> Non
 
     assert len(bodies) > 20
     assert len(objects - bodies) > 20
-    assert sent == bodies, "a schema is of requests or of answers, not of both"
+    assert sent & objects == bodies, "a schema is of requests or of answers, not of both"
     for name in objects:
         assert schemas[name]["additionalProperties"] is (name not in bodies), name
 
@@ -161,8 +163,8 @@ def test_every_body_has_an_example_that_it_allows(front: Front, document: dict[s
         for content in operation.get("requestBody", {"content": {}})["content"].values()
     }
 
-    assert sent == EXAMPLES.keys()
-    for name in sent:
+    assert sent <= EXAMPLES.keys()
+    for name in EXAMPLES:
         for example in schemas[name]["examples"]:
             front.published.validator_of(schemas[name]).validate(example)
 
@@ -216,6 +218,7 @@ def test_the_list_publishes_its_filters(operations: dict[str, dict[str, Any]]) -
         "created_before",
         "outstanding",
         "ready_to_ship",
+        "overdue",
         "updated_from",
         "sort",
         "limit",

@@ -48,6 +48,8 @@ LOST: dict[str, tuple[list[Field], Messages]] = {
 
 
 def may_be_left_out(command: Command[Any]) -> bool:
+    if command.needs_body:
+        return False
     return not any(field.required for field in msgspec.structs.fields(command.body))
 
 

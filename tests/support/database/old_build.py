@@ -15,7 +15,7 @@ import msgspec
 from bson import ObjectId
 
 from orders.adapters.mongo.connection import Database
-from orders.adapters.mongo.documents import to_event_document
+from orders.adapters.mongo.documents import SCHEMA, to_event_document, to_state
 from orders.application.errors import ConcurrentUpdate, UnreadableOrder
 from orders.domain.identifiers import OrderId
 from orders.domain.order.order import Order
@@ -167,9 +167,8 @@ def _old_state(state: OrderState) -> Document:
 
 
 def _state_of(document: Document) -> OrderState:
-    document["id"] = document["_id"]
     document["next_action_at"] = document.pop("due_at")
     operations = document["ledger"]["operations"] = document["ledger"].pop("calls")
     for operation in operations:
         operation["next_attempt_at"] = operation.pop("due_at")
-    return msgspec.convert(document, OrderState, builtin_types=_BSON)
+    return to_state(document | {"schema": SCHEMA})

@@ -122,7 +122,8 @@ def dismiss_payment(state: OrderState, payment_id: str, now: datetime) -> Steps[
     if payment.status is not PaymentStatus.REVIEW:
         raise IllegalStep("payment", payment_id, payment.status)
     status = PaymentStatus.CAPTURED if payment.captured else PaymentStatus.FAILED
-    dismissed = replace(payment, status=status, released=True, method=None)
+    details = payment.details and payment.details.settled()
+    dismissed = replace(payment, status=status, released=True, method=None, details=details)
     ledger = _with_failed_refunds(state.ledger.with_payment(dismissed), payment)
     yield changed(events.PaymentDismissed(payment_id=payment.id), ledger=ledger)
 

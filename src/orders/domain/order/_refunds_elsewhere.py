@@ -32,13 +32,13 @@ def with_refunds_elsewhere_credited(
     credited = sum(credit.amount for credit in _credits(before))
     due = max(0, before.totals.gross - before.totals.credits + credited)
     more = _beyond_what_was_owed(ledger, due) - _beyond_what_was_owed(before.ledger, due)
-    if more > 0:
-        # What was owed may have changed since the credits before: none for what is owed back now.
-        missing = before.totals.due - _left(ledger)
-        if (amount := min(more, missing, before.totals.creditable)) > 0:
-            return _joined(change, _credit(before, ledger, amount, now))
-    if more < 0 and credited:
-        amount = max(-more, credited - ledger.refunded_elsewhere)
+    # What is due may have changed since the credits before: none for what is owed back now, and
+    # never more than what was refunded elsewhere.
+    room = ledger.refunded_elsewhere + ledger.pending_refunds() - credited
+    missing = before.totals.due - _left(ledger)
+    if (amount := min(more, room, missing, before.totals.creditable)) > 0:
+        return _joined(change, _credit(before, ledger, amount, now))
+    if credited and (amount := max(-more, -room)) > 0:
         return _joined(change, _taken_back(before, amount, now))
     return change
 

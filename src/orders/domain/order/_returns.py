@@ -24,6 +24,7 @@ from orders.domain.order._parts import amount_within, next_id, part, replaced
 from orders.domain.order._state_change import Fields, StateChange, Steps, changed
 from orders.domain.read_only import ReadOnlyDict
 from orders.domain.returns import (
+    REFUNDED_ELSEWHERE,
     RETURN_STEPS,
     WRITE_OFF,
     Credit,
@@ -41,6 +42,8 @@ from orders.domain.rules import (
 from orders.domain.state import OrderState
 from orders.domain.validation import validate_amount, validate_code, validate_whole
 
+_RESERVED: Final = (WRITE_OFF, REFUNDED_ELSEWHERE)
+"""Reasons by which the order knows the credits that it gives for something else."""
 NOTHING: Final[Mapping[PartId, Any]] = ReadOnlyDict()
 
 
@@ -55,8 +58,8 @@ def grant_credit(
 ) -> Steps[None]:
     """Let the customer owe `amount` less: for the order, or for a line and units of it."""
     require_allowed(state, Action.GRANT_CREDIT, now=now)
-    if validate_code(reason, "reason") == WRITE_OFF:
-        raise InvalidValue("reason", "is for amounts that are written off")
+    if validate_code(reason, "reason") in _RESERVED:
+        raise InvalidValue("reason", f"{reason} is for credits of another kind")
     validate_whole(amount, "amount")
     validate_amount(undeliverable, "undeliverable")
     if line_id is None:

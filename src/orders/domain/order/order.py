@@ -737,7 +737,7 @@ class Order:
 
         Raises:
             InvalidValue: If the amount, the reason, the units, `by` or `now` is not valid, or the
-                reason is `write-off`, which `write_off` has.
+                reason is `write-off` or `refunded-elsewhere`, which say how others came about.
             IllegalTransition: If the order is cancelled or expired.
             PartNotFound: If the order has no such line.
             QuantityExceedsAvailable: If the line has fewer units to deliver that are in no

@@ -121,9 +121,9 @@ class PaymentReport:
             validate_str(getattr(self, name), name)
         validate_kind(self.amount, Money, "amount")
         if self.refunds:
-            _validate_parts(self.refunds, ReportedRefund, "refunds")
+            _validate_parts(self.refunds, ReportedRefund, ReportedRefundStatus, "refunds")
         if self.disputes:
-            _validate_parts(self.disputes, ReportedDispute, "disputes")
+            _validate_parts(self.disputes, ReportedDispute, DisputeStatus, "disputes")
         if self.next_action is not None:
             validate_kind(self.next_action, NextAction, "next_action")
         if self.authorized_until is not None:
@@ -161,9 +161,13 @@ class PaymentReport:
 
 
 def _validate_parts(
-    parts: Sequence[ReportedRefund] | Sequence[ReportedDispute], kind: type, name: str
+    parts: Sequence[ReportedRefund] | Sequence[ReportedDispute],
+    kind: type,
+    statuses: type,
+    name: str,
 ) -> None:
     for part in parts:
         validate_kind(part, kind, name)
+        validate_kind(part.status, statuses, f"{name}/status")
         validate_str(part.id, f"{name}/id")
         validate_amount(part.amount, f"{name}/amount", least=1)

@@ -29,7 +29,7 @@ from orders.domain.errors import (
     TooManyParts,
 )
 from orders.domain.lifecycle import TRANSITIONS
-from orders.domain.payments import PaymentStatus
+from orders.domain.payments import DisputeStatus, PaymentStatus
 from orders.domain.returns import AWAITED
 from orders.domain.rules.bounds import in_flight, payable
 from orders.domain.rules.cover import covered_amount, is_covered, time_acts
@@ -132,7 +132,7 @@ def _declines_within(limits: OrderLimits, state: OrderState, now: datetime) -> O
         for payment in state.ledger.payments
         if payment.status is PaymentStatus.DECLINED or payment.is_undecided
     )
-    if len(started) < limits.declines:
+    if not 0 < limits.declines <= len(started):
         return None
     wait = started[-limits.declines] + DECLINE_WINDOW - now
     seconds = ceil(wait.total_seconds())
@@ -146,7 +146,11 @@ def _delivered(state: OrderState, _: datetime) -> OrderError | None:
 
 def _settled(state: OrderState, _: datetime) -> OrderError | None:
     totals = state.totals
-    return None if totals.net == totals.due else NotSettled(net=totals.net, due=totals.due)
+    # More went back than was ever owed: nobody pays that, and no credit can settle it.
+    is_lost = totals.net < 0 == totals.due and state.ledger.dispute_status is not DisputeStatus.OPEN
+    if is_lost or totals.net == totals.due:
+        return None
+    return NotSettled(net=totals.net, due=totals.due)
 
 
 def _nothing_open(state: OrderState, _: datetime) -> OrderError | None:

@@ -50,7 +50,7 @@ MAX_EMAIL: Final = 254
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLimits:
     """The most that one order may hold: lines, units of a line, minor units for one unit, and
-    payments within an hour that were declined or have no outcome.
+    payments within an hour that were declined or have no outcome (0 sets no limit).
     """
 
     lines: int = 2_000

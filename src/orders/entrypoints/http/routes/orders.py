@@ -26,7 +26,7 @@ from orders.domain.lifecycle import (
 from orders.domain.payments import DisputeStatus
 from orders.domain.validation import validate_reference
 from orders.entrypoints.http.middleware.strict_requests import StrictMergePatch
-from orders.entrypoints.http.pagination import Http, Pagination, Sort, aware
+from orders.entrypoints.http.pagination import Http, Pagination, Sort, aware, bad_query
 from orders.entrypoints.http.preconditions import NEEDS_KEY, CommandRequestReader, DryRun
 from orders.entrypoints.http.routes.order_responses import (
     order_response,
@@ -188,6 +188,8 @@ def list_handler(pagination: Pagination) -> HTTPRouteHandler:
             ready_to_ship=ready_to_ship,
             overdue=overdue,
         )
+        if sort is None and "sort" in request.query_params:  # msgspec reads `null` as no value
+            raise bad_query("sort must be one of the sort orders", "sort")
         listed = pagination.listed(caller, where, sort, updated_from)
         page = await listed.page(read_orders, limit=limit, cursor=cursor)
         next_cursor = listed.cursor_at(page.next) if page.next else None
