@@ -410,9 +410,9 @@ def test_an_order_completes_once_more_is_lost_than_was_ever_owed() -> None:
     dispute(order, OPEN, 4_300, refunded=4_300)
     order.deliver(parcel, by=STAFF, now=NOW)
     assert (order.state.totals.due, order.state.totals.net) == (0, -4_300)
-    assert order.status is OrderStatus.CONFIRMED
+    assert order.status == "confirmed"
     dispute(order, LOST, 4_300)
-    assert order.status is OrderStatus.COMPLETED
+    assert order.status == "completed"
     assert order.state.totals.outstanding == 4_300
 
 
