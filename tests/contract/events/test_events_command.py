@@ -97,8 +97,8 @@ async def test_sends_a_span_of_time_again_from_a_long_feed(
     told = [line async for line in outbox.replay(settings, span, "kafka", name="ops")]
 
     assert told == [
-        "kafka: 54 events sent, the feed up to position 1000",
-        "kafka: 80 events sent, the feed up to position 1520",
+        "kafka: 40 events sent, the feed up to position 1000",
+        "kafka: 80 events sent, the feed up to position 2000",
     ]
     wanted = {encode(event) for order in orders for event in order[1:3]}
     assert {*await received(kafka, 80)} == wanted
