@@ -18,4 +18,4 @@ def test_the_service_is_as_described(tmp_path: Path, *, known: bool) -> None:
         token = service.token("fuzz", "admin") if known else None
         done = run(Run(url=service.url, token=token, examples=EXAMPLES))
     assert done.exit_code == 0, done.output
-    assert "Tested: 46" in done.output, done.output
+    assert "Tested: 52" in done.output, done.output
