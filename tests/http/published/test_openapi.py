@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from litestar.routes import HTTPRoute
+from msgspec import convert
 
 from orders.application.access import Operation
 from orders.entrypoints.http.app import description
@@ -167,6 +168,16 @@ def test_every_body_has_an_example_that_it_allows(front: Front, document: dict[s
     for name in EXAMPLES:
         for example in schemas[name]["examples"]:
             front.published.validator_of(schemas[name]).validate(example)
+
+
+def test_a_body_has_an_example_of_each_operation_that_it_can_ask_for(
+    document: dict[str, Any],
+) -> None:
+    for command in COMMANDS:
+        examples = document["components"]["schemas"][command.body.__name__]["examples"]
+        if command.operation_of is not None:
+            asked_for = {command.operation_of(convert(each, command.body)) for each in examples}
+            assert len(asked_for) == 2, command.path
 
 
 async def test_the_example_of_placing_works_as_it_is(api: Api) -> None:

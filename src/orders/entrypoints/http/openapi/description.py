@@ -19,7 +19,7 @@ from litestar.openapi.spec import License, Server, Tag
 from litestar.routes import HTTPRoute
 
 from orders.entrypoints.http.openapi.bounds import PublishedLimits, add_bounds
-from orders.entrypoints.http.openapi.examples import EXAMPLES
+from orders.entrypoints.http.openapi.examples import EXAMPLES, OTHER_EXAMPLES
 from orders.entrypoints.http.openapi.links import add_headers, add_links
 from orders.entrypoints.http.openapi.open_values import add_open_values
 from orders.entrypoints.http.openapi.shapes import or_null, shaped
@@ -122,7 +122,7 @@ def _complete_schemas(schemas: dict[str, Any]) -> None:
         if text := texts.get(_PAGE.sub("Page", name)):
             schema["description"] = text
         if name in EXAMPLES:
-            schema["examples"] = [EXAMPLES[name]]
+            schema["examples"] = [EXAMPLES[name], *OTHER_EXAMPLES.get(name, ())]
     add_open_values(schemas)
 
 

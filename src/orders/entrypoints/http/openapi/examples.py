@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 _LINES: Final = [{"sku": "MUG-RED", "name": "Red mug", "quantity": 2, "unit_price": 1250}]
@@ -88,3 +88,21 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         },
     },
 }
+
+OTHER_EXAMPLES: Final[Mapping[str, Sequence[Any]]] = {
+    "PlaceOrderBody": [
+        {
+            "currency": "GBP",
+            "lines": _LINES,
+            "customer_id": "ada",
+            "terms": "invoice",
+            "due_in_days": 14,
+            "holds": ["credit-check"],
+        }
+    ],
+    "EditOrderBody": [{"lines": {"1": {"metadata": {"engraving": "To Bea"}}}}],
+    "PaymentBody": [{"amount": 2995, "manual": EXAMPLES["ManualPaymentBody"]}],
+    "RefundBody": [{"amount": 1250, "recorded": True, "reference": "SEPA 2026-03-09/4"}],
+    "CreditBody": [{"amount": 2995, "reason": "write-off"}],
+}
+"""What else the same bodies can ask for."""
