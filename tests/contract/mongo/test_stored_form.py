@@ -35,6 +35,7 @@ from orders.domain.lifecycle import OrderStatus
 from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from orders.domain.state import OrderState
+from tests.support.database.old_build import in_form_of
 
 GOLDEN = Path(__file__).parent / "golden" / "order-document-v2.json"
 FIRST = GOLDEN.with_stem("order-document-v2-first")
@@ -97,16 +98,7 @@ def test_a_document_of_the_form_as_it_first_was_says_the_same() -> None:
 
     kept = {name: value for name, value in first.items() if name in stored}
     assert {*first} - {*stored} <= OF_THE_DATABASE
-    assert loads(as_json(without_what_is_new(stored, kept)), json_options=_JSON) == kept
-
-
-def without_what_is_new(value: Any, before: Any) -> Any:
-    """A stored value, less the members that the one before lacks."""
-    if isinstance(before, dict):
-        return {name: without_what_is_new(value[name], before[name]) for name in before}
-    if isinstance(before, list):
-        return [*map(without_what_is_new, value, before)]
-    return value
+    assert loads(as_json(in_form_of(kept, stored)), json_options=_JSON) == kept
 
 
 def test_the_golden_outbox_still_loads() -> None:

@@ -46,7 +46,14 @@ from orders.domain.order.order import Order
 from orders.domain.order.storing import restore
 from tests.support.database.failing_database import NO_MAJORITY, FailPoint
 from tests.support.database.faulty_proxy import ForgetfulProxy
-from tests.support.database.old_build import AT_ONCE, NEVER, OldOrders, OldOutbox, old_document
+from tests.support.database.old_build import (
+    AT_ONCE,
+    NEVER,
+    OldOrders,
+    OldOutbox,
+    in_form_of,
+    old_document,
+)
 from tests.support.database.query_plans import plan_of
 from tests.support.orders import an_order_that_is
 
@@ -138,16 +145,6 @@ def test_the_old_release_stores_the_golden_document_of_form_1() -> None:
 
     golden = loads(text, json_options=_JSON)
     assert in_form_of(golden, as_stored) == golden
-
-
-def in_form_of(golden: Any, document: Any) -> Any:
-    """A document without the members that the domain got after the old release."""
-    if isinstance(golden, dict) and isinstance(document, dict):
-        return {n: in_form_of(golden[n], each) for n, each in document.items() if n in golden}
-    if isinstance(golden, list) and isinstance(document, list):
-        old = [in_form_of(*pair) for pair in zip(golden, document, strict=False)]
-        return old + document[len(golden) :]
-    return document
 
 
 async def test_a_new_order_in_form_1_is_what_the_old_release_would_have_stored(

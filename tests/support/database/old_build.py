@@ -29,6 +29,15 @@ NEVER: Final = datetime(5000, 1, 1, tzinfo=UTC)
 _BSON: Final = (datetime, UUID)
 
 
+def in_form_of(before: Any, document: Any) -> Any:
+    """A document, or a part of it, without the members that the one before lacks."""
+    if isinstance(before, dict):
+        return {name: in_form_of(before[name], document[name]) for name in before}
+    if isinstance(before, list):
+        return [in_form_of(*pair) for pair in zip(before, document, strict=True)]
+    return document
+
+
 def old_document(order: Order) -> Document:
     """A new order as the old release stored it."""
     state = order.state

@@ -173,8 +173,8 @@ class Order:
             InvalidValue: If `by` or `now` is not valid.
             IllegalTransition: If the order is not confirmed.
             NotDelivered: If units are still to be delivered.
-            NotSettled: If what was paid is not what is due. Less than nothing may be paid if nothing
-                is due and no dispute is open: the loss stays in the totals.
+            NotSettled: If what was paid is not what is due. Less than nothing may be paid if
+                nothing is due and no dispute is open: the loss stays in the totals.
             OrderNotClosed: If a payment, return or hold is open, or a change that its customer has
                 proposed.
         """
