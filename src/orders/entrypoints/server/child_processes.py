@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
@@ -16,6 +17,8 @@ from typing import Any, Never, Self
 from orders.entrypoints.failures import CommandFailed
 
 _PR_SET_PDEATHSIG = 1
+_LISTENING_PORTS = range(20_000, 32_000)
+"""Below those of outgoing connections: from 32768 on Linux, from 49152 on macOS."""
 _prctl = getattr(ctypes.pythonapi, "prctl", None)  # Linux only; resolved before any fork
 
 
@@ -60,10 +63,23 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Return different ports that are free at this moment."""
+    """Return different ports that are free at this moment.
+
+    Not those that the system gives to outgoing connections: one of these might take a port before
+    the caller does.
+
+    Raises:
+        OSError: If too few ports are free.
+    """
+    ports: list[int] = []
     with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server((host, 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
+        for port in random.SystemRandom().sample(_LISTENING_PORTS, len(_LISTENING_PORTS)):
+            if len(ports) == count:
+                return ports
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.create_server((host, port)))
+                ports.append(port)
+    raise OSError(f"fewer than {count} ports are free on {host}")
 
 
 class Child:
