@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -38,6 +39,9 @@ class Upstream:
         finally:
             self.hung_up.set()
             writer.close()
+            # Until then the connection is open, and would outlive the loop of its test.
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
             self.connections.discard(task)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
