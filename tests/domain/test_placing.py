@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -116,3 +116,16 @@ def test_an_order_that_waits_for_staff_expires_only_unpaid() -> None:
     ]
     unpaid.expire(now=EXPIRES)
     assert unpaid.status is OrderStatus.EXPIRED
+
+
+def test_the_time_to_pay_ends_at_a_whole_millisecond_in_utc() -> None:
+    stated = (EXPIRES + timedelta(microseconds=123_999)).astimezone(timezone(timedelta(hours=-3)))
+
+    kept = a_placed_order(expires_at=stated).state.expires_at
+
+    assert (kept, kept.tzinfo) == (EXPIRES + timedelta(milliseconds=123), UTC)
+    with pytest.raises(ExpiryPassed):
+        a_placed_order(expires_at=NOW + timedelta(microseconds=999))
+    west = timezone(timedelta(hours=-14))
+    with pytest.raises(InvalidValue, match="expires_at"):
+        a_placed_order(expires_at=datetime.max.replace(tzinfo=west))

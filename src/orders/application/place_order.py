@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from orders.application.access import Caller, Operation, actor_of, is_allowed, require
 from orders.application.decline_limit import DeclineLimit
@@ -77,7 +77,7 @@ class TimeToPay:
         """The time at which an order that is placed now expires.
 
         Raises:
-            InvalidValue: If both are stated, or what is stated is not within the bounds.
+            InvalidValue: If both are stated, or what is stated is later than `most` allows.
         """
         if pay_within_seconds is not None:
             if expires_at is not None:
@@ -87,10 +87,7 @@ class TimeToPay:
             return now + self.default
         if validate_time(expires_at, "expires_at") - now > self.most:
             raise InvalidValue("expires_at", f"must be within {self._most_seconds} seconds")
-        if expires_at <= now:
-            raise ExpiryPassed
-        milliseconds = expires_at.microsecond // 1_000
-        return expires_at.astimezone(UTC).replace(microsecond=milliseconds * 1_000)
+        return expires_at
 
     def _within(self, seconds: int) -> timedelta:
         if not 1 <= seconds <= self._most_seconds:

@@ -207,6 +207,7 @@ async def test_the_metadata_of_a_line_is_merged_by_the_lines_id(api: Api, shop: 
         ({"lines": {"1": None}}, 422, "invalid-body"),
         ({"lines": {"1": {"metadata": {"a b": "c"}}}}, 422, "invalid-value"),
         ({"lines": {"9": {"metadata": {"a": "c"}}}}, 404, "part-not-found"),
+        ({"lines": {"9": {}}}, 404, "part-not-found"),
     ],
 )
 async def test_a_patch_that_leads_to_nothing_valid_changes_nothing(

@@ -17,6 +17,7 @@ from orders.domain.lifecycle import (
     derive_fulfillment_status,
     derive_return_status,
 )
+from orders.domain.order._parts import in_whole_milliseconds
 from orders.domain.order._state_change import Steps, changed
 from orders.domain.payments import PaymentTerms, TermsKind
 from orders.domain.pricing import OrderDraft, Quote
@@ -102,4 +103,10 @@ def created(state: OrderState, hold_reasons: Sequence[str]) -> Steps[None]:
 def _after(now: datetime, expires_at: datetime) -> datetime:
     if validate_time(expires_at, "expires_at") <= now:
         raise ExpiryPassed
-    return expires_at
+    try:
+        ends_at = in_whole_milliseconds(expires_at)
+    except OverflowError:
+        raise InvalidValue("expires_at", "must be before the year 10000 in UTC") from None
+    if ends_at <= now:
+        raise ExpiryPassed
+    return ends_at

@@ -138,4 +138,9 @@ def _by_line(
         line_id: _merged_metadata(present.get(line_id) or {}, patch.metadata)
         for line_id, patch in patches.items()
     }
-    return {line_id: new for line_id, new in merged.items() if new is not UNCHANGED}
+    # The order says which lines it does not have.
+    return {
+        line_id: None if new is UNCHANGED else new
+        for line_id, new in merged.items()
+        if new is not UNCHANGED or line_id not in present
+    }
