@@ -55,6 +55,8 @@ async def through_a_trap(when: When, about: UUID = ORDER) -> tuple[bytes, bytes,
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             answer = await reader.readexactly(len(ANSWER))
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
         await upstream.closed.wait()
     finally:
         await wire.close()
