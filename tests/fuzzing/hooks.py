@@ -31,15 +31,20 @@ MEANT_TOGETHER: Final = re.compile(
     r"/(?:number"  # its last character checks the others
     r"|discount|lines/\d+/discount"  # at most what the lines cost
     r"|items"  # each line once
-    r"|(?:lines/\d+|shipping)/tax_rate"  # or an amount of tax, not both
+    r"|(?:lines/\d+|shipping)/tax(?:_rate)?"  # not both, and no more than a price that includes it
     r"|expires_at|pay_within_seconds"  # one of them, and not in the past
     r"|due_in_days|terms"  # an invoice has a time to pay, other terms have none
+    r"|manual|reference|undeliverable"  # with or instead of other members
+    r"|manual/received_at|dispatched_at"  # not before the order, and not to come
     r"|(?:payment/)?method)"  # twelve digits without a letter are a card number
 )
 """Where `invalid-value` may point to then."""
 
-MEANT_BY_QUERY: Final = {"updated_from needs sort=updated_at"}
-"""What `invalid-request` may say then."""
+MEANT_BY_DETAIL: Final = {
+    "updated_from needs sort=updated_at",
+    "must be another for a credit of a line",
+}
+"""What `invalid-request` and `invalid-value` may say then, wherever they point to."""
 
 NO_INTEGER: Final = re.compile(r"Expected `int(?: \| null)?`, got `float`")
 """2.0 is an integer for JSON Schema. Here it is none: what adds up money reads one spelling."""
@@ -78,8 +83,9 @@ def is_about_meaning(problem: dict[str, Any]) -> bool:
     """Whether a problem is none of form."""
     if problem["code"] == "invalid-body":
         return all(NO_INTEGER.fullmatch(each["detail"]) for each in problem["errors"])
-    if problem["code"] == "invalid-request":
-        return all(each["detail"] in MEANT_BY_QUERY for each in problem["errors"])
-    if problem["code"] != "invalid-value":
+    if problem["code"] not in {"invalid-request", "invalid-value"}:
         return problem["code"] in MEANING
-    return all(MEANT_TOGETHER.fullmatch(each["pointer"]) for each in problem["errors"])
+    return all(
+        each["detail"] in MEANT_BY_DETAIL or MEANT_TOGETHER.fullmatch(each.get("pointer", ""))
+        for each in problem["errors"]
+    )
