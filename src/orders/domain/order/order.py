@@ -174,7 +174,7 @@ class Order:
             IllegalTransition: If the order is not confirmed.
             NotDelivered: If units are still to be delivered.
             NotSettled: If what was paid is not what is due. Less than nothing may be paid if
-                nothing is due and no dispute is open: the loss stays in the totals.
+                nothing is due and no dispute is open.
             OrderNotClosed: If a payment, return or hold is open, or a change that its customer has
                 proposed.
         """
